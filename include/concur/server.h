@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The server: set-up, options, life.
+ *
+ *     new -> listen, route, set, override, log -> run            -> free
+ *                                              -> start -> wait  -> free
+ *
+ * Errors of the set-up stick: the failing call returns its error, run, start and check return the first of them, and
+ * concur_server_error() has them all. A program may therefore ignore what the set-up functions return. A NULL server is
+ * accepted everywhere: functions that return int answer CONCUR_E_INVAL. Two servers in one process do not know each
+ * other.
+ */
+#ifndef CONCUR_SERVER_H
+#define CONCUR_SERVER_H
+
+#include <concur/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Makes a server that nobody serves yet.
+ *
+ * engine   one of CONCUR_ENGINE_*: the code layer's value of the option `engine`. An unknown number sticks as
+ *          CONCUR_E_INVAL
+ * config   path of a configuration file, read and checked at once, or NULL; an error in it sticks as CONCUR_E_OPTION
+ * returns  the server, owned by the caller until concur_server_free(); NULL: out of memory
+ * thread   any. Inside a handler: yes, though never the same server that the handler belongs to
+ * blocks   for as long as reading the file takes
+ * since    0.1 */
+CONCUR_API concur_server *concur_server_new(int engine, const char *config);
+
+/* Adds a handler for requests whose method and path match a pattern (RFC 9110 §9, §15.5.5, §15.5.6).
+ *
+ * Segments are literal text, "{name}" (one segment, not empty) or, as the last one, "*name" (the rest of the path
+ * without its leading slash; may be empty). Literal text is compared with the percent-decoded, normalised path,
+ * case-sensitively. Of several routes that match, the most literal wins, segment by segment from the left: literal,
+ * parameter, rest; among equals the one that was added first. A handler that returns CONCUR_DECLINE hands over to the
+ * next.
+ *
+ * A route for GET also answers HEAD. A path that exists with other methods only is answered with 405 and Allow; OPTIONS
+ * without a route of its own with 204 and Allow.
+ *
+ * pattern  "GET /hello/{name}", "GET,POST /form", "/static/" followed by "*rest"; without a method: any. Copied
+ * flags    CONCUR_ROUTE_* bits or 0
+ * handler  called once for each request, at its home
+ * arg      handed to the handler as it is; the caller's, must live until the server is freed
+ * returns  CONCUR_OK; CONCUR_E_INVAL: a bad pattern, unknown flags, no handler; CONCUR_E_NOMEM; CONCUR_E_STATE: the
+ *          server has been run or started. All but the last stick
+ * thread   set-up
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_route(concur_server *server, const char *pattern, unsigned flags,
+                                   concur_handler_fn handler, void *arg);
+
+/* Sets an option in the code layer: the program's own default. Of the layers, later wins:
+ * default < code < configuration file < environment (CONCUR_<NAME>) < override.
+ *
+ * section  NULL: the server; "route PATTERN": one route, PATTERN as it was given to concur_server_route()
+ * name     as in the configuration file, such as "threads_max"
+ * value    as in the configuration file, such as "64", "64k" or "15s"; the option's own unit where it has none. Copied
+ * returns  CONCUR_OK, also for an option that the engine ignores (CONCUR_TEXT_NOTES tells); CONCUR_E_OPTION: unknown
+ *          section or name, malformed or out of bounds; CONCUR_E_INVAL: name or value is NULL; CONCUR_E_NOMEM;
+ *          CONCUR_E_STATE: the server has been run or started. All but the last stick
+ * thread   set-up
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_set(concur_server *server, const char *section, const char *name, const char *value);
+
+/* Sets an option in the last layer, which nothing overrules: what the flags of a command line use.
+ *
+ * section, name, value, returns, thread, blocks: as with concur_server_set()
+ * since    0.1 */
+CONCUR_API int concur_server_override(concur_server *server, const char *section, const char *name, const char *value);
+
+/* Adds an address to listen on, in the code layer of the option `listen`. If a higher layer names addresses too, only
+ * those of the highest layer count: CONCUR_LISTEN replaces what the program said.
+ *
+ * address  "127.0.0.1:8080", "[::1]:8080"; port 0: a free one, which concur_server_address() tells. Copied
+ * returns  CONCUR_OK; CONCUR_E_OPTION: malformed, or more addresses than allowed; CONCUR_E_INVAL: address is NULL;
+ *          CONCUR_E_NOMEM; CONCUR_E_STATE: the server has been run or started. All but the last stick. Binding comes
+ *          later: its errors are those of run and start
+ * thread   set-up
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_listen(concur_server *server, const char *address);
+
+/* Sends the log to a function. Without one, run writes warnings and errors to stderr and start writes nothing.
+ *
+ * log      see concur_log_fn; NULL: as if never called
+ * arg      handed to log as it is; the caller's, must live until the server is freed
+ * returns  CONCUR_OK; CONCUR_E_STATE: the server has been run or started
+ * thread   set-up
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void *arg);
+
+/* Checks all that run would check before it binds: options of every layer, routes, engine. Binds and starts nothing, so
+ * it serves a --check flag; run or start may follow.
+ *
+ * returns  CONCUR_OK; else the first error of the set-up; CONCUR_E_OPTION: a value of the environment or values that do
+ *          not fit together; CONCUR_E_LISTEN: no address to listen on; CONCUR_E_UNSUPPORTED: this build lacks the
+ *          engine; CONCUR_E_NOMEM; CONCUR_E_STATE: the server has been run or started. concur_server_error() has all
+ *          that it found
+ * thread   set-up
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_check(concur_server *server);
+
+/* Serves until stopped. Owns the process meanwhile: SIGTERM and SIGINT stop gracefully, within the option
+ * `stop_timeout`; a second one of them stops at once. SIGHUP is left alone and SIGPIPE is never touched. What was set
+ * before is restored.
+ *
+ * returns  CONCUR_OK: stopped and everything freed but the server itself; the errors of concur_server_check();
+ *          CONCUR_E_LISTEN: an address cannot be bound; CONCUR_E_SYS: a descriptor, a thread or the like cannot be had;
+ *          CONCUR_E_BUSY: stopped, but a handler or an offload still runs and could not be joined; CONCUR_E_STATE: has
+ *          been run or started before. concur_server_error() has the details
+ * thread   the one that did the set-up; one run in a process at a time (else CONCUR_E_STATE). Never in a handler:
+ *          CONCUR_E_HOME
+ * blocks   until the server has stopped
+ * since    0.1 */
+CONCUR_API int concur_server_run(concur_server *server);
+
+/* Starts to serve in the background, on threads of the library, and touches no signal.
+ *
+ * returns  CONCUR_OK: connections are accepted from now on; else as concur_server_run(), with nothing left running
+ * thread   the one that did the set-up; never in a handler of this server
+ * blocks   until it answers or has failed: name resolution and thread creation, no network traffic
+ * since    0.1 */
+CONCUR_API int concur_server_start(concur_server *server);
+
+/* Asks the server to stop and returns at once. No more connections are accepted; requests in flight may finish; at the
+ * deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted. A later call can only
+ * bring the deadline forward.
+ *
+ * deadline_ms  milliseconds from now, any value; 0: cancel at once
+ * returns      CONCUR_OK: it will stop, or has stopped already; CONCUR_E_STATE: was never run or started
+ * thread       any, also in a handler or a signal handler (async-signal-safe, keeps errno)
+ * blocks       no; concur_server_wait() waits
+ * since        0.1 */
+CONCUR_API int concur_server_stop(concur_server *server, unsigned deadline_ms);
+
+/* Asks for a new generation with the configuration read again. Needs an engine with a master process.
+ *
+ * returns  CONCUR_OK: asked for; CONCUR_E_STATE: there is no master, or the server is not running
+ * thread   any, also in a handler
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_reload(concur_server *server);
+
+/* Waits until a server that was started has stopped, by concur_server_stop() from elsewhere.
+ *
+ * returns  CONCUR_OK: stopped, every thread of the library joined, every on_end has run; CONCUR_E_BUSY: the stop's
+ *          deadline is over and a handler or an offload still runs (no thread is ever killed): call again, and do not
+ *          free what that code uses; CONCUR_E_STATE: was not started; CONCUR_E_HOME: called in a callback of this
+ *          server
+ * thread   any but those of the library, one at a time
+ * blocks   without bound until stop is called, then the stop's deadline and a second
+ * since    0.1 */
+CONCUR_API int concur_server_wait(concur_server *server);
+
+/* Frees a server and everything it owns. A server that still runs is stopped with deadline 0 and waited for first. If
+ * code of the program still runs after that (CONCUR_E_BUSY of wait), the server's memory is given up, not freed.
+ *
+ * server   NULL is fine; invalid afterwards
+ * thread   the one that did the set-up, or any if no other one uses the server; never in a callback of this server,
+ *          where the call has no effect but a line in the log
+ * blocks   a running server: as concur_server_wait(); else no
+ * since    0.1 */
+CONCUR_API void concur_server_free(concur_server *server);
+
+/* Tells an address that the server listens on, with port 0 resolved.
+ *
+ * i        0 for the first, in the order of the option `listen`
+ * out      gets "127.0.0.1:8080" or "[::1]:8080" with a NUL
+ * n        room at out in bytes; 64 is enough for every IP address
+ * returns  CONCUR_OK; CONCUR_E_INVAL: no address number i, or out is NULL; CONCUR_E_LIMIT: out is too small, nothing is
+ *          written; CONCUR_E_STATE: not running
+ * thread   any, after start has returned or in a handler
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_address(concur_server *server, unsigned i, char *out, size_t n);
+
+/* Writes the server's state as one JSON object: engine, process, connections, requests, threads, queues. Members may be
+ * added in later versions.
+ *
+ * json     gets the text with a NUL; may be NULL if *len is 0
+ * len      in: room at json in bytes; out: length of the text without the NUL, whether it fitted or not
+ * returns  CONCUR_OK; CONCUR_E_LIMIT: too little room, json is "" if there is any; CONCUR_E_INVAL: len is NULL;
+ *          CONCUR_E_NOMEM; CONCUR_E_STATE: not running
+ * thread   any, also in a handler
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_status(concur_server *server, char *json, size_t *len);
+
+/* Tells the engine that serves, or would if run were called now: after configuration file, environment and overrides.
+ *
+ * returns  one of CONCUR_ENGINE_* but CONCUR_ENGINE_DEFAULT; CONCUR_E_INVAL: no server, or the value in force is none
+ * thread   set-up; any after start has returned, also in a handler
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_engine(const concur_server *server);
+
+/* Gives every error of the set-up, of check, and of run or start, one a line. A value's line names its origin and what
+ * is allowed: `workers=9999 (server.conf:12): at most 1024`.
+ *
+ * returns  text, "" if there is no error, never NULL. Owned by the server; valid until the next call on it
+ * thread   as set-up; also after run or start has returned, from the same thread
+ * blocks   no
+ * since    0.1 */
+CONCUR_API const char *concur_server_error(const concur_server *server);
+
+/* Writes a text about the options: what --help and --dump of a program print.
+ *
+ * what     CONCUR_TEXT_HELP, CONCUR_TEXT_DUMP or CONCUR_TEXT_NOTES
+ * out      gets the text with a NUL, lines ending in newlines; may be NULL if *len is 0
+ * len      in: room at out in bytes; out: length of the text without the NUL, whether it fitted or not
+ * returns  CONCUR_OK; CONCUR_E_LIMIT: too little room, out is "" if there is any; CONCUR_E_INVAL: unknown text, or len
+ *          is NULL; CONCUR_E_NOMEM
+ * thread   set-up
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_text(concur_server *server, int what, char *out, size_t *len);
+
+/* Tells an engine's name as the option `engine` takes it.
+ *
+ * engine   one of CONCUR_ENGINE_*
+ * returns  static text: "default", "prefork", "thread", "event", "process-thread", "process-event", "event-pool"; NULL
+ *          for any other number. A name says nothing about whether this build has the engine
+ * thread   any, also in a handler
+ * blocks   no
+ * since    0.1 */
+CONCUR_API const char *concur_engine_name(int engine);
+
+/* Finds the engine of a name: the reverse of concur_engine_name(), in lower case only.
+ *
+ * returns  one of CONCUR_ENGINE_*; CONCUR_E_INVAL: no such name, or NULL
+ * thread   any, also in a handler
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_engine_parse(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
