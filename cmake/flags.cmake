@@ -8,8 +8,11 @@ if(CCACHE AND NOT CMAKE_C_COMPILER_LAUNCHER)
     set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+
 add_library(concur_dialect INTERFACE)
-target_compile_features(concur_dialect INTERFACE c_std_11)
 target_compile_definitions(concur_dialect INTERFACE _GNU_SOURCE)
 target_compile_options(concur_dialect INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
