@@ -4,8 +4,8 @@
  *
  *     ./stream & curl -N http://127.0.0.1:8080/count
  *
- * On a loop, write says AGAIN when the client takes less than we produce; on_drain then says when to go on. On a thread,
- * write waits instead. The code is the same, and memory stays bounded either way.
+ * On a loop, write says AGAIN when the client takes less than we produce; on_drain then says when to go on. On a
+ * thread, write waits instead. The code is the same, and memory stays bounded either way.
  */
 #include <stdio.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  *
  *     ./ticket & curl http://127.0.0.1:8080/
  *
- * A ticket holds the request, also when the client leaves. Whoever has it may post functions, which run at the request's
- * home; releasing it is the last thing to do.
+ * A ticket holds the request, also when the client leaves. Whoever has it may post functions, which run at the
+ * request's home; releasing it is the last thing to do.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * concur-demo: every engine, every feature, and what load and conformance tools drive.
+ *
+ *     concur-demo --engine thread --listen 127.0.0.1:0
+ *
+ * It prints one line when it accepts, `listening on ADDR:PORT engine=NAME pid=N`, and stops gracefully on SIGTERM or
+ * SIGINT; a second one of them stops at once. Flags go into the override layer, so nothing overrules them; what the
+ * demo wants by default is in the code layer, so that the configuration file and CONCUR_* variables may change it.
+ *
+ * Exit status: 0 stopped or checked, 1 the server failed, 2 a bad flag.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "demo.h"
+
+enum { OVERRIDES_MAX = 64, STOP_MS = 10000 };
+
+struct setting {
+    const char *name, *value;
+};
+
+struct command {
+    const char *config;
+    struct setting overrides[OVERRIDES_MAX];
+    size_t override_count;
+    bool is_unsafe, check, dump, help;
+};
+
+static const struct setting defaults[] = {
+    { "listen", "127.0.0.1:8080" },
+    { "head_max", "65536" },
+    { "line_max", "32768" },
+    { "body_max", "1073741824" },
+    { "header_timeout", "15s" },
+    { "body_timeout", "15s" },
+    { "keepalive_timeout", "15s" },
+    { "connections_max", "20000" },
+};
+
+static const char usage[] =
+    "usage: concur-demo [flags]\n"
+    "  --engine NAME     prefork, thread, event, process-thread, process-event or event-pool\n"
+    "  --listen ADDR     such as 127.0.0.1:8080; port 0 picks a free one; may be repeated\n"
+    "  --workers N       worker processes\n"
+    "  --threads N       threads that serve requests (threads_max)\n"
+    "  --pool N          threads for offloaded work and blocking routes (pool_threads)\n"
+    "  --root DIR        the folder of files to serve\n"
+    "  --config FILE     a configuration file\n"
+    "  --set KEY=VALUE   any option; may be repeated\n"
+    "  --unsafe          adds /crash and /hang\n"
+    "  --check           checks flags, environment and file, and exits\n"
+    "  --dump            prints the options in force with their origin, and exits\n"
+    "  --help            prints this and every option\n";
+
+static const struct option flags[] = {
+    { "engine", required_argument, NULL, 'e' },  { "listen", required_argument, NULL, 'l' },
+    { "workers", required_argument, NULL, 'w' }, { "threads", required_argument, NULL, 't' },
+    { "pool", required_argument, NULL, 'p' },    { "root", required_argument, NULL, 'r' },
+    { "config", required_argument, NULL, 'c' },  { "set", required_argument, NULL, 's' },
+    { "unsafe", no_argument, NULL, 'u' },        { "check", no_argument, NULL, 'k' },
+    { "dump", no_argument, NULL, 'd' },          { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 },
+};
+
+/* The command line. */
+
+static bool add_override(struct command *c, const char *name, const char *value)
+{
+    if (c->override_count == OVERRIDES_MAX) {
+        fprintf(stderr, "concur-demo: at most %d flags\n", OVERRIDES_MAX);
+        return false;
+    }
+    c->overrides[c->override_count++] = (struct setting){ name, value };
+    return true;
+}
+
+/* Splits "key=value" in place. */
+static bool add_set(struct command *c, char *text)
+{
+    char *equals = strchr(text, '=');
+    if (!equals || equals == text) {
+        fprintf(stderr, "concur-demo: --set %s: must be KEY=VALUE\n", text);
+        return false;
+    }
+    *equals = 0;
+    return add_override(c, text, equals + 1);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return true;
+    fprintf(stderr, "concur-demo: --root %s: not a folder\n", path);
+    return false;
+}
+
+static bool take_flag(struct command *c, int flag, char *value)
+{
+    switch (flag) {
+    case 'e': return add_override(c, "engine", value);
+    case 'l': return add_override(c, "listen", value);
+    case 'w': return add_override(c, "workers", value);
+    case 't': return add_override(c, "threads_max", value);
+    case 'p': return add_override(c, "pool_threads", value);
+    case 'r': return is_folder(value);
+    case 'c': c->config = value; return true;
+    case 's': return add_set(c, value);
+    case 'u': c->is_unsafe = true; return true;
+    case 'k': c->check = true; return true;
+    case 'd': c->dump = true; return true;
+    case 'h': c->help = true; return true;
+    default: return false;
+    }
+}
+
+static bool parse(struct command *c, int argc, char **argv)
+{
+    int flag;
+    while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1)
+        if (!take_flag(c, flag, optarg))
+            return false;
+    if (optind < argc)
+        fprintf(stderr, "concur-demo: what is %s?\n", argv[optind]);
+    return optind == argc;
+}
+
+/* The server. */
+
+static void print_log(int level, const char *line, void *arg)
+{
+    static const char *const names[] = { "", "error", "warning", "info", "debug" };
+    (void)arg;
+    if (level <= CONCUR_LOG_WARN)
+        fprintf(stderr, "concur-demo: %s: %s\n", names[level], line);
+}
+
+static concur_server *make_server(const struct command *c)
+{
+    concur_server *server = concur_server_new(CONCUR_ENGINE_EVENT, c->config);
+    if (!server)
+        return NULL;
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+        concur_server_set(server, NULL, defaults[i].name, defaults[i].value);
+    for (size_t i = 0; i < c->override_count; i++)
+        concur_server_override(server, NULL, c->overrides[i].name, c->overrides[i].value);
+    concur_server_log(server, print_log, NULL);
+    demo_routes_add(server, c->is_unsafe);
+    demo_test_add(server);
+    demo_async_add(server);
+    return server;
+}
+
+static int fail(const concur_server *server, int rc)
+{
+    fprintf(stderr, "concur-demo: %s\n%s", concur_strerror(rc), concur_server_error(server));
+    return 1;
+}
+
+static int print_text(concur_server *server, int what)
+{
+    size_t len = 0;
+    int rc = concur_server_text(server, what, NULL, &len);
+    if (rc != CONCUR_OK && rc != CONCUR_E_LIMIT)
+        return fail(server, rc);
+    size_t room = len + 1;
+    char *text = malloc(room);
+    rc = text ? concur_server_text(server, what, text, &room) : CONCUR_E_NOMEM;
+    if (rc == CONCUR_OK)
+        fputs(text, stdout);
+    free(text);
+    return rc == CONCUR_OK ? 0 : fail(server, rc);
+}
+
+static int check(concur_server *server)
+{
+    int rc = concur_server_check(server);
+    if (rc < 0)
+        return fail(server, rc);
+    return print_text(server, CONCUR_TEXT_NOTES);
+}
+
+/* Signals. Atomics, since a handler runs on any thread. */
+
+static concur_server *_Atomic served;
+static atomic_int signals_seen;
+
+static void on_signal(int number)
+{
+    (void)number;
+    int first = atomic_fetch_add(&signals_seen, 1) == 0;
+    concur_server_stop(atomic_load(&served), first ? STOP_MS : 0);
+}
+
+static void catch_signals(concur_server *server)
+{
+    atomic_store(&served, server);
+    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+}
+
+/* After this no handler touches the server, which is about to be freed. */
+static void ignore_signals(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    atomic_store(&served, NULL);
+}
+
+static int serve(concur_server *server)
+{
+    char address[128] = "";
+    catch_signals(server);
+    int rc = concur_server_start(server);
+    if (rc < 0)
+        return fail(server, rc);
+    concur_server_address(server, 0, address, sizeof address);
+    printf("listening on %s engine=%s pid=%ld\n", address, concur_engine_name(concur_server_engine(server)),
+           (long)getpid());
+    fflush(stdout);
+    if (atomic_load(&signals_seen)) /* one that came before there was anything to stop */
+        concur_server_stop(server, STOP_MS);
+    rc = concur_server_wait(server);
+    return rc < 0 ? fail(server, rc) : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct command command = { 0 };
+    if (!parse(&command, argc, argv)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    concur_server *server = make_server(&command);
+    if (!server)
+        return fail(NULL, CONCUR_E_NOMEM);
+    int status;
+    if (command.help) {
+        printf("%s\nOptions of --set, of a configuration file, and of the environment (CONCUR_NAME):\n", usage);
+        status = print_text(server, CONCUR_TEXT_HELP);
+    } else if (command.check) {
+        status = check(server);
+    } else if (command.dump) {
+        status = print_text(server, CONCUR_TEXT_DUMP);
+    } else {
+        status = serve(server);
+    }
+    ignore_signals();
+    concur_server_free(server);
+    return status;
+}
