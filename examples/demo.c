@@ -10,7 +10,6 @@
  *
  * Exit status: 0 stopped or checked, 1 the server failed, 2 a bad flag.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>

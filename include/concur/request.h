@@ -105,8 +105,8 @@ CONCUR_API int concur_request_body_fd(concur_request *request);
  *
  * data     called for each piece, later, never from within this call; while it says CONCUR_AGAIN nothing more is read
  *          from the client. Not called for an empty body
- * end      called once, after the last piece, unless data returned a negative code: rc is CONCUR_OK when the body is
- *          complete, else why it will not be (the values of concur_request_gone()). May be NULL
+ * end      called once in every case, last: rc is CONCUR_OK when the body is complete, else what data returned if that
+ *          was negative, else why no more will come (the values of concur_request_gone()). May be NULL
  * arg      handed to both; the caller's, must live until the request ends
  * returns  CONCUR_OK: the body is something pending until end has run; CONCUR_E_STATE: not a STREAM route, or asked
  *          before; CONCUR_E_INVAL: data is NULL; CONCUR_E_GONE: the request was given up
