@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define TEXT_SIZE 512
+
+static _Thread_local char last_error[TEXT_SIZE];
+
+int cnc_error_set(int code, const char *fmt, ...)
+{
+    int saved = errno;
+    char text[TEXT_SIZE]; /* an argument may be the last error itself */
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    memcpy(last_error, text, strlen(text) + 1);
+    errno = saved;
+    return code;
+}
+
+const char *cnc_error_text(void)
+{
+    return last_error;
+}
