@@ -1,0 +1,166 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# What scripts/bench and scripts/compare share: building, servers that are started, found and ended by their process id,
+# runs of wrk, and the processor time of a process tree. Sourced by bash; expects `root` to be the source directory.
+
+: "${root:?}"
+# Engines that a demo may have, in the order in which they are shown.
+all_engines=(prefork thread event process-thread process-event event-pool)
+declare -A server_pid=() server_port=() server_launcher=()
+work=""
+build=""
+demo=""
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+    say "$(basename "$0"): $*"
+    exit 1
+}
+
+# One line that is written over where somebody watches, and is left out where nobody does.
+progress() {
+    [[ ! -t 2 ]] || printf '\r\033[K%s' "$*" >&2
+}
+
+# Ends what was started and nothing else; also after Ctrl-C.
+load_cleanup() {
+    local name
+    for name in "${!server_launcher[@]}"; do
+        server_stop "$name"
+    done
+    [[ -z $work ]] || rm -rf "$work"
+}
+
+load_start() {
+    work=$(mktemp -d)
+    trap load_cleanup EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    ulimit -n "$(ulimit -Hn)"
+}
+
+load_install() {
+    "$root/scripts/install_deps" build compare >&2 || die "packages are missing"
+}
+
+# Builds the release, or takes the build directory given.
+load_build() {
+    build=$1
+    if [[ -z $build ]]; then
+        build=$root/build/release
+        say "building the release in $build"
+        (cd "$root" && cmake --preset release && cmake --build --preset release) >"$work/build.log" 2>&1 || {
+            tail -n 40 "$work/build.log" >&2
+            die "the build failed"
+        }
+    fi
+    demo=$(find "$build" -name concur-demo -type f -perm -u+x | head -n 1)
+}
+
+# The engines that this build has.
+load_engines() {
+    local engine
+    [[ -n $demo ]] || return 0
+    for engine in "${all_engines[@]}"; do
+        if "$demo" --engine "$engine" --check >/dev/null 2>&1; then
+            printf '%s\n' "$engine"
+        fi
+    done
+}
+
+# server_start KEY ENGINE [PREFIX...]: starts the server of an engine or a floor behind a prefix such as `taskset -c 0`,
+# and waits until it listens. KEY names it from then on.
+server_start() {
+    local key=$1 engine=$2 out=$work/server.$1 line tries
+    local cmd=()
+    shift 2
+    case $engine in
+    floor_threads_pre) cmd=("$build/bench/floor_threads" --threads 64) ;;
+    floor_*) cmd=("$build/bench/$engine") ;;
+    *) cmd=("$demo" --engine "$engine" --listen 127.0.0.1:0) ;;
+    esac
+    : >"$out"
+    "$@" "${cmd[@]}" >"$out" 2>"$out.err" &
+    server_launcher[$key]=$!
+    for ((tries = 0; tries < 600; tries++)); do
+        line=$(grep -m 1 '^listening on ' "$out") && break
+        kill -0 "${server_launcher[$key]}" 2>/dev/null || break
+        sleep 0.05
+    done
+    if [[ ! $line =~ ^listening\ on\ [^\ ]*:([0-9]+)\ .*pid=([0-9]+) ]]; then
+        cat "$out.err" >&2
+        die "$engine did not start: $* ${cmd[*]}"
+    fi
+    # shellcheck disable=SC2034 # for the scripts that source this
+    server_port[$key]=${BASH_REMATCH[1]}
+    server_pid[$key]=${BASH_REMATCH[2]}
+}
+
+# Asks the server to end, waits for it, and ends it by force only if it does not. Returns 1 in that case.
+server_stop() {
+    local key=$1 launcher=${server_launcher[$1]:-} pid=${server_pid[$1]:-} tries rc=0
+    [[ -n $launcher ]] || return 0
+    unset "server_launcher[$key]" "server_pid[$key]" "server_port[$key]"
+    kill -TERM "${pid:-$launcher}" 2>/dev/null
+    for ((tries = 0; tries < 400; tries++)); do
+        kill -0 "$launcher" 2>/dev/null || break
+        sleep 0.05
+    done
+    if kill -0 "$launcher" 2>/dev/null; then
+        say "server $key (pid ${pid:-$launcher}) does not end on SIGTERM"
+        [[ -z $pid ]] || kill -KILL "$pid" 2>/dev/null
+        kill -KILL "$launcher" 2>/dev/null
+        rc=1
+    fi
+    wait "$launcher" 2>/dev/null
+    return $rc
+}
+
+# tree_pids PID: the process and its descendants.
+tree_pids() {
+    cat /proc/[0-9]*/stat 2>/dev/null | awk -v root="$1" '
+        { pid = $1; sub(/^.*\) /, ""); parent[pid] = $2 }
+        END {
+            for (pid in parent) {
+                for (p = pid; p > 1 && p != root; p = parent[p]) { }
+                if (p == root) print pid
+            }
+        }'
+}
+
+# tree_cpu_us PID: user and system time of the process, its threads, its descendants and those already reaped. The sum
+# comes from the scheduler, in steps of one clock tick.
+tree_cpu_us() {
+    cat /proc/[0-9]*/stat 2>/dev/null | awk -v root="$1" -v hz="$(getconf CLK_TCK)" '
+        { pid = $1; sub(/^.*\) /, ""); parent[pid] = $2; ticks[pid] = $12 + $13 + $14 + $15 }
+        END {
+            for (pid in parent) {
+                for (p = pid; p > 1 && p != root; p = parent[p]) { }
+                if (p == root) sum += ticks[pid]
+            }
+            printf "%.0f\n", sum * 1e6 / hz
+        }'
+}
+
+# wrk_run SCRIPT URL CONNECTIONS SECONDS [PREFIX...]: prints the line of bench/wrk/report.lua without its first word.
+# wrk takes whole seconds only, so it is interrupted instead, at which it reports as usual.
+wrk_run() {
+    local script=$1 url=$2 connections=$3 seconds=$4
+    shift 4
+    timeout --foreground -s INT "$seconds" "$@" wrk -t 1 -c "$connections" -d 3600s --timeout 10s \
+        -s "$root/bench/wrk/$script.lua" "$url" >"$work/wrk.out" 2>&1
+    sed -n 's/^wrk requests=/requests=/p' "$work/wrk.out" | grep . || {
+        cat "$work/wrk.out" >&2
+        die "wrk printed no result"
+    }
+}
+
+# value NAME LINE: one value out of name=value pairs.
+value() {
+    local rest=" $2"
+    [[ $rest == *" $1="* ]] || return 1
+    rest=${rest#*" $1="}
+    printf '%s\n' "${rest%% *}"
+}
