@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * uri-host [":" port] (RFC 9110 §4.2, RFC 3986 §3.2.2, §3.2.3), without user information.
+ */
+#include "http/chars.h"
+#include "http/head.h"
+
+/* dec-octet "." dec-octet "." dec-octet "." dec-octet (RFC 3986 §3.2.2) */
+static bool is_ipv4(const char *p, const char *end)
+{
+    for (int octet = 0; octet < 4; octet++) {
+        const char *digits = p;
+        int value = 0;
+        while (p < end && p - digits < 3 && cnc_is_digit(*p))
+            value = value * 10 + (*p++ - '0');
+        if (p == digits || value > 255 || (*digits == '0' && p - digits > 1))
+            return false;
+        if (octet < 3 && (p == end || *p++ != '.'))
+            return false;
+    }
+    return p == end;
+}
+
+/* Groups of up to four hexadecimal digits: eight, or fewer around one "::"; an IPv4 address may stand for the last two. */
+static bool is_ipv6(const char *p, const char *end)
+{
+    int groups = 0;
+    bool gap = end - p >= 2 && p[0] == ':' && p[1] == ':';
+    if (gap)
+        p += 2;
+    while (p < end) {
+        const char *group = p;
+        while (p < end && cnc_hex(*p) >= 0)
+            p++;
+        if (p < end && *p == '.')
+            return (gap ? groups <= 5 : groups == 6) && is_ipv4(group, end);
+        if (p == group || p - group > 4 || ++groups > 8)
+            return false;
+        if (p == end)
+            break;
+        if (*p++ != ':' || p == end)
+            return false;
+        if (*p == ':') {
+            if (gap)
+                return false;
+            gap = true;
+            p++;
+        }
+    }
+    return gap ? groups <= 7 : groups == 8;
+}
+
+/* "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ) */
+static bool is_ip_future(const char *p, const char *end)
+{
+    const char *digits = ++p;
+    while (p < end && cnc_hex(*p) >= 0)
+        p++;
+    if (p == digits || p == end || *p++ != '.' || p == end)
+        return false;
+    while (p < end && (cnc_char_is(*p, CNC_CHAR_HOST) || *p == ':'))
+        p++;
+    return p == end;
+}
+
+/* "[" IPv6address or IPvFuture "]"; returns the byte after it, or NULL. */
+static const char *skip_literal(const char *p, const char *end)
+{
+    const char *close = memchr(p, ']', (size_t)(end - p));
+    if (!close)
+        return NULL;
+    p++;
+    if (p < close && cnc_lower(*p) == 'v')
+        return is_ip_future(p, close) ? close + 1 : NULL;
+    return is_ipv6(p, close) ? close + 1 : NULL;
+}
+
+/* reg-name, which covers IPv4 addresses too; returns the byte after it, or NULL. */
+static const char *skip_name(const char *p, const char *end)
+{
+    for (;;) {
+        while (cnc_char_is(*p, CNC_CHAR_HOST))
+            p++;
+        if (*p != '%' || p == end)
+            return p;
+        /* a pct-encoded NUL would be one more way to smuggle it in */
+        if (end - p < 3 || cnc_hex(p[1]) < 0 || cnc_hex(p[2]) < 0 || (p[1] == '0' && p[2] == '0'))
+            return NULL;
+        p += 3;
+    }
+}
+
+bool cnc_http_is_authority(const char *p, const char *end, bool need_port)
+{
+    const char *host = p;
+    if (p == end)
+        return false;
+    p = *p == '[' ? skip_literal(p, end) : skip_name(p, end);
+    if (!p || p == host) /* RFC 9110 §4.2.1: an empty host is invalid */
+        return false;
+    if (p == end)
+        return !need_port;
+    if (*p++ != ':')
+        return false;
+    if (p == end) /* RFC 3986 §3.2.3: the port may be empty */
+        return !need_port;
+    unsigned port = 0;
+    for (; p < end; p++) {
+        if (!cnc_is_digit(*p) || (port = port * 10 + (unsigned)(*p - '0')) > 65535)
+            return false;
+    }
+    return true;
+}

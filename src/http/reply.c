@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reply heads and chunk framing. Constant text is copied with constant sizes, which become a few moves each.
+ */
+#include "http/http.h"
+#include "http/status.h"
+
+#define DIGITS_MAX 20
+/* Upper bounds of what cnc_http_reply_head() writes besides Content-Type and the ready-made fields. */
+#define CONSTANT_MAX                                                                                                     \
+    (CNC_STATUS_LINE_MAX + sizeof("Date: \r\n") + CNC_HTTP_DATE_LEN + sizeof("Content-Type: \r\n") +                     \
+     sizeof("Content-Length: \r\n") + DIGITS_MAX + sizeof("Transfer-Encoding: chunked\r\n") +                            \
+     sizeof("Connection: keep-alive\r\n") + sizeof("\r\n"))
+
+#define PUT(out, literal) (memcpy((out), (literal), sizeof(literal) - 1), (out) + sizeof(literal) - 1)
+
+static inline char *put(char *out, const char *p, size_t n)
+{
+    memcpy(out, p, n);
+    return out + n;
+}
+
+/* RFC 9110 §6.4.1, RFC 9112 §6.3: replies that end with their head. */
+static bool is_bodiless(const struct cnc_http_reply *r)
+{
+    return r->method == CNC_HTTP_HEAD || r->status < 200 || r->status == 204 || r->status == 304;
+}
+
+void cnc_http_reply_frame(struct cnc_http_reply *r)
+{
+    if (is_bodiless(r)) {
+        r->framing = CNC_HTTP_FRAME_NONE;
+    } else if (r->length >= 0) {
+        r->framing = CNC_HTTP_FRAME_LENGTH;
+    } else if (r->minor) {
+        r->framing = CNC_HTTP_FRAME_CHUNKED;
+    } else {
+        /* RFC 9112 §6.1: HTTP/1.0 does not know chunked, so the connection's end is the body's (§6.3) */
+        r->framing = CNC_HTTP_FRAME_CLOSE;
+        r->keep_alive = false;
+    }
+}
+
+size_t cnc_http_reply_size(const struct cnc_http_reply *r)
+{
+    return CONSTANT_MAX + r->type.n + r->fields.n;
+}
+
+/* RFC 9112 §4: a server sends its own version; the space before an absent reason stays. */
+static char *put_status(char *out, int status)
+{
+    const struct cnc_status_line *line = cnc_http_status_line(status);
+    if (CNC_LIKELY(line != NULL)) {
+        memcpy(out, line->text, CNC_STATUS_LINE_MAX);
+        return out + line->len;
+    }
+    out = PUT(out, "HTTP/1.1 ");
+    out += cnc_decimal(out, (uint64_t)status);
+    return PUT(out, " \r\n");
+}
+
+/* RFC 9110 §8.6: Content-Length on replies to HEAD and on 304 says what GET would have got, never on 1xx and 204. */
+static char *put_framing(char *out, const struct cnc_http_reply *r)
+{
+    if (r->framing == CNC_HTTP_FRAME_CHUNKED)
+        return PUT(out, "Transfer-Encoding: chunked\r\n");
+    if (r->length < 0 || r->framing == CNC_HTTP_FRAME_CLOSE || r->status < 200 || r->status == 204)
+        return out;
+    out = PUT(out, "Content-Length: ");
+    out += cnc_decimal(out, (uint64_t)r->length);
+    return PUT(out, "\r\n");
+}
+
+size_t cnc_http_reply_head(char *out, const struct cnc_http_reply *r)
+{
+    char *p = put_status(out, r->status);
+    if (CNC_LIKELY(r->date.n == CNC_HTTP_DATE_LEN)) {
+        p = PUT(p, "Date: ");
+        p = put(p, r->date.p, CNC_HTTP_DATE_LEN);
+        p = PUT(p, "\r\n");
+    }
+    if (r->type.n) {
+        p = PUT(p, "Content-Type: ");
+        p = put(p, r->type.p, r->type.n);
+        p = PUT(p, "\r\n");
+    }
+    p = put_framing(p, r);
+    if (!r->keep_alive) /* RFC 9112 §9.6 */
+        p = PUT(p, "Connection: close\r\n");
+    else if (r->minor == 0) /* RFC 9112 §9.3: HTTP/1.0 persists only by agreement */
+        p = PUT(p, "Connection: keep-alive\r\n");
+    if (r->fields.n)
+        p = put(p, r->fields.p, r->fields.n);
+    p = PUT(p, "\r\n");
+    return (size_t)(p - out);
+}
+
+size_t cnc_http_chunk_head(char *out, uint64_t n)
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t digits = 1;
+    while (digits < 16 && n >> (4 * digits))
+        digits++;
+    for (size_t i = digits; i-- > 0; n >>= 4)
+        out[i] = hex[n & 15];
+    out[digits] = '\r';
+    out[digits + 1] = '\n';
+    return digits + 2;
+}

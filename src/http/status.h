@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Status lines, ready made. Private to src/http.
+ */
+#ifndef CNC_HTTP_STATUS_H
+#define CNC_HTTP_STATUS_H
+
+#include "base/base.h"
+
+#define CNC_STATUS_LINE_MAX 48
+
+/* text is filled up with NULs, so that it can be copied whole. */
+struct cnc_status_line {
+    char text[CNC_STATUS_LINE_MAX];
+    uint8_t len; /* with CR LF */
+};
+
+/* NULL for a status without a line of its own. */
+const struct cnc_status_line *cnc_http_status_line(int status);
+
+#endif
