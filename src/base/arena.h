@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Request memory. An arena starts in a block its owner provides, spills into further blocks of its own, and gives
+ * everything back at once. Pointers never move.
+ */
+#ifndef CNC_ARENA_H
+#define CNC_ARENA_H
+
+#include "base/base.h"
+
+struct cnc_arena_block;
+
+/* INV: at <= end; bytes [at, end) are free; total counts bytes of spilled blocks and never exceeds max. */
+struct cnc_arena {
+    char *at, *end;
+    struct cnc_arena_block *spilled; /* owned */
+    size_t total, max;
+};
+
+/* Starts in [first, first + n), which stays the caller's; spills up to max bytes in all. */
+void cnc_arena_init(struct cnc_arena *a, void *first, size_t n, size_t max);
+/* Frees what was spilled; every pointer handed out dies. */
+void cnc_arena_deinit(struct cnc_arena *a);
+void *cnc_arena_alloc_slow(struct cnc_arena *a, size_t n);
+
+/* n bytes aligned for any type; NULL when out of memory or over max. n may be 0. */
+static inline void *cnc_arena_alloc(struct cnc_arena *a, size_t n)
+{
+    size_t pad = (size_t)(-(uintptr_t)a->at & (sizeof(max_align_t) - 1) & 15);
+    if (CNC_LIKELY(n <= (size_t)(a->end - a->at) && pad <= (size_t)(a->end - a->at) - n)) {
+        char *p = a->at + pad;
+        a->at = p + n;
+        return p;
+    }
+    return cnc_arena_alloc_slow(a, n);
+}
+
+/* n bytes without alignment, for text. */
+static inline char *cnc_arena_text(struct cnc_arena *a, size_t n)
+{
+    if (CNC_LIKELY(n <= (size_t)(a->end - a->at))) {
+        char *p = a->at;
+        a->at += n;
+        return p;
+    }
+    return cnc_arena_alloc_slow(a, n);
+}
+
+/* A NUL-terminated copy; NULL when out of memory. */
+char *cnc_arena_copy(struct cnc_arena *a, const char *p, size_t n);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/clock.h"
+
+#include <stddef.h>
+#include <time.h>
+
+static int64_t monotonic_ms(void *arg)
+{
+    struct timespec t;
+    (void)arg;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t wall_seconds(void *arg)
+{
+    struct timespec t;
+    (void)arg;
+    clock_gettime(CLOCK_REALTIME_COARSE, &t);
+    return t.tv_sec;
+}
+
+const struct cnc_clock cnc_clock_system = { .now_ms = monotonic_ms, .wall_s = wall_seconds, .arg = NULL };

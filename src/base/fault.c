@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/fault.h"
+
+#ifdef CNC_FAULTS
+#include <errno.h>
+#include <stdatomic.h>
+
+static struct {
+    atomic_uint count;
+    atomic_uint nth;
+    atomic_bool and_after;
+} faults[CNC_FAULT_KINDS];
+
+void cnc_fault_arm(enum cnc_fault_kind kind, unsigned nth, bool and_after)
+{
+    atomic_store(&faults[kind].nth, 0);
+    atomic_store(&faults[kind].count, 0);
+    atomic_store(&faults[kind].and_after, and_after);
+    atomic_store(&faults[kind].nth, nth);
+}
+
+unsigned cnc_fault_count(enum cnc_fault_kind kind)
+{
+    return atomic_load(&faults[kind].count);
+}
+
+bool cnc_fault_hit(enum cnc_fault_kind kind, int err)
+{
+    unsigned use = atomic_fetch_add(&faults[kind].count, 1) + 1;
+    unsigned nth = atomic_load(&faults[kind].nth);
+    if (nth == 0 || use < nth || (use > nth && !atomic_load(&faults[kind].and_after)))
+        return false;
+    errno = err;
+    return true;
+}
+#else
+/* Nothing to build without CNC_FAULTS; ISO C wants one declaration. */
+extern const int cnc_fault_absent;
+#endif

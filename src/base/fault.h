@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Fault injection. In builds with CNC_FAULTS, a test arms one kind of call to fail at its nth use (and, if asked, at each
+ * after it); elsewhere CNC_FAULT is the constant false and costs nothing.
+ */
+#ifndef CNC_FAULT_H
+#define CNC_FAULT_H
+
+#include <stdbool.h>
+
+enum cnc_fault_kind {
+    CNC_FAULT_ALLOC = 0,
+    CNC_FAULT_READ = 1,
+    CNC_FAULT_WRITE = 2,
+    CNC_FAULT_OPEN = 3, /* descriptors coming to life: socket, accept, open, eventfd, bind, listen */
+    CNC_FAULT_WAIT = 4,
+    CNC_FAULT_THREAD = 5,
+    CNC_FAULT_KINDS = 6
+};
+
+#ifdef CNC_FAULTS
+/* Arms kind to fail at its nth use from now (1: the next); 0 disarms. Any thread; atomic. */
+void cnc_fault_arm(enum cnc_fault_kind kind, unsigned nth, bool and_after);
+/* Uses of kind since it was last armed or disarmed. */
+unsigned cnc_fault_count(enum cnc_fault_kind kind);
+/* True when this use must fail; errno is then set to err. */
+bool cnc_fault_hit(enum cnc_fault_kind kind, int err);
+#define CNC_FAULT(kind, err) cnc_fault_hit((kind), (err))
+#else
+#define CNC_FAULT(kind, err) ((void)(kind), (void)(err), false)
+#endif
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Intrusive doubly linked ring: the head is a link, an unlinked link points to itself.
+ */
+#ifndef CNC_LIST_H
+#define CNC_LIST_H
+
+#include <stdbool.h>
+
+struct cnc_link {
+    struct cnc_link *next, *prev;
+};
+
+static inline void cnc_link_init(struct cnc_link *l)
+{
+    l->next = l->prev = l;
+}
+
+static inline bool cnc_link_alone(const struct cnc_link *l)
+{
+    return l->next == l;
+}
+
+/* Unlinks; harmless on a link that stands alone. */
+static inline void cnc_link_remove(struct cnc_link *l)
+{
+    l->prev->next = l->next;
+    l->next->prev = l->prev;
+    l->next = l->prev = l;
+}
+
+/* l must stand alone. */
+static inline void cnc_link_append(struct cnc_link *head, struct cnc_link *l)
+{
+    l->prev = head->prev;
+    l->next = head;
+    head->prev->next = l;
+    head->prev = l;
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/sys.h"
+
+#include <string.h>
+
+char *cnc_strndup(const char *s, size_t n)
+{
+    char *copy = cnc_malloc(n + 1);
+    if (copy) {
+        memcpy(copy, s, n);
+        copy[n] = '\0';
+    }
+    return copy;
+}
+
+char *cnc_strdup(const char *s)
+{
+    return cnc_strndup(s, strlen(s));
+}
+
+int cnc_sys_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : accept4(fd, addr, len, flags | SOCK_CLOEXEC);
+}
+
+void cnc_sys_close(int *fd)
+{
+    int saved = errno;
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+    errno = saved;
+}
+
+struct timespec cnc_sys_in_ms(int64_t ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_nsec -= 1000000000;
+        t.tv_sec++;
+    }
+    return t;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every system call and every allocation of the library goes through this page, so that a test can make the nth of them
+ * fail. In ordinary builds these are plain calls; with CNC_FAULTS each asks cnc_fault_hit() first.
+ *
+ * Calls return what the system returns, with errno set; callers turn that into -errno or CONCUR_E_SYS at once.
+ */
+#ifndef CNC_SYS_H
+#define CNC_SYS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+
+/* memory */
+static inline void *cnc_malloc(size_t n)
+{
+    return CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM) ? NULL : malloc(n);
+}
+
+static inline void *cnc_calloc(size_t count, size_t n)
+{
+    return CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM) ? NULL : calloc(count, n);
+}
+
+static inline void *cnc_realloc(void *p, size_t n)
+{
+    return CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM) ? NULL : realloc(p, n);
+}
+
+static inline void cnc_free(void *p)
+{
+    free(p);
+}
+
+char *cnc_strdup(const char *s);
+char *cnc_strndup(const char *s, size_t n);
+
+/* sockets and descriptors */
+static inline ssize_t cnc_sys_recv(int fd, void *p, size_t n, int flags)
+{
+    return CNC_FAULT(CNC_FAULT_READ, ECONNRESET) ? -1 : recv(fd, p, n, flags);
+}
+
+static inline ssize_t cnc_sys_send(int fd, const void *p, size_t n, int flags)
+{
+    return CNC_FAULT(CNC_FAULT_WRITE, ECONNRESET) ? -1 : send(fd, p, n, flags);
+}
+
+static inline ssize_t cnc_sys_sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    return CNC_FAULT(CNC_FAULT_WRITE, ECONNRESET) ? -1 : sendmsg(fd, m, flags);
+}
+
+static inline ssize_t cnc_sys_read(int fd, void *p, size_t n)
+{
+    return CNC_FAULT(CNC_FAULT_READ, EIO) ? -1 : read(fd, p, n);
+}
+
+static inline ssize_t cnc_sys_pread(int fd, void *p, size_t n, int64_t at)
+{
+    return CNC_FAULT(CNC_FAULT_READ, EIO) ? -1 : pread(fd, p, n, (off_t)at);
+}
+
+static inline ssize_t cnc_sys_write(int fd, const void *p, size_t n)
+{
+    return CNC_FAULT(CNC_FAULT_WRITE, ENOSPC) ? -1 : write(fd, p, n);
+}
+
+/* Linux carries the descriptor over CLOEXEC at birth; flags adds SOCK_NONBLOCK where wanted. */
+int cnc_sys_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+
+static inline int cnc_sys_socket(int family, int type)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : socket(family, type | SOCK_CLOEXEC, 0);
+}
+
+static inline int cnc_sys_bind(int fd, const struct sockaddr *a, socklen_t n)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EADDRINUSE) ? -1 : bind(fd, a, n);
+}
+
+static inline int cnc_sys_listen(int fd, int backlog)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EADDRINUSE) ? -1 : listen(fd, backlog);
+}
+
+static inline int cnc_sys_shutdown_write(int fd)
+{
+    return shutdown(fd, SHUT_WR);
+}
+
+static inline int cnc_sys_setsockopt(int fd, int level, int name, const void *p, socklen_t n)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, ENOPROTOOPT) ? -1 : setsockopt(fd, level, name, p, n);
+}
+
+static inline int cnc_sys_open(const char *path, int flags, int mode)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : open(path, flags | O_CLOEXEC, mode);
+}
+
+static inline int cnc_sys_openat(int dir, const char *path, int flags)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : openat(dir, path, flags | O_CLOEXEC);
+}
+
+static inline int cnc_sys_eventfd(void)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+/* Adds one to an eventfd: async-signal-safe, keeps errno. A full counter is as good as one more. */
+static inline void cnc_sys_eventfd_raise(int fd)
+{
+    uint64_t one = 1;
+    int saved = errno;
+    ssize_t n = write(fd, &one, sizeof one);
+    (void)n;
+    errno = saved;
+}
+
+/* Sets an eventfd's counter to 0. */
+static inline void cnc_sys_eventfd_clear(int fd)
+{
+    uint64_t n;
+    while (read(fd, &n, sizeof n) < 0 && errno == EINTR)
+        ;
+}
+
+static inline int cnc_sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
+{
+    return CNC_FAULT(CNC_FAULT_WAIT, EINTR) ? -1 : poll(fds, n, timeout_ms);
+}
+
+static inline int cnc_sys_thread(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+    return CNC_FAULT(CNC_FAULT_THREAD, EAGAIN) ? EAGAIN : pthread_create(out, attr, fn, arg);
+}
+
+/* CLOCK_MONOTONIC, ms from now, for timed waits. */
+struct timespec cnc_sys_in_ms(int64_t ms);
+
+/* Closes *fd once and leaves -1: every descriptor has one owner. Keeps errno. */
+void cnc_sys_close(int *fd);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn/acceptor.h"
+
+#include "base/sys.h"
+
+#define PAUSE_MS 50
+
+static void on_ready(struct cnc_io *io, unsigned ready);
+
+static void on_retry(struct cnc_timer *t)
+{
+    struct cnc_acceptor *a = CNC_CONTAINER(t, struct cnc_acceptor, retry);
+    a->paused = false;
+    if (a->running)
+        (void)cnc_acceptor_start(a);
+}
+
+int cnc_acceptor_init(struct cnc_acceptor *a, struct cnc_driver *drv, const struct cnc_acceptor_config *cfg,
+                      const int *fds, unsigned count)
+{
+    *a = (struct cnc_acceptor){ .drv = drv, .cfg = *cfg, .count = count, .retry.fn = on_retry, .warned_at = -1000 };
+    a->sockets = cnc_calloc(count ? count : 1, sizeof *a->sockets);
+    if (!a->sockets)
+        return CONCUR_E_NOMEM;
+    for (unsigned i = 0; i < count; i++) {
+        a->sockets[i].acceptor = a;
+        cnc_io_init(drv->home->loop, &a->sockets[i].io, fds[i], on_ready);
+    }
+    return CONCUR_OK;
+}
+
+static void watch(struct cnc_acceptor *a, unsigned mask)
+{
+    for (unsigned i = 0; i < a->count; i++) {
+        struct cnc_acceptor_socket *s = &a->sockets[i];
+        if (s->watched != (mask != 0))
+            s->watched = cnc_io_watch(a->drv->home->loop, &s->io, mask) == CONCUR_OK && mask;
+    }
+}
+
+int cnc_acceptor_start(struct cnc_acceptor *a)
+{
+    a->running = true;
+    watch(a, CNC_IO_READ);
+    for (unsigned i = 0; i < a->count; i++)
+        if (!a->sockets[i].watched)
+            return CONCUR_E_SYS;
+    return CONCUR_OK;
+}
+
+void cnc_acceptor_stop(struct cnc_acceptor *a)
+{
+    a->running = false;
+    if (a->sockets)
+        watch(a, 0);
+    cnc_home_timer_cancel(a->drv->home, &a->retry);
+    a->paused = false;
+}
+
+void cnc_acceptor_deinit(struct cnc_acceptor *a)
+{
+    if (!a->sockets)
+        return;
+    cnc_acceptor_stop(a);
+    cnc_free(a->sockets);
+    a->sockets = NULL;
+}
+
+/* Waiting connections stay in the kernel's queue meanwhile. */
+static void take_a_break(struct cnc_acceptor *a, const char *what, int err)
+{
+    int64_t now = cnc_home_now(a->drv->home);
+    if (now - a->warned_at >= 1000) {
+        a->warned_at = now;
+        a->cfg.warn(a->cfg.warn_arg, what, err);
+    }
+    if (cnc_home_timer(a->drv->home, &a->retry, now + PAUSE_MS) < 0)
+        return; /* no memory for the pause: the next wake tries again */
+    a->pauses++;
+    a->paused = true;
+    watch(a, 0);
+}
+
+void cnc_acceptor_nudge(struct cnc_acceptor *a)
+{
+    if (!a->paused)
+        return;
+    cnc_home_timer_cancel(a->drv->home, &a->retry);
+    on_retry(&a->retry);
+}
+
+static bool is_full(struct cnc_acceptor *a)
+{
+    if (atomic_load_explicit(a->cfg.open, memory_order_relaxed) < a->cfg.connections_max)
+        return false;
+    return !cnc_driver_reap_idle(a->drv);
+}
+
+/* True: go on accepting. */
+static bool accept_one(struct cnc_acceptor *a, int listener)
+{
+    int fd = cnc_sys_accept(listener, NULL, NULL, a->cfg.non_blocking ? SOCK_NONBLOCK : 0);
+    if (fd < 0) {
+        switch (errno) {
+        case EAGAIN:
+            return false;
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM:
+            if (!cnc_driver_reap_idle(a->drv))
+                take_a_break(a, "accept", errno);
+            return false;
+        default:
+            return true; /* that one peer is gone, or its network had an error (accept(2)) */
+        }
+    }
+    struct cnc_conn *conn = cnc_conn_create(fd, &cnc_transport_plain, NULL);
+    if (!conn) {
+        cnc_sys_close(&fd);
+        take_a_break(a, "memory for a connection", ENOMEM);
+        return false;
+    }
+    a->accepted++;
+    atomic_fetch_add_explicit(a->cfg.open, 1, memory_order_relaxed);
+    cnc_driver_take(a->drv, conn);
+    return true;
+}
+
+static void on_ready(struct cnc_io *io, unsigned ready)
+{
+    struct cnc_acceptor_socket *s = CNC_CONTAINER(io, struct cnc_acceptor_socket, io);
+    struct cnc_acceptor *a = s->acceptor;
+    (void)ready;
+    for (unsigned n = 0; n < a->cfg.batch && a->running && !a->paused; n++) {
+        if (is_full(a)) {
+            take_a_break(a, "connections_max reached", 0);
+            return;
+        }
+        if (!accept_one(a, cnc_io_fd(io)))
+            return;
+    }
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The accept loop: ours, with a budget per wake, and with a pause instead of a spin when descriptors run out.
+ */
+#ifndef CNC_ACCEPTOR_H
+#define CNC_ACCEPTOR_H
+
+#include "conn/conn.h"
+
+struct cnc_acceptor_config {
+    unsigned batch;           /* accepts per wake and listener */
+    unsigned connections_max; /* open at once, over all drivers that share `open` */
+    atomic_uint *open;
+    bool non_blocking;        /* accepted sockets are */
+    void (*warn)(void *arg, const char *what, int err); /* at most once a second */
+    void *warn_arg;
+};
+
+struct cnc_acceptor_socket {
+    struct cnc_io io;
+    struct cnc_acceptor *acceptor;
+    bool watched;
+};
+
+struct cnc_acceptor {
+    struct cnc_driver *drv; /* gets the connections */
+    struct cnc_acceptor_config cfg;
+    struct cnc_acceptor_socket *sockets; /* owned */
+    unsigned count;
+    struct cnc_timer retry;
+    bool running, paused;
+    int64_t warned_at;
+    uint64_t accepted, pauses;
+};
+
+/* fds are borrowed. The home's loop must exist. */
+int cnc_acceptor_init(struct cnc_acceptor *a, struct cnc_driver *drv, const struct cnc_acceptor_config *cfg,
+                      const int *fds, unsigned count);
+int cnc_acceptor_start(struct cnc_acceptor *a);
+/* No more accepts; the descriptors may be closed afterwards. */
+void cnc_acceptor_stop(struct cnc_acceptor *a);
+void cnc_acceptor_deinit(struct cnc_acceptor *a);
+/* A connection was closed: a pause may end early. */
+void cnc_acceptor_nudge(struct cnc_acceptor *a);
+
+#endif

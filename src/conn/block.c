@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The blocking driver: the connection's machine, with waits. A thread reads, parses, runs the handler and writes by plain
+ * calls; only when a request is left pending (a timer, a ticket, a body still on its way) does it turn its private loop,
+ * where the event driver takes over for that while.
+ */
+#include "base/sys.h"
+#include "conn/conn.h"
+
+int cnc_block_flush(struct cnc_conn *conn, size_t down_to)
+{
+    for (;;) {
+        cnc_conn_flush(conn);
+        if (conn->state == CNC_CONN_CLOSED)
+            return CONCUR_E_GONE;
+        if (conn->out_bytes <= down_to)
+            return CONCUR_OK;
+        struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLOUT };
+        int n = cnc_sys_poll(&p, 1, (int)conn->drv->limits->class_ms[CNC_CLASS_WRITE]);
+        if (n == 0 || (n < 0 && errno != EINTR)) {
+            conn->flags |= CNC_CONN_RESET;
+            cnc_conn_free_output(conn);
+            cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+            return CONCUR_E_GONE;
+        }
+    }
+}
+
+/* The request waits for something: events drive the connection until it has its reply. False: the connection is gone. */
+static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    if (cnc_driver_need_loop(drv) < 0)
+        cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+    cnc_conn_finish(conn);
+    while (drv->count && (conn->stream || conn->state == CNC_CONN_CLOSED))
+        cnc_home_turn(drv->home, -1);
+    if (!drv->count)
+        return false;
+    drv->current = conn;
+    return true;
+}
+
+/* True: only the peer can move this connection on, and not with a request that this thread should wait for. */
+static bool should_park(const struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
+{
+    return conn->state != CNC_CONN_IDLE || conn->out || conn->in || (conn->flags & CNC_CONN_LAST) || is_wanted(arg);
+}
+
+bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
+{
+    conn->drv = drv;
+    conn->flags &= (uint32_t)~CNC_CONN_READY;
+    drv->count++;
+    drv->current = conn;
+    if (cnc_home_need_scratch(drv->home) < 0)
+        cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+    else
+        cnc_conn_resume(conn);
+    for (;;) {
+        cnc_conn_flush(conn);
+        while (CNC_UNLIKELY(drv->home->local.head != NULL))
+            cnc_home_settle(drv->home);
+        if (CNC_UNLIKELY(!drv->count))
+            return false;
+        drv->current = conn;
+        if (conn->state == CNC_CONN_FLUSH && !conn->out && !drv->scratch_len)
+            cnc_conn_step(conn, CNC_CONN_ON_FLUSHED);
+        if (conn->state == CNC_CONN_CLOSED) {
+            cnc_conn_finish(conn);
+            return false;
+        }
+        if (conn->stream) {
+            if (!turn_loop(drv, conn))
+                return false;
+            continue;
+        }
+        if (drv->scratch_len)
+            continue;
+        if (should_park(conn, is_wanted, arg))
+            break;
+        uint32_t moved = conn->moved;
+        cnc_conn_read(conn, true);
+        if (conn->moved == moved && conn->state == CNC_CONN_IDLE)
+            break;
+    }
+    cnc_driver_release(conn);
+    return true;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A connection: the HTTP machine between a transport and one request at a time. The same connection is driven by events on
+ * a loop (event.c) or by a thread that blocks (block.c); states.c holds its state table, input.c and output.c pump the bytes.
+ */
+#ifndef CNC_CONN_H
+#define CNC_CONN_H
+
+#include "conn/stream.h"
+#include "exec/home.h"
+#include "exec/pool.h"
+#include "net/transport.h"
+
+struct cnc_conn;
+struct cnc_driver;
+
+enum cnc_conn_state {
+    CNC_CONN_IDLE,   /* between requests */
+    CNC_CONN_HEAD,   /* a head has begun */
+    CNC_CONN_BUSY,   /* a request is being answered, or its body awaited */
+    CNC_CONN_FLUSH,  /* last output on its way; no more reading */
+    CNC_CONN_LINGER, /* write side shut, discarding input so that the peer gets what was sent */
+    CNC_CONN_CLOSED, /* to be freed at the end of the turn */
+    CNC_CONN_STATES
+};
+
+enum cnc_conn_event {
+    CNC_CONN_ON_BYTES,       /* first bytes of a head */
+    CNC_CONN_ON_HEAD,        /* head complete */
+    CNC_CONN_ON_BAD,         /* the peer broke the protocol; conn->fail_status says how */
+    CNC_CONN_ON_REPLY_KEEP,  /* reply ended, the connection persists */
+    CNC_CONN_ON_REPLY_CLOSE, /* reply ended, the connection does not */
+    CNC_CONN_ON_ABORT,       /* reply cut short */
+    CNC_CONN_ON_FLUSHED,     /* all output is with the kernel */
+    CNC_CONN_ON_EOF,
+    CNC_CONN_ON_ERROR,
+    CNC_CONN_ON_DEADLINE,
+    CNC_CONN_ON_DRAIN, /* the server stops */
+    CNC_CONN_EVENTS
+};
+
+/* Deadline classes: one queue each, all members with the same duration, so that the queue is sorted by itself. */
+enum cnc_conn_class {
+    CNC_CLASS_NONE, /* no deadline of the connection's own: a handler is at work */
+    CNC_CLASS_HEAD, /* absolute, from accept or the head's first byte */
+    CNC_CLASS_KEEPALIVE,
+    CNC_CLASS_BODY,  /* progress by rate */
+    CNC_CLASS_WRITE, /* progress */
+    CNC_CLASS_LINGER,
+    CNC_CLASS_DRAIN, /* idle when the server began to stop */
+    CNC_CLASSES
+};
+
+enum {
+    CNC_CONN_LAST = 1,         /* close after this reply */
+    CNC_CONN_EXPECT = 2,       /* 100 Continue is due when the body is wanted */
+    CNC_CONN_BODY_WANTED = 4,  /* the request takes body pieces */
+    CNC_CONN_BODY_PAUSED = 8,  /* ... but not now */
+    CNC_CONN_BODY_TOLD = 16,   /* body_end was delivered, or nobody wants it */
+    CNC_CONN_DISCARD = 32,     /* reply done: read the rest of the body and throw it away */
+    CNC_CONN_DRAIN_WANTED = 64,
+    CNC_CONN_SERVED = 128,     /* at least one request was answered since the class was set */
+    CNC_CONN_MUST_LINGER = 256,/* input may be unread: shut down and discard before closing */
+    CNC_CONN_RESET = 512,      /* close with a reset, so that truncation is visible */
+    CNC_CONN_DIRTY = 1024,     /* linked in the driver's list of connections to look at after this turn */
+    CNC_CONN_EOF = 2048,       /* the peer shut its side (half_close=allow) */
+    CNC_CONN_WATCHED = 4096,   /* io is known to the loop */
+    CNC_CONN_BODY_HOLD = 8192, /* pieces must be able to stay in place: read into a buffer of the connection's own */
+    CNC_CONN_FRESH = 16384,    /* no byte of a request seen yet */
+    CNC_CONN_REPLYING = 32768, /* the reply's head is out */
+    CNC_CONN_READY = 65536     /* a complete head waits for another home to take the connection */
+};
+
+struct cnc_chunk; /* queued output */
+struct cnc_input; /* buffered input and a half-parsed head */
+
+/* The hot struct of a connection. INV: out == NULL iff out_bytes == 0; stream != NULL only in BUSY. */
+struct cnc_conn {
+    struct cnc_io io;
+    struct cnc_job job; /* its link is in one of the driver's class queues, or in the pool's queue */
+    struct cnc_driver *drv;
+    struct cnc_stream *stream;      /* the request under way; NULL once its reply is complete */
+    struct cnc_input *in;           /* NULL when nothing is buffered */
+    struct cnc_chunk *out, *out_last;
+    size_t out_bytes;
+    int64_t deadline;
+    struct cnc_http_body body;
+    struct cnc_conn *next_dirty;
+    const struct cnc_transport_ops *transport;
+    void *ext; /* the transport's state; NULL when plain */
+    uint32_t moved;    /* bytes read or written since the class's deadline was set */
+    uint32_t held;     /* bytes of a body piece that the request left in place */
+    uint32_t discarded;
+    uint32_t requests; /* begun on this connection */
+    uint32_t flags;
+    uint16_t fail_status;
+    uint8_t state, class, mask, framing;
+};
+
+struct cnc_conn_limits {
+    struct cnc_http_limits http;
+    int64_t class_ms[CNC_CLASSES]; /* duration of each class */
+    int64_t body_rate_min;         /* bytes a second; 0: any progress will do */
+    size_t output_high, output_low;
+    size_t pipeline_max;
+    uint32_t linger_max;
+    uint32_t requests_max; /* per connection; 0: no limit */
+    uint32_t retry_after_s;
+    bool half_close;
+};
+
+/* What the drivers need of the layers above; given at creation. */
+struct cnc_conn_ops {
+    /* A head is complete: creates the request and starts it; the carrier side of its stream is conn. The bytes of head
+     * are only valid during the call. 0, or the status to refuse it with (503 when out of memory). */
+    int (*request)(struct cnc_conn *, const struct cnc_http_head *, const char *bytes);
+    /* Optional: instead, the whole connection leaves this driver with its head unparsed (the thread engine's poller). */
+    void (*handover)(struct cnc_conn *);
+    /* A connection was freed. */
+    void (*closed)(struct cnc_driver *);
+};
+
+/* Drives connections at one home. */
+struct cnc_driver {
+    struct cnc_home *home;
+    const struct cnc_conn_limits *limits;
+    const struct cnc_conn_ops *ops;
+    void *owner;             /* the server, for ops */
+    const atomic_bool *draining; /* the server stops: replies say close */
+    struct cnc_link classes[CNC_CLASSES];
+    struct cnc_tick tick;
+    struct cnc_conn *current; /* being driven right now: its replies may use the scratch buffer */
+    size_t scratch_len;       /* of current's output in home->out */
+    struct cnc_conn *dirty;
+    unsigned count;          /* connections here */
+    bool ticking;            /* tick is registered */
+    uint64_t illegal;        /* (state, event) pairs outside the table, in release builds */
+};
+
+/* driver.c */
+void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct cnc_conn_limits *limits,
+                     const struct cnc_conn_ops *ops, void *owner, const atomic_bool *draining);
+void cnc_driver_deinit(struct cnc_driver *drv);
+/* Events on the home's loop. CONCUR_OK or an error when there is no loop to be had. */
+int cnc_driver_need_loop(struct cnc_driver *drv);
+/* A new connection for fd, or NULL (fd stays the caller's). It belongs to no driver yet. */
+struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transport, void *ext);
+/* Takes conn into drv and looks at it: input that may have arrived is read at once. May free it. */
+void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn);
+/* Lets go of conn, which keeps its state and buffers. */
+void cnc_driver_release(struct cnc_conn *conn);
+/* The server stops: idle connections go after drain_idle. */
+void cnc_driver_drain(struct cnc_driver *drv);
+/* Gives up on every connection: requests are told reason, what is left is closed. */
+void cnc_driver_cancel(struct cnc_driver *drv, int reason);
+/* Closes the connection that has been idle longest; false when none has been idle for a second. */
+bool cnc_driver_reap_idle(struct cnc_driver *drv);
+
+/* block.c: serves conn on the calling thread until nothing but waiting for the peer is left. True: conn is free of any
+ * request and goes back to a poller; false: it is gone. is_wanted tells whether another connection waits for a thread. */
+bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg);
+/* Sends what is queued, waiting up to the write timeout: CONCUR_OK or CONCUR_E_GONE. */
+int cnc_block_flush(struct cnc_conn *conn, size_t down_to);
+
+/* Shared by the files of this folder. */
+void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev); /* states.c */
+void cnc_conn_touch(struct cnc_conn *conn);                        /* driver.c: look at conn after this turn */
+void cnc_conn_finish(struct cnc_conn *conn);                       /* driver.c: flush, watch, deadline; may free */
+void cnc_conn_lose(struct cnc_conn *conn, int reason);             /* states.c: tells the request */
+void cnc_conn_fail(struct cnc_conn *conn, int status);             /* output.c: an error page of the connection's own */
+void cnc_conn_read(struct cnc_conn *conn, bool wait);              /* input.c */
+void cnc_conn_resume(struct cnc_conn *conn);                       /* input.c: goes on with buffered input */
+bool cnc_conn_reads(const struct cnc_conn *conn);                  /* input.c: should more be read? */
+void cnc_conn_free_input(struct cnc_conn *conn);                   /* input.c */
+void cnc_conn_flush(struct cnc_conn *conn);                        /* output.c */
+int cnc_conn_put(struct cnc_conn *conn, const void *p, size_t n);  /* output.c */
+void cnc_conn_free_output(struct cnc_conn *conn);                  /* output.c */
+const char *cnc_conn_state_name(int state);                        /* states.c */
+extern const struct cnc_carrier_ops cnc_conn_carrier;              /* output.c */
+
+static inline bool cnc_conn_body_is_done(const struct cnc_conn *conn)
+{
+    return cnc_http_body_is_done(&conn->body) && conn->held == 0;
+}
+
+#endif

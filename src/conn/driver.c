@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The event driver: connections on a loop. One read, parse, one write, back to the loop; no timer, no epoll_ctl and no
+ * allocation per request. Deadlines live in one queue per class, swept by one tick.
+ */
+#include "base/error.h"
+#include "base/sys.h"
+#include "conn/conn.h"
+
+#define REAP_AFTER_MS 1000 /* a connection idle for less is not taken for idle */
+
+static void on_tick(struct cnc_tick *tick);
+static void after_turn(void *arg);
+
+void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct cnc_conn_limits *limits,
+                     const struct cnc_conn_ops *ops, void *owner, const atomic_bool *draining)
+{
+    *drv = (struct cnc_driver){ .home = home, .limits = limits, .ops = ops, .owner = owner, .draining = draining };
+    for (int i = 0; i < CNC_CLASSES; i++)
+        cnc_link_init(&drv->classes[i]);
+    home->after = after_turn;
+    home->after_arg = drv;
+}
+
+int cnc_driver_need_loop(struct cnc_driver *drv)
+{
+    if (drv->ticking)
+        return CONCUR_OK;
+    int rc = cnc_home_need_loop(drv->home);
+    if (rc < 0)
+        return rc;
+    cnc_tick_init(drv->home->loop, &drv->tick, on_tick);
+    drv->ticking = true;
+    return CONCUR_OK;
+}
+
+void cnc_driver_deinit(struct cnc_driver *drv)
+{
+    CNC_ASSERT(drv->count == 0 && !drv->dirty);
+    if (drv->ticking)
+        cnc_tick_deinit(drv->home->loop, &drv->tick);
+    drv->ticking = false;
+    drv->home->after = NULL;
+}
+
+struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transport, void *ext)
+{
+    struct cnc_conn *conn = cnc_calloc(1, sizeof *conn);
+    if (!conn)
+        return NULL;
+    conn->io.ev.ev_fd = fd;
+    conn->transport = transport;
+    conn->ext = ext;
+    conn->flags = CNC_CONN_FRESH;
+    conn->state = CNC_CONN_IDLE;
+    cnc_link_init(&conn->job.link);
+    return conn;
+}
+
+static void unwatch(struct cnc_conn *conn)
+{
+    if (conn->flags & CNC_CONN_WATCHED)
+        (void)cnc_io_watch(conn->drv->home->loop, &conn->io, 0);
+    conn->flags &= (uint32_t)~CNC_CONN_WATCHED;
+    conn->mask = 0;
+}
+
+static void forget_dirty(struct cnc_conn *conn)
+{
+    struct cnc_conn **p = &conn->drv->dirty;
+    if (!(conn->flags & CNC_CONN_DIRTY))
+        return;
+    while (*p != conn)
+        p = &(*p)->next_dirty;
+    *p = conn->next_dirty;
+    conn->flags &= (uint32_t)~CNC_CONN_DIRTY;
+}
+
+void cnc_driver_release(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    CNC_ASSERT(!conn->stream);
+    unwatch(conn);
+    forget_dirty(conn);
+    cnc_link_remove(&conn->job.link);
+    if (drv->current == conn)
+        drv->current = NULL;
+    drv->count--;
+    conn->class = CNC_CLASS_NONE;
+    conn->drv = NULL;
+}
+
+static void destroy(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    int fd = cnc_io_fd(&conn->io);
+    struct linger hard = { .l_onoff = 1, .l_linger = 0 };
+    if (conn->flags & CNC_CONN_RESET)
+        (void)cnc_sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    cnc_conn_free_input(conn);
+    cnc_conn_free_output(conn);
+    cnc_driver_release(conn);
+    conn->transport->destroy(conn->ext);
+    cnc_sys_close(&fd);
+    cnc_free(conn);
+    if (drv->ops->closed)
+        drv->ops->closed(drv);
+}
+
+/* Which deadline a connection is under follows from what it is doing. */
+static enum cnc_conn_class class_of(const struct cnc_conn *conn)
+{
+    if (conn->out)
+        return CNC_CLASS_WRITE;
+    switch (conn->state) {
+    case CNC_CONN_IDLE:
+        if (conn->flags & CNC_CONN_LAST)
+            return CNC_CLASS_DRAIN;
+        return conn->flags & CNC_CONN_FRESH ? CNC_CLASS_HEAD : CNC_CLASS_KEEPALIVE;
+    case CNC_CONN_HEAD:
+        return CNC_CLASS_HEAD;
+    case CNC_CONN_LINGER:
+        return CNC_CLASS_LINGER;
+    case CNC_CONN_BUSY:
+        if (!cnc_conn_body_is_done(conn) && (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD)) &&
+            !(conn->flags & CNC_CONN_BODY_PAUSED))
+            return CNC_CLASS_BODY;
+        return CNC_CLASS_NONE;
+    default:
+        return CNC_CLASS_WRITE;
+    }
+}
+
+static void set_class(struct cnc_conn *conn, enum cnc_conn_class class)
+{
+    struct cnc_driver *drv = conn->drv;
+    cnc_link_remove(&conn->job.link);
+    cnc_link_append(&drv->classes[class], &conn->job.link);
+    conn->class = (uint8_t)class;
+    conn->moved = 0;
+    conn->flags &= (uint32_t)~CNC_CONN_SERVED;
+    if (class == CNC_CLASS_NONE) {
+        conn->deadline = INT64_MAX;
+        return;
+    }
+    conn->deadline = cnc_home_now(drv->home) + drv->limits->class_ms[class];
+    if (CNC_LIKELY(drv->ticking))
+        cnc_tick_at(drv->home->loop, &drv->tick, conn->deadline);
+}
+
+static void update_class(struct cnc_conn *conn)
+{
+    enum cnc_conn_class class = class_of(conn);
+    if (class != conn->class || (conn->flags & CNC_CONN_SERVED) || cnc_link_alone(&conn->job.link))
+        set_class(conn, class);
+}
+
+static unsigned mask_of(const struct cnc_conn *conn)
+{
+    unsigned mask = 0;
+    if (cnc_conn_reads(conn))
+        mask |= CNC_IO_READ;
+    else if (!(conn->flags & CNC_CONN_EOF) && !conn->drv->limits->half_close)
+        mask |= CNC_IO_CLOSED;
+    if (conn->out)
+        mask |= CNC_IO_WRITE;
+    return mask;
+}
+
+static void on_io(struct cnc_io *io, unsigned ready);
+
+static void update_watch(struct cnc_conn *conn)
+{
+    unsigned mask = mask_of(conn);
+    struct cnc_loop *loop = conn->drv->home->loop;
+    if (CNC_LIKELY(mask == conn->mask))
+        return;
+    if (!(conn->flags & CNC_CONN_WATCHED))
+        cnc_io_init(loop, &conn->io, cnc_io_fd(&conn->io), on_io);
+    conn->flags |= CNC_CONN_WATCHED;
+    conn->mask = (uint8_t)mask;
+    if (cnc_io_watch(loop, &conn->io, mask) < 0) {
+        cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+        conn->mask = 0;
+    }
+}
+
+/* Output left: goes on with what waited for that. */
+static void after_output(struct cnc_conn *conn)
+{
+    if (conn->out_bytes <= conn->drv->limits->output_low && (conn->flags & CNC_CONN_DRAIN_WANTED) && conn->stream) {
+        conn->flags &= (uint32_t)~CNC_CONN_DRAIN_WANTED;
+        conn->stream->up->drain(conn->stream);
+    }
+    if (!conn->out)
+        cnc_conn_step(conn, CNC_CONN_ON_FLUSHED);
+}
+
+void cnc_conn_finish(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    cnc_conn_flush(conn);
+    if (conn->state == CNC_CONN_FLUSH || (conn->flags & CNC_CONN_DRAIN_WANTED))
+        after_output(conn);
+    if (conn->state == CNC_CONN_CLOSED)
+        drv->scratch_len = 0;
+    drv->current = NULL;
+    CNC_ASSERT(drv->scratch_len == 0);
+    if (CNC_LIKELY(conn->state != CNC_CONN_CLOSED)) {
+        if (CNC_UNLIKELY(conn->flags & CNC_CONN_READY) && !conn->out) {
+            cnc_driver_release(conn);
+            drv->ops->handover(conn);
+            return;
+        }
+        if (CNC_LIKELY(drv->ticking))
+            update_watch(conn);
+    }
+    if (CNC_UNLIKELY(conn->state == CNC_CONN_CLOSED))
+        destroy(conn);
+    else
+        update_class(conn);
+}
+
+void cnc_conn_touch(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    if (drv->current == conn || (conn->flags & CNC_CONN_DIRTY))
+        return;
+    conn->flags |= CNC_CONN_DIRTY;
+    conn->next_dirty = drv->dirty;
+    drv->dirty = conn;
+}
+
+/* True while buffered input can be made progress with. */
+static bool can_resume(const struct cnc_conn *conn)
+{
+    return conn->in || conn->state == CNC_CONN_BUSY;
+}
+
+static void on_io(struct cnc_io *io, unsigned ready)
+{
+    struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
+    struct cnc_driver *drv = conn->drv;
+    if (CNC_UNLIKELY(cnc_home_need_scratch(drv->home) < 0)) {
+        cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+        ready = 0;
+    }
+    drv->current = conn;
+    if (CNC_UNLIKELY(ready & CNC_IO_WRITE)) {
+        cnc_conn_flush(conn);
+        if (!conn->out && can_resume(conn) && conn->state != CNC_CONN_CLOSED)
+            cnc_conn_resume(conn);
+    }
+    if (CNC_LIKELY(ready & CNC_IO_READ) && cnc_conn_reads(conn))
+        cnc_conn_read(conn, false);
+    else if (CNC_UNLIKELY(ready & CNC_IO_CLOSED) && (conn->mask & CNC_IO_CLOSED))
+        cnc_conn_step(conn, CNC_CONN_ON_EOF);
+    cnc_conn_finish(conn);
+}
+
+/* What replies, timers and posts of this turn did to connections other than the current one. */
+static void after_turn(void *arg)
+{
+    struct cnc_driver *drv = arg;
+    while (drv->dirty) {
+        struct cnc_conn *conn = drv->dirty;
+        drv->dirty = conn->next_dirty;
+        conn->flags &= (uint32_t)~CNC_CONN_DIRTY;
+        if (cnc_home_need_scratch(drv->home) < 0)
+            cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+        drv->current = conn;
+        cnc_conn_flush(conn);
+        if (can_resume(conn) && conn->state != CNC_CONN_CLOSED)
+            cnc_conn_resume(conn);
+        cnc_conn_finish(conn);
+    }
+}
+
+void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    conn->drv = drv;
+    drv->count++;
+    if (cnc_home_need_scratch(drv->home) < 0) {
+        cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+    } else {
+        drv->current = conn;
+        if (conn->in)
+            cnc_conn_resume(conn);
+        if (conn->state != CNC_CONN_CLOSED && cnc_conn_reads(conn) && !(conn->flags & CNC_CONN_READY))
+            cnc_conn_read(conn, false);
+    }
+    cnc_conn_finish(conn);
+}
+
+/* A deadline passed. Classes that go by progress get another term if there was enough. */
+static void expire(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    int64_t rate = drv->limits->body_rate_min;
+    int64_t need = 1;
+    if (conn->class == CNC_CLASS_BODY && rate > 0)
+        need = rate * drv->limits->class_ms[CNC_CLASS_BODY] / 1000;
+    if ((conn->class == CNC_CLASS_BODY || conn->class == CNC_CLASS_WRITE) && conn->moved >= need) {
+        set_class(conn, conn->class);
+        return;
+    }
+    drv->current = conn;
+    if (conn->class == CNC_CLASS_WRITE) {
+        conn->flags |= CNC_CONN_RESET;
+        cnc_conn_free_output(conn);
+        cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+    } else {
+        cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
+    }
+    cnc_link_remove(&conn->job.link);
+    cnc_conn_finish(conn);
+}
+
+static void on_tick(struct cnc_tick *tick)
+{
+    struct cnc_driver *drv = CNC_CONTAINER(tick, struct cnc_driver, tick);
+    int64_t now = cnc_home_now(drv->home);
+    for (int i = CNC_CLASS_HEAD; i < CNC_CLASSES; i++) {
+        struct cnc_link *q = &drv->classes[i];
+        while (!cnc_link_alone(q)) {
+            struct cnc_conn *conn = CNC_CONTAINER(q->next, struct cnc_conn, job.link);
+            if (conn->deadline > now) {
+                cnc_tick_at(drv->home->loop, tick, conn->deadline);
+                break;
+            }
+            expire(conn);
+        }
+    }
+}
+
+/* Calls fn for every connection; fn may free the one it gets. */
+static void each(struct cnc_driver *drv, void (*fn)(struct cnc_conn *, int), int arg)
+{
+    for (int i = 0; i < CNC_CLASSES; i++) {
+        struct cnc_link todo;
+        cnc_link_init(&todo);
+        while (!cnc_link_alone(&drv->classes[i])) {
+            struct cnc_link *l = drv->classes[i].next;
+            cnc_link_remove(l);
+            cnc_link_append(&todo, l);
+        }
+        while (!cnc_link_alone(&todo)) {
+            struct cnc_link *l = todo.next;
+            cnc_link_remove(l);
+            cnc_link_append(&drv->classes[i], l);
+            fn(CNC_CONTAINER(l, struct cnc_conn, job.link), arg);
+        }
+    }
+}
+
+static void drain_one(struct cnc_conn *conn, int arg)
+{
+    (void)arg;
+    cnc_conn_step(conn, CNC_CONN_ON_DRAIN);
+    conn->drv->current = conn;
+    cnc_conn_finish(conn);
+}
+
+void cnc_driver_drain(struct cnc_driver *drv)
+{
+    each(drv, drain_one, 0);
+}
+
+static void cancel_one(struct cnc_conn *conn, int reason)
+{
+    struct cnc_driver *drv = conn->drv;
+    drv->current = conn;
+    if (conn->stream)
+        cnc_conn_lose(conn, reason);
+    conn->state = CNC_CONN_CLOSED;
+    drv->scratch_len = 0;
+    cnc_conn_finish(conn);
+}
+
+void cnc_driver_cancel(struct cnc_driver *drv, int reason)
+{
+    each(drv, cancel_one, reason);
+}
+
+bool cnc_driver_reap_idle(struct cnc_driver *drv)
+{
+    struct cnc_link *q = &drv->classes[CNC_CLASS_KEEPALIVE];
+    if (cnc_link_alone(q))
+        return false;
+    struct cnc_conn *conn = CNC_CONTAINER(q->next, struct cnc_conn, job.link);
+    int64_t idle_since = conn->deadline - drv->limits->class_ms[CNC_CLASS_KEEPALIVE];
+    if (cnc_home_now(drv->home) - idle_since < REAP_AFTER_MS)
+        return false;
+    drv->current = conn;
+    cnc_conn_step(conn, CNC_CONN_ON_EOF); /* as if it had left: the descriptor is wanted now */
+    cnc_conn_finish(conn);
+    return true;
+}

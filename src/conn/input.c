@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The way in: bytes are read into the home's scratch buffer and parsed there. Only what cannot be used yet (half a head,
+ * requests behind the one being answered, a piece the request left in place) gets a buffer of the connection's own, which
+ * goes as soon as it is empty: an idle connection owns none.
+ */
+#include "base/sys.h"
+#include "conn/conn.h"
+
+#define INPUT_MIN 2048
+#define HOLD_READ 32768 /* room for a read whose bytes may be held */
+
+/* INV: at <= len <= cap; bytes [at, len) are not consumed yet. */
+struct cnc_input {
+    size_t at, len, cap;
+    bool has_head;                 /* head holds a parse in progress over [at, ...) */
+    struct cnc_http_field *fields; /* owned; of head */
+    struct cnc_http_head head;
+    char data[];
+};
+
+static void drop_head(struct cnc_input *in)
+{
+    cnc_free(in->fields);
+    in->fields = NULL;
+    in->has_head = false;
+}
+
+void cnc_conn_free_input(struct cnc_conn *conn)
+{
+    if (!conn->in)
+        return;
+    drop_head(conn->in);
+    cnc_free(conn->in);
+    conn->in = NULL;
+}
+
+/* Makes room for n more bytes behind len. */
+static int grow_input(struct cnc_conn *conn, size_t n)
+{
+    struct cnc_input *in = conn->in;
+    if (in && in->cap - in->len >= n)
+        return CONCUR_OK;
+    if (in && in->at) {
+        /* A held piece must not move (its request looks at it), but then nothing is read either. */
+        memmove(in->data, in->data + in->at, in->len - in->at);
+        in->len -= in->at;
+        in->at = 0;
+        if (in->cap - in->len >= n)
+            return CONCUR_OK;
+    }
+    size_t cap = in ? in->cap * 2 : INPUT_MIN;
+    while (cap < (in ? in->len : 0) + n)
+        cap *= 2;
+    in = cnc_realloc(in, sizeof *in + cap);
+    if (!in)
+        return CONCUR_E_NOMEM;
+    if (!conn->in)
+        memset(in, 0, sizeof *in);
+    in->cap = cap;
+    conn->in = in;
+    return CONCUR_OK;
+}
+
+/* Moves unconsumed scratch bytes to a buffer of the connection's own. False: out of memory. */
+static bool own(struct cnc_conn *conn, struct cnc_slice *in)
+{
+    if (conn->in)
+        return true;
+    if (grow_input(conn, in->n) < 0)
+        return false;
+    memcpy(conn->in->data, in->p, in->n);
+    conn->in->len = in->n;
+    *in = (struct cnc_slice){ conn->in->data, in->n };
+    return true;
+}
+
+static void out_of_memory(struct cnc_conn *conn)
+{
+    cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+}
+
+/* Keeps a parse in progress: the scratch head belongs to whoever comes next. */
+static int save_head(struct cnc_conn *conn, const struct cnc_http_head *head)
+{
+    struct cnc_input *in = conn->in;
+    size_t max = conn->drv->limits->http.fields_max;
+    in->fields = cnc_malloc(max * sizeof *in->fields);
+    if (!in->fields)
+        return CONCUR_E_NOMEM;
+    memcpy(in->fields, head->fields, head->field_count * sizeof *in->fields);
+    in->head = *head;
+    in->head.fields = in->fields;
+    in->has_head = true;
+    return CONCUR_OK;
+}
+
+/* Parses a head at the start of *in. True: go on; false: wait, or the connection is done for. */
+static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in)
+{
+    struct cnc_http_head local, *head = &local;
+    struct cnc_driver *drv = conn->drv;
+    bool saved = conn->in && conn->in->has_head;
+    if (CNC_UNLIKELY(saved))
+        head = &conn->in->head;
+    else
+        cnc_http_head_init(head, drv->home->fields);
+    int verdict = cnc_http_head_parse(head, &drv->limits->http, in->p, in->n);
+    if (CNC_UNLIKELY(verdict == CNC_HTTP_HEAD_MORE)) {
+        if (conn->state == CNC_CONN_IDLE && !cnc_http_head_is_idle(in->p, in->n))
+            cnc_conn_step(conn, CNC_CONN_ON_BYTES);
+        if (saved)
+            return false;
+        if (!own(conn, in) || save_head(conn, head) < 0)
+            out_of_memory(conn);
+        return false;
+    }
+    if (CNC_UNLIKELY(verdict != CNC_HTTP_HEAD_DONE)) {
+        conn->fail_status = (uint16_t)verdict;
+        cnc_conn_step(conn, CNC_CONN_ON_BAD);
+        return false;
+    }
+    if (drv->ops->handover) { /* complete, but another home takes it, and parses it there */
+        conn->flags |= CNC_CONN_READY;
+        if (saved)
+            drop_head(conn->in);
+        return false;
+    }
+    cnc_conn_step(conn, CNC_CONN_ON_HEAD);
+    cnc_http_body_init(&conn->body, head);
+    if (head->flags & CNC_HTTP_EXPECT_CONTINUE)
+        conn->flags |= CNC_CONN_EXPECT;
+    const char *bytes = in->p;
+    in->p += head->len;
+    in->n -= head->len;
+    int status = drv->ops->request(conn, head, bytes);
+    if (saved && conn->in)
+        drop_head(conn->in);
+    if (CNC_UNLIKELY(status)) {
+        conn->fail_status = (uint16_t)status;
+        cnc_conn_step(conn, CNC_CONN_ON_BAD);
+    }
+    return conn->state != CNC_CONN_CLOSED;
+}
+
+static void body_told(struct cnc_conn *conn)
+{
+    conn->flags |= CNC_CONN_BODY_TOLD;
+    if (conn->stream && (conn->flags & CNC_CONN_BODY_WANTED))
+        conn->stream->up->body_end(conn->stream);
+}
+
+/* Hands one piece up. True: go on. */
+static bool give_piece(struct cnc_conn *conn, struct cnc_slice *in, struct cnc_slice piece)
+{
+    struct cnc_stream *stream = conn->stream;
+    int rc = stream->up->body(stream, piece.p, piece.n);
+    if (rc == CONCUR_AGAIN) {
+        conn->flags |= CNC_CONN_BODY_PAUSED;
+        conn->held = (uint32_t)piece.n;
+        in->n += (size_t)(in->p - piece.p);
+        in->p = piece.p;
+        return false;
+    }
+    if (rc < 0 && conn->stream)
+        conn->flags &= (uint32_t)~CNC_CONN_BODY_WANTED;
+    return true;
+}
+
+/* A piece that was left in place is offered again. */
+static bool give_held(struct cnc_conn *conn, struct cnc_slice *in)
+{
+    struct cnc_slice piece = { in->p, conn->held };
+    conn->held = 0;
+    in->p += piece.n;
+    in->n -= piece.n;
+    return !conn->stream || give_piece(conn, in, piece);
+}
+
+static void discard(struct cnc_conn *conn, size_t n)
+{
+    conn->discarded += (uint32_t)n;
+    if (conn->discarded > conn->drv->limits->linger_max)
+        cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
+}
+
+/* Reads the body on behalf of the request, or throws it away once the reply is done. True: go on. */
+static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
+{
+    struct cnc_slice piece;
+    if (conn->held)
+        return give_held(conn, in);
+    if ((conn->flags & CNC_CONN_BODY_HOLD) && !own(conn, in)) {
+        out_of_memory(conn);
+        return false;
+    }
+    int verdict = cnc_http_body_next(&conn->body, &conn->drv->limits->http, in, &piece);
+    switch (verdict) {
+    case CNC_HTTP_BODY_MORE:
+        return false;
+    case CNC_HTTP_BODY_DATA:
+        if (conn->stream && (conn->flags & CNC_CONN_BODY_WANTED))
+            return give_piece(conn, in, piece);
+        discard(conn, piece.n);
+        return true;
+    case CNC_HTTP_BODY_END:
+        return true;
+    default:
+        conn->fail_status = (uint16_t)verdict;
+        if (conn->flags & CNC_CONN_DISCARD)
+            cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
+        else
+            cnc_conn_step(conn, CNC_CONN_ON_BAD);
+        return false;
+    }
+}
+
+/* A request is under way, or its unread body is. True: go on. */
+static bool busy(struct cnc_conn *conn, struct cnc_slice *in)
+{
+    bool takes = (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD)) && !(conn->flags & CNC_CONN_BODY_PAUSED);
+    if (!cnc_conn_body_is_done(conn))
+        return takes && (in->n || conn->held) && parse_body(conn, in);
+    if (!(conn->flags & CNC_CONN_BODY_TOLD) && (conn->flags & CNC_CONN_BODY_WANTED)) {
+        body_told(conn);
+        return true;
+    }
+    if (conn->stream)
+        return false;
+    if (conn->flags & CNC_CONN_DISCARD) {
+        conn->flags &= (uint32_t)~CNC_CONN_DISCARD;
+        conn->state = CNC_CONN_IDLE;
+    }
+    return conn->state == CNC_CONN_IDLE;
+}
+
+/* Replies that the peer does not take must not pile up: the next request waits for the output to leave. */
+static bool output_waits(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    if (conn->out || (drv->current == conn && drv->scratch_len > CNC_HOME_SCRATCH / 2))
+        cnc_conn_flush(conn);
+    return conn->out != NULL;
+}
+
+static void consume(struct cnc_conn *conn, struct cnc_slice *in)
+{
+    for (;;) {
+        switch (conn->state) {
+        case CNC_CONN_IDLE:
+        case CNC_CONN_HEAD:
+            if (!in->n || output_waits(conn) || conn->state == CNC_CONN_CLOSED || !parse_head(conn, in))
+                return;
+            break;
+        case CNC_CONN_BUSY:
+            if (!busy(conn, in))
+                return;
+            break;
+        case CNC_CONN_LINGER:
+            conn->discarded += (uint32_t)in->n;
+            in->n = 0;
+            if (conn->discarded > conn->drv->limits->linger_max)
+                cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
+            return;
+        default:
+            in->n = 0;
+            return;
+        }
+    }
+}
+
+/* What consume() left of a buffer of the connection's own. */
+static void keep_rest(struct cnc_conn *conn, struct cnc_slice rest)
+{
+    struct cnc_input *in = conn->in;
+    if (rest.n == 0) {
+        cnc_conn_free_input(conn);
+        return;
+    }
+    in->at = (size_t)(rest.p - in->data);
+}
+
+static void consume_buffer(struct cnc_conn *conn)
+{
+    struct cnc_input *in = conn->in;
+    struct cnc_slice rest = { in->data + in->at, in->len - in->at };
+    consume(conn, &rest);
+    if (conn->in)
+        keep_rest(conn, rest);
+}
+
+/* Parsing in the scratch buffer as far as that goes; a body is taken from a buffer of its own, where pieces can stay. */
+static void consume_scratch(struct cnc_conn *conn, const char *p, size_t n)
+{
+    struct cnc_slice rest = { p, n };
+    consume(conn, &rest);
+    if (conn->in) { /* half a head moved there */
+        keep_rest(conn, rest);
+        return;
+    }
+    if (rest.n && conn->state != CNC_CONN_CLOSED && !own(conn, &rest))
+        out_of_memory(conn);
+}
+
+void cnc_conn_resume(struct cnc_conn *conn)
+{
+    struct cnc_slice none = { "", 0 };
+    if (conn->in)
+        consume_buffer(conn);
+    else
+        consume(conn, &none);
+}
+
+bool cnc_conn_reads(const struct cnc_conn *conn)
+{
+    size_t have = conn->in ? conn->in->len - conn->in->at : 0;
+    if (conn->flags & (CNC_CONN_EOF | CNC_CONN_READY))
+        return false;
+    switch (conn->state) {
+    case CNC_CONN_IDLE:
+        return !conn->out;
+    case CNC_CONN_HEAD:
+        return true;
+    case CNC_CONN_BUSY:
+        if (conn->flags & CNC_CONN_BODY_PAUSED)
+            return false;
+        if (!cnc_conn_body_is_done(conn))
+            return conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD) || have < conn->drv->limits->pipeline_max;
+        return have < conn->drv->limits->pipeline_max;
+    case CNC_CONN_LINGER:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void cnc_conn_read(struct cnc_conn *conn, bool wait)
+{
+    struct cnc_home *home = conn->drv->home;
+    char *p = home->in;
+    size_t room = CNC_HOME_SCRATCH;
+    bool hold = conn->state == CNC_CONN_BUSY && (conn->flags & CNC_CONN_BODY_HOLD);
+    if (conn->in || hold) {
+        if (grow_input(conn, hold && !conn->in ? HOLD_READ : INPUT_MIN) < 0) {
+            out_of_memory(conn);
+            return;
+        }
+        p = conn->in->data + conn->in->len;
+        room = conn->in->cap - conn->in->len;
+    }
+    ssize_t n = conn->transport->read(cnc_io_fd(&conn->io), conn->ext, p, room, wait);
+    if (CNC_LIKELY(n > 0)) {
+        conn->moved += (uint32_t)n;
+        if (conn->in) {
+            conn->in->len += (size_t)n;
+            consume_buffer(conn);
+        } else {
+            consume_scratch(conn, p, (size_t)n);
+        }
+    } else if (n == 0) {
+        cnc_conn_step(conn, CNC_CONN_ON_EOF);
+    } else if (n != -EAGAIN) {
+        cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+    }
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One request's two-way stream, between the request (above) and whatever carries it (below): a connection, or the bounded
+ * channel of a request that runs on another thread. Both sides live at the same home; neither calls the other from inside
+ * one of the other's calls except where said.
+ */
+#ifndef CNC_STREAM_H
+#define CNC_STREAM_H
+
+#include "base/base.h"
+#include "http/http.h"
+
+struct cnc_stream;
+
+/* Bytes on their way out. free NULL: the bytes are copied before the call returns. Else they are borrowed until free(arg)
+ * is called, exactly once, whatever the call returned. */
+struct cnc_piece {
+    const void *p;
+    size_t n;
+    void (*free)(void *);
+    void *arg;
+};
+
+static inline void cnc_piece_drop(struct cnc_piece *piece)
+{
+    if (piece->free)
+        piece->free(piece->arg);
+    *piece = (struct cnc_piece){ 0 };
+}
+
+/* What the request asks of its carrier. Only while stream->carrier is set. */
+struct cnc_carrier_ops {
+    /* Begins the reply; decides framing. last: the body ends with this piece, and the carrier lets go of the stream
+     * (carrier becomes NULL). CONCUR_OK, CONCUR_AGAIN (queued, over the high mark), CONCUR_E_GONE or CONCUR_E_NOMEM;
+     * after an error the stream is dead: the request calls abort. */
+    int (*reply)(struct cnc_stream *, struct cnc_http_reply *, struct cnc_piece *, bool last);
+    /* More of the body. As reply. */
+    int (*data)(struct cnc_stream *, struct cnc_piece *, bool last);
+    /* Ends the reply so that the peer sees it was cut short; lets go of the stream. */
+    void (*abort)(struct cnc_stream *);
+    /* The request wants its body: sends 100 Continue where due. Pieces come from now on through stream ops. hold: body()
+     * may answer CONCUR_AGAIN, and the piece's bytes then stay where they are until resume_body. */
+    void (*want_body)(struct cnc_stream *, bool hold);
+    /* After body() said CONCUR_AGAIN: offers the held piece again, later. */
+    void (*resume_body)(struct cnc_stream *);
+    /* True while queued output is over the high mark. */
+    bool (*is_full)(struct cnc_stream *);
+    /* Asks for one drain() when queued output has fallen to the low mark; later, even if it already has. */
+    void (*want_drain)(struct cnc_stream *);
+    /* Looks whether the peer has left: 0 or CONCUR_E_GONE. Non-blocking. */
+    int (*check)(struct cnc_stream *);
+    /* Another stream takes over this one's place with the carrier: to->up is set, the rest is filled in. */
+    void (*move)(struct cnc_stream *, struct cnc_stream *to);
+    /* The peer's address as text with a NUL; returns its length. */
+    size_t (*peer)(struct cnc_stream *, char *out, size_t n);
+};
+
+/* What the carrier tells the request. */
+struct cnc_stream_ops {
+    /* A piece of the body: CONCUR_OK taken, CONCUR_AGAIN keep it in place until resume_body, < 0 the request no longer wants any. */
+    int (*body)(struct cnc_stream *, const char *, size_t);
+    /* The body is complete. Once. */
+    void (*body_end)(struct cnc_stream *);
+    void (*drain)(struct cnc_stream *);
+    /* The carrier is gone, or gave up (CONCUR_E_*); carrier is NULL already. Once, and nothing follows. */
+    void (*gone)(struct cnc_stream *, int reason);
+};
+
+struct cnc_stream {
+    const struct cnc_carrier_ops *down;
+    const struct cnc_stream_ops *up;
+    void *carrier; /* NULL: detached */
+};
+
+#endif

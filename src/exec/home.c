@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "exec/home.h"
+
+#include "base/error.h"
+
+struct cnc_block {
+    struct cnc_task home_coming; /* first: a block put elsewhere is posted to its origin; next doubles as the free list */
+    struct cnc_home *origin;
+    max_align_t data[];
+};
+
+static void tasks_push(struct cnc_tasks *q, struct cnc_task *t)
+{
+    t->next = NULL;
+    if (q->last)
+        q->last->next = t;
+    else
+        q->head = t;
+    q->last = t;
+}
+
+static struct cnc_task *tasks_pop(struct cnc_tasks *q)
+{
+    struct cnc_task *t = q->head;
+    if (t) {
+        q->head = t->next;
+        if (!q->head)
+            q->last = NULL;
+    }
+    return t;
+}
+
+int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsigned fields_max, bool blocking)
+{
+    struct cnc_home *home = cnc_calloc(1, sizeof *home);
+    if (!home)
+        return CONCUR_E_NOMEM;
+    home->thread = pthread_self();
+    home->clock = clock;
+    home->blocking = blocking;
+    home->date_at = INT64_MIN;
+    atomic_init(&home->refs, 1);
+    atomic_init(&home->mail, false);
+    pthread_mutex_init(&home->mu, NULL);
+    home->fields = cnc_calloc(fields_max, sizeof *home->fields);
+    int rc = home->fields ? CONCUR_OK : CONCUR_E_NOMEM;
+    if (rc == CONCUR_OK && !blocking)
+        rc = cnc_home_need_loop(home);
+    if (rc < 0) {
+        cnc_home_close(&home);
+        return rc;
+    }
+    *out = home;
+    return CONCUR_OK;
+}
+
+void cnc_home_adopt(struct cnc_home *home)
+{
+    home->thread = pthread_self();
+}
+
+static void free_blocks(struct cnc_home *home)
+{
+    while (home->blocks) {
+        struct cnc_block *b = home->blocks;
+        home->blocks = (struct cnc_block *)b->home_coming.next;
+        cnc_free(b);
+    }
+    home->blocks_kept = 0;
+}
+
+void cnc_home_close(struct cnc_home **home_)
+{
+    struct cnc_home *home = *home_;
+    *home_ = NULL;
+    if (!home)
+        return;
+    pthread_mutex_lock(&home->mu);
+    home->closed = true;
+    pthread_mutex_unlock(&home->mu);
+    while (home->local.head || atomic_load(&home->mail))
+        cnc_home_settle(home);
+    if (home->user_free)
+        home->user_free(home->user);
+    cnc_timers_deinit(&home->timers);
+    cnc_free(home->in);
+    cnc_free(home->out);
+    cnc_free(home->fields);
+    home->in = home->out = NULL;
+    home->fields = NULL;
+    free_blocks(home);
+    pthread_mutex_lock(&home->mu); /* a poster may be about to wake the loop */
+    cnc_loop_destroy(&home->loop);
+    pthread_mutex_unlock(&home->mu);
+    cnc_home_unref(home);
+}
+
+void cnc_home_ref(struct cnc_home *home)
+{
+    atomic_fetch_add(&home->refs, 1);
+}
+
+void cnc_home_unref(struct cnc_home *home)
+{
+    if (atomic_fetch_sub(&home->refs, 1) == 1) {
+        pthread_mutex_destroy(&home->mu);
+        cnc_free(home);
+    }
+}
+
+static void on_timers(struct cnc_tick *tick)
+{
+    struct cnc_home *home = CNC_CONTAINER(tick, struct cnc_home, timers_tick);
+    struct cnc_timer *t;
+    while ((t = cnc_timers_due(&home->timers, cnc_loop_now(home->loop))) != NULL)
+        t->fn(t);
+    cnc_tick_at(home->loop, tick, cnc_timers_next(&home->timers));
+}
+
+int cnc_home_need_loop(struct cnc_home *home)
+{
+    if (home->loop)
+        return CONCUR_OK;
+    struct cnc_loop *loop = NULL;
+    int rc = cnc_loop_create(&loop, home->clock);
+    if (rc < 0)
+        return rc;
+    cnc_tick_init(loop, &home->timers_tick, on_timers);
+    pthread_mutex_lock(&home->mu);
+    home->loop = loop;
+    pthread_mutex_unlock(&home->mu);
+    return CONCUR_OK;
+}
+
+int cnc_home_post(struct cnc_home *home, struct cnc_task *task)
+{
+    pthread_mutex_lock(&home->mu);
+    bool closed = home->closed;
+    if (!closed) {
+        bool first = !home->inbox.head;
+        tasks_push(&home->inbox, task);
+        atomic_store(&home->mail, true);
+        /* Woken under the lock: close destroys the loop under it. */
+        if (first && home->loop)
+            cnc_loop_wake(home->loop);
+    }
+    pthread_mutex_unlock(&home->mu);
+    return closed ? CONCUR_E_STOPPING : CONCUR_OK;
+}
+
+void cnc_home_defer(struct cnc_home *home, struct cnc_task *task)
+{
+    CNC_ASSERT(cnc_home_is_mine(home));
+    tasks_push(&home->local, task);
+}
+
+static void take_mail(struct cnc_home *home)
+{
+    pthread_mutex_lock(&home->mu);
+    struct cnc_tasks got = home->inbox;
+    home->inbox = (struct cnc_tasks){ 0 };
+    atomic_store(&home->mail, false);
+    pthread_mutex_unlock(&home->mu);
+    if (!got.head)
+        return;
+    if (home->local.last)
+        home->local.last->next = got.head;
+    else
+        home->local.head = got.head;
+    home->local.last = got.last;
+}
+
+/* One pass over what is queued now: a task that queues another does not keep descriptors waiting. */
+void cnc_home_settle(struct cnc_home *home)
+{
+    if (CNC_UNLIKELY(atomic_load_explicit(&home->mail, memory_order_acquire)))
+        take_mail(home);
+    struct cnc_task *last = home->local.last;
+    while (last) {
+        struct cnc_task *t = tasks_pop(&home->local);
+        bool done = t == last;
+        t->run(t);
+        if (done)
+            break;
+    }
+    if (home->after)
+        home->after(home->after_arg);
+}
+
+void cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms)
+{
+    bool busy = home->local.head || atomic_load_explicit(&home->mail, memory_order_acquire);
+    cnc_loop_turn(home->loop, busy ? 0 : max_wait_ms);
+    cnc_home_settle(home);
+}
+
+int64_t cnc_home_now(struct cnc_home *home)
+{
+    return home->blocking ? cnc_clock_now(home->clock) : cnc_loop_now(home->loop);
+}
+
+struct cnc_slice cnc_home_date(struct cnc_home *home)
+{
+    int64_t now = cnc_home_now(home);
+    if (CNC_UNLIKELY(now >= home->date_at)) {
+        int64_t s = cnc_clock_wall(home->clock);
+        if (s != home->date_s || home->date_at == INT64_MIN)
+            cnc_http_date(home->date, s);
+        home->date_s = s;
+        home->date_at = now + 250;
+    }
+    return (struct cnc_slice){ home->date, CNC_HTTP_DATE_LEN };
+}
+
+int cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at)
+{
+    int rc = cnc_home_need_loop(home);
+    if (rc == CONCUR_OK)
+        rc = cnc_timer_set(&home->timers, t, at);
+    if (rc == CONCUR_OK)
+        cnc_tick_at(home->loop, &home->timers_tick, at);
+    return rc;
+}
+
+void cnc_home_timer_cancel(struct cnc_home *home, struct cnc_timer *t)
+{
+    cnc_timer_cancel(&home->timers, t);
+}
+
+int cnc_home_need_scratch(struct cnc_home *home)
+{
+    if (!home->in)
+        home->in = cnc_malloc(CNC_HOME_SCRATCH);
+    if (!home->out)
+        home->out = cnc_malloc(CNC_HOME_SCRATCH);
+    return home->in && home->out ? CONCUR_OK : CONCUR_E_NOMEM;
+}
+
+size_t cnc_home_block_size(void)
+{
+    return CNC_HOME_BLOCK - sizeof(struct cnc_block);
+}
+
+void *cnc_home_block_get(struct cnc_home *home)
+{
+    struct cnc_block *b = home->blocks;
+    if (CNC_LIKELY(b != NULL)) {
+        home->blocks = (struct cnc_block *)b->home_coming.next;
+        home->blocks_kept--;
+        return b->data;
+    }
+    b = cnc_malloc(CNC_HOME_BLOCK);
+    if (!b)
+        return NULL;
+    b->origin = home;
+    return b->data;
+}
+
+static void keep_block(struct cnc_home *home, struct cnc_block *b)
+{
+    if (home->blocks_kept >= CNC_HOME_BLOCKS_KEPT) {
+        cnc_free(b);
+        return;
+    }
+    b->home_coming.next = (struct cnc_task *)home->blocks;
+    home->blocks = b;
+    home->blocks_kept++;
+}
+
+static void on_home_coming(struct cnc_task *t)
+{
+    struct cnc_block *b = (struct cnc_block *)t;
+    keep_block(b->origin, b);
+}
+
+void cnc_home_block_put(struct cnc_home *here, void *block)
+{
+    struct cnc_block *b = CNC_CONTAINER(block, struct cnc_block, data);
+    if (CNC_LIKELY(b->origin == here)) {
+        keep_block(here, b);
+        return;
+    }
+    b->home_coming.run = on_home_coming;
+    if (cnc_home_post(b->origin, &b->home_coming) < 0)
+        cnc_free(b);
+}

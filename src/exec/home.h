@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A home is a serial executor: at most one thread runs it at a time, and two callbacks never nest. Every callback of a
+ * request runs at its home. On a loop engine the home is the loop; a blocking thread has a home of its own, whose loop
+ * comes to life only when a request is left pending there.
+ *
+ * Tasks reach a home in two ways. cnc_home_defer() is for the owner: the task runs after the callback under way has
+ * returned. cnc_home_post() is for everybody else: a push to the inbox and a write to the loop's eventfd.
+ */
+#ifndef CNC_HOME_H
+#define CNC_HOME_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/sys.h"
+#include "exec/timer.h"
+#include "http/http.h"
+#include "loop/loop.h"
+
+/* Embedded in what is to run; linked in at most one queue at a time. */
+struct cnc_task {
+    struct cnc_task *next;
+    void (*run)(struct cnc_task *);
+};
+
+struct cnc_tasks {
+    struct cnc_task *head, *last;
+};
+
+#define CNC_HOME_SCRATCH 65536    /* bytes of each scratch buffer */
+#define CNC_HOME_BLOCK 4096       /* bytes of a request's first block */
+#define CNC_HOME_BLOCKS_KEPT 64   /* free blocks kept */
+
+struct cnc_block; /* a request's first block of memory */
+
+struct cnc_home {
+    /* the owner's alone */
+    pthread_t thread;
+    const struct cnc_clock *clock;
+    struct cnc_loop *loop; /* owned; NULL at a blocking home until cnc_home_need_loop() */
+    struct cnc_tasks local;
+    struct cnc_timers timers;
+    struct cnc_tick timers_tick;
+    char *in, *out;                /* scratch: bytes just read, replies about to be written; NULL until needed */
+    struct cnc_http_field *fields; /* scratch for a head being parsed */
+    struct cnc_block *blocks;
+    unsigned blocks_kept;
+    unsigned live;          /* requests that have not ended */
+    uint64_t served;        /* requests begun here, ever */
+    bool blocking;          /* a thread that may block, not a loop */
+    void (*after)(void *);  /* run at the end of each turn: the driver's flush */
+    void *after_arg;
+    void *user;             /* what the engine hangs on a thread; freed by user_free */
+    void (*user_free)(void *);
+    int64_t date_s;         /* the second that date shows */
+    int64_t date_at;        /* monotonic ms at which it must be made anew */
+    char date[32];
+
+    atomic_uint refs;
+    pthread_mutex_t mu;
+    struct cnc_tasks inbox; /* guarded by mu */
+    bool closed;            /* guarded by mu: no task is taken any more */
+    atomic_bool mail;       /* inbox may hold something; a hint read without mu */
+};
+
+/* A home for the calling thread. fields_max sizes the scratch for heads. blocking homes get their loop on demand. */
+int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsigned fields_max, bool blocking);
+/* The calling thread becomes the owner (a home created for a thread that starts later). */
+void cnc_home_adopt(struct cnc_home *home);
+/* Refuses further posts, runs what is queued, frees everything but the shell, which dies with its last reference. */
+void cnc_home_close(struct cnc_home **home);
+void cnc_home_ref(struct cnc_home *home);
+void cnc_home_unref(struct cnc_home *home);
+
+static inline bool cnc_home_is_mine(const struct cnc_home *home)
+{
+    return pthread_equal(home->thread, pthread_self());
+}
+
+/* Makes sure that there is a loop, so that tasks can be posted and timers set. Owner. */
+int cnc_home_need_loop(struct cnc_home *home);
+/* Any thread. CONCUR_OK: the task runs exactly once, at home. CONCUR_E_STOPPING: the home is closed. */
+int cnc_home_post(struct cnc_home *home, struct cnc_task *task);
+/* Owner. The task runs after the callback under way; in order. */
+void cnc_home_defer(struct cnc_home *home, struct cnc_task *task);
+/* Owner. One turn of the loop (waiting at most max_wait_ms, -1: no limit), then what is queued, then `after`. */
+void cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms);
+/* Owner. Runs what is queued now, without a look at descriptors. */
+void cnc_home_settle(struct cnc_home *home);
+
+/* Owner. Milliseconds on the clock: the turn's on a loop, the moment's on a blocking thread. */
+int64_t cnc_home_now(struct cnc_home *home);
+/* Owner. 29 bytes for Date, made once a second. */
+struct cnc_slice cnc_home_date(struct cnc_home *home);
+/* Owner. Sets t to run at `at` at this home; needs the loop. */
+int cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at);
+void cnc_home_timer_cancel(struct cnc_home *home, struct cnc_timer *t);
+
+/* Owner. Makes the scratch buffers be there: CONCUR_OK or CONCUR_E_NOMEM. */
+int cnc_home_need_scratch(struct cnc_home *home);
+
+/* A block of CNC_HOME_BLOCK bytes, or NULL. put may come from another home's thread: it then travels back. */
+void *cnc_home_block_get(struct cnc_home *home);
+void cnc_home_block_put(struct cnc_home *here, void *block);
+/* Usable bytes of a block. */
+size_t cnc_home_block_size(void);
+
+#endif

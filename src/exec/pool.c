@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "exec/pool.h"
+
+#include <signal.h>
+
+#include "base/error.h"
+
+struct worker {
+    struct cnc_link link;
+    struct cnc_pool *pool;
+    pthread_t thread;
+    struct cnc_home *home; /* made before the thread, so that a thread never starts in vain */
+};
+
+struct cnc_pool {
+    struct cnc_pool_config cfg;
+    pthread_mutex_t mu;
+    pthread_cond_t work; /* a job was queued, or the pool stops */
+    pthread_cond_t gone; /* a thread ended */
+    /* guarded by mu */
+    struct cnc_link queue, live, dead;
+    unsigned queued, idle;
+    unsigned threads; /* that will look at the queue again */
+    unsigned ending;  /* that will not, but have not left yet */
+    bool stopping;
+    atomic_uint waiting; /* queued jobs that no idle thread is about to take; a hint read without mu */
+};
+
+int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg)
+{
+    struct cnc_pool *pool = cnc_calloc(1, sizeof *pool);
+    if (!pool)
+        return CONCUR_E_NOMEM;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pool->cfg = *cfg;
+    pthread_mutex_init(&pool->mu, NULL);
+    pthread_cond_init(&pool->work, &attr);
+    pthread_cond_init(&pool->gone, &attr);
+    pthread_condattr_destroy(&attr);
+    cnc_link_init(&pool->queue);
+    cnc_link_init(&pool->live);
+    cnc_link_init(&pool->dead);
+    atomic_init(&pool->waiting, 0);
+    *out = pool;
+    return CONCUR_OK;
+}
+
+static void note_waiting(struct cnc_pool *pool)
+{
+    unsigned n = pool->queued > pool->idle ? pool->queued - pool->idle : 0;
+    atomic_store_explicit(&pool->waiting, n, memory_order_relaxed);
+}
+
+/* mu held. NULL: this thread ends, and no longer counts: the queue was seen empty under this lock. */
+static struct cnc_job *next_job_locked(struct cnc_pool *pool)
+{
+    struct timespec until = cnc_sys_in_ms(pool->cfg.idle_ms);
+    int rc = 0;
+    pool->idle++;
+    note_waiting(pool);
+    while (cnc_link_alone(&pool->queue) && !pool->stopping && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&pool->work, &pool->mu, &until);
+    pool->idle--;
+    struct cnc_job *job = NULL;
+    if (!cnc_link_alone(&pool->queue)) {
+        job = CNC_CONTAINER(pool->queue.next, struct cnc_job, link);
+        cnc_link_remove(&job->link);
+        pool->queued--;
+    } else {
+        pool->threads--;
+        pool->ending++;
+    }
+    note_waiting(pool);
+    return job;
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    struct cnc_pool *pool = w->pool;
+    struct cnc_job *job;
+    cnc_home_adopt(w->home);
+    pthread_mutex_lock(&pool->mu);
+    while ((job = next_job_locked(pool)) != NULL) {
+        pthread_mutex_unlock(&pool->mu);
+        job->run(job, w->home);
+        pthread_mutex_lock(&pool->mu);
+    }
+    pthread_mutex_unlock(&pool->mu);
+    cnc_home_close(&w->home);
+    pthread_mutex_lock(&pool->mu);
+    cnc_link_remove(&w->link);
+    cnc_link_append(&pool->dead, &w->link);
+    pool->ending--;
+    pthread_cond_signal(&pool->gone);
+    pthread_mutex_unlock(&pool->mu);
+    return NULL;
+}
+
+/* mu held; released while joining. The dead have left their last critical section, or are about to. */
+static void join_dead_locked(struct cnc_pool *pool)
+{
+    while (!cnc_link_alone(&pool->dead)) {
+        struct worker *w = CNC_CONTAINER(pool->dead.next, struct worker, link);
+        cnc_link_remove(&w->link);
+        pthread_mutex_unlock(&pool->mu);
+        pthread_join(w->thread, NULL);
+        cnc_free(w);
+        pthread_mutex_lock(&pool->mu);
+    }
+}
+
+/* mu held. Signals stay with the host's threads. */
+static int spawn_locked(struct cnc_pool *pool)
+{
+    struct worker *w = cnc_calloc(1, sizeof *w);
+    if (!w)
+        return CONCUR_E_NOMEM;
+    w->pool = pool;
+    cnc_link_init(&w->link);
+    int rc = cnc_home_create(&w->home, pool->cfg.clock, pool->cfg.fields_max, true);
+    if (rc < 0) {
+        cnc_free(w);
+        return rc;
+    }
+    pthread_attr_t attr;
+    sigset_t all, old;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, pool->cfg.stack_size);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    int err = cnc_sys_thread(&w->thread, &attr, worker_main, w);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    if (err) {
+        cnc_home_close(&w->home);
+        cnc_free(w);
+        return cnc_error_set(CONCUR_E_SYS, "cannot start a thread: %s", strerror(err));
+    }
+    cnc_link_append(&pool->live, &w->link);
+    pool->threads++;
+    return CONCUR_OK;
+}
+
+int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job)
+{
+    int rc = CONCUR_OK;
+    pthread_mutex_lock(&pool->mu);
+    if (!cnc_link_alone(&pool->dead))
+        join_dead_locked(pool);
+    bool spare = pool->queued < pool->idle;
+    if (pool->stopping)
+        rc = CONCUR_E_STOPPING;
+    else if (!spare && pool->threads < pool->cfg.threads_max)
+        rc = spawn_locked(pool) == CONCUR_OK || pool->threads > 0 ? CONCUR_OK : CONCUR_E_SYS;
+    else if (!spare && pool->queued >= pool->cfg.queue_max + pool->idle)
+        rc = CONCUR_E_FULL;
+    if (rc == CONCUR_OK) {
+        cnc_link_append(&pool->queue, &job->link);
+        pool->queued++;
+        note_waiting(pool);
+        pthread_cond_signal(&pool->work);
+    }
+    pthread_mutex_unlock(&pool->mu);
+    return rc;
+}
+
+bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job)
+{
+    pthread_mutex_lock(&pool->mu);
+    bool queued = !cnc_link_alone(&job->link);
+    if (queued) {
+        cnc_link_remove(&job->link);
+        pool->queued--;
+        note_waiting(pool);
+    }
+    pthread_mutex_unlock(&pool->mu);
+    return queued;
+}
+
+bool cnc_pool_is_wanted(struct cnc_pool *pool)
+{
+    return atomic_load_explicit(&pool->waiting, memory_order_relaxed) > 0;
+}
+
+void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out)
+{
+    pthread_mutex_lock(&pool->mu);
+    *out = (struct cnc_pool_stats){ .threads = pool->threads, .idle = pool->idle, .queued = pool->queued };
+    pthread_mutex_unlock(&pool->mu);
+}
+
+int cnc_pool_stop(struct cnc_pool *pool, int64_t wait_ms)
+{
+    struct timespec until = cnc_sys_in_ms(wait_ms < 0 ? 0 : wait_ms);
+    int rc = 0;
+    pthread_mutex_lock(&pool->mu);
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->work);
+    while (pool->threads + pool->ending > 0 && rc != ETIMEDOUT)
+        rc = wait_ms < 0 ? pthread_cond_wait(&pool->gone, &pool->mu)
+                         : pthread_cond_timedwait(&pool->gone, &pool->mu, &until);
+    join_dead_locked(pool);
+    bool busy = pool->threads + pool->ending > 0;
+    pthread_mutex_unlock(&pool->mu);
+    return busy ? CONCUR_E_BUSY : CONCUR_OK;
+}
+
+void cnc_pool_destroy(struct cnc_pool **pool_)
+{
+    struct cnc_pool *pool = *pool_;
+    if (!pool)
+        return;
+    CNC_ASSERT(pool->threads == 0 && pool->queued == 0);
+    pthread_cond_destroy(&pool->work);
+    pthread_cond_destroy(&pool->gone);
+    pthread_mutex_destroy(&pool->mu);
+    cnc_free(pool);
+    *pool_ = NULL;
+}

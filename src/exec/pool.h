@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Threads that may block, around one shared queue. They start on demand up to a maximum, end after some idle time, and
+ * are always joined, never cancelled. Each has a home of its own. Model: one FIFO for all, so that a free thread takes
+ * whatever waits longest.
+ */
+#ifndef CNC_POOL_H
+#define CNC_POOL_H
+
+#include "exec/home.h"
+
+struct cnc_pool;
+
+/* Embedded in what is to run. INV: its link stands alone unless it is queued. */
+struct cnc_job {
+    struct cnc_link link;
+    void (*run)(struct cnc_job *, struct cnc_home *here); /* on a pool thread; the job may be gone afterwards */
+};
+
+struct cnc_pool_config {
+    const struct cnc_clock *clock;
+    unsigned threads_max;  /* 1.. */
+    unsigned queue_max;    /* jobs that wait; more are refused */
+    size_t stack_size;     /* bytes */
+    int64_t idle_ms;       /* a thread with nothing to do for so long ends */
+    unsigned fields_max;   /* for the homes */
+};
+
+struct cnc_pool_stats {
+    unsigned threads, idle, queued;
+};
+
+int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg);
+/* Any thread. CONCUR_E_FULL: queue_max jobs wait; CONCUR_E_STOPPING; CONCUR_E_SYS: no thread could be started at all. */
+int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job);
+/* Any thread. True: the job was still queued and is no more. */
+bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job);
+/* Any thread. True when a job waits for a thread: whoever holds one should let go soon. */
+bool cnc_pool_is_wanted(struct cnc_pool *pool);
+void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out);
+/* Refuses further jobs, lets the queued and running ones finish, joins every thread. CONCUR_E_BUSY: some thread still
+ * ran after wait_ms (-1: waits for ever). May be called again. */
+int cnc_pool_stop(struct cnc_pool *pool, int64_t wait_ms);
+/* After a successful stop. NULLs *pool. */
+void cnc_pool_destroy(struct cnc_pool **pool);
+
+#endif

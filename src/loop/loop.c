@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop/loop.h"
+
+#include "base/error.h"
+#include "base/sys.h"
+
+struct cnc_loop {
+    struct event_base *base;
+    const struct cnc_clock *clock;
+    struct cnc_tick *ticks;
+    struct event timer; /* fires at armed_at, only to end the wait */
+    struct event waker;
+    int64_t armed_at;
+    int64_t now;
+    int wake_fd;
+    bool stale; /* now must be read again */
+};
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct cnc_loop *loop = arg;
+    (void)fd;
+    (void)what;
+    loop->armed_at = INT64_MAX;
+}
+
+/* The counter is cleared before whoever was woken looks at its queue, so no wake-up is lost. */
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    (void)arg;
+    cnc_sys_eventfd_clear((int)fd);
+}
+
+static int open_base(struct cnc_loop *loop)
+{
+    struct event_config *cfg = event_config_new();
+    if (!cfg)
+        return CONCUR_E_NOMEM;
+    /* One thread per base, and the host's environment is not ours to obey. */
+    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(cfg, EVENT_BASE_FLAG_IGNORE_ENV);
+    loop->base = CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? NULL : event_base_new_with_config(cfg);
+    event_config_free(cfg);
+    return loop->base ? CONCUR_OK : cnc_error_set(CONCUR_E_SYS, "event loop: cannot create an event base");
+}
+
+int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock)
+{
+    struct cnc_loop *loop = cnc_calloc(1, sizeof *loop);
+    int rc = loop ? CONCUR_OK : CONCUR_E_NOMEM;
+    if (!loop)
+        return rc;
+    loop->clock = clock;
+    loop->armed_at = INT64_MAX;
+    loop->stale = true;
+    loop->wake_fd = cnc_sys_eventfd();
+    if (loop->wake_fd < 0) {
+        rc = cnc_error_set(CONCUR_E_SYS, "event loop: eventfd: %s", strerror(errno));
+        goto out;
+    }
+    rc = open_base(loop);
+    if (rc < 0)
+        goto out;
+    event_assign(&loop->timer, loop->base, -1, 0, on_timer, loop);
+    event_assign(&loop->waker, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
+    if (event_add(&loop->waker, NULL) < 0) {
+        rc = cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch its eventfd");
+        goto out;
+    }
+    *out = loop;
+    return CONCUR_OK;
+out:
+    cnc_loop_destroy(&loop);
+    return rc;
+}
+
+void cnc_loop_destroy(struct cnc_loop **loop_)
+{
+    struct cnc_loop *loop = *loop_;
+    if (!loop)
+        return;
+    if (loop->base) {
+        event_del(&loop->timer);
+        event_del(&loop->waker);
+        event_base_free(loop->base);
+    }
+    cnc_sys_close(&loop->wake_fd);
+    cnc_free(loop);
+    *loop_ = NULL;
+}
+
+int64_t cnc_loop_now(struct cnc_loop *loop)
+{
+    if (loop->stale) {
+        loop->now = cnc_clock_now(loop->clock);
+        loop->stale = false;
+    }
+    return loop->now;
+}
+
+void cnc_loop_wake(struct cnc_loop *loop)
+{
+    cnc_sys_eventfd_raise(loop->wake_fd);
+}
+
+static void arm(struct cnc_loop *loop, int64_t at)
+{
+    int64_t wait = at - cnc_loop_now(loop);
+    if (wait < 0)
+        wait = 0;
+    struct timeval tv = { .tv_sec = wait / 1000, .tv_usec = (wait % 1000) * 1000 };
+    if (event_add(&loop->timer, &tv) == 0)
+        loop->armed_at = at;
+}
+
+static void run_ticks(struct cnc_loop *loop)
+{
+    int64_t next = INT64_MAX;
+    for (struct cnc_tick *t = loop->ticks; t; t = t->next) {
+        if (t->at <= cnc_loop_now(loop)) {
+            t->at = INT64_MAX;
+            t->fn(t);
+        }
+        if (t->at < next)
+            next = t->at;
+    }
+    if (next < loop->armed_at)
+        arm(loop, next);
+}
+
+void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
+{
+    int flags = EVLOOP_ONCE;
+    loop->stale = true;
+    if (max_wait_ms == 0)
+        flags = EVLOOP_NONBLOCK;
+    else if (max_wait_ms > 0 && cnc_loop_now(loop) + max_wait_ms < loop->armed_at)
+        arm(loop, cnc_loop_now(loop) + max_wait_ms);
+    event_base_loop(loop->base, flags);
+    loop->stale = true;
+    run_ticks(loop);
+}
+
+static void on_io(evutil_socket_t fd, short what, void *arg)
+{
+    struct cnc_io *io = arg;
+    unsigned ready = 0;
+    (void)fd;
+    if (what & EV_READ)
+        ready |= CNC_IO_READ;
+    if (what & EV_WRITE)
+        ready |= CNC_IO_WRITE;
+    if (what & EV_CLOSED)
+        ready |= CNC_IO_CLOSED;
+    io->fn(io, ready);
+}
+
+void cnc_io_init(struct cnc_loop *loop, struct cnc_io *io, int fd, void (*fn)(struct cnc_io *, unsigned))
+{
+    event_assign(&io->ev, loop->base, fd, EV_READ | EV_PERSIST, on_io, io);
+    io->fn = fn;
+}
+
+int cnc_io_watch(struct cnc_loop *loop, struct cnc_io *io, unsigned mask)
+{
+    short events = EV_PERSIST;
+    if (mask & CNC_IO_READ)
+        events |= EV_READ;
+    if (mask & CNC_IO_WRITE)
+        events |= EV_WRITE;
+    if (mask & CNC_IO_CLOSED)
+        events |= EV_CLOSED;
+    event_del(&io->ev);
+    if (!mask)
+        return CONCUR_OK;
+    if (event_get_events(&io->ev) != events)
+        event_assign(&io->ev, loop->base, cnc_io_fd(io), events, on_io, io);
+    if (CNC_FAULT(CNC_FAULT_WAIT, ENOMEM) || event_add(&io->ev, NULL) < 0)
+        return cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch a descriptor");
+    return CONCUR_OK;
+}
+
+void cnc_tick_init(struct cnc_loop *loop, struct cnc_tick *tick, void (*fn)(struct cnc_tick *))
+{
+    tick->at = INT64_MAX;
+    tick->fn = fn;
+    tick->next = loop->ticks;
+    loop->ticks = tick;
+}
+
+void cnc_tick_deinit(struct cnc_loop *loop, struct cnc_tick *tick)
+{
+    for (struct cnc_tick **p = &loop->ticks; *p; p = &(*p)->next)
+        if (*p == tick) {
+            *p = tick->next;
+            return;
+        }
+}
+
+void cnc_tick_at(struct cnc_loop *loop, struct cnc_tick *tick, int64_t at)
+{
+    if (at >= tick->at)
+        return;
+    tick->at = at;
+    if (at < loop->armed_at)
+        arm(loop, at);
+}
+
+const char *cnc_loop_backend(void)
+{
+    return event_get_version();
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The port to libevent: about ten calls, and the only folder that includes it. A loop belongs to one thread; the single
+ * call that another thread or a signal handler may make is cnc_loop_wake(). No locks, no evthread, no environment.
+ */
+#ifndef CNC_LOOP_H
+#define CNC_LOOP_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+
+struct cnc_loop;
+
+enum {
+    CNC_IO_READ = 1,
+    CNC_IO_WRITE = 2,
+    CNC_IO_CLOSED = 4 /* the peer shut its side or reset, reported with unread data queued; level-triggered */
+};
+
+/* A descriptor's watcher, embedded where it is used. INV: mask == 0 means libevent does not know it. */
+struct cnc_io {
+    struct event ev;
+    void (*fn)(struct cnc_io *, unsigned ready);
+};
+
+/* A coarse deadline with one handler: the sweep of deadline queues, the head of a timer heap. */
+struct cnc_tick {
+    struct cnc_tick *next;
+    int64_t at; /* INT64_MAX: not set */
+    void (*fn)(struct cnc_tick *);
+};
+
+/* CONCUR_OK, CONCUR_E_NOMEM or CONCUR_E_SYS. clock is borrowed for the loop's life. */
+int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock);
+/* Every io must have been stopped. NULLs *loop. */
+void cnc_loop_destroy(struct cnc_loop **loop);
+
+/* Waits at most max_wait_ms (-1: no limit) for something to do, runs what is ready, then the ticks that are due. */
+void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms);
+/* Milliseconds on the loop's clock, read once a turn. */
+int64_t cnc_loop_now(struct cnc_loop *loop);
+/* Ends a wait under way, or the next one at once. Any thread, any signal handler. */
+void cnc_loop_wake(struct cnc_loop *loop);
+
+/* Prepares io for fd; does not watch yet. */
+void cnc_io_init(struct cnc_loop *loop, struct cnc_io *io, int fd, void (*fn)(struct cnc_io *, unsigned ready));
+/* Watches for mask (CNC_IO_* bits); 0 stops. CONCUR_OK or CONCUR_E_SYS (then nothing is watched). */
+int cnc_io_watch(struct cnc_loop *loop, struct cnc_io *io, unsigned mask);
+
+static inline int cnc_io_fd(const struct cnc_io *io)
+{
+    return (int)io->ev.ev_fd;
+}
+
+void cnc_tick_init(struct cnc_loop *loop, struct cnc_tick *tick, void (*fn)(struct cnc_tick *));
+void cnc_tick_deinit(struct cnc_loop *loop, struct cnc_tick *tick);
+/* Makes tick due at `at`, or earlier if it already was. */
+void cnc_tick_at(struct cnc_loop *loop, struct cnc_tick *tick, int64_t at);
+
+/* The libevent this runs with, for reports. */
+const char *cnc_loop_backend(void);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/listener.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+
+static int refuse(int fd, const struct cnc_address *address, const char *what)
+{
+    char text[CNC_ADDRESS_TEXT_MAX];
+    int err = errno;
+    cnc_address_text((const struct sockaddr *)&address->addr, address->addr_len, text, sizeof text);
+    cnc_sys_close(&fd);
+    return cnc_error_set(CONCUR_E_LISTEN, "cannot listen on %s: %s: %s", text, what, strerror(err));
+}
+
+static int set_flag(int fd, int level, int name, int value)
+{
+    return cnc_sys_setsockopt(fd, level, name, &value, sizeof value);
+}
+
+static int set_inherited(int fd, const struct cnc_address *address, const struct cnc_listener_options *options)
+{
+    struct timeval wait = { .tv_sec = options->receive_wait_ms / 1000,
+                            .tv_usec = (options->receive_wait_ms % 1000) * 1000 };
+    if (options->receive_wait_ms && cnc_sys_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) < 0)
+        return -1;
+    if (address->kind == CNC_ADDRESS_UNIX || !options->nodelay)
+        return 0;
+    return set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/* A socket file that a dead server left behind would refuse the address for ever; one that answers is in use. */
+static void remove_stale(const struct cnc_address *address)
+{
+    int fd = cnc_sys_socket(AF_UNIX, SOCK_STREAM);
+    if (fd < 0)
+        return;
+    if (connect(fd, (const struct sockaddr *)&address->addr, address->addr_len) < 0 && errno == ECONNREFUSED)
+        cnc_listener_unlink(address);
+    cnc_sys_close(&fd);
+}
+
+static int bind_address(int fd, const struct cnc_address *address)
+{
+    if (address->kind == CNC_ADDRESS_UNIX)
+        remove_stale(address);
+    else if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)
+        return -1;
+    if (address->kind == CNC_ADDRESS_IPV6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !address->any) < 0)
+        return -1;
+    if (cnc_sys_bind(fd, (const struct sockaddr *)&address->addr, address->addr_len) < 0)
+        return -1;
+    if (address->kind == CNC_ADDRESS_UNIX && address->unix_mode >= 0)
+        return chmod(((const struct sockaddr_un *)&address->addr)->sun_path, (mode_t)address->unix_mode);
+    return 0;
+}
+
+/* A machine without IPv6 still serves "*". */
+static struct cnc_address without_ipv6(const struct cnc_address *address)
+{
+    struct cnc_address v4 = *address;
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY) };
+    sin.sin_port = ((const struct sockaddr_in6 *)&address->addr)->sin6_port;
+    v4.kind = CNC_ADDRESS_IPV4;
+    v4.any = false;
+    memcpy(&v4.addr, &sin, sizeof sin);
+    v4.addr_len = sizeof sin;
+    return v4;
+}
+
+/* The descriptor that somebody else opened stays theirs: ours is a copy. */
+static int adopt(int *out, const struct cnc_address *address)
+{
+    int listening = 0;
+    socklen_t len = sizeof listening;
+    if (getsockopt(address->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || !listening)
+        return cnc_error_set(CONCUR_E_LISTEN, "cannot listen on fd:%d: not a listening socket", address->fd);
+    int fd = fcntl(address->fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0)
+        return cnc_error_set(CONCUR_E_SYS, "cannot listen on fd:%d: %s", address->fd, strerror(errno));
+    (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    *out = fd;
+    return CONCUR_OK;
+}
+
+int cnc_listener_open(int *out, const struct cnc_address *address, const struct cnc_listener_options *options)
+{
+    int fd = -1;
+    if (address->kind == CNC_ADDRESS_FD) {
+        int rc = adopt(&fd, address);
+        if (rc == CONCUR_OK)
+            (void)set_inherited(fd, address, options);
+        *out = fd;
+        return rc;
+    }
+    fd = cnc_sys_socket(address->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK);
+    if (fd < 0 && errno == EAFNOSUPPORT && address->any) {
+        struct cnc_address v4 = without_ipv6(address);
+        return cnc_listener_open(out, &v4, options);
+    }
+    if (fd < 0)
+        return refuse(fd, address, "socket");
+    if (bind_address(fd, address) < 0)
+        return refuse(fd, address, "bind");
+    if (set_inherited(fd, address, options) < 0)
+        return refuse(fd, address, "setsockopt");
+    if (cnc_sys_listen(fd, options->backlog) < 0)
+        return refuse(fd, address, "listen");
+    *out = fd;
+    return CONCUR_OK;
+}
+
+size_t cnc_listener_text(int fd, char *out, size_t n)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+        return 0;
+    return cnc_address_text((struct sockaddr *)&ss, len, out, n);
+}
+
+void cnc_listener_unlink(const struct cnc_address *address)
+{
+    if (address->kind == CNC_ADDRESS_UNIX)
+        (void)unlink(((const struct sockaddr_un *)&address->addr)->sun_path);
+}

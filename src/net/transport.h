@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How bytes get through a connected descriptor. The interface has the shape that TLS needs: a handshake, bytes that are
+ * decrypted but not read yet, a read that must first write and the other way round. Plain TCP fills it trivially.
+ */
+#ifndef CNC_TRANSPORT_H
+#define CNC_TRANSPORT_H
+
+#include <sys/uio.h>
+
+#include "base/base.h"
+
+/* What a call that returned -EAGAIN waits for. */
+enum { CNC_WANT_READ = 1, CNC_WANT_WRITE = 2 };
+
+struct cnc_transport_ops {
+    const char *name;
+    /* Drives the handshake: 1 done, -EAGAIN (see wants), another -errno: failed. Never blocks. */
+    int (*greet)(int fd, void *state);
+    /* Bytes read, 0 at the peer's end, -EAGAIN, or -errno. wait: may block for as long as SO_RCVTIMEO says. */
+    ssize_t (*read)(int fd, void *state, void *p, size_t n, bool wait);
+    /* Bytes taken, -EAGAIN, or -errno. Never blocks, never raises SIGPIPE. */
+    ssize_t (*write)(int fd, void *state, const struct iovec *iov, int count);
+    /* Bytes that read would return without looking at the descriptor. */
+    size_t (*pending)(void *state);
+    /* CNC_WANT_* after -EAGAIN of a read or write (a TLS read may have to write first). */
+    int (*wants)(void *state, bool reading);
+    /* Says goodbye and shuts the write side: 0, -EAGAIN or -errno. */
+    int (*finish)(int fd, void *state);
+    /* Frees state; the descriptor is the caller's. */
+    void (*destroy)(void *state);
+};
+
+extern const struct cnc_transport_ops cnc_transport_plain;
+
+#endif
