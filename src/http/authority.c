@@ -64,7 +64,7 @@ static bool is_ip_future(const char *p, const char *end)
 }
 
 /* "[" IPv6address or IPvFuture "]"; returns the byte after it, or NULL. */
-static const char *skip_literal(const char *p, const char *end)
+static __attribute__((noinline)) const char *skip_literal(const char *p, const char *end)
 {
     const char *close = memchr(p, ']', (size_t)(end - p));
     if (!close)
@@ -75,28 +75,39 @@ static const char *skip_literal(const char *p, const char *end)
     return is_ipv6(p, close) ? close + 1 : NULL;
 }
 
-/* reg-name, which covers IPv4 addresses too; returns the byte after it, or NULL. */
-static const char *skip_name(const char *p, const char *end)
+/* The rest of a reg-name from its first escape on; returns the byte after it, or NULL. */
+static __attribute__((noinline)) const char *skip_escapes(const char *p, const char *end)
 {
-    for (;;) {
-        while (cnc_char_is(*p, CNC_CHAR_HOST))
-            p++;
-        if (*p != '%' || p == end)
-            return p;
+    while (p < end && *p == '%') {
         /* a pct-encoded NUL would be one more way to smuggle it in */
         if (end - p < 3 || cnc_hex(p[1]) < 0 || cnc_hex(p[2]) < 0 || (p[1] == '0' && p[2] == '0'))
             return NULL;
         p += 3;
+        while (cnc_char_is(*p, CNC_CHAR_HOST))
+            p++;
     }
+    return p;
+}
+
+/* Digits worth at most 65535, leading zeros allowed. */
+static __attribute__((noinline)) bool is_port(const char *p, const char *end)
+{
+    uint64_t value;
+    return cnc_parse_decimal(p, (size_t)(end - p), UINT16_MAX, &value);
 }
 
 bool cnc_http_is_authority(const char *p, const char *end, bool need_port)
 {
     const char *host = p;
-    if (p == end)
-        return false;
-    p = *p == '[' ? skip_literal(p, end) : skip_name(p, end);
-    if (!p || p == host) /* RFC 9110 §4.2.1: an empty host is invalid */
+    /* reg-name, which covers IPv4 addresses too */
+    while (cnc_char_is(*p, CNC_CHAR_HOST))
+        p++;
+    if (CNC_UNLIKELY(p < end && *p != ':')) {
+        p = p == host && *p == '[' ? skip_literal(p, end) : skip_escapes(p, end);
+        if (!p)
+            return false;
+    }
+    if (p == host) /* RFC 9110 §4.2.1: an empty host is invalid */
         return false;
     if (p == end)
         return !need_port;
@@ -104,10 +115,8 @@ bool cnc_http_is_authority(const char *p, const char *end, bool need_port)
         return false;
     if (p == end) /* RFC 3986 §3.2.3: the port may be empty */
         return !need_port;
-    unsigned port = 0;
-    for (; p < end; p++) {
-        if (!cnc_is_digit(*p) || (port = port * 10 + (unsigned)(*p - '0')) > 65535)
-            return false;
-    }
-    return true;
+    const char *port = p;
+    while (cnc_char_is(*p, CNC_CHAR_DIGIT))
+        p++;
+    return p == end && (p - port < 5 || is_port(port, p));
 }

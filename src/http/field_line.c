@@ -49,7 +49,7 @@ static int take_host(struct cnc_http_head *h, const char *p, const char *end, ui
 }
 
 /* RFC 9110 §8.6: digits only. Lists and repetitions are refused even where all values agree (RFC 9112 §6.3 allows that). */
-static int take_length(struct cnc_http_head *h, const char *p, const char *end)
+static __attribute__((noinline)) int take_length(struct cnc_http_head *h, const char *p, const char *end)
 {
     uint64_t value;
     if ((h->seen & CNC_SEEN_LENGTH) || !cnc_parse_decimal(p, (size_t)(end - p), INT64_MAX, &value))
@@ -61,7 +61,7 @@ static int take_length(struct cnc_http_head *h, const char *p, const char *end)
 
 /* RFC 9112 §6.1, §7: a list of codings; chunked once and last, without parameters, is all we take. Other codings are
  * remembered and answered with 501 at the head's end, so that a malformed head is told so first. */
-static int take_coding(struct cnc_http_head *h, const char *p, const char *end)
+static __attribute__((noinline)) int take_coding(struct cnc_http_head *h, const char *p, const char *end)
 {
     /* RFC 9112 §6.1: from HTTP/1.0 the framing is to be treated as faulty */
     if (!h->minor || (h->seen & CNC_SEEN_CODING))
@@ -105,7 +105,7 @@ static unsigned connection_option(const char *p, size_t n)
 }
 
 /* RFC 9110 §7.6.1: a list of tokens in any case of letters; empty elements are skipped (§5.6.1.2). */
-static int take_connection(struct cnc_http_head *h, const char *p, const char *end)
+static __attribute__((noinline)) int take_connection(struct cnc_http_head *h, const char *p, const char *end)
 {
     while (p < end) {
         const char *name = p;
@@ -123,11 +123,9 @@ static int take_connection(struct cnc_http_head *h, const char *p, const char *e
 }
 
 /* [p, end) is the value; *end is blank or CR, so runs of token characters end there at the latest. */
-static int take_special(struct cnc_http_head *h, uint8_t id, const char *buf, const char *p, const char *end)
+static __attribute__((noinline)) int take_special(struct cnc_http_head *h, uint8_t id, const char *p, const char *end)
 {
     switch (id) {
-    case CNC_HTTP_NAME_HOST:
-        return take_host(h, p, end, (uint32_t)(p - buf));
     case CNC_HTTP_NAME_CONNECTION:
         return take_connection(h, p, end);
     case CNC_HTTP_NAME_CONTENT_LENGTH:
@@ -170,8 +168,11 @@ int cnc_http_field_line(struct cnc_http_head *h, const char *buf, const char *li
     f->value_len = (uint32_t)(end - p);
     f->name_len = (uint16_t)name_len;
     f->reserved = 0;
-    f->id = recognise(line, name_len);
-    if (f->id == CNC_HTTP_NAME_OTHER || f->id > CNC_HTTP_NAME_UPGRADE)
+    const uint8_t id = recognise(line, name_len);
+    f->id = id;
+    if (id == CNC_HTTP_NAME_HOST)
+        return take_host(h, p, end, f->value);
+    if (id == CNC_HTTP_NAME_OTHER || id > CNC_HTTP_NAME_UPGRADE)
         return 0;
-    return take_special(h, f->id, buf, p, end);
+    return take_special(h, id, p, end);
 }

@@ -5,6 +5,8 @@
  */
 #include "http/head.h"
 
+#include "http/scan.h"
+
 /* Empty lines tolerated before the request line (RFC 9112 §2.2 asks for at least one). */
 #define LEADING_MAX 4
 
@@ -28,66 +30,61 @@ bool cnc_http_head_is_idle(const char *buf, size_t len)
     return true;
 }
 
-/* RFC 9112 §9.3, and RFC 9110 §7.8: Upgrade in an HTTP/1.0 request is to be ignored. */
-static void set_persistence(struct cnc_http_head *h)
+/* What only the whole head can tell; returns 0 or a status. */
+static __attribute__((noinline)) int judge_head(struct cnc_http_head *h)
 {
     const unsigned seen = h->seen;
-    if (!(seen & CNC_SEEN_CLOSE) && (h->minor || (seen & CNC_SEEN_KEEP_ALIVE)))
-        h->flags |= CNC_HTTP_KEEP_ALIVE;
-    if (h->minor && (seen & CNC_SEEN_UPGRADE) && (seen & CNC_SEEN_TO_UPGRADE))
-        h->flags |= CNC_HTTP_UPGRADE;
-}
-
-/* The empty line: what only the whole head can tell. */
-static int end_head(struct cnc_http_head *h, uint32_t len)
-{
     /* RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400, whatever its target. */
-    if (h->minor && !(h->seen & CNC_SEEN_HOST))
+    if (h->minor && !(seen & CNC_SEEN_HOST))
         return 400;
     /* RFC 9112 §6.1, §6.3: both at once is how requests are smuggled. */
-    if ((h->seen & CNC_SEEN_CODING) && (h->seen & CNC_SEEN_LENGTH))
+    if ((seen & CNC_SEEN_CODING) && (seen & CNC_SEEN_LENGTH))
         return 400;
     /* RFC 9112 §6.1: a coding that is not understood. */
-    if (h->seen & CNC_SEEN_OTHER_CODING)
+    if (seen & CNC_SEEN_OTHER_CODING)
         return 501;
-    set_persistence(h);
+    /* RFC 9112 §9.3 */
+    if (!(seen & CNC_SEEN_CLOSE) && (h->minor || (seen & CNC_SEEN_KEEP_ALIVE)))
+        h->flags |= CNC_HTTP_KEEP_ALIVE;
+    /* RFC 9110 §7.8: Upgrade in an HTTP/1.0 request is to be ignored. */
+    if (h->minor && (seen & CNC_SEEN_UPGRADE) && (seen & CNC_SEEN_TO_UPGRADE))
+        h->flags |= CNC_HTTP_UPGRADE;
+    return 0;
+}
+
+/* The empty line. */
+static inline int end_head(struct cnc_http_head *h, uint32_t len)
+{
+    if (CNC_LIKELY(h->minor && (h->seen | CNC_SEEN_KEEP_ALIVE) == (CNC_SEEN_HOST | CNC_SEEN_KEEP_ALIVE))) {
+        h->flags |= CNC_HTTP_KEEP_ALIVE; /* nothing to weigh: what judge_head() would find */
+    } else {
+        const int status = judge_head(h);
+        if (status)
+            return status;
+    }
     h->phase = CNC_HEAD_DONE;
     h->len = len;
     return CNC_HTTP_HEAD_DONE;
 }
 
-/* One complete line, buf[h->pos .. lf). Returns MORE, DONE or a status. */
-static int take_line(struct cnc_http_head *h, const struct cnc_http_limits *limits, const char *buf, const char *lf)
+/* One complete line from pos on, its LF at lf. Returns MORE, DONE or a status. */
+static inline int take_line(struct cnc_http_head *h, const struct cnc_http_limits *limits, const char *buf, size_t pos,
+                            const char *lf)
 {
-    const char *line = buf + h->pos;
+    const char *line = buf + pos;
     const char *end = lf - 1;
-    const uint32_t next = (uint32_t)(lf + 1 - buf);
-    int status;
     /* RFC 9112 §2.2 lets a recipient take a lone LF for a line end; we do not, since others on the path may differ. */
     if (end < line || *end != '\r')
         return 400;
     if (CNC_LIKELY(h->phase == CNC_HEAD_FIELDS)) {
         if (line == end)
-            return end_head(h, next);
-        if (h->field_count >= limits->fields_max)
-            return 431;
-        status = cnc_http_field_line(h, buf, line, end);
-    } else if (line == end) {
-        status = h->pos < 2 * LEADING_MAX ? 0 : 400;
-    } else {
-        status = cnc_http_request_line(h, buf, line, end);
-        h->phase = CNC_HEAD_FIELDS;
+            return end_head(h, (uint32_t)(lf + 1 - buf));
+        return h->field_count < limits->fields_max ? cnc_http_field_line(h, buf, line, end) : 431;
     }
-    h->pos = h->scan = next;
-    return status;
-}
-
-/* Where the LF of the line at pos must have come at the latest: line_max bytes and CR before it, and all within head_max.
- * Whichever of the two ends first, the status is the same. */
-static size_t line_window(const struct cnc_http_head *h, const struct cnc_http_limits *limits)
-{
-    const size_t by_line = (size_t)h->pos + limits->line_max + 2;
-    return by_line < limits->head_max ? by_line : limits->head_max;
+    if (line == end)
+        return pos < 2 * LEADING_MAX ? 0 : 400;
+    h->phase = CNC_HEAD_FIELDS;
+    return cnc_http_request_line(h, buf, line, end);
 }
 
 static int fail(struct cnc_http_head *h, int status)
@@ -101,18 +98,25 @@ int cnc_http_head_parse(struct cnc_http_head *h, const struct cnc_http_limits *l
 {
     if (CNC_UNLIKELY(h->phase >= CNC_HEAD_DONE))
         return h->phase == CNC_HEAD_DONE ? CNC_HTTP_HEAD_DONE : (int)h->len;
+    size_t pos = h->pos;
+    size_t scan = h->scan;
     for (;;) {
-        const size_t window = line_window(h, limits);
+        /* Where the line's LF must have come at the latest: after line_max bytes and CR, and within head_max. Whichever
+         * of the two ends first, the status is the same. */
+        const size_t by_line = pos + limits->line_max + 2;
+        const size_t window = by_line < limits->head_max ? by_line : limits->head_max;
         const size_t seen = len < window ? len : window;
-        const char *lf = seen > h->scan ? memchr(buf + h->scan, '\n', seen - h->scan) : NULL;
-        if (!lf) {
+        const char *lf = cnc_scan_lf(buf, buf + scan, buf + seen);
+        if (CNC_UNLIKELY(!lf)) {
             if (len >= window)
                 return fail(h, h->phase == CNC_HEAD_FIELDS ? 431 : 414);
+            h->pos = (uint32_t)pos;
             h->scan = (uint32_t)seen;
             return CNC_HTTP_HEAD_MORE;
         }
-        const int verdict = take_line(h, limits, buf, lf);
+        const int verdict = take_line(h, limits, buf, pos, lf);
         if (verdict != CNC_HTTP_HEAD_MORE)
             return verdict == CNC_HTTP_HEAD_DONE ? verdict : fail(h, verdict);
+        pos = scan = (size_t)(lf + 1 - buf);
     }
 }

@@ -66,7 +66,7 @@ static int take_absolute(struct cnc_http_head *h, const char *buf, const char *p
 
 /* Every form but origin-form. CONNECT takes authority-form and nothing else does (RFC 9112 §3.2.3); it is refused here,
  * because after it the connection would no longer carry HTTP. */
-static int take_other_form(struct cnc_http_head *h, const char *buf, const char *p, const char *end)
+static __attribute__((noinline)) int take_other_form(struct cnc_http_head *h, const char *buf, const char *p, const char *end)
 {
     if (h->method == CNC_HTTP_CONNECT)
         return cnc_http_is_authority(p, end, true) ? 501 : 400;

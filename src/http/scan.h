@@ -10,6 +10,12 @@
 #if defined(__SSE2__)
 #include <emmintrin.h>
 
+static inline unsigned cnc_scan_lf_mask(const char *p)
+{
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')));
+}
+
 /* Bits of the bytes that no field value may hold: below SP but for HTAB, and DEL. */
 static inline unsigned cnc_scan_value_mask(const char *p)
 {
@@ -30,6 +36,14 @@ static inline unsigned cnc_scan_target_mask(const char *p, char stop)
     return ((unsigned)_mm_movemask_epi8(visible) ^ 0xffffu) | (unsigned)_mm_movemask_epi8(end);
 }
 #else
+static inline unsigned cnc_scan_lf_mask(const char *p)
+{
+    unsigned mask = 0;
+    for (unsigned i = 0; i < 16; i++)
+        mask |= (unsigned)(p[i] == '\n') << i;
+    return mask;
+}
+
 static inline unsigned cnc_scan_mask(const char *p, unsigned classes)
 {
     unsigned mask = 0;
@@ -48,6 +62,25 @@ static inline unsigned cnc_scan_target_mask(const char *p, char stop)
     return cnc_scan_mask(p, stop == '?' ? CNC_CHAR_PATH : CNC_CHAR_TARGET);
 }
 #endif
+
+/* The first LF in [p, end), or NULL. Bytes from first on are readable, so that the last block may reach back. Written out
+ * because lines are short: calling memchr costs more than the search. */
+static inline const char *cnc_scan_lf(const char *first, const char *p, const char *end)
+{
+    for (; end - p >= 16; p += 16) {
+        const unsigned mask = cnc_scan_lf_mask(p);
+        if (mask)
+            return p + __builtin_ctz(mask);
+    }
+    if (p < end && end - first >= 16) {
+        const unsigned mask = cnc_scan_lf_mask(end - 16) >> (16 - (end - p));
+        return mask ? p + __builtin_ctz(mask) : NULL;
+    }
+    for (; p < end; p++)
+        if (*p == '\n')
+            return p;
+    return NULL;
+}
 
 /* True when [p, end) holds value characters only. Bytes from line on are readable, and [line, p) are known to be fit for
  * a value, so that the last block may reach back over them. Nothing beyond end is read. */
