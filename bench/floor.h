@@ -28,8 +28,9 @@
 #define FLOOR_REPLY FLOOR_HEAD FLOOR_BODY
 #define FLOOR_REPLY_CLOSE FLOOR_HEAD "Connection: close\r\n" FLOOR_BODY
 
-/* A shorter head than this is no request, which bounds the replies that one read can ask for. */
-enum { FLOOR_HEAD_MIN = 16, FLOOR_IN = 16384, FLOOR_OUT = FLOOR_IN / FLOOR_HEAD_MIN * (int) sizeof(FLOOR_REPLY_CLOSE) };
+/* A shorter head is no request, which bounds the replies that one read can ask for. */
+enum { FLOOR_HEAD_MIN = 16, FLOOR_IN = 16384 };
+enum { FLOOR_OUT = FLOOR_IN / FLOOR_HEAD_MIN * (int) sizeof(FLOOR_REPLY_CLOSE) };
 
 struct floor_scratch {
     char in[FLOOR_IN];

@@ -29,7 +29,8 @@ static bool ask(int fd)
     bool closing = false;
 
     in.from = in.to = 0;
-    return fd >= 0 && client_send(fd, request, sizeof(request) - 1) && client_reply(fd, &in, &closing) == 200 && !closing;
+    return fd >= 0 && client_send(fd, request, sizeof(request) - 1) && client_reply(fd, &in, &closing) == 200 &&
+           !closing;
 }
 
 static struct memory measure(int pid)
@@ -135,8 +136,9 @@ int main(int argc, char **argv)
     fresh = ask_new(port);
     woken = wake_some(fds, n, &worst);
     wanted = (n + EVERY - 1) / EVERY;
-    printf("idle connections=%d answered=%d rss_bytes=%ld pss_bytes=%ld new_ms=%.2f woken=%d/%d worst_ms=%.2f\n", n, opened,
-           (after.rss - before.rss) * 1024 / n, (after.pss - before.pss) * 1024 / n, fresh, woken, wanted, worst);
+    printf("idle connections=%d answered=%d rss_bytes=%ld pss_bytes=%ld ", n, opened,
+           (after.rss - before.rss) * 1024 / n, (after.pss - before.pss) * 1024 / n);
+    printf("new_ms=%.2f woken=%d/%d worst_ms=%.2f\n", fresh, woken, wanted, worst);
     free(fds);
     return opened == n && woken == wanted && fresh >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
