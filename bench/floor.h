@@ -40,7 +40,7 @@ struct floor_scratch {
 /* What a connection waits for next. */
 enum floor_next { FLOOR_READ, FLOOR_WRITE, FLOOR_CLOSE };
 
-/* A connection that must not block. It owns memory only for a head cut in two or a reply that the peer does not take. */
+/* A connection that must not block. It owns memory only for a head cut in two or a reply that is not taken yet. */
 struct floor_conn {
     int fd;
     bool closing;
