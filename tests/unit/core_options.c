@@ -1,0 +1,781 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of options and its five layers. `core_options --reference` prints the page docs/options.md.
+ */
+#include "core/config.h"
+#include "core/options.h"
+#include "core/options_internal.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/fault.h"
+
+static struct cnc_options *o;
+static struct cnc_config config;
+static char path[] = "/tmp/core_options.XXXXXX";
+
+static void set_up(void)
+{
+    o = cnc_options_create();
+    ck_assert_ptr_nonnull(o);
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+static void tear_down(void)
+{
+    unlink(path);
+    cnc_options_destroy(&o);
+    ck_assert_ptr_null(o);
+    cnc_options_destroy(&o);
+}
+
+static int set(enum cnc_layer layer, const char *name, const char *value)
+{
+    return cnc_options_set(o, layer, NULL, name, value, NULL);
+}
+
+static void write_bytes(const char *text, size_t n)
+{
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(text, 1, n, f), n);
+    fclose(f);
+}
+
+static int load(const char *text)
+{
+    write_bytes(text, strlen(text));
+    return cnc_options_load_file(o, path);
+}
+
+static void expect_in(const char *text, const char *part)
+{
+    ck_assert_msg(strstr(text, part) != NULL, "'%s' is not in:\n%s", part, text);
+}
+
+/* "PATH:LINE" as origin. */
+static const char *at(int line)
+{
+    static char out[64];
+    snprintf(out, sizeof out, "%s:%d", path, line);
+    return out;
+}
+
+START_TEST(the_table_is_sound)
+{
+    for (size_t i = 0; i < cnc_option_count; i++) {
+        const struct cnc_option_row *row = &cnc_option_rows[i];
+        struct cnc_text why = { 0 }, again = { 0 };
+        int64_t number = 0, back = 0;
+        ck_assert_uint_eq(row->id, i + 1);
+        ck_assert_msg(row->type == CNC_TYPE_LIST || cnc_option_parse(row, row->dflt, &number, &why) == CONCUR_OK,
+                      "default of %s: %s", row->name, why.p ? why.p : "");
+        if (row->type != CNC_TYPE_STRING && row->type != CNC_TYPE_LIST) {
+            cnc_option_print(row, number, &again);
+            ck_assert_str_eq(again.p, row->dflt);
+            ck_assert_int_eq(cnc_option_parse(row, again.p, &back, &why), CONCUR_OK);
+            ck_assert_int_eq(back, number);
+        }
+        ck_assert_uint_ne(row->engines, 0);
+        ck_assert(row->in_config != CNC_NO_MEMBER || row->in_route != CNC_NO_MEMBER);
+        ck_assert_msg(strchr(row->doc, '|') == NULL && row->doc[strlen(row->doc) - 1] != '.', "%s", row->name);
+        for (size_t j = 0; j < i; j++)
+            ck_assert_str_ne(row->name, cnc_option_rows[j].name);
+        cnc_text_reset(&why);
+        cnc_text_reset(&again);
+    }
+}
+END_TEST
+
+START_TEST(ids_and_names_stay)
+{
+    /* Append only: an id never changes its name. */
+    static const char *const names[] = {
+        "engine", "name", "environment", "listen", "backlog", "accept_batch", "connections_max", "tcp_nodelay",
+        "stop_timeout", "drain_idle", "workers", "threads_max", "thread_idle", "thread_stack", "queue_max",
+        "retry_after", "park_after", "pool_threads", "pool_queue_max", "stall_warn", "header_timeout", "body_timeout",
+        "body_rate_min", "write_timeout", "keepalive_timeout", "keepalive_requests", "linger_timeout", "linger_max",
+        "request_timeout", "line_max", "head_max", "fields_max", "chunk_ext_max", "trailer_max", "body_max",
+        "body_memory", "body_dir", "request_memory", "output_high", "output_low", "pipeline_max", "half_close",
+        "blocking",
+    };
+    ck_assert_uint_le(CNC_COUNT(names), cnc_option_count);
+    for (size_t i = 0; i < CNC_COUNT(names); i++)
+        ck_assert_str_eq(cnc_option_rows[i].name, names[i]);
+}
+END_TEST
+
+START_TEST(defaults)
+{
+    struct cnc_route_config route;
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+    ck_assert_int_eq(config.engine, CONCUR_ENGINE_EVENT_POOL);
+    ck_assert_int_eq(config.pool_threads, 4);
+    ck_assert_int_eq(config.workers, 0);
+    ck_assert_str_eq(config.name, "");
+    ck_assert(config.environment);
+    ck_assert_uint_eq(config.listen.count, 0);
+    ck_assert_int_eq(config.backlog, 511);
+    ck_assert_int_eq(config.thread_stack, 1 << 20);
+    ck_assert_int_eq(config.park_after, 10);
+    ck_assert_int_eq(config.header_timeout, 15000);
+    ck_assert_int_eq(config.retry_after, 1000);
+    ck_assert_int_eq(config.body_rate_min, 240);
+    ck_assert_int_eq(config.body_max, 1 << 20);
+    ck_assert_int_eq(config.output_high, 256 * 1024);
+    ck_assert_int_eq(config.half_close, CNC_HALF_CLOSE_CANCEL);
+    ck_assert_int_eq(cnc_options_resolve_route(o, "GET /", &route), CONCUR_OK);
+    ck_assert_int_eq(route.blocking, CNC_BLOCKING_AUTO);
+    ck_assert_int_eq(route.body_max, 1 << 20);
+    ck_assert_int_eq(route.request_timeout, 0);
+    ck_assert_str_eq(cnc_options_errors(o), "");
+    ck_assert_str_eq(cnc_options_notes(o), "");
+}
+END_TEST
+
+START_TEST(values_of_every_type)
+{
+    static const struct {
+        const char *name, *text;
+        int64_t number;
+    } rows[] = {
+        { "tcp_nodelay", "on", 1 },         { "tcp_nodelay", "yes", 1 },        { "tcp_nodelay", "True", 1 },
+        { "tcp_nodelay", "1", 1 },          { "tcp_nodelay", "off", 0 },        { "tcp_nodelay", "NO", 0 },
+        { "tcp_nodelay", "false", 0 },      { "tcp_nodelay", "0", 0 },          { "backlog", "1", 1 },
+        { "backlog", "65535", 65535 },      { "backlog", "00010", 10 },         { "body_max", "0", 0 },
+        { "body_max", "7", 7 },             { "body_max", "2k", 2048 },         { "body_max", "3M", 3 << 20 },
+        { "body_max", "1g", 1 << 30 },      { "body_max", "1024g", INT64_C(1) << 40 },
+        { "thread_idle", "250", 250 },      { "thread_idle", "250ms", 250 },    { "thread_idle", "2s", 2000 },
+        { "thread_idle", "3m", 180000 },    { "thread_idle", "1h", 3600000 },   { "workers", "auto", 0 },
+        { "workers", "0", 0 },              { "workers", "8", 8 },              { "pool_threads", "auto", -1 },
+        { "pool_threads", "0", 0 },         { "engine", "process-thread", CONCUR_ENGINE_PROCESS_THREAD },
+        { "half_close", "allow", CNC_HALF_CLOSE_ALLOW }, { "blocking", "off", CNC_BLOCKING_OFF },
+    };
+    for (size_t i = 0; i < CNC_COUNT(rows); i++) {
+        struct cnc_text why = { 0 };
+        int64_t number;
+        ck_assert_msg(cnc_option_parse(cnc_option_row(rows[i].name), rows[i].text, &number, &why) == CONCUR_OK,
+                      "%s=%s: %s", rows[i].name, rows[i].text, why.p ? why.p : "");
+        ck_assert_msg(number == rows[i].number, "%s=%s is %lld", rows[i].name, rows[i].text, (long long)number);
+    }
+}
+END_TEST
+
+START_TEST(refused_values_say_what_is_allowed)
+{
+    static const struct {
+        const char *name, *text, *error;
+    } rows[] = {
+        { "workers", "9999", "workers=9999 (override): at most 1024\n" },
+        { "workers", "-1", "workers=-1 (override): auto or a whole number from 1 to 1024\n" },
+        { "backlog", "0", "backlog=0 (override): at least 1\n" },
+        { "backlog", "99999999999999999999999", "backlog=99999999999999999999999 (override): at most 65535\n" },
+        { "backlog", "5k", "backlog=5k (override): a whole number from 1 to 65535\n" },
+        { "backlog", "", "backlog= (override): a whole number from 1 to 65535\n" },
+        { "backlog", " 5", "backlog= 5 (override): a whole number from 1 to 65535\n" },
+        { "line_max", "63", "line_max=63 (override): at least 64\n" },
+        { "line_max", "9000000000g", "line_max=9000000000g (override): at most 1m\n" },
+        { "line_max", "1s", "line_max=1s (override): a size such as 512, 64k, 1m or 2g, from 64 to 1m\n" },
+        { "retry_after", "1", "retry_after=1 (override): at least 1s\n" },
+        { "retry_after", "2h", "retry_after=2h (override): at most 1h\n" },
+        { "retry_after", "1d", "retry_after=1d (override): a time such as 500ms, 15s, 2m or 1h, from 1s to 1h\n" },
+        { "tcp_nodelay", "maybe", "tcp_nodelay=maybe (override): on, yes, true or 1; off, no, false or 0\n" },
+        { "engine", "foo", "engine=foo (override): one of prefork, thread, event, process-thread, process-event, "
+                           "event-pool\n" },
+        { "name", "a\nb", "name=a?b (override): no control characters\n" },
+        { "listen", "example.com:80", "listen=example.com:80 (override): \"example.com:80\": host names are not looked "
+                                      "up; write an IPv4 address, [IPV6], * or localhost\n" },
+    };
+    for (size_t i = 0; i < CNC_COUNT(rows); i++) {
+        struct cnc_options *one = cnc_options_create();
+        ck_assert_int_eq(cnc_options_set(one, CNC_LAYER_OVERRIDE, NULL, rows[i].name, rows[i].text, NULL),
+                         CONCUR_E_OPTION);
+        ck_assert_str_eq(cnc_options_errors(one), rows[i].error);
+        ck_assert_int_eq(strncmp(cnc_error_text(), rows[i].error, strlen(cnc_error_text())), 0);
+        ck_assert_int_eq(cnc_options_resolve(one, &config), CONCUR_E_OPTION);
+        ck_assert_int_eq(config.backlog, 511);
+        cnc_options_destroy(&one);
+    }
+}
+END_TEST
+
+START_TEST(long_values_are_cut_in_errors)
+{
+    char value[5000];
+    memset(value, 'x', sizeof value);
+    value[sizeof value - 1] = '\0';
+    ck_assert_int_eq(set(CNC_LAYER_CODE, "name", value), CONCUR_E_OPTION);
+    ck_assert_int_eq(set(CNC_LAYER_CODE, value, value), CONCUR_E_OPTION);
+    ck_assert_int_eq(set(CNC_LAYER_CODE, "listen", value), CONCUR_E_OPTION);
+    ck_assert_uint_lt(strlen(cnc_options_errors(o)), 2000);
+}
+END_TEST
+
+START_TEST(unknown_names_get_the_nearest)
+{
+    ck_assert_int_eq(set(CNC_LAYER_CODE, "wokers", "1"), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "wokers (code): no such option; did you mean workers?\n");
+    ck_assert_int_eq(set(CNC_LAYER_CODE, "Thread_Max", "1"), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "Thread_Max (code): no such option; did you mean threads_max?\n");
+    ck_assert_int_eq(set(CNC_LAYER_CODE, "zzzzzz", "1"), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "zzzzzz (code): no such option\n");
+    ck_assert_int_eq(set(CNC_LAYER_CODE, "", "1"), CONCUR_E_OPTION);
+    ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, "route GET /", "blockin", "1", "here"), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "route \"GET /\": blockin (here): no such option; did you mean blocking?\n");
+}
+END_TEST
+
+START_TEST(options_keep_to_their_sections)
+{
+    ck_assert_int_eq(set(CNC_LAYER_CODE, "blocking", "on"), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "blocking (code): belongs into a section: route \"PATTERN\" { ... }\n");
+    ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, "route GET /", "engine", "event", NULL), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "route \"GET /\": engine (code): is an option of the whole server, not of a route\n");
+    ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, "tls site", "certificate", "x", NULL), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "tls \"site\": certificate (code): no such option\n");
+    static const char *const bad[] = { "route", "route ", "routes GET /", "server", " route x" };
+    for (size_t i = 0; i < CNC_COUNT(bad); i++) {
+        ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, bad[i], "body_max", "1", NULL), CONCUR_E_OPTION);
+        expect_in(cnc_error_text(), "must be route PATTERN");
+    }
+    ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, "", "body_max", "1", NULL), CONCUR_OK);
+}
+END_TEST
+
+START_TEST(later_layers_win)
+{
+    set(CNC_LAYER_OVERRIDE, "backlog", "4");
+    set(CNC_LAYER_ENV, "backlog", "3");
+    set(CNC_LAYER_FILE, "backlog", "2");
+    set(CNC_LAYER_CODE, "backlog", "1");
+    for (enum cnc_layer layer = CNC_LAYER_OVERRIDE; layer >= CNC_LAYER_CODE; layer--) {
+        ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+        ck_assert_int_eq(config.backlog, layer);
+        cnc_options_drop(o, layer);
+    }
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+    ck_assert_int_eq(config.backlog, 511);
+    set(CNC_LAYER_CODE, "backlog", "7");
+    set(CNC_LAYER_CODE, "backlog", "8");
+    cnc_options_resolve(o, &config);
+    ck_assert_int_eq(config.backlog, 8);
+}
+END_TEST
+
+START_TEST(engine_default_leaves_the_choice)
+{
+    set(CNC_LAYER_FILE, "engine", "thread");
+    ck_assert_int_eq(set(CNC_LAYER_OVERRIDE, "engine", "event"), CONCUR_OK);
+    ck_assert_int_eq(set(CNC_LAYER_OVERRIDE, "engine", "default"), CONCUR_OK);
+    cnc_options_resolve(o, &config);
+    ck_assert_int_eq(config.engine, CONCUR_ENGINE_THREAD);
+    ck_assert_int_eq(config.pool_threads, 0);
+    set(CNC_LAYER_CODE, "pool_threads", "3");
+    cnc_options_resolve(o, &config);
+    ck_assert_int_eq(config.pool_threads, 3);
+    ck_assert_str_eq(cnc_engine_name(CONCUR_ENGINE_DEFAULT), "default");
+    ck_assert_str_eq(cnc_engine_name(CONCUR_ENGINE_EVENT_POOL), "event-pool");
+    ck_assert_ptr_null(cnc_engine_name(7));
+    ck_assert_ptr_null(cnc_engine_name(-1));
+    ck_assert_int_eq(cnc_engine_parse("event"), CONCUR_ENGINE_EVENT);
+    ck_assert_int_eq(cnc_engine_parse("Event"), CONCUR_E_INVAL);
+    ck_assert_int_eq(cnc_engine_parse("cancel"), CONCUR_E_INVAL);
+    ck_assert_int_eq(cnc_engine_parse(NULL), CONCUR_E_INVAL);
+}
+END_TEST
+
+START_TEST(lists_are_replaced_by_later_layers)
+{
+    set(CNC_LAYER_CODE, "listen", "127.0.0.1:1");
+    set(CNC_LAYER_CODE, "listen", "127.0.0.1:2");
+    cnc_options_resolve(o, &config);
+    ck_assert_uint_eq(config.listen.count, 2);
+    ck_assert_str_eq(config.listen.items[0], "127.0.0.1:1");
+    ck_assert_str_eq(config.listen.items[1], "127.0.0.1:2");
+    set(CNC_LAYER_OVERRIDE, "listen", "fd:3");
+    cnc_options_resolve(o, &config);
+    ck_assert_uint_eq(config.listen.count, 1);
+    ck_assert_str_eq(config.listen.items[0], "fd:3");
+    for (int i = 1; i < 64; i++)
+        ck_assert_int_eq(set(CNC_LAYER_OVERRIDE, "listen", "fd:3"), CONCUR_OK);
+    cnc_options_resolve(o, &config);
+    ck_assert_uint_eq(config.listen.count, 64);
+    ck_assert_int_eq(set(CNC_LAYER_OVERRIDE, "listen", "fd:3"), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "listen=fd:3 (override): at most 64 of them\n");
+}
+END_TEST
+
+START_TEST(values_that_do_not_fit_together)
+{
+    cnc_options_set(o, CNC_LAYER_FILE, NULL, "output_low", "512k", "server.conf:3");
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_E_OPTION);
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_E_OPTION);
+    ck_assert_str_eq(cnc_options_errors(o), "output_low=512k (server.conf:3): at most output_high, which is 256k\n");
+    set(CNC_LAYER_OVERRIDE, "output_high", "1m"); /* and all is well */
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+    ck_assert_str_eq(cnc_options_errors(o), "");
+    set(CNC_LAYER_OVERRIDE, "head_max", "4k");
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_E_OPTION);
+    ck_assert_str_eq(cnc_options_errors(o), "line_max=8k (default): at most head_max, which is 4k\n");
+}
+END_TEST
+
+START_TEST(routes_have_their_own)
+{
+    struct cnc_route_config a, b;
+    set(CNC_LAYER_OVERRIDE, "body_max", "2k");
+    cnc_options_set(o, CNC_LAYER_FILE, "route GET /a", "body_max", "3k", NULL);
+    cnc_options_set(o, CNC_LAYER_CODE, "route GET /a", "blocking", "off", NULL);
+    cnc_options_set(o, CNC_LAYER_FILE, "route GET /a", "blocking", "on", NULL);
+    cnc_options_resolve(o, &config);
+    ck_assert_int_eq(cnc_options_resolve_route(o, "GET /a", &a), CONCUR_OK);
+    ck_assert_int_eq(cnc_options_resolve_route(o, "GET /b", &b), CONCUR_OK);
+    ck_assert_int_eq(config.body_max, 2048);
+    ck_assert_int_eq(a.body_max, 3072);
+    ck_assert_int_eq(b.body_max, 2048);
+    ck_assert_int_eq(a.blocking, CNC_BLOCKING_ON);
+    ck_assert_int_eq(b.blocking, CNC_BLOCKING_AUTO);
+}
+END_TEST
+
+START_TEST(notes)
+{
+    struct cnc_route_config route;
+    set(CNC_LAYER_CODE, "engine", "event");
+    cnc_options_set(o, CNC_LAYER_FILE, NULL, "threads_max", "9", "server.conf:3");
+    set(CNC_LAYER_CODE, "stall_warn", "1s");
+    cnc_options_set(o, CNC_LAYER_FILE, "route GET /gone", "body_max", "1", "server.conf:4");
+    cnc_options_set(o, CNC_LAYER_FILE, "route GET /gone", "blocking", "on", "server.conf:5");
+    cnc_options_set(o, CNC_LAYER_ENV, NULL, "backlog", "7", "CONCUR_BACKLOG");
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+    ck_assert_str_eq(cnc_options_notes(o),
+                     "backlog=7: set by CONCUR_BACKLOG in the environment\n"
+                     "threads_max=9 (server.conf:3): has no effect on the engine event\n");
+    cnc_options_resolve_route(o, "GET /", &route);
+    expect_in(cnc_options_notes(o), "route \"GET /gone\" (server.conf:4): the program has no such route\n");
+    cnc_options_resolve_route(o, "GET /gone", &route);
+    ck_assert_ptr_null(strstr(cnc_options_notes(o), "/gone"));
+    set(CNC_LAYER_OVERRIDE, "backlog", "8"); /* the environment is overruled */
+    ck_assert_ptr_null(strstr(cnc_options_notes(o), "CONCUR_BACKLOG"));
+}
+END_TEST
+
+START_TEST(environment)
+{
+    setenv("CONCUR_ENGINE", "thread", 1);
+    setenv("CONCUR_LISTEN", "127.0.0.1:1 , unix:/p mode=0600,", 1);
+    setenv("CONCUR_BACKLOG", "", 1);
+    setenv("CONCUR_ENVIRONMENT", "off", 1);
+    setenv("CONCUR_BLOCKING", "nonsense", 1);
+    set(CNC_LAYER_CODE, "listen", "fd:3");
+    set(CNC_LAYER_FILE, "engine", "event");
+    ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
+    ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+    ck_assert_int_eq(config.engine, CONCUR_ENGINE_THREAD);
+    ck_assert_int_eq(config.backlog, 511);
+    ck_assert_uint_eq(config.listen.count, 2);
+    ck_assert_str_eq(config.listen.items[0], "127.0.0.1:1");
+    ck_assert_str_eq(config.listen.items[1], "unix:/p mode=0600");
+    ck_assert(config.environment);
+    setenv("CONCUR_ENGINE", "foo", 1);
+    setenv("CONCUR_LISTEN", "fd:1,,fd:x", 1);
+    ck_assert_int_eq(cnc_options_load_env(o), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "engine=foo (CONCUR_ENGINE): one of prefork, thread,");
+    expect_in(cnc_options_errors(o), "listen= (CONCUR_LISTEN): \"\": no port");
+    expect_in(cnc_options_errors(o), "listen=fd:x (CONCUR_LISTEN): ");
+}
+END_TEST
+
+START_TEST(environment_only_for_the_named_server)
+{
+    setenv("CONCUR_BACKLOG", "7", 1);
+    setenv("CONCUR_NAME", "shop", 1); /* a name that the environment gives does not count */
+    setenv("CONCUR_SERVER", "shop", 1);
+    ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
+    cnc_options_resolve(o, &config);
+    ck_assert_int_eq(config.backlog, 511);
+    set(CNC_LAYER_CODE, "name", "shop");
+    ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
+    cnc_options_resolve(o, &config);
+    ck_assert_int_eq(config.backlog, 7);
+    set(CNC_LAYER_FILE, "name", "other");
+    ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
+    cnc_options_resolve(o, &config);
+    ck_assert_int_eq(config.backlog, 511);
+    setenv("CONCUR_SERVER", "", 1);
+    ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
+    cnc_options_resolve(o, &config);
+    ck_assert_int_eq(config.backlog, 7);
+    set(CNC_LAYER_CODE, "environment", "off");
+    ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
+    cnc_options_resolve(o, &config);
+    ck_assert_int_eq(config.backlog, 511);
+}
+END_TEST
+
+#ifdef CNC_WITH_CONFUSE
+START_TEST(a_file_is_read)
+{
+    struct cnc_route_config report, other;
+    int rc = load("# a comment, one line\n"
+                  "engine = thread // to the end\n"
+                  "/* of several\n   lines */ workers = 4\n"
+                  "listen = 127.0.0.1:8080 # unquoted\n"
+                  "listen = { \"[::]:443 tls=site\", # within a list\n"
+                  "           'unix:/p mode=0600' }\n"
+                  "name = \"a # \\\"b\\\" \\${x} // 'c' \\\\\"\r\n"
+                  "route \"GET /report\" {\n"
+                  "    blocking = on\n"
+                  "    body_max = 2k\n"
+                  "}\n"
+                  "tls \"site\" { }\n"
+                  "upstream \"price\" {\n}\n"
+                  "keepalive_timeout = 2m");
+    ck_assert_msg(rc == CONCUR_OK, "%s", cnc_options_errors(o));
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+    ck_assert_int_eq(config.engine, CONCUR_ENGINE_THREAD);
+    ck_assert_int_eq(config.workers, 4);
+    ck_assert_int_eq(config.keepalive_timeout, 120000);
+    ck_assert_str_eq(config.name, "a # \"b\" ${x} // 'c' \\");
+    ck_assert_uint_eq(config.listen.count, 3);
+    ck_assert_str_eq(config.listen.items[0], "127.0.0.1:8080");
+    ck_assert_str_eq(config.listen.items[1], "[::]:443 tls=site");
+    ck_assert_str_eq(config.listen.items[2], "unix:/p mode=0600");
+    ck_assert_int_eq(cnc_options_resolve_route(o, "GET /report", &report), CONCUR_OK);
+    ck_assert_int_eq(cnc_options_resolve_route(o, "GET /", &other), CONCUR_OK);
+    ck_assert_int_eq(report.blocking, CNC_BLOCKING_ON);
+    ck_assert_int_eq(report.body_max, 2048);
+    ck_assert_int_eq(other.body_max, 1 << 20);
+    char note[128];
+    snprintf(note, sizeof note, "workers=4 (%s): has no effect on the engine thread\n", at(4));
+    expect_in(cnc_options_notes(o), note);
+    ck_assert_int_eq(load("backlog = 5\n"), CONCUR_OK); /* a second file replaces the first */
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+    ck_assert_int_eq(config.backlog, 5);
+    ck_assert_int_eq(config.workers, 0);
+    ck_assert_uint_eq(config.listen.count, 0);
+    ck_assert_int_eq(load(""), CONCUR_OK);
+}
+END_TEST
+
+START_TEST(errors_of_a_file_have_lines)
+{
+    static const struct {
+        const char *text;
+        int line;
+        const char *says; /* %s: PATH:LINE */
+    } rows[] = {
+        { "# c\n/* c\n c */\nworkers = 9999\n", 4, "workers=9999 (%s): at most 1024\n" },
+        { "\n\nwokers = 1\n", 3, "wokers (%s): no such option; did you mean workers?\n" },
+        { "route \"GET /\" {\n # c\n blockin = on\n}\n", 3,
+          "route \"GET /\": blockin (%s): no such option; did you mean blocking?\n" },
+        { "route \"GET /\" {\n\n engine = event\n}\n", 3,
+          "route \"GET /\": engine (%s): is an option of the whole server, not of a route\n" },
+        { "\nblocking = on\n", 2, "blocking (%s): belongs into a section: route \"PATTERN\" { ... }\n" },
+        { "backlog = 1\n#\n\nbacklog = 2\n", 4, "backlog=2 (%s): given before, in " },
+        { "route \"/\" {\nbody_max = 1\nbody_max = 1\n}\n", 3, "route \"/\": body_max=1 (%s): given before, in " },
+        { "route \"/\" {\n}\nroute \"/\" {\n}\n", 3, "%s: found duplicate title '/'\n" },
+        { "tls \"site\" {\n\ncertificate = x\n}\n", 3, "tls \"site\": certificate (%s): no such option\n" },
+        { "listen = {\"fd:3\",\n\"nonsense\"}\n", 2, "listen=nonsense (%s): \"nonsense\": no port" },
+        { "backlog 5\n", 1, "%s: missing equal sign after option 'backlog'\n" },
+        { "backlog = 5\n}\n", 2, "%s: unexpected closing brace\n" },
+        { "backlog = {5}\n", 1, "%s: unexpected token '{'\n" },
+        { "\nroute {\n}\n", 2, "%s: missing title" },
+        { "\nroute \"/\" blocking = on\n", 2, "%s: missing opening brace" },
+        { "backlog =\n\n", 3, "%s: premature end of file\n" },
+        { "\nlisten = *:80\n", 2, "%s: a value with other characters" },
+        { "\nbacklog = 1+1\n", 2, "%s: a value with other characters" },
+        { "\nname = \"abc\n\n", 2, "%s: a string that starts here has no end\n" },
+        { "\nname = 'abc\\'\n\n", 2, "%s: a string that starts here has no end\n" },
+        { "#\n/* abc\n\n", 2, "%s: a comment that starts here has no end\n" },
+        { "\nname = ${HOME}\n", 2, "%s: variables are not put in" },
+        { "\nname = \"${HOME}\"\n", 2, "%s: variables are not put in" },
+        { "\nname = \"\\999\"\n", 2, "%s: bad escape sequence" },
+        { "\n\"\" = 5\n", 2, "%s: not understood\n" },
+    };
+    for (size_t i = 0; i < CNC_COUNT(rows); i++) {
+        char expected[256];
+        struct cnc_options *kept = o;
+        o = cnc_options_create();
+        ck_assert_msg(load(rows[i].text) == CONCUR_E_OPTION, "accepted: %s", rows[i].text);
+        snprintf(expected, sizeof expected, rows[i].says, at(rows[i].line));
+        ck_assert_msg(strncmp(cnc_options_errors(o), expected, strlen(expected)) == 0, "%s\ngave: %s\nnot: %s",
+                      rows[i].text, cnc_options_errors(o), expected);
+        cnc_options_destroy(&o);
+        o = cnc_options_create(); /* the next file is read as if nothing had been */
+        ck_assert_msg(load("# c\nbacklog = 6\n") == CONCUR_OK, "after %s: %s", rows[i].text, cnc_options_errors(o));
+        cnc_options_resolve(o, &config);
+        ck_assert_int_eq(config.backlog, 6);
+        cnc_options_destroy(&o);
+        o = kept;
+    }
+}
+END_TEST
+
+START_TEST(one_run_shows_all_wrong_values)
+{
+    char expected[400];
+    ck_assert_int_eq(load("backlog = 0\nengine = foo\nroute \"/\" {\n  body_max = x\n}\nfields_max = 5000\n"),
+                     CONCUR_E_OPTION);
+    snprintf(expected, sizeof expected, "backlog=0 (%s:1): at least 1\nengine=foo (%s:2): one of prefork, thread, event, ",
+             path, path);
+    ck_assert_int_eq(strncmp(cnc_options_errors(o), expected, strlen(expected)), 0);
+    snprintf(expected, sizeof expected, "route \"/\": body_max=x (%s:4): a size", path);
+    expect_in(cnc_options_errors(o), expected);
+    snprintf(expected, sizeof expected, "fields_max=5000 (%s:6): at most 1000\n", path);
+    expect_in(cnc_options_errors(o), expected);
+}
+END_TEST
+
+START_TEST(nothing_is_printed)
+{
+    char text[64];
+    int err = dup(2), out = dup(1), fd = open(path, O_RDWR);
+    ck_assert_int_ge(fd, 0);
+    char other[] = "/tmp/core_options_two.XXXXXX";
+    int two = mkstemp(other);
+    static const char bad[] = "engine = foo\nroute \"/\" {\n nonsense = 1\n}\n";
+    ck_assert_int_eq(write(two, bad, sizeof bad - 1), sizeof bad - 1);
+    dup2(fd, 1);
+    dup2(fd, 2);
+    int rc = cnc_options_load_file(o, other);
+    dup2(out, 1);
+    dup2(err, 2);
+    ck_assert_int_eq(rc, CONCUR_E_OPTION);
+    ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+    ck_assert_int_eq(read(fd, text, sizeof text), 0);
+    unlink(other);
+    close(fd);
+    close(two);
+    close(err);
+    close(out);
+}
+END_TEST
+
+START_TEST(files_that_cannot_be_read)
+{
+    char *large = malloc((1 << 20) + 2);
+    ck_assert_int_eq(cnc_options_load_file(o, "/nonexistent/server.conf"), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "/nonexistent/server.conf: No such file or directory\n");
+    ck_assert_int_eq(cnc_options_load_file(o, "/tmp"), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "/tmp: Is a directory\n");
+    write_bytes("backlog = 5\0\n", 13);
+    ck_assert_int_eq(cnc_options_load_file(o, path), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), ": holds a NUL byte");
+    memset(large, '\n', (1 << 20) + 1);
+    write_bytes(large, (1 << 20) + 1);
+    ck_assert_int_eq(cnc_options_load_file(o, path), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), ": larger than 1 MiB\n");
+    write_bytes(large, 1 << 20);
+    ck_assert_int_eq(cnc_options_load_file(o, path), CONCUR_OK);
+    free(large);
+}
+END_TEST
+
+START_TEST(the_dump_can_be_loaded)
+{
+    struct cnc_config again;
+    struct cnc_route_config route, route_again;
+    struct cnc_options *first = o;
+    set(CNC_LAYER_CODE, "engine", "thread");
+    set(CNC_LAYER_CODE, "name", "q \" b \\ d ${HOME} # // /* é");
+    set(CNC_LAYER_ENV, "listen", "*:8080");
+    set(CNC_LAYER_ENV, "listen", "unix:/p mode=0600");
+    set(CNC_LAYER_OVERRIDE, "body_max", "1536");
+    set(CNC_LAYER_OVERRIDE, "header_timeout", "1500");
+    cnc_options_set(o, CNC_LAYER_FILE, "route GET /{\"x\"}", "request_timeout", "90s", "server.conf:7");
+    cnc_options_set(o, CNC_LAYER_CODE, "route GET /{\"x\"}", "blocking", "on", NULL);
+    cnc_options_set(o, CNC_LAYER_CODE, "route GET /y", "blocking", "off", NULL);
+    cnc_options_resolve(o, &config);
+    cnc_options_resolve_route(o, "GET /{\"x\"}", &route);
+    char *dump = cnc_options_dump(o);
+    expect_in(dump, "engine = thread # code\n");
+    expect_in(dump, "backlog = 511 # default\n");
+    expect_in(dump, "pool_threads = auto # default\n");
+    expect_in(dump, "header_timeout = 1500ms # override\n");
+    expect_in(dump, "route \"GET /{\\\"x\\\"}\" {\n    request_timeout = 90s # server.conf:7\n    blocking = on # code\n}\n");
+    o = cnc_options_create();
+    ck_assert_msg(load(dump) == CONCUR_OK, "%s\n%s", cnc_options_errors(o), dump);
+    ck_assert_int_eq(cnc_options_resolve(o, &again), CONCUR_OK);
+    cnc_options_resolve_route(o, "GET /{\"x\"}", &route_again);
+    ck_assert_str_eq(again.name, config.name);
+    ck_assert_str_eq(again.body_dir, config.body_dir);
+    ck_assert_uint_eq(again.listen.count, 2);
+    ck_assert_str_eq(again.listen.items[0], "*:8080");
+    ck_assert_str_eq(again.listen.items[1], "unix:/p mode=0600");
+    again.name = config.name; /* the rest is numbers */
+    again.body_dir = config.body_dir;
+    again.listen = config.listen;
+    ck_assert_mem_eq(&again, &config, sizeof config);
+    ck_assert_mem_eq(&route_again, &route, sizeof route);
+    cnc_options_destroy(&o);
+    o = first;
+    free(dump);
+}
+END_TEST
+#else
+START_TEST(files_need_libconfuse)
+{
+    ck_assert_int_eq(load("backlog = 5\n"), CONCUR_E_OPTION);
+    expect_in(cnc_options_errors(o), "no libconfuse");
+}
+END_TEST
+#endif
+
+START_TEST(help_has_every_option)
+{
+    char *help = cnc_options_help(), part[80];
+    for (size_t i = 0; i < cnc_option_count; i++) {
+        snprintf(part, sizeof part, "  %s = ", cnc_option_rows[i].name);
+        expect_in(help, part);
+    }
+    expect_in(help, "  threads_max = 64  (1 to 65536; threads)\n      Threads that run requests");
+    expect_in(help, "  body_max = 1m  (0 to 1024g; bytes; also in a route section)\n");
+    free(help);
+}
+END_TEST
+
+/* This file is tests/unit/core_options.c of the source tree. */
+START_TEST(the_page_is_current)
+{
+    static const char tail[] = "tests/unit/core_options.c";
+    char page[1024], committed[65536];
+    size_t n = strlen(__FILE__) - (sizeof tail - 1);
+    ck_assert_str_eq(__FILE__ + n, tail);
+    snprintf(page, sizeof page, "%.*sdocs/options.md", (int)n, __FILE__);
+    FILE *f = fopen(page, "r");
+    ck_assert_msg(f != NULL, "%s", page);
+    committed[fread(committed, 1, sizeof committed - 1, f)] = '\0';
+    fclose(f);
+    char *reference = cnc_options_reference();
+    ck_assert_msg(strcmp(committed, reference) == 0, "make it again: core_options --reference > docs/options.md");
+    free(reference);
+}
+END_TEST
+
+#ifdef CNC_FAULTS
+static int everything(void)
+{
+    struct cnc_options *all = cnc_options_create();
+    struct cnc_route_config route;
+    if (!all)
+        return CONCUR_E_NOMEM;
+    int rc = cnc_options_set(all, CNC_LAYER_CODE, NULL, "listen", "127.0.0.1:0", NULL);
+    int bad = cnc_options_set(all, CNC_LAYER_CODE, NULL, "backlog", "x", NULL);
+    rc = rc == CONCUR_OK && bad != CONCUR_E_OPTION ? bad : rc;
+    if (rc == CONCUR_OK)
+        rc = cnc_options_load_env(all);
+    int resolved = cnc_options_resolve(all, &config);
+    rc = rc == CONCUR_OK && resolved != CONCUR_E_OPTION ? resolved : rc;
+    resolved = cnc_options_resolve_route(all, "GET /", &route);
+    rc = rc == CONCUR_OK && resolved != CONCUR_E_OPTION ? resolved : rc;
+    char *dump = cnc_options_dump(all);
+    rc = rc == CONCUR_OK && !dump ? CONCUR_E_NOMEM : rc;
+    free(dump);
+    ck_assert_ptr_nonnull(cnc_options_errors(all));
+    ck_assert_ptr_nonnull(cnc_options_notes(all));
+    cnc_options_destroy(&all);
+    return rc;
+}
+
+START_TEST(out_of_memory_is_an_error)
+{
+    setenv("CONCUR_LISTEN", "127.0.0.1:1,127.0.0.1:2", 1);
+    ck_assert_int_eq(everything(), CONCUR_OK);
+    unsigned nth = 1, failures = 0;
+    for (;; nth++) {
+        cnc_fault_arm(CNC_FAULT_ALLOC, nth, false);
+        int rc = everything();
+        unsigned used = cnc_fault_count(CNC_FAULT_ALLOC);
+        cnc_fault_arm(CNC_FAULT_ALLOC, 0, false);
+        if (used < nth)
+            break;
+        failures += rc != CONCUR_OK;
+        ck_assert_msg(rc == CONCUR_OK || rc == CONCUR_E_NOMEM || rc == CONCUR_E_OPTION, "allocation %u: %d", nth, rc);
+    }
+    ck_assert_uint_gt(failures, 5);
+}
+END_TEST
+
+#ifdef CNC_WITH_CONFUSE
+START_TEST(a_file_that_fails_halfway)
+{
+    for (unsigned nth = 1; nth < 6; nth++) {
+        write_bytes("backlog = 5\n", 12);
+        cnc_fault_arm(nth < 3 ? CNC_FAULT_READ : CNC_FAULT_ALLOC, nth < 3 ? nth : nth - 2, false);
+        int rc = cnc_options_load_file(o, path);
+        cnc_fault_arm(CNC_FAULT_READ, 0, false);
+        cnc_fault_arm(CNC_FAULT_ALLOC, 0, false);
+        ck_assert_msg(rc == (nth < 3 ? CONCUR_E_OPTION : CONCUR_E_NOMEM), "%u: %d", nth, rc);
+    }
+}
+END_TEST
+#endif
+#endif
+
+static void add_tests(TCase *tests)
+{
+    tcase_add_test(tests, the_table_is_sound);
+    tcase_add_test(tests, ids_and_names_stay);
+    tcase_add_test(tests, defaults);
+    tcase_add_test(tests, values_of_every_type);
+    tcase_add_test(tests, refused_values_say_what_is_allowed);
+    tcase_add_test(tests, long_values_are_cut_in_errors);
+    tcase_add_test(tests, unknown_names_get_the_nearest);
+    tcase_add_test(tests, options_keep_to_their_sections);
+    tcase_add_test(tests, later_layers_win);
+    tcase_add_test(tests, engine_default_leaves_the_choice);
+    tcase_add_test(tests, lists_are_replaced_by_later_layers);
+    tcase_add_test(tests, values_that_do_not_fit_together);
+    tcase_add_test(tests, routes_have_their_own);
+    tcase_add_test(tests, notes);
+    tcase_add_test(tests, environment);
+    tcase_add_test(tests, environment_only_for_the_named_server);
+#ifdef CNC_WITH_CONFUSE
+    tcase_add_test(tests, a_file_is_read);
+    tcase_add_test(tests, errors_of_a_file_have_lines);
+    tcase_add_test(tests, one_run_shows_all_wrong_values);
+    tcase_add_test(tests, nothing_is_printed);
+    tcase_add_test(tests, files_that_cannot_be_read);
+    tcase_add_test(tests, the_dump_can_be_loaded);
+#else
+    tcase_add_test(tests, files_need_libconfuse);
+#endif
+    tcase_add_test(tests, help_has_every_option);
+    tcase_add_test(tests, the_page_is_current);
+#ifdef CNC_FAULTS
+    tcase_add_test(tests, out_of_memory_is_an_error);
+#ifdef CNC_WITH_CONFUSE
+    tcase_add_test(tests, a_file_that_fails_halfway);
+#endif
+#endif
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "--reference") == 0) {
+        char *page = cnc_options_reference();
+        bool done = page && fputs(page, stdout) >= 0;
+        free(page);
+        return done ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    Suite *suite = suite_create("core_options");
+    TCase *tests = tcase_create("all");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    add_tests(tests);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
