@@ -37,13 +37,13 @@ struct cnc_config_list {
 #define CNC_MEMBER_OF_ROUTE_ROUTE_ONLY(member) member
 
 struct cnc_config {
-#define CNC_OPTION(id, name, type, dflt, min, max, unit, scope, engines, doc)                                           \
+#define CNC_OPTION(id, name, type, dflt, min, max, unit, scope, engines, doc) \
     CNC_MEMBER_OF_SERVER_##scope(CNC_MEMBER_##type(name))
 #include "core/options.def"
 };
 
 struct cnc_route_config {
-#define CNC_OPTION(id, name, type, dflt, min, max, unit, scope, engines, doc)                                           \
+#define CNC_OPTION(id, name, type, dflt, min, max, unit, scope, engines, doc) \
     CNC_MEMBER_OF_ROUTE_##scope(CNC_MEMBER_##type(name))
 #include "core/options.def"
 };

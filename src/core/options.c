@@ -204,8 +204,8 @@ static bool split_section(const char *text, struct cnc_section *out)
     return false;
 }
 
-int cnc_options_set(struct cnc_options *o, enum cnc_layer layer, const char *section, const char *name, const char *value,
-                    const char *origin)
+int cnc_options_set(struct cnc_options *o, enum cnc_layer layer, const char *section, const char *name,
+                    const char *value, const char *origin)
 {
     struct cnc_section where = { CNC_SECTION_SERVER, "" };
     if (section && *section && !split_section(section, &where))

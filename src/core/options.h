@@ -16,7 +16,7 @@ enum cnc_layer {
     CNC_LAYER_OVERRIDE = 4
 };
 
-/* Every server-wide option with its value in the unit that its row names. Generated from options.def in core/config.h. */
+/* Every server-wide option with its value in the unit that its row names. core/config.h makes it from options.def. */
 struct cnc_config;
 /* Options of route scope: the server's value unless a `route "PATTERN"` section says otherwise. */
 struct cnc_route_config;
@@ -29,8 +29,8 @@ void cnc_options_destroy(struct cnc_options **o);
 /* Stores a value given as text. section: NULL or "" for the server, else "route PATTERN", "tls NAME", "upstream NAME".
  * origin: what an error names, such as "server.conf:12"; NULL names the layer. Returns CONCUR_OK, CONCUR_E_NOMEM or
  * CONCUR_E_OPTION; the latter is also added to the list of errors. */
-int cnc_options_set(struct cnc_options *o, enum cnc_layer layer, const char *section, const char *name, const char *value,
-                    const char *origin);
+int cnc_options_set(struct cnc_options *o, enum cnc_layer layer, const char *section, const char *name,
+                    const char *value, const char *origin);
 
 /* Reads a configuration file into the file layer, whose former content is forgotten; every error names file and line.
  * CONCUR_OK, CONCUR_E_OPTION (also where the library was built without libconfuse) or CONCUR_E_NOMEM. libconfuse keeps
@@ -38,13 +38,13 @@ int cnc_options_set(struct cnc_options *o, enum cnc_layer layer, const char *sec
 int cnc_options_load_file(struct cnc_options *o, const char *path);
 
 /* Reads CONCUR_<NAME> for every server-wide option into the environment layer; never under setuid (secure_getenv); not
- * at all when CONCUR_SERVER is set and is not the server's `name`, or when `environment` is off. Both are what the other
- * layers say by now, so the file comes first. An empty variable counts as unset; CONCUR_LISTEN takes several addresses,
+ * at all when CONCUR_SERVER is set and is not the server's `name`, or when `environment` is off. Both are what the
+ * other layers say by now, so the file comes first. An empty variable counts as unset; CONCUR_LISTEN takes several addresses,
  * parted by commas. */
 int cnc_options_load_env(struct cnc_options *o);
 
-/* The merged values, bounds already checked. Valid until the next call on o that changes it. CONCUR_OK, CONCUR_E_NOMEM, or
- * CONCUR_E_OPTION when there is any error so far; out is filled all the same, as if refused values had not been given.
+/* The merged values, bounds already checked. Valid until the next call on o that changes it. CONCUR_OK, CONCUR_E_NOMEM,
+ * or CONCUR_E_OPTION when there is any error so far; out is filled all the same, as if refused values had not been given.
  * For a route, what its section says in any layer goes before what any layer says for the server. */
 int cnc_options_resolve(struct cnc_options *o, struct cnc_config *out);
 int cnc_options_resolve_route(struct cnc_options *o, const char *pattern, struct cnc_route_config *out);
@@ -55,8 +55,8 @@ const char *cnc_options_errors(const struct cnc_options *o);
  * that match no route of cnc_options_resolve_route() (if it was called at all). Lines end in newlines. */
 const char *cnc_options_notes(const struct cnc_options *o);
 
-/* Text for --help (every option, its default, bounds, unit, line of doc), --dump (the values in force with their origin,
- * in the file's own syntax) and the reference page (Markdown). Return malloc'd text or NULL. */
+/* Text for --help (every option, its default, bounds, unit, line of doc), --dump (the values in force with their
+ * origin, in the file's own syntax) and the reference page (Markdown). Return malloc'd text or NULL. */
 char *cnc_options_help(void);
 char *cnc_options_dump(const struct cnc_options *o);
 char *cnc_options_reference(void);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The configuration file, through libconfuse, which does the grammar; each value comes back to us by a callback with its
- * line. What libconfuse 3.3 does less well is done before it sees the text:
+ * The configuration file, through libconfuse, which does the grammar; each value comes back by a callback with its line. What libconfuse 3.3 does less well is done before it sees the text:
  *   - it would end the process on a file that cannot be read, so we read;
  *   - it counts a line two or three times where a comment ends, refuses comments within lists, and takes the end of the
  *     file for the end of a comment, so comments become spaces;
@@ -217,7 +216,7 @@ static void list_options(struct loader *l, unsigned scope, cfg_opt_t *out)
             *out++ = row->type == CNC_TYPE_LIST ? list : plain;
     }
     *out = (cfg_opt_t)CFG_END();
-    for (cfg_opt_t *opt = out - 1; ; opt--) {
+    for (cfg_opt_t *opt = out - 1;; opt--) {
         opt->def.number = (long)(intptr_t)l;
         if (!*opt->name)
             break;
@@ -237,27 +236,13 @@ static cfg_t *make_grammar(struct loader *l)
     for (unsigned kind = 1; kind < CNC_SECTIONS; kind++) {
         cfg_opt_t *inside = all + kind * room;
         list_options(l, cnc_section_kinds[kind].scope, inside);
-        *end++ = (cfg_opt_t)CFG_SEC(cnc_section_kinds[kind].word, inside,
-                                    CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+        *end++ =
+            (cfg_opt_t)CFG_SEC(cnc_section_kinds[kind].word, inside, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
     }
     *end = (cfg_opt_t)CFG_END();
     cfg_t *cfg = cfg_init(all, 0); /* copies */
     cnc_free(all);
     return cfg;
-}
-
-/* After an error the scanner may be left within a string or a comment, where the next file of the process would begin.
- * From each of its states this text leads to the start and to an error there. */
-static void reset_scanner(cfg_t *cfg)
-{
-    (void)cfg_parse_buf(cfg, "*/x'\"");
-}
-
-static void ignore_error(cfg_t *cfg, const char *fmt, va_list ap)
-{
-    (void)cfg;
-    (void)fmt;
-    (void)ap;
 }
 
 static int parse(struct loader *l, const char *text)
@@ -266,13 +251,9 @@ static int parse(struct loader *l, const char *text)
     if (!cfg)
         return cnc_error_set(CONCUR_E_NOMEM, "%s: out of memory", l->path);
     cfg_set_error_function(cfg, on_error);
-    if (cfg_parse_buf(cfg, text) != CFG_SUCCESS) {
-        if (l->rc == CONCUR_OK)
-            (void)fail_at(l, cfg->line, "not understood");
-        cfg_set_error_function(cfg, ignore_error);
-        reset_scanner(cfg);
-    }
-    cfg_free(cfg);
+    if (cfg_parse_buf(cfg, text) != CFG_SUCCESS && l->rc == CONCUR_OK)
+        (void)fail_at(l, cfg->line, "not understood");
+    cfg_free(cfg); /* takes the scanner back to its start, too, wherever an error has left it */
     return l->rc;
 }
 

@@ -105,8 +105,8 @@ const struct cnc_option_value *cnc_options_find(const struct cnc_options *o, str
 const struct cnc_option_value *cnc_options_next(const struct cnc_option_value *v);
 int cnc_options_set_in(struct cnc_options *o, enum cnc_layer layer, struct cnc_section section, const char *name,
                        const char *value, const char *origin);
-/* Adds a line "NAME=VALUE (ORIGIN): why" to the errors, or "NAME (ORIGIN): why" when value is NULL, or "ORIGIN: why" when
- * name is "" too. CONCUR_E_OPTION, or CONCUR_E_NOMEM. */
+/* Adds a line "NAME=VALUE (ORIGIN): why" to the errors, or "NAME (ORIGIN): why" when value is NULL, or "ORIGIN: why"
+ * when name is "" too. CONCUR_E_OPTION, or CONCUR_E_NOMEM. */
 int cnc_options_fail(struct cnc_options *o, struct cnc_section section, const char *name, const char *value,
                      const char *origin, const char *fmt, ...) CNC_PRINTF(6, 7);
 /* Forgets a whole layer. */

@@ -35,9 +35,19 @@
 #define ROUTE_ROUTE_ONLY(name) offsetof(struct cnc_route_config, name)
 
 const struct cnc_option_row cnc_option_rows[] = {
-#define CNC_OPTION(id, name, type, dflt, min, max, unit, scope, engines, doc)                                           \
-    { id, #name, CNC_TYPE_##type, dflt, min, max, unit, BITS_##scope, engines, doc, SERVER_##scope(name),               \
-      ROUTE_##scope(name) },
+#define CNC_OPTION(id_, name_, type_, dflt_, min_, max_, unit_, scope_, engines_, doc_) \
+    { .id = id_, \
+      .name = #name_, \
+      .type = CNC_TYPE_##type_, \
+      .dflt = dflt_, \
+      .min = min_, \
+      .max = max_, \
+      .unit = unit_, \
+      .scope = BITS_##scope_, \
+      .engines = engines_, \
+      .doc = doc_, \
+      .in_config = SERVER_##scope_(name_), \
+      .in_route = ROUTE_##scope_(name_) },
 #include "core/options.def"
 };
 

@@ -224,10 +224,13 @@ static const char reference_head[] =
     "What a section for one route says, in whatever layer, goes before what is said for the server:\n\n"
     "```\n# server.conf\nengine = thread\nlisten = \"127.0.0.1:8080\"\nlisten = \"unix:/run/shop.sock mode=0660\"\n\n"
     "route \"POST /upload\" {\n    body_max = 100m\n}\n```\n\n"
-    "Values with other characters than letters, digits and `_ - . : / [ ]` stand in quotes. In double quotes a backslash\n"
+    "Values with other characters than letters, digits and `_ - . : / [ ]` stand in quotes. In double quotes a "
+    "backslash\n"
     "takes the special meaning off the next character. Comments begin with `#` or `//`, or stand in `/* */`.\n\n"
-    "Sizes are bytes, or take `k`, `m`, `g` (1024 each). Times are milliseconds, or take `ms`, `s`, `m`, `h`. Switches are\n"
-    "`on`, `yes`, `true`, `1` or `off`, `no`, `false`, `0`. An option that an engine does not heed is accepted with a note.\n"
+    "Sizes are bytes, or take `k`, `m`, `g` (1024 each). Times are milliseconds, or take `ms`, `s`, `m`, `h`. Switches "
+    "are\n"
+    "`on`, `yes`, `true`, `1` or `off`, `no`, `false`, `0`. An option that an engine does not heed is accepted with a "
+    "note.\n"
     "An error names value, origin and what is allowed: `workers=9999 (server.conf:12): at most 1024`.\n\n"
     "The file is read with libconfuse, which keeps its scanner in the process: a program that creates servers with\n"
     "configuration files from several threads, or uses libconfuse itself, must do so one at a time.\n";
@@ -239,7 +242,7 @@ static void add_row(const struct cnc_option_row *row, struct cnc_text *t)
     cnc_text_add(t, " | ");
     add_allowed(row, t);
     cnc_text_add(t, " | %s | %s | ", row->unit,
-                 row->scope & CNC_SCOPE_START   ? "start"
+                 row->scope & CNC_SCOPE_START    ? "start"
                  : row->scope == CNC_SCOPE_ROUTE ? "route"
                  : row->scope & CNC_SCOPE_ROUTE  ? "reload, route"
                                                  : "reload");
@@ -251,9 +254,10 @@ char *cnc_options_reference(void)
 {
     struct cnc_text t = { 0 };
     cnc_text_add(&t, "%s", reference_head);
-    cnc_text_add(&t, "\nScope: `start` is fixed when the server starts, `reload` may change by a reload, `route` may stand in a "
-                     "route's\nsection.\n\n| option | default | allowed | unit | scope | engines | |\n"
-                     "|---|---|---|---|---|---|---|\n");
+    cnc_text_add(
+        &t, "\nScope: `start` is fixed when the server starts, `reload` may change by a reload, `route` may stand in a "
+            "route's\nsection.\n\n| option | default | allowed | unit | scope | engines | |\n"
+            "|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < cnc_option_count; i++)
         add_row(&cnc_option_rows[i], &t);
     return cnc_text_take(&t);

@@ -39,8 +39,8 @@ struct cnc_address {
  * Returns CONCUR_OK, or CONCUR_E_INVAL with a sentence at err that names the text and says what is allowed. */
 int cnc_address_parse(struct cnc_address *out, const char *text, char *err, size_t err_size);
 
-/* Writes "127.0.0.1:80", "[::1]:80" or "unix:/path" ("unix:" for a socket without a name) and a NUL; IPv4 within IPv6 is
- * shown as IPv4. Returns the length without NUL; 0, with "" where there is room, when n is too small or the family is
+/* Writes "127.0.0.1:80", "[::1]:80" or "unix:/path" ("unix:" for a socket without a name) and a NUL; IPv4 within IPv6
+ * is shown as IPv4. Returns the length without NUL; 0, with "" where there is room, when n is too small or the family is
  * unknown. Needs no system call. */
 size_t cnc_address_text(const struct sockaddr *sa, socklen_t len, char *out, size_t n);
 

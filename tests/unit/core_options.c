@@ -18,12 +18,13 @@
 
 static struct cnc_options *o;
 static struct cnc_config config;
-static char path[] = "/tmp/core_options.XXXXXX";
+static char path[32];
 
 static void set_up(void)
 {
     o = cnc_options_create();
     ck_assert_ptr_nonnull(o);
+    snprintf(path, sizeof path, "/tmp/core_options.XXXXXX");
     int fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
     close(fd);
@@ -31,6 +32,10 @@ static void set_up(void)
 
 static void tear_down(void)
 {
+    static const char *const variables[] = { "CONCUR_ENGINE", "CONCUR_LISTEN",   "CONCUR_BACKLOG", "CONCUR_ENVIRONMENT",
+                                             "CONCUR_NAME",   "CONCUR_BLOCKING", "CONCUR_SERVER" };
+    for (size_t i = 0; i < CNC_COUNT(variables); i++)
+        unsetenv(variables[i]);
     unlink(path);
     cnc_options_destroy(&o);
     ck_assert_ptr_null(o);
@@ -59,14 +64,6 @@ static int load(const char *text)
 static void expect_in(const char *text, const char *part)
 {
     ck_assert_msg(strstr(text, part) != NULL, "'%s' is not in:\n%s", part, text);
-}
-
-/* "PATH:LINE" as origin. */
-static const char *at(int line)
-{
-    static char out[64];
-    snprintf(out, sizeof out, "%s:%d", path, line);
-    return out;
 }
 
 START_TEST(the_table_is_sound)
@@ -99,12 +96,48 @@ START_TEST(ids_and_names_stay)
 {
     /* Append only: an id never changes its name. */
     static const char *const names[] = {
-        "engine", "name", "environment", "listen", "backlog", "accept_batch", "connections_max", "tcp_nodelay",
-        "stop_timeout", "drain_idle", "workers", "threads_max", "thread_idle", "thread_stack", "queue_max",
-        "retry_after", "park_after", "pool_threads", "pool_queue_max", "stall_warn", "header_timeout", "body_timeout",
-        "body_rate_min", "write_timeout", "keepalive_timeout", "keepalive_requests", "linger_timeout", "linger_max",
-        "request_timeout", "line_max", "head_max", "fields_max", "chunk_ext_max", "trailer_max", "body_max",
-        "body_memory", "body_dir", "request_memory", "output_high", "output_low", "pipeline_max", "half_close",
+        "engine",
+        "name",
+        "environment",
+        "listen",
+        "backlog",
+        "accept_batch",
+        "connections_max",
+        "tcp_nodelay",
+        "stop_timeout",
+        "drain_idle",
+        "workers",
+        "threads_max",
+        "thread_idle",
+        "thread_stack",
+        "queue_max",
+        "retry_after",
+        "park_after",
+        "pool_threads",
+        "pool_queue_max",
+        "stall_warn",
+        "header_timeout",
+        "body_timeout",
+        "body_rate_min",
+        "write_timeout",
+        "keepalive_timeout",
+        "keepalive_requests",
+        "linger_timeout",
+        "linger_max",
+        "request_timeout",
+        "line_max",
+        "head_max",
+        "fields_max",
+        "chunk_ext_max",
+        "trailer_max",
+        "body_max",
+        "body_memory",
+        "body_dir",
+        "request_memory",
+        "output_high",
+        "output_low",
+        "pipeline_max",
+        "half_close",
         "blocking",
     };
     ck_assert_uint_le(CNC_COUNT(names), cnc_option_count);
@@ -147,17 +180,36 @@ START_TEST(values_of_every_type)
         const char *name, *text;
         int64_t number;
     } rows[] = {
-        { "tcp_nodelay", "on", 1 },         { "tcp_nodelay", "yes", 1 },        { "tcp_nodelay", "True", 1 },
-        { "tcp_nodelay", "1", 1 },          { "tcp_nodelay", "off", 0 },        { "tcp_nodelay", "NO", 0 },
-        { "tcp_nodelay", "false", 0 },      { "tcp_nodelay", "0", 0 },          { "backlog", "1", 1 },
-        { "backlog", "65535", 65535 },      { "backlog", "00010", 10 },         { "body_max", "0", 0 },
-        { "body_max", "7", 7 },             { "body_max", "2k", 2048 },         { "body_max", "3M", 3 << 20 },
-        { "body_max", "1g", 1 << 30 },      { "body_max", "1024g", INT64_C(1) << 40 },
-        { "thread_idle", "250", 250 },      { "thread_idle", "250ms", 250 },    { "thread_idle", "2s", 2000 },
-        { "thread_idle", "3m", 180000 },    { "thread_idle", "1h", 3600000 },   { "workers", "auto", 0 },
-        { "workers", "0", 0 },              { "workers", "8", 8 },              { "pool_threads", "auto", -1 },
-        { "pool_threads", "0", 0 },         { "engine", "process-thread", CONCUR_ENGINE_PROCESS_THREAD },
-        { "half_close", "allow", CNC_HALF_CLOSE_ALLOW }, { "blocking", "off", CNC_BLOCKING_OFF },
+        { "tcp_nodelay", "on", 1 },
+        { "tcp_nodelay", "yes", 1 },
+        { "tcp_nodelay", "True", 1 },
+        { "tcp_nodelay", "1", 1 },
+        { "tcp_nodelay", "off", 0 },
+        { "tcp_nodelay", "NO", 0 },
+        { "tcp_nodelay", "false", 0 },
+        { "tcp_nodelay", "0", 0 },
+        { "backlog", "1", 1 },
+        { "backlog", "65535", 65535 },
+        { "backlog", "00010", 10 },
+        { "body_max", "0", 0 },
+        { "body_max", "7", 7 },
+        { "body_max", "2k", 2048 },
+        { "body_max", "3M", 3 << 20 },
+        { "body_max", "1g", 1 << 30 },
+        { "body_max", "1024g", INT64_C(1) << 40 },
+        { "thread_idle", "250", 250 },
+        { "thread_idle", "250ms", 250 },
+        { "thread_idle", "2s", 2000 },
+        { "thread_idle", "3m", 180000 },
+        { "thread_idle", "1h", 3600000 },
+        { "workers", "auto", 0 },
+        { "workers", "0", 0 },
+        { "workers", "8", 8 },
+        { "pool_threads", "auto", -1 },
+        { "pool_threads", "0", 0 },
+        { "engine", "process-thread", CONCUR_ENGINE_PROCESS_THREAD },
+        { "half_close", "allow", CNC_HALF_CLOSE_ALLOW },
+        { "blocking", "off", CNC_BLOCKING_OFF },
     };
     for (size_t i = 0; i < CNC_COUNT(rows); i++) {
         struct cnc_text why = { 0 };
@@ -165,6 +217,7 @@ START_TEST(values_of_every_type)
         ck_assert_msg(cnc_option_parse(cnc_option_row(rows[i].name), rows[i].text, &number, &why) == CONCUR_OK,
                       "%s=%s: %s", rows[i].name, rows[i].text, why.p ? why.p : "");
         ck_assert_msg(number == rows[i].number, "%s=%s is %lld", rows[i].name, rows[i].text, (long long)number);
+        cnc_text_reset(&why);
     }
 }
 END_TEST
@@ -188,11 +241,13 @@ START_TEST(refused_values_say_what_is_allowed)
         { "retry_after", "2h", "retry_after=2h (override): at most 1h\n" },
         { "retry_after", "1d", "retry_after=1d (override): a time such as 500ms, 15s, 2m or 1h, from 1s to 1h\n" },
         { "tcp_nodelay", "maybe", "tcp_nodelay=maybe (override): on, yes, true or 1; off, no, false or 0\n" },
-        { "engine", "foo", "engine=foo (override): one of prefork, thread, event, process-thread, process-event, "
-                           "event-pool\n" },
+        { "engine", "foo",
+          "engine=foo (override): one of prefork, thread, event, process-thread, process-event, "
+          "event-pool\n" },
         { "name", "a\nb", "name=a?b (override): no control characters\n" },
-        { "listen", "example.com:80", "listen=example.com:80 (override): \"example.com:80\": host names are not looked "
-                                      "up; write an IPv4 address, [IPV6], * or localhost\n" },
+        { "listen", "example.com:80",
+          "listen=example.com:80 (override): \"example.com:80\": host names are not looked "
+          "up; write an IPv4 address, [IPV6], * or localhost\n" },
     };
     for (size_t i = 0; i < CNC_COUNT(rows); i++) {
         struct cnc_options *one = cnc_options_create();
@@ -238,7 +293,8 @@ START_TEST(options_keep_to_their_sections)
     ck_assert_int_eq(set(CNC_LAYER_CODE, "blocking", "on"), CONCUR_E_OPTION);
     expect_in(cnc_options_errors(o), "blocking (code): belongs into a section: route \"PATTERN\" { ... }\n");
     ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, "route GET /", "engine", "event", NULL), CONCUR_E_OPTION);
-    expect_in(cnc_options_errors(o), "route \"GET /\": engine (code): is an option of the whole server, not of a route\n");
+    expect_in(cnc_options_errors(o),
+              "route \"GET /\": engine (code): is an option of the whole server, not of a route\n");
     ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, "tls site", "certificate", "x", NULL), CONCUR_E_OPTION);
     expect_in(cnc_options_errors(o), "tls \"site\": certificate (code): no such option\n");
     static const char *const bad[] = { "route", "route ", "routes GET /", "server", " route x" };
@@ -356,9 +412,8 @@ START_TEST(notes)
     cnc_options_set(o, CNC_LAYER_FILE, "route GET /gone", "blocking", "on", "server.conf:5");
     cnc_options_set(o, CNC_LAYER_ENV, NULL, "backlog", "7", "CONCUR_BACKLOG");
     ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
-    ck_assert_str_eq(cnc_options_notes(o),
-                     "backlog=7: set by CONCUR_BACKLOG in the environment\n"
-                     "threads_max=9 (server.conf:3): has no effect on the engine event\n");
+    ck_assert_str_eq(cnc_options_notes(o), "backlog=7: set by CONCUR_BACKLOG in the environment\n"
+                                           "threads_max=9 (server.conf:3): has no effect on the engine event\n");
     cnc_options_resolve_route(o, "GET /", &route);
     expect_in(cnc_options_notes(o), "route \"GET /gone\" (server.conf:4): the program has no such route\n");
     cnc_options_resolve_route(o, "GET /gone", &route);
@@ -423,6 +478,14 @@ START_TEST(environment_only_for_the_named_server)
 END_TEST
 
 #ifdef CNC_WITH_CONFUSE
+/* "PATH:LINE" as origin. */
+static const char *at(int line)
+{
+    static char out[64];
+    snprintf(out, sizeof out, "%s:%d", path, line);
+    return out;
+}
+
 START_TEST(a_file_is_read)
 {
     struct cnc_route_config report, other;
@@ -526,8 +589,8 @@ START_TEST(one_run_shows_all_wrong_values)
     char expected[400];
     ck_assert_int_eq(load("backlog = 0\nengine = foo\nroute \"/\" {\n  body_max = x\n}\nfields_max = 5000\n"),
                      CONCUR_E_OPTION);
-    snprintf(expected, sizeof expected, "backlog=0 (%s:1): at least 1\nengine=foo (%s:2): one of prefork, thread, event, ",
-             path, path);
+    snprintf(expected, sizeof expected,
+             "backlog=0 (%s:1): at least 1\nengine=foo (%s:2): one of prefork, thread, event, ", path, path);
     ck_assert_int_eq(strncmp(cnc_options_errors(o), expected, strlen(expected)), 0);
     snprintf(expected, sizeof expected, "route \"/\": body_max=x (%s:4): a size", path);
     expect_in(cnc_options_errors(o), expected);
@@ -602,7 +665,8 @@ START_TEST(the_dump_can_be_loaded)
     expect_in(dump, "backlog = 511 # default\n");
     expect_in(dump, "pool_threads = auto # default\n");
     expect_in(dump, "header_timeout = 1500ms # override\n");
-    expect_in(dump, "route \"GET /{\\\"x\\\"}\" {\n    request_timeout = 90s # server.conf:7\n    blocking = on # code\n}\n");
+    expect_in(dump,
+              "route \"GET /{\\\"x\\\"}\" {\n    request_timeout = 90s # server.conf:7\n    blocking = on # code\n}\n");
     o = cnc_options_create();
     ck_assert_msg(load(dump) == CONCUR_OK, "%s\n%s", cnc_options_errors(o), dump);
     ck_assert_int_eq(cnc_options_resolve(o, &again), CONCUR_OK);
@@ -650,7 +714,7 @@ START_TEST(the_page_is_current)
     static const char tail[] = "tests/unit/core_options.c";
     char page[1024], committed[65536];
     size_t n = strlen(__FILE__) - (sizeof tail - 1);
-    ck_assert_str_eq(__FILE__ + n, tail);
+    ck_assert_str_eq(&__FILE__[n], tail);
     snprintf(page, sizeof page, "%.*sdocs/options.md", (int)n, __FILE__);
     FILE *f = fopen(page, "r");
     ck_assert_msg(f != NULL, "%s", page);
