@@ -39,13 +39,13 @@ int cnc_options_load_file(struct cnc_options *o, const char *path);
 
 /* Reads CONCUR_<NAME> for every server-wide option into the environment layer; never under setuid (secure_getenv); not
  * at all when CONCUR_SERVER is set and is not the server's `name`, or when `environment` is off. Both are what the
- * other layers say by now, so the file comes first. An empty variable counts as unset; CONCUR_LISTEN takes several addresses,
- * parted by commas. */
+ * other layers say by now, so the file comes first. An empty variable counts as unset; CONCUR_LISTEN takes several
+ * addresses, parted by commas. */
 int cnc_options_load_env(struct cnc_options *o);
 
 /* The merged values, bounds already checked. Valid until the next call on o that changes it. CONCUR_OK, CONCUR_E_NOMEM,
- * or CONCUR_E_OPTION when there is any error so far; out is filled all the same, as if refused values had not been given.
- * For a route, what its section says in any layer goes before what any layer says for the server. */
+ * or CONCUR_E_OPTION when there is any error so far; out is filled all the same, as if refused values had not been
+ * given. For a route, what its section says in any layer goes before what any layer says for the server. */
 int cnc_options_resolve(struct cnc_options *o, struct cnc_config *out);
 int cnc_options_resolve_route(struct cnc_options *o, const char *pattern, struct cnc_route_config *out);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The configuration file, through libconfuse, which does the grammar; each value comes back by a callback with its line.
+ * The configuration file, through libconfuse, which does the grammar; values come back by a callback, with their lines.
  * What libconfuse 3.3 does less well is done before it sees the text:
  *   - it would end the process on a file that cannot be read, so we read;
  *   - it counts a line two or three times where a comment ends, refuses comments within lists, and takes the end of the
