@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Thousands of idle keep-alive connections, few threads: they cost little, and delay nobody.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "e2e/client.h"
+#include "e2e/harness.h"
+
+static struct demo demo;
+
+static int wanted(void)
+{
+    struct rlimit files;
+    if (is_quick() || getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return 500;
+    return files.rlim_cur > 10200 ? 10000 : (int)files.rlim_cur - 200;
+}
+
+static void get(struct client *c)
+{
+    struct reply r;
+    ck_assert(client_text(c, "GET / HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+    client_read(c, &r, false, WAIT_MS);
+    ck_assert_msg(r.kind == REPLY_OK && r.status == 200 && !r.says_close, "%s %d", reply_kind_name(&r), r.status);
+    reply_free(&r);
+    client_shrink(c);
+}
+
+START_TEST(idle_connections)
+{
+    const int count = wanted();
+    struct client *clients = calloc((size_t)count, sizeof *clients);
+    ck_assert_ptr_nonnull(clients);
+    demo_start(&demo, engine_name(_i), "--threads", "32", "--set", "keepalive_timeout=10m", "--set",
+               "connections_max=20000", NULL);
+    for (int i = 0; i < 100; i++)
+        expect_alive(demo.port, WAIT_MS);
+    const long before = demo_rss_kib(&demo);
+    for (int i = 0; i < count; i++) {
+        client_open(&clients[i], demo.port);
+        get(&clients[i]);
+    }
+    const long each = (demo_rss_kib(&demo) - before) * 1024 / count;
+    printf("%s: %d idle connections, %ld bytes each, %ld threads\n", demo.engine, count, each, demo_threads(&demo));
+    fflush(stdout);
+    ck_assert_msg(is_sanitized() || each < 4096, "%ld bytes for each idle connection", each);
+    ck_assert_int_le(demo_threads(&demo), 32 + 8);
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_lt(expect_alive(demo.port, WAIT_MS), slow(1000));
+    for (int i = 0; i < count; i += 10)
+        get(&clients[i]);
+    /* all of these at once */
+    for (int i = 5; i < count; i += 10)
+        ck_assert(client_text(&clients[i], "GET / HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+    for (int i = 5; i < count; i += 10) {
+        struct reply r;
+        client_read(&clients[i], &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%d: %s %d", i, reply_kind_name(&r), r.status);
+        reply_free(&r);
+    }
+    for (int i = 0; i < count; i++)
+        client_close(&clients[i]);
+    free(clients);
+    expect_alive(demo.port, WAIT_MS);
+    for (int64_t deadline = now_ms() + slow(WAIT_MS); demo_files(&demo) > 100; nap_ms(20))
+        ck_assert_msg(now_ms() < deadline, "%ld descriptors", demo_files(&demo));
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+static void add(Suite *s)
+{
+    tcase_add_loop_test(e2e_case(s, "idle", 90), idle_connections, 0, engine_count());
+}
+
+int main(int argc, char **argv)
+{
+    return e2e_main("idle", add, argc, argv);
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What greedy peers can make the server spend: memory, descriptors, queues, processor time.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "e2e/client.h"
+#include "e2e/harness.h"
+
+#define GET "GET / HTTP/1.1\r\nHost: e2e\r\n\r\n"
+
+static struct demo demo;
+
+/* Sanitizers keep freed memory: there the numbers say nothing. */
+static void expect_memory(long before_kib, long most_kib)
+{
+    const long delta = demo_rss_kib(&demo) - before_kib;
+    ck_assert_msg(is_sanitized() || delta < most_kib, "%s: grew by %ld KiB", demo.engine, delta);
+}
+
+static size_t count_in(const char *p, size_t n, const char *what)
+{
+    const size_t len = strlen(what);
+    size_t count = 0;
+    for (const char *at = p; (at = memmem(at, n - (size_t)(at - p), what, len)) != NULL; at += len)
+        count++;
+    return count;
+}
+
+/* Sends until the server takes no more for a while; the memory is looked at all along. Returns the bytes sent. */
+static size_t flood(struct client *c, const char *all, size_t n, long before_kib)
+{
+    size_t sent = 0;
+    for (int64_t moved_at = now_ms(); sent < n && now_ms() - moved_at < slow(500);) {
+        long some = client_send_some(c, all + sent, n - sent < 65536 ? n - sent : 65536);
+        ck_assert_int_ge(some, 0);
+        sent += (size_t)some;
+        if (some > 0)
+            moved_at = now_ms();
+        else
+            nap_ms(5);
+        expect_memory(before_kib, 16384);
+    }
+    return sent;
+}
+
+/* One connection pipelines 200,000 requests and reads nothing at first. In the end each has its answer. */
+START_TEST(pipeline_flood)
+{
+    const size_t count = is_quick() ? 20000 : 200000, unit = sizeof GET - 1, n = count * unit;
+    char *all = malloc(n);
+    ck_assert_ptr_nonnull(all);
+    for (size_t i = 0; i < count; i++)
+        memcpy(all + i * unit, GET, unit);
+    struct client c;
+    demo_start(&demo, engine_name(_i), NULL);
+    expect_alive(demo.port, WAIT_MS);
+    const long before = demo_rss_kib(&demo);
+    client_open(&c, demo.port);
+    size_t sent = flood(&c, all, n, before), answered = 0;
+    expect_alive(demo.port, WAIT_MS);
+    const int64_t deadline = now_ms() + slow(30000);
+    while (answered < count) {
+        struct pollfd p = { .fd = c.fd, .events = (short)(POLLIN | (sent < n ? POLLOUT : 0)) };
+        ck_assert_msg(now_ms() < deadline && poll(&p, 1, 1000) >= 0, "%zu answered", answered);
+        if (p.revents & POLLOUT) {
+            long some = client_send_some(&c, all + sent, n - sent < 65536 ? n - sent : 65536);
+            ck_assert_int_ge(some, 0);
+            sent += (size_t)some;
+        }
+        if (!(p.revents & POLLIN))
+            continue;
+        ck_assert(client_wait_bytes(&c, c.n + 1, WAIT_MS));
+        answered += count_in(c.in + c.at, c.n, "Hello, World!");
+        const size_t kept = c.n < 12 ? c.n : 12; /* may be the start of one more */
+        c.at += c.n - kept;
+        c.n = kept;
+    }
+    expect_memory(before, 16384);
+    client_close(&c);
+    free(all);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+/* Clients that ask for much and read nothing: each holds the high mark and what goes with it, no more. */
+START_TEST(clients_that_do_not_read)
+{
+    enum { CLIENTS = 100, EACH_KIB = 256 + 64, SLACK_KIB = 8192 };
+    static const char *const targets[] = { "/bytes/5000000", "/stream/1000000", "/test/pull/5000000" };
+    static struct client clients[CLIENTS];
+    char request[128];
+    demo_start(&demo, variant_engine(_i), "--pool", variant_pool(_i), "--threads", "128", NULL);
+    expect_alive(demo.port, WAIT_MS);
+    const long before = demo_rss_kib(&demo);
+    for (size_t t = 0; t < COUNT(targets); t++) {
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: e2e\r\n\r\n", targets[t]);
+        for (int i = 0; i < CLIENTS; i++) {
+            client_open_small(&clients[i], demo.port, 16384);
+            ck_assert(client_text(&clients[i], request));
+        }
+        for (int i = 0; i < CLIENTS; i++) {
+            struct pollfd p = { .fd = clients[i].fd, .events = POLLIN };
+            ck_assert_msg(poll(&p, 1, (int)slow(WAIT_MS)) == 1, "%s: nothing for %d", targets[t], i);
+        }
+        for (int64_t begun = now_ms(); now_ms() - begun < 500; nap_ms(20))
+            expect_memory(before, CLIENTS * EACH_KIB + SLACK_KIB);
+        expect_alive(demo.port, WAIT_MS);
+        for (int i = 0; i < CLIENTS; i++)
+            client_close(&clients[i]);
+        expect_balanced(demo.port, WAIT_MS);
+    }
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+/* A body over the limit in chunks, never ending: cut off, and not collected. */
+START_TEST(endless_body)
+{
+    static const char *const targets[] = { "/submit", "/test/body" };
+    char request[256], chunk[4096 + 16];
+    memcpy(chunk, "1000\r\n", 6);
+    memset(chunk + 6, 'x', 4096);
+    memcpy(chunk + 6 + 4096, "\r\n", 2);
+    demo_start(&demo, engine_name(_i), "--set", "body_max=1m", NULL);
+    const long before = demo_rss_kib(&demo);
+    for (size_t t = 0; t < COUNT(targets); t++) {
+        struct client c;
+        struct reply r;
+        snprintf(request, sizeof request, "POST %s HTTP/1.1\r\nHost: e2e\r\nTransfer-Encoding: chunked\r\n\r\n",
+                 targets[t]);
+        client_open(&c, demo.port);
+        ck_assert(client_text(&c, request));
+        for (int i = 0; i < 2000 && client_fate(&c, 0) == CLIENT_OPEN; i++)
+            client_send(&c, chunk, 6 + 4096 + 2);
+        client_read(&c, &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && r.status == 413, "%s: %s %d", targets[t], reply_kind_name(&r), r.status);
+        reply_free(&r);
+        client_close(&c);
+        expect_memory(before, 8192);
+    }
+    expect_balanced(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+/* More blocking requests than threads and places to wait: the rest get 503 and are told when to come again. */
+static void expect_overload(void)
+{
+    enum { CLIENTS = 12 };
+    struct client clients[CLIENTS];
+    int good = 0, refused = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        client_open(&clients[i], demo.port);
+        ck_assert(client_text(&clients[i], "GET /block/700 HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        struct reply r;
+        size_t n;
+        client_read(&clients[i], &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK, "%s", reply_kind_name(&r));
+        ck_assert_msg(r.status == 200 || r.status == 503, "%d", r.status);
+        ck_assert_msg(r.status == 200 || reply_field(&r, "Retry-After", &n), "%s", r.head);
+        good += r.status == 200;
+        refused += r.status == 503;
+        reply_free(&r);
+        client_close(&clients[i]);
+    }
+    ck_assert_msg(good >= 4 && refused >= 1, "%d served, %d refused", good, refused);
+    expect_alive(demo.port, WAIT_MS);
+    expect_balanced(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+
+START_TEST(too_many_for_the_threads)
+{
+    if (strcmp(engine_name(_i), "thread") != 0)
+        return; /* no queue for threads on the others */
+    demo_start(&demo, engine_name(_i), "--threads", "2", "--set", "queue_max=2", NULL);
+    expect_overload();
+}
+END_TEST
+
+START_TEST(too_many_for_the_pool)
+{
+    if (strcmp(engine_name(_i), "thread") == 0)
+        return; /* blocking routes run on the threads that there are */
+    demo_start(&demo, engine_name(_i), "--pool", "2", "--set", "pool_queue_max=2", NULL);
+    expect_overload();
+}
+END_TEST
+
+static void read_good(struct client *c, const char *body)
+{
+    struct reply r;
+    client_read(c, &r, false, WAIT_MS);
+    ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
+    ck_assert_str_eq(r.body, body);
+    reply_free(&r);
+}
+
+/* As many connections as there may be. Idle ones make room; busy ones do not, and who comes then waits. */
+START_TEST(too_many_connections)
+{
+    enum { MOST = 20 };
+    struct client clients[MOST], late[3];
+    demo_start(&demo, engine_name(_i), "--set", "connections_max=20", NULL);
+    for (int i = 0; i < MOST; i++) {
+        client_open(&clients[i], demo.port);
+        ck_assert(client_text(&clients[i], GET));
+        read_good(&clients[i], "Hello, World!");
+    }
+    expect_alive(demo.port, WAIT_MS);
+    for (int i = 0; i < MOST; i++)
+        client_close(&clients[i]);
+    for (int i = 0; i < MOST; i++) {
+        client_open(&clients[i], demo.port);
+        ck_assert(client_text(&clients[i], "GET /sleep/800 HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+    }
+    for (int i = 0; i < 3; i++) {
+        client_open(&late[i], demo.port);
+        ck_assert(client_text(&late[i], GET));
+    }
+    for (int i = 0; i < MOST; i++)
+        read_good(&clients[i], "slept 800 ms\n");
+    for (int i = 0; i < 3; i++)
+        read_good(&late[i], "Hello, World!");
+    for (int i = 0; i < MOST; i++)
+        client_close(&clients[i]);
+    for (int i = 0; i < 3; i++)
+        client_close(&late[i]);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+/* No descriptor left for half of the clients: the server neither spins nor dies, and serves again when they leave. */
+START_TEST(out_of_descriptors)
+{
+    enum { CLIENTS = 128, WATCH_MS = 2000 };
+    static struct client clients[CLIENTS];
+    demo_start(&demo, engine_name(_i), "--threads", "8", NULL);
+    expect_alive(demo.port, WAIT_MS);
+    demo_limit_files(&demo, 64);
+    for (int i = 0; i < CLIENTS; i++) {
+        client_open(&clients[i], demo.port);
+        ck_assert(client_text(&clients[i], "GET / HTTP/1.1\r\n")); /* a head begun: not idle */
+    }
+    for (int64_t deadline = now_ms() + slow(WAIT_MS); demo_files(&demo) < 60; nap_ms(5))
+        ck_assert_msg(now_ms() < deadline, "%ld descriptors", demo_files(&demo));
+    const long before = demo_cpu_ms(&demo);
+    nap_ms(WATCH_MS); /* what is observed is that nothing happens for a while */
+    const long spent = demo_cpu_ms(&demo) - before;
+    ck_assert_msg(spent < WATCH_MS / 5, "%ld ms of processor time in %d", spent, WATCH_MS);
+    for (int i = 0; i < CLIENTS; i++)
+        client_close(&clients[i]);
+    expect_alive(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+static void add(Suite *s)
+{
+    TCase *t = e2e_case(s, "limits", 90);
+    tcase_add_loop_test(t, pipeline_flood, 0, engine_count());
+    tcase_add_loop_test(t, clients_that_do_not_read, 0, variant_count());
+    tcase_add_loop_test(t, endless_body, 0, engine_count());
+    tcase_add_loop_test(t, too_many_for_the_threads, 0, engine_count());
+    tcase_add_loop_test(t, too_many_for_the_pool, 0, engine_count());
+    tcase_add_loop_test(t, too_many_connections, 0, engine_count());
+    tcase_add_loop_test(t, out_of_descriptors, 0, engine_count());
+}
+
+int main(int argc, char **argv)
+{
+    return e2e_main("limits", add, argc, argv);
+}

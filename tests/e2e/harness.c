@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+#include "e2e/harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+#ifndef CONCUR_DEMO
+#define CONCUR_DEMO "concur-demo"
+#endif
+
+enum { ARGS_MAX = 64, START_MS = 10000 };
+
+static const char *const all_engines[] = {
+    "prefork", "thread", "event", "process-thread", "process-event", "event-pool"
+};
+static const char *engines[COUNT(all_engines)];
+static int engines_found;
+
+/* Time. */
+
+bool is_sanitized(void)
+{
+    return SANITIZED;
+}
+
+bool is_quick(void)
+{
+    return SANITIZED || getenv("CONCUR_TEST_QUICK") != NULL;
+}
+
+static unsigned slowness(void)
+{
+    const char *text = getenv("CONCUR_TEST_SLOW");
+    long factor = text ? strtol(text, NULL, 10) : 0;
+    if (factor >= 1 && factor <= 100)
+        return (unsigned)factor;
+    return SANITIZED ? 5 : 1;
+}
+
+unsigned slow(unsigned ms)
+{
+    return ms * slowness();
+}
+
+int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void nap_ms(unsigned ms)
+{
+    const struct timespec t = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
+    nanosleep(&t, NULL);
+}
+
+/* xorshift64*: the same numbers everywhere. */
+uint64_t random_next(uint64_t *state)
+{
+    uint64_t x = *state ? *state : 1;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    *state = x;
+    return x * UINT64_C(0x2545F4914F6CDD1D);
+}
+
+/* Engines. */
+
+int engine_count(void)
+{
+    return engines_found;
+}
+
+const char *engine_name(int i)
+{
+    return engines[i];
+}
+
+int variant_count(void)
+{
+    return engines_found * 2;
+}
+
+const char *variant_engine(int i)
+{
+    return engines[i / 2];
+}
+
+const char *variant_pool(int i)
+{
+    return i % 2 ? "4" : "0";
+}
+
+static const char *program(void)
+{
+    const char *path = getenv("CONCUR_DEMO");
+    return path ? path : CONCUR_DEMO;
+}
+
+/* Does this build have it? What the demo says about one it has not is of no interest. */
+static bool has_engine(const char *name)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
+            _exit(127);
+        execl(program(), program(), "--engine", name, "--check", (char *)NULL);
+        _exit(127);
+    }
+    int status = 0;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Fails when an engine that was named is missing, or when there is none at all. */
+static bool find_engines(int argc, char **argv)
+{
+    for (size_t i = 0; i < COUNT(all_engines); i++)
+        if (has_engine(all_engines[i]))
+            engines[engines_found++] = all_engines[i];
+    for (int a = 1; a < argc; a++) {
+        bool found = false;
+        for (int i = 0; i < engines_found; i++)
+            found |= strcmp(engines[i], argv[a]) == 0;
+        if (!found) {
+            fprintf(stderr, "%s --engine %s --check fails\n", program(), argv[a]);
+            return false;
+        }
+    }
+    if (engines_found == 0)
+        fprintf(stderr, "%s has no engine\n", program());
+    return engines_found > 0;
+}
+
+TCase *e2e_case(Suite *s, const char *name, unsigned seconds)
+{
+    TCase *t = tcase_create(name);
+    tcase_set_timeout(t, slow(seconds));
+    suite_add_tcase(s, t);
+    return t;
+}
+
+int e2e_main(const char *name, void (*add)(Suite *s), int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (!find_engines(argc, argv))
+        return EXIT_FAILURE;
+    Suite *s = suite_create(name);
+    add(s);
+    SRunner *runner = srunner_create(s);
+    srunner_set_fork_status(runner, CK_FORK);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The demo's life. */
+
+static void run_child(const char *const *args, const int pipe_fds[2], pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent || dup2(pipe_fds[1], STDOUT_FILENO) < 0)
+        _exit(126);
+    /* SIGPIPE is ignored here, and that would be inherited: the demo has to cope with the default. */
+    signal(SIGPIPE, SIG_DFL);
+    setpgid(0, 0);
+    execv(program(), (char *const *)(uintptr_t)args);
+    _exit(127);
+}
+
+/* One line of the child's output, without its LF. */
+static void read_line(struct demo *d, char *line, size_t size)
+{
+    const int64_t deadline = now_ms() + slow(START_MS);
+    size_t n = 0;
+    while (n < size - 1) {
+        struct pollfd p = { .fd = d->out, .events = POLLIN };
+        int64_t left = deadline - now_ms();
+        ck_assert_msg(left > 0 && poll(&p, 1, (int)left) == 1, "%s: does not say that it listens", d->engine);
+        ssize_t got = read(d->out, line + n, 1);
+        ck_assert_msg(got == 1, "%s: ended with %d before it listened", d->engine, demo_wait(d, 1000));
+        if (line[n] == '\n')
+            break;
+        n++;
+    }
+    line[n] = 0;
+}
+
+static void parse_line(struct demo *d, const char *line)
+{
+    char name[32] = "";
+    long pid = 0;
+    ck_assert_msg(sscanf(line, "listening on 127.0.0.1:%u engine=%31s pid=%ld", &d->port, name, &pid) == 3, "%s", line);
+    ck_assert_str_eq(name, d->engine);
+    ck_assert_int_eq(pid, d->pid);
+    ck_assert_uint_gt(d->port, 0);
+}
+
+void demo_start(struct demo *d, const char *engine, ...)
+{
+    const char *args[ARGS_MAX] = { program(), "--engine", engine, "--listen", "127.0.0.1:0" };
+    size_t n = 5;
+    va_list list;
+    va_start(list, engine);
+    for (const char *arg; (arg = va_arg(list, const char *)) != NULL; args[n++] = arg)
+        ck_assert_uint_lt(n, ARGS_MAX - 1);
+    va_end(list);
+    int fds[2];
+    ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+    fflush(NULL);
+    pid_t parent = getpid();
+    *d = (struct demo){ .engine = engine, .pid = fork(), .out = fds[0] };
+    ck_assert_int_ge(d->pid, 0);
+    if (d->pid == 0)
+        run_child(args, fds, parent);
+    close(fds[1]);
+    char line[256];
+    read_line(d, line, sizeof line);
+    parse_line(d, line);
+}
+
+void demo_signal(const struct demo *d, int number)
+{
+    ck_assert_int_gt(d->pid, 0);
+    ck_assert_int_eq(kill(d->pid, number), 0);
+}
+
+bool demo_is_alive(const struct demo *d)
+{
+    siginfo_t info = { 0 };
+    return d->pid > 0 && waitid(P_PID, (id_t)d->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
+int demo_wait(struct demo *d, unsigned ms)
+{
+    const int64_t deadline = now_ms() + slow(ms);
+    int status = 0;
+    pid_t got;
+    while ((got = waitpid(d->pid, &status, WNOHANG)) == 0 && now_ms() < deadline)
+        nap_ms(2);
+    if (got == 0) {
+        kill(d->pid, SIGKILL);
+        waitpid(d->pid, &status, 0);
+    }
+    d->pid = 0;
+    close(d->out);
+    ck_assert_msg(got > 0, "%s: has not ended within %u ms", d->engine, slow(ms));
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void demo_stop(struct demo *d, unsigned ms)
+{
+    if (!demo_is_alive(d))
+        ck_abort_msg("%s: ended by itself with %d", d->engine, demo_wait(d, 1000));
+    demo_signal(d, SIGTERM);
+    int status = demo_wait(d, ms);
+    ck_assert_msg(status == 0, "%s: exit status %d", d->engine, status);
+}
+
+void demo_limit_files(const struct demo *d, unsigned n)
+{
+    const struct rlimit limit = { n, n };
+    ck_assert_int_eq(prlimit(d->pid, RLIMIT_NOFILE, &limit, NULL), 0);
+}

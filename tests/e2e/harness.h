@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * concur-demo as a child process, on each engine that this build has. Every wait has a deadline; whatever fails, fails
+ * the test, and the child dies with the test's process.
+ *
+ * Environment:
+ *   CONCUR_DEMO        the program to drive, instead of the one that was built along
+ *   CONCUR_TEST_SLOW   factor for every deadline; 5 in sanitizer builds, else 1
+ *   CONCUR_TEST_QUICK  when set, fewer connections
+ */
+#ifndef E2E_HARNESS_H
+#define E2E_HARNESS_H
+
+#include <check.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+struct demo {
+    const char *engine;
+    pid_t pid;
+    unsigned port;
+    int out; /* the child's standard output */
+};
+
+/* The engines of this build, in the order of the enum. A variant is an engine with or without a pool: each takes
+ * another way for blocking routes and offloaded work. */
+int engine_count(void);
+const char *engine_name(int i);
+int variant_count(void);
+const char *variant_engine(int i);
+const char *variant_pool(int i); /* for --pool: "0" or "4" */
+
+/* Runs the suite that add() fills, each test in a process of its own. argv may name engines that must be there. The
+ * time limit of each test case is seconds, scaled. Returns main's exit status. */
+int e2e_main(const char *name, void (*add)(Suite *s), int argc, char **argv);
+TCase *e2e_case(Suite *s, const char *name, unsigned seconds);
+
+/* Starts the demo on a free port of 127.0.0.1; further arguments, NULL at the end. Returns when it accepts. */
+void demo_start(struct demo *d, const char *engine, ...) __attribute__((sentinel));
+/* SIGTERM; fails unless the demo ends within ms (scaled) with status 0. */
+void demo_stop(struct demo *d, unsigned ms);
+void demo_signal(const struct demo *d, int number);
+/* The exit status, 128 + the signal's number if one ended it. Fails if the demo has not ended within ms (scaled). */
+int demo_wait(struct demo *d, unsigned ms);
+bool demo_is_alive(const struct demo *d);
+void demo_limit_files(const struct demo *d, unsigned n);
+
+/* Of the demo and its descendants. */
+long demo_rss_kib(const struct demo *d);
+long demo_threads(const struct demo *d);
+long demo_files(const struct demo *d);
+long demo_cpu_ms(const struct demo *d);
+
+bool is_sanitized(void);
+bool is_quick(void);        /* asked for, or sanitized */
+unsigned slow(unsigned ms); /* scaled */
+int64_t now_ms(void);       /* monotonic */
+void nap_ms(unsigned ms);   /* between two looks at something that is waited for */
+uint64_t random_next(uint64_t *state);
+
+#endif
