@@ -142,6 +142,22 @@ START_TEST(slow_handler)
 }
 END_TEST
 
+/* A deadline for the whole request, wherever it waits. */
+START_TEST(request_deadline)
+{
+    static const char *const targets[] = { "/sleep/60000", "/test/await/60000" };
+    demo_start(&demo, variant_engine(_i), "--pool", variant_pool(_i), "--set", "request_timeout=300ms", NULL);
+    for (size_t i = 0; i < COUNT(targets); i++) {
+        const int64_t begun = now_ms();
+        expect_get(demo.port, targets[i], 504, NULL);
+        ck_assert_int_ge(now_ms() - begun, 290);
+    }
+    expect_get(demo.port, "/sleep/10", 200, "slept 10 ms\n");
+    expect_balanced(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 START_TEST(idle_keep_alive)
 {
     struct client c;
@@ -240,6 +256,7 @@ static void add(Suite *s)
     tcase_add_loop_test(t, silent_body, 0, engine_count());
     tcase_add_loop_test(t, slow_body, 0, engine_count());
     tcase_add_loop_test(t, slow_handler, 0, variant_count());
+    tcase_add_loop_test(t, request_deadline, 0, variant_count());
     tcase_add_loop_test(t, idle_keep_alive, 0, engine_count());
     tcase_add_loop_test(t, slow_reader, 0, variant_count());
     tcase_add_loop_test(t, steady_reader, 0, engine_count());
