@@ -21,7 +21,7 @@ static bool is_ipv4(const char *p, const char *end)
     return p == end;
 }
 
-/* Groups of up to four hexadecimal digits: eight, or fewer around one "::"; an IPv4 address may stand for the last two. */
+/* Groups of up to four hexadecimal digits: eight, or fewer around one "::"; an IPv4 address may be the last two. */
 static bool is_ipv6(const char *p, const char *end)
 {
     int groups = 0;
@@ -64,7 +64,7 @@ static bool is_ip_future(const char *p, const char *end)
 }
 
 /* "[" IPv6address or IPvFuture "]"; returns the byte after it, or NULL. */
-static __attribute__((noinline)) const char *skip_literal(const char *p, const char *end)
+static const char *skip_literal(const char *p, const char *end)
 {
     const char *close = memchr(p, ']', (size_t)(end - p));
     if (!close)
@@ -76,15 +76,13 @@ static __attribute__((noinline)) const char *skip_literal(const char *p, const c
 }
 
 /* The rest of a reg-name from its first escape on; returns the byte after it, or NULL. */
-static __attribute__((noinline)) const char *skip_escapes(const char *p, const char *end)
+static const char *skip_escapes(const char *p, const char *end)
 {
     while (p < end && *p == '%') {
         /* a pct-encoded NUL would be one more way to smuggle it in */
         if (end - p < 3 || cnc_hex(p[1]) < 0 || cnc_hex(p[2]) < 0 || (p[1] == '0' && p[2] == '0'))
             return NULL;
-        p += 3;
-        while (cnc_char_is(*p, CNC_CHAR_HOST))
-            p++;
+        p = cnc_char_skip(p + 3, CNC_CHAR_HOST);
     }
     return p;
 }
@@ -96,27 +94,31 @@ static __attribute__((noinline)) bool is_port(const char *p, const char *end)
     return cnc_parse_decimal(p, (size_t)(end - p), UINT16_MAX, &value);
 }
 
-bool cnc_http_is_authority(const char *p, const char *end, bool need_port)
+/* [ ":" port ], all of [p, end). The port may be empty (RFC 3986 §3.2.3). */
+static inline bool is_port_part(const char *p, const char *end, bool need_port)
 {
-    const char *host = p;
-    /* reg-name, which covers IPv4 addresses too */
-    while (cnc_char_is(*p, CNC_CHAR_HOST))
-        p++;
-    if (CNC_UNLIKELY(p < end && *p != ':')) {
-        p = p == host && *p == '[' ? skip_literal(p, end) : skip_escapes(p, end);
-        if (!p)
-            return false;
-    }
-    if (p == host) /* RFC 9110 §4.2.1: an empty host is invalid */
-        return false;
     if (p == end)
         return !need_port;
     if (*p++ != ':')
         return false;
-    if (p == end) /* RFC 3986 §3.2.3: the port may be empty */
-        return !need_port;
-    const char *port = p;
-    while (cnc_char_is(*p, CNC_CHAR_DIGIT))
-        p++;
-    return p == end && (p - port < 5 || is_port(port, p));
+    const char *port_end = cnc_char_skip(p, CNC_CHAR_DIGIT);
+    if (port_end != end || (p == end && need_port))
+        return false;
+    return end - p < 5 || is_port(p, end);
+}
+
+/* A host that does not end at p: an address in brackets, or a name with an escape at p. */
+static __attribute__((noinline)) bool is_odd_authority(const char *host, const char *p, const char *end, bool need_port)
+{
+    p = p == host && *p == '[' ? skip_literal(p, end) : skip_escapes(p, end);
+    return p && p != host && is_port_part(p, end, need_port);
+}
+
+bool cnc_http_is_authority(const char *p, const char *end, bool need_port)
+{
+    const char *host_end = cnc_char_skip(p, CNC_CHAR_HOST); /* reg-name, which covers IPv4 addresses too */
+    if (CNC_UNLIKELY(host_end < end && *host_end != ':'))
+        return is_odd_authority(p, host_end, end, need_port);
+    /* RFC 9110 §4.2.1: an empty host is invalid */
+    return host_end != p && is_port_part(host_end, end, need_port);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The body: a counted run of bytes, or the chunked coding (RFC 9112 §7.1). Everything of the latter but chunk data goes
- * byte by byte through one table of states and byte classes; what is not in the table is bad.
+ * byte by byte through one table of states and kinds of bytes; what is not in the table is bad.
  *
  *   chunk      = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
  *   chunk-ext  = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
@@ -16,11 +16,11 @@
 enum state {
     S_BAD = 0, /* what the table holds by default; digits tells which status */
     S_DONE,
-    S_LENGTH,     /* left bytes are to come */
-    S_DATA,       /* left bytes of chunk data are to come */
-    S_SIZE,       /* before a chunk size, or in it */
-    S_EXT_SPACE,  /* white space, then ";" */
-    S_EXT_START,  /* after ";" */
+    S_LENGTH,    /* left bytes are to come */
+    S_DATA,      /* left bytes of chunk data are to come */
+    S_SIZE,      /* before a chunk size, or in it */
+    S_EXT_SPACE, /* white space, then ";" */
+    S_EXT_START, /* after ";" */
     S_EXT_NAME,
     S_EXT_EQUALS, /* white space after the name */
     S_EXT_VALUE,  /* after "=" */
@@ -31,7 +31,7 @@ enum state {
     S_SIZE_LF,
     S_DATA_CR,
     S_DATA_LF,
-    S_LINE,       /* start of a trailer line */
+    S_LINE, /* start of a trailer line */
     S_NAME,
     S_VALUE,
     S_VALUE_LF,
@@ -39,7 +39,7 @@ enum state {
     STATES
 };
 
-enum class {
+enum kind {
     C_BAD = 0, /* control characters */
     C_LF,
     C_CR,
@@ -51,39 +51,61 @@ enum class {
     C_COLON,
     C_TOKEN,
     C_OTHER, /* visible and obs-text */
-    CLASSES
+    KINDS
 };
 
 /* No state but those listed follows; chunk sizes, data and limits are added in code. */
-static const uint8_t next_state[STATES][CLASSES] = {
+static const uint8_t next_state[STATES][KINDS] = {
     [S_SIZE] = { [C_BLANK] = S_EXT_SPACE, [C_SEMICOLON] = S_EXT_START, [C_CR] = S_SIZE_LF },
     [S_EXT_SPACE] = { [C_BLANK] = S_EXT_SPACE, [C_SEMICOLON] = S_EXT_START },
     [S_EXT_START] = { [C_BLANK] = S_EXT_START, [C_TOKEN] = S_EXT_NAME },
-    [S_EXT_NAME] = { [C_TOKEN] = S_EXT_NAME, [C_BLANK] = S_EXT_EQUALS, [C_EQUALS] = S_EXT_VALUE,
-                     [C_SEMICOLON] = S_EXT_START, [C_CR] = S_SIZE_LF },
+    [S_EXT_NAME] = { [C_TOKEN] = S_EXT_NAME,
+                     [C_BLANK] = S_EXT_EQUALS,
+                     [C_EQUALS] = S_EXT_VALUE,
+                     [C_SEMICOLON] = S_EXT_START,
+                     [C_CR] = S_SIZE_LF },
     [S_EXT_EQUALS] = { [C_BLANK] = S_EXT_EQUALS, [C_EQUALS] = S_EXT_VALUE, [C_SEMICOLON] = S_EXT_START },
     [S_EXT_VALUE] = { [C_BLANK] = S_EXT_VALUE, [C_TOKEN] = S_EXT_TOKEN, [C_QUOTE] = S_EXT_QUOTED },
-    [S_EXT_TOKEN] = { [C_TOKEN] = S_EXT_TOKEN, [C_BLANK] = S_EXT_SPACE, [C_SEMICOLON] = S_EXT_START, [C_CR] = S_SIZE_LF },
-    [S_EXT_QUOTED] = { [C_QUOTE] = S_EXT_CLOSED, [C_ESCAPE] = S_EXT_ESCAPE, [C_BLANK] = S_EXT_QUOTED,
-                       [C_SEMICOLON] = S_EXT_QUOTED, [C_EQUALS] = S_EXT_QUOTED, [C_COLON] = S_EXT_QUOTED,
-                       [C_TOKEN] = S_EXT_QUOTED, [C_OTHER] = S_EXT_QUOTED },
-    [S_EXT_ESCAPE] = { [C_QUOTE] = S_EXT_QUOTED, [C_ESCAPE] = S_EXT_QUOTED, [C_BLANK] = S_EXT_QUOTED,
-                       [C_SEMICOLON] = S_EXT_QUOTED, [C_EQUALS] = S_EXT_QUOTED, [C_COLON] = S_EXT_QUOTED,
-                       [C_TOKEN] = S_EXT_QUOTED, [C_OTHER] = S_EXT_QUOTED },
+    [S_EXT_TOKEN] = { [C_TOKEN] = S_EXT_TOKEN,
+                      [C_BLANK] = S_EXT_SPACE,
+                      [C_SEMICOLON] = S_EXT_START,
+                      [C_CR] = S_SIZE_LF },
+    [S_EXT_QUOTED] = { [C_QUOTE] = S_EXT_CLOSED,
+                       [C_ESCAPE] = S_EXT_ESCAPE,
+                       [C_BLANK] = S_EXT_QUOTED,
+                       [C_SEMICOLON] = S_EXT_QUOTED,
+                       [C_EQUALS] = S_EXT_QUOTED,
+                       [C_COLON] = S_EXT_QUOTED,
+                       [C_TOKEN] = S_EXT_QUOTED,
+                       [C_OTHER] = S_EXT_QUOTED },
+    [S_EXT_ESCAPE] = { [C_QUOTE] = S_EXT_QUOTED,
+                       [C_ESCAPE] = S_EXT_QUOTED,
+                       [C_BLANK] = S_EXT_QUOTED,
+                       [C_SEMICOLON] = S_EXT_QUOTED,
+                       [C_EQUALS] = S_EXT_QUOTED,
+                       [C_COLON] = S_EXT_QUOTED,
+                       [C_TOKEN] = S_EXT_QUOTED,
+                       [C_OTHER] = S_EXT_QUOTED },
     [S_EXT_CLOSED] = { [C_BLANK] = S_EXT_SPACE, [C_SEMICOLON] = S_EXT_START, [C_CR] = S_SIZE_LF },
     [S_SIZE_LF] = { [C_LF] = S_DATA },
     [S_DATA_CR] = { [C_CR] = S_DATA_LF },
     [S_DATA_LF] = { [C_LF] = S_SIZE },
     [S_LINE] = { [C_TOKEN] = S_NAME, [C_CR] = S_LAST_LF },
     [S_NAME] = { [C_TOKEN] = S_NAME, [C_COLON] = S_VALUE },
-    [S_VALUE] = { [C_BLANK] = S_VALUE, [C_SEMICOLON] = S_VALUE, [C_EQUALS] = S_VALUE, [C_QUOTE] = S_VALUE,
-                  [C_ESCAPE] = S_VALUE, [C_COLON] = S_VALUE, [C_TOKEN] = S_VALUE, [C_OTHER] = S_VALUE,
+    [S_VALUE] = { [C_BLANK] = S_VALUE,
+                  [C_SEMICOLON] = S_VALUE,
+                  [C_EQUALS] = S_VALUE,
+                  [C_QUOTE] = S_VALUE,
+                  [C_ESCAPE] = S_VALUE,
+                  [C_COLON] = S_VALUE,
+                  [C_TOKEN] = S_VALUE,
+                  [C_OTHER] = S_VALUE,
                   [C_CR] = S_VALUE_LF },
     [S_VALUE_LF] = { [C_LF] = S_LINE },
     [S_LAST_LF] = { [C_LF] = S_DONE },
 };
 
-static enum class class_of(char c)
+static enum kind kind_of(char c)
 {
     switch (c) {
     case '\n':
@@ -117,9 +139,8 @@ static const struct {
     uint8_t len;
     char text[NAME_MAX + 1];
 } no_trailers[8] = {
-    { 10, "connection" }, { 14, "content-length" }, { 6, "expect" },
-    { 4, "host" },        { 2, "te" },              { 7, "trailer" },
-    { 7, "upgrade" },     { 17, "transfer-encoding" },
+    { 10, "connection" }, { 14, "content-length" }, { 6, "expect" },  { 4, "host" },
+    { 2, "te" },          { 7, "trailer" },         { 7, "upgrade" }, { 17, "transfer-encoding" },
 };
 
 static void match_name(struct cnc_http_body *b, char c)
@@ -230,7 +251,7 @@ static int step(struct cnc_http_body *b, const struct cnc_http_limits *limits, c
         if (b->digits == 0)
             return 400;
     }
-    b->state = next_state[from][class_of(c)];
+    b->state = next_state[from][kind_of(c)];
     const int over = count(b, limits, from);
     return over ? over : enter(b, from, c);
 }

@@ -24,6 +24,21 @@ static inline bool cnc_char_is(char c, unsigned classes)
     return (cnc_http_chars[(unsigned char)c] & classes) != 0;
 }
 
+/* The first byte from p on that is in none of the classes; there must be one. */
+static inline __attribute__((always_inline)) const char *cnc_char_skip(const char *p, unsigned classes)
+{
+    for (;; p += 4) {
+        if (!cnc_char_is(p[0], classes))
+            return p;
+        if (!cnc_char_is(p[1], classes))
+            return p + 1;
+        if (!cnc_char_is(p[2], classes))
+            return p + 2;
+        if (!cnc_char_is(p[3], classes))
+            return p + 3;
+    }
+}
+
 static inline uint32_t cnc_load4(const char *p)
 {
     uint32_t v;
@@ -38,8 +53,8 @@ static inline uint64_t cnc_load8(const char *p)
     return v;
 }
 
-/* Compares n bytes with lower-case text, n a constant up to 24. Setting bit 5 folds letters; it would also make CR of "-"
- * and SOH of "!", so p must hold token characters only. */
+/* Compares n bytes with lower-case text, n a constant up to 24. Setting bit 5 folds letters; it would also make "-" of
+ * CR and "!" of SOH, so p must hold token characters only. */
 static inline __attribute__((always_inline)) bool cnc_token_equal(const char *p, const char *lower, size_t n)
 {
     const uint64_t fold = 0x2020202020202020u;

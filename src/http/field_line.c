@@ -48,7 +48,8 @@ static int take_host(struct cnc_http_head *h, const char *p, const char *end, ui
     return 0;
 }
 
-/* RFC 9110 §8.6: digits only. Lists and repetitions are refused even where all values agree (RFC 9112 §6.3 allows that). */
+/* RFC 9110 §8.6: digits only. Lists and repetitions are refused even where all values agree; RFC 9112 §6.3 leaves us
+ * that choice. */
 static __attribute__((noinline)) int take_length(struct cnc_http_head *h, const char *p, const char *end)
 {
     uint64_t value;
@@ -70,8 +71,7 @@ static __attribute__((noinline)) int take_coding(struct cnc_http_head *h, const 
     bool chunked = false;
     for (;;) {
         const char *name = p;
-        while (cnc_char_is(*p, CNC_CHAR_TOKEN))
-            p++;
+        p = cnc_char_skip(p, CNC_CHAR_TOKEN);
         if (p == name || chunked) /* an empty element; or something after chunked (§6.3) */
             return 400;
         chunked = p - name == 7 && CNC_TOKEN_IS(name, "chunked");
@@ -109,8 +109,7 @@ static __attribute__((noinline)) int take_connection(struct cnc_http_head *h, co
 {
     while (p < end) {
         const char *name = p;
-        while (cnc_char_is(*p, CNC_CHAR_TOKEN))
-            p++;
+        p = cnc_char_skip(p, CNC_CHAR_TOKEN);
         h->seen = (uint8_t)(h->seen | connection_option(name, (size_t)(p - name)));
         while (p < end && cnc_char_is(*p, CNC_CHAR_BLANK))
             p++;
@@ -146,9 +145,7 @@ static __attribute__((noinline)) int take_special(struct cnc_http_head *h, uint8
 
 int cnc_http_field_line(struct cnc_http_head *h, const char *buf, const char *line, const char *end)
 {
-    const char *p = line;
-    while (cnc_char_is(*p, CNC_CHAR_TOKEN))
-        p++;
+    const char *p = cnc_char_skip(line, CNC_CHAR_TOKEN);
     const size_t name_len = (size_t)(p - line);
     /* RFC 9112 §5.1: no white space before the colon; §5.2: no line folding, which shows as an empty name */
     if (name_len == 0 || *p != ':')

@@ -52,9 +52,11 @@ static __attribute__((noinline)) int judge_head(struct cnc_http_head *h)
     return 0;
 }
 
-/* The empty line. */
-static inline int end_head(struct cnc_http_head *h, uint32_t len)
+/* An empty line at pos. Returns MORE, DONE or a status. */
+static inline int take_empty_line(struct cnc_http_head *h, size_t pos)
 {
+    if (CNC_UNLIKELY(h->phase != CNC_HEAD_FIELDS))
+        return pos < 2 * LEADING_MAX ? CNC_HTTP_HEAD_MORE : 400;
     if (CNC_LIKELY(h->minor && (h->seen | CNC_SEEN_KEEP_ALIVE) == (CNC_SEEN_HOST | CNC_SEEN_KEEP_ALIVE))) {
         h->flags |= CNC_HTTP_KEEP_ALIVE; /* nothing to weigh: what judge_head() would find */
     } else {
@@ -63,28 +65,24 @@ static inline int end_head(struct cnc_http_head *h, uint32_t len)
             return status;
     }
     h->phase = CNC_HEAD_DONE;
-    h->len = len;
+    h->len = (uint32_t)pos + 2;
     return CNC_HTTP_HEAD_DONE;
 }
 
-/* One complete line from pos on, its LF at lf. Returns MORE, DONE or a status. */
-static inline int take_line(struct cnc_http_head *h, const struct cnc_http_limits *limits, const char *buf, size_t pos,
-                            const char *lf)
+/* Any other line, its LF at lf. Returns 0 or a status. */
+static inline int take_line(struct cnc_http_head *h, const struct cnc_http_limits *limits, const char *buf,
+                            const char *line, const char *lf)
 {
-    const char *line = buf + pos;
-    const char *end = lf - 1;
     /* RFC 9112 §2.2 lets a recipient take a lone LF for a line end; we do not, since others on the path may differ. */
-    if (end < line || *end != '\r')
-        return 400;
     if (CNC_LIKELY(h->phase == CNC_HEAD_FIELDS)) {
-        if (line == end)
-            return end_head(h, (uint32_t)(lf + 1 - buf));
-        return h->field_count < limits->fields_max ? cnc_http_field_line(h, buf, line, end) : 431;
+        if (lf[-1] != '\r') /* with LF alone on the line this is the line before's LF */
+            return 400;
+        return h->field_count < limits->fields_max ? cnc_http_field_line(h, buf, line, lf - 1) : 431;
     }
-    if (line == end)
-        return pos < 2 * LEADING_MAX ? 0 : 400;
+    if (lf == line || lf[-1] != '\r')
+        return 400;
     h->phase = CNC_HEAD_FIELDS;
-    return cnc_http_request_line(h, buf, line, end);
+    return cnc_http_request_line(h, buf, line, lf - 1);
 }
 
 static int fail(struct cnc_http_head *h, int status)
@@ -100,23 +98,31 @@ int cnc_http_head_parse(struct cnc_http_head *h, const struct cnc_http_limits *l
         return h->phase == CNC_HEAD_DONE ? CNC_HTTP_HEAD_DONE : (int)h->len;
     size_t pos = h->pos;
     size_t scan = h->scan;
+    size_t window;
     for (;;) {
         /* Where the line's LF must have come at the latest: after line_max bytes and CR, and within head_max. Whichever
          * of the two ends first, the status is the same. */
         const size_t by_line = pos + limits->line_max + 2;
-        const size_t window = by_line < limits->head_max ? by_line : limits->head_max;
+        window = by_line < limits->head_max ? by_line : limits->head_max;
         const size_t seen = len < window ? len : window;
-        const char *lf = cnc_scan_lf(buf, buf + scan, buf + seen);
-        if (CNC_UNLIKELY(!lf)) {
-            if (len >= window)
-                return fail(h, h->phase == CNC_HEAD_FIELDS ? 431 : 414);
-            h->pos = (uint32_t)pos;
-            h->scan = (uint32_t)seen;
-            return CNC_HTTP_HEAD_MORE;
+        int verdict;
+        if (pos + 2 <= seen && memcmp(buf + pos, "\r\n", 2) == 0) {
+            verdict = take_empty_line(h, pos);
+            pos += 2;
+        } else {
+            const char *lf = cnc_scan_lf(buf, buf + scan, buf + seen);
+            if (CNC_UNLIKELY(!lf))
+                break;
+            verdict = take_line(h, limits, buf, buf + pos, lf);
+            pos = (size_t)(lf + 1 - buf);
         }
-        const int verdict = take_line(h, limits, buf, pos, lf);
         if (verdict != CNC_HTTP_HEAD_MORE)
             return verdict == CNC_HTTP_HEAD_DONE ? verdict : fail(h, verdict);
-        pos = scan = (size_t)(lf + 1 - buf);
+        scan = pos;
     }
+    if (len >= window)
+        return fail(h, h->phase == CNC_HEAD_FIELDS ? 431 : 414);
+    h->pos = (uint32_t)pos;
+    h->scan = (uint32_t)len;
+    return CNC_HTTP_HEAD_MORE;
 }

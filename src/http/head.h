@@ -18,12 +18,12 @@ enum {
 enum {
     CNC_SEEN_HOST = 1,
     CNC_SEEN_LENGTH = 2,
-    CNC_SEEN_CODING = 4,         /* Transfer-Encoding */
-    CNC_SEEN_OTHER_CODING = 8,   /* ... with a coding other than chunked */
-    CNC_SEEN_CLOSE = 16,         /* Connection options */
+    CNC_SEEN_CODING = 4,       /* Transfer-Encoding */
+    CNC_SEEN_OTHER_CODING = 8, /* ... with a coding other than chunked */
+    CNC_SEEN_CLOSE = 16,       /* Connection options */
     CNC_SEEN_KEEP_ALIVE = 32,
     CNC_SEEN_TO_UPGRADE = 64,
-    CNC_SEEN_UPGRADE = 128       /* the field */
+    CNC_SEEN_UPGRADE = 128 /* the field */
 };
 
 /* Both take a line without its CR LF, [line, end) within buf; *end is readable and is CR. They return 0 or a status. */

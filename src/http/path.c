@@ -15,8 +15,8 @@ static int unescape(const char *p, const char *end)
     return high < 0 || low < 0 || value == 0 ? -1 : value;
 }
 
-/* The segment out[start..at) is complete: takes "." and ".." back out. Returns the new length, or -1 above the root. out[0]
- * is "/", as is out[start - 1]. Dots count decoded, since "%2e" and "." are the same (RFC 3986 §6.2.2.2). */
+/* The segment out[start..at) is complete: takes "." and ".." back out. Returns the new length, or -1 above the root.
+ * out[0] is "/", as is out[start - 1]. Dots count decoded, since "%2e" and "." are the same (RFC 3986 §6.2.2.2). */
 static long end_segment(const char *out, long start, long at)
 {
     const long n = at - start;

@@ -7,9 +7,9 @@
 
 #define DIGITS_MAX 20
 /* Upper bounds of what cnc_http_reply_head() writes besides Content-Type and the ready-made fields. */
-#define CONSTANT_MAX                                                                                                     \
-    (CNC_STATUS_LINE_MAX + sizeof("Date: \r\n") + CNC_HTTP_DATE_LEN + sizeof("Content-Type: \r\n") +                     \
-     sizeof("Content-Length: \r\n") + DIGITS_MAX + sizeof("Transfer-Encoding: chunked\r\n") +                            \
+#define CONSTANT_MAX                                                                                                   \
+    (CNC_STATUS_LINE_MAX + sizeof("Date: \r\n") + CNC_HTTP_DATE_LEN + sizeof("Content-Type: \r\n") +                   \
+     sizeof("Content-Length: \r\n") + DIGITS_MAX + sizeof("Transfer-Encoding: chunked\r\n") +                          \
      sizeof("Connection: keep-alive\r\n") + sizeof("\r\n"))
 
 #define PUT(out, literal) (memcpy((out), (literal), sizeof(literal) - 1), (out) + sizeof(literal) - 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * method SP request-target SP HTTP-version (RFC 9112 §3), exactly one SP between the parts. Bytes are judged first, then
- * the version, then the form of the target, so that an HTTP/2 preface is told the version.
+ * method SP request-target SP HTTP-version (RFC 9112 §3), exactly one SP between the parts. Bytes are judged first,
+ * then the version, then the form of the target, so that an HTTP/2 preface is told the version.
  */
 #include "http/head.h"
 #include "http/scan.h"
@@ -15,8 +15,8 @@ static struct cnc_http_span span_of(const char *buf, const char *p, const char *
     return (struct cnc_http_span){ (uint32_t)(p - buf), (uint32_t)(end - p) };
 }
 
-/* RFC 9112 §2.3: "HTTP/" DIGIT "." DIGIT, in this case of letters. A higher minor is served as 1.1 (RFC 9110 §2.5), another
- * major is not served (RFC 9110 §15.6.6). */
+/* RFC 9112 §2.3: "HTTP/" DIGIT "." DIGIT, in this case of letters. A higher minor is served as 1.1 (RFC 9110 §2.5),
+ * another major is not served (RFC 9110 §15.6.6). */
 static int take_version(struct cnc_http_head *h, const char *p, size_t n)
 {
     if (CNC_LIKELY(n == VERSION_LEN && memcmp(p, "HTTP/1.1", VERSION_LEN) == 0)) {
@@ -66,7 +66,8 @@ static int take_absolute(struct cnc_http_head *h, const char *buf, const char *p
 
 /* Every form but origin-form. CONNECT takes authority-form and nothing else does (RFC 9112 §3.2.3); it is refused here,
  * because after it the connection would no longer carry HTTP. */
-static __attribute__((noinline)) int take_other_form(struct cnc_http_head *h, const char *buf, const char *p, const char *end)
+static __attribute__((noinline)) int take_other_form(struct cnc_http_head *h, const char *buf, const char *p,
+                                                     const char *end)
 {
     if (h->method == CNC_HTTP_CONNECT)
         return cnc_http_is_authority(p, end, true) ? 501 : 400;
@@ -87,8 +88,7 @@ static const char *take_method(struct cnc_http_head *h, const char *buf, const c
         h->method = CNC_HTTP_GET;
         p += 3;
     } else {
-        while (cnc_char_is(*p, CNC_CHAR_TOKEN))
-            p++;
+        p = cnc_char_skip(p, CNC_CHAR_TOKEN);
         if (p == line || *p != ' ')
             return NULL;
         h->method = (uint8_t)cnc_http_method_parse(line, (size_t)(p - line));

@@ -63,8 +63,8 @@ static inline unsigned cnc_scan_target_mask(const char *p, char stop)
 }
 #endif
 
-/* The first LF in [p, end), or NULL. Bytes from first on are readable, so that the last block may reach back. Written out
- * because lines are short: calling memchr costs more than the search. */
+/* The first LF in [p, end), or NULL. Bytes from first on are readable, so that the last block may reach back. Written
+ * out because lines are short: calling memchr costs more than the search. */
 static inline const char *cnc_scan_lf(const char *first, const char *p, const char *end)
 {
     for (; end - p >= 16; p += 16) {
@@ -82,8 +82,8 @@ static inline const char *cnc_scan_lf(const char *first, const char *p, const ch
     return NULL;
 }
 
-/* True when [p, end) holds value characters only. Bytes from line on are readable, and [line, p) are known to be fit for
- * a value, so that the last block may reach back over them. Nothing beyond end is read. */
+/* True when [p, end) holds value characters only. Bytes from line on are readable, and [line, p) are known to be fit
+ * for a value, so that the last block may reach back over them. Nothing beyond end is read. */
 static inline bool cnc_scan_is_value(const char *line, const char *p, const char *end)
 {
     for (; end - p >= 16; p += 16)
@@ -97,7 +97,7 @@ static inline bool cnc_scan_is_value(const char *line, const char *p, const char
     return true;
 }
 
-/* The first byte from p on that ends a run of target characters; stop is "?" or "#". *end is readable and ends a run. */
+/* The first byte from p on that ends a run of target characters; stop is "?" or "#". *end is readable and ends one. */
 static inline __attribute__((always_inline)) const char *cnc_scan_target(const char *p, const char *end, char stop)
 {
     const unsigned classes = stop == '?' ? CNC_CHAR_PATH : CNC_CHAR_TARGET;
@@ -106,9 +106,7 @@ static inline __attribute__((always_inline)) const char *cnc_scan_target(const c
         if (mask)
             return p + __builtin_ctz(mask);
     }
-    while (cnc_char_is(*p, classes))
-        p++;
-    return p;
+    return cnc_char_skip(p, classes);
 }
 
 #endif

@@ -6,7 +6,8 @@
 #include "http/http.h"
 #include "http/scan.h"
 
-static const char method_names[][8] = { "", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT" };
+static const char method_names[][8] = { "",       "GET",     "HEAD",  "POST",  "PUT",
+                                        "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT" };
 
 const char *cnc_http_method_name(int method)
 {
@@ -37,13 +38,16 @@ bool cnc_http_is_value(const char *p, size_t n)
 {
     if (n == 0)
         return true;
-    return !cnc_char_is(p[0], CNC_CHAR_BLANK) && !cnc_char_is(p[n - 1], CNC_CHAR_BLANK) && cnc_scan_is_value(p, p, p + n);
+    return !cnc_char_is(p[0], CNC_CHAR_BLANK) && !cnc_char_is(p[n - 1], CNC_CHAR_BLANK) &&
+           cnc_scan_is_value(p, p, p + n);
 }
 
 bool cnc_http_is_reserved(const char *p, size_t n)
 {
-    static const char names[][18] = { "te",      "date",       "trailer",    "upgrade",        "connection",
-                                      "keep-alive", "content-length", "proxy-connection", "transfer-encoding" };
+    static const char names[][18] = {
+        "te",         "date",           "trailer",          "upgrade",          "connection",
+        "keep-alive", "content-length", "proxy-connection", "transfer-encoding"
+    };
     for (size_t i = 0; i < CNC_COUNT(names); i++)
         if (cnc_equal_lower(p, n, names[i], strlen(names[i])))
             return true;

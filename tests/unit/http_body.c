@@ -135,7 +135,7 @@ START_TEST(chunk_sizes_at_their_bounds)
 }
 END_TEST
 
-/* Sizes of many digits must not be taken modulo a word: after the body that they would be, nothing is taken for a request. */
+/* A size of many digits must not be taken modulo a word. */
 START_TEST(a_bad_body_stays_bad)
 {
     struct cnc_http_body b = body_of(true, -1);

@@ -100,7 +100,8 @@ START_TEST(paths_are_decoded_once)
         if (!paths[_i].decoded) {
             ck_assert_msg(n == -1, "%s: taken", paths[_i].raw);
         } else {
-            ck_assert_msg(n == (long)paths[_i].decoded_n && memcmp(out, paths[_i].decoded, paths[_i].decoded_n + 1) == 0,
+            ck_assert_msg(n == (long)paths[_i].decoded_n &&
+                              memcmp(out, paths[_i].decoded, paths[_i].decoded_n + 1) == 0,
                           "%s: %ld %.*s", paths[_i].raw, n, n > 0 ? (int)n : 0, out);
         }
         if (!in_place)
@@ -141,16 +142,9 @@ static const struct {
     const char *decoded;
     size_t decoded_n;
 } forms[] = {
-    { S(""), S("") },
-    { S("a+b"), S("a b") },
-    { S("a%2Bb"), S("a+b") },
-    { S("%2f..%2F"), S("/../") },
-    { S("%ff"), S("\377") },
-    { S("%"), NULL, 0 },
-    { S("%1"), NULL, 0 },
-    { S("%zz"), NULL, 0 },
-    { S("a%00"), NULL, 0 },
-    { S("a\0"), NULL, 0 },
+    { S(""), S("") },        { S("a+b"), S("a b") }, { S("a%2Bb"), S("a+b") }, { S("%2f..%2F"), S("/../") },
+    { S("%ff"), S("\377") }, { S("%"), NULL, 0 },    { S("%1"), NULL, 0 },     { S("%zz"), NULL, 0 },
+    { S("a%00"), NULL, 0 },  { S("a\0"), NULL, 0 },
 };
 
 START_TEST(form_components)

@@ -27,9 +27,11 @@ static const struct {
     int framing;
 } replies[] = {
     { 200, 13, CNC_HTTP_GET, 1, true, true, "", DATED("200 OK") PLAIN LENGTH("13") "\r\n", CNC_HTTP_FRAME_LENGTH },
-    { 200, 13, CNC_HTTP_GET, 1, true, false, "", DATED("200 OK") PLAIN LENGTH("13") CLOSE "\r\n", CNC_HTTP_FRAME_LENGTH },
+    { 200, 13, CNC_HTTP_GET, 1, true, false, "", DATED("200 OK") PLAIN LENGTH("13") CLOSE "\r\n",
+      CNC_HTTP_FRAME_LENGTH },
     { 200, 13, CNC_HTTP_GET, 0, true, true, "", DATED("200 OK") PLAIN LENGTH("13") KEEP "\r\n", CNC_HTTP_FRAME_LENGTH },
-    { 200, 13, CNC_HTTP_GET, 0, true, false, "", DATED("200 OK") PLAIN LENGTH("13") CLOSE "\r\n", CNC_HTTP_FRAME_LENGTH },
+    { 200, 13, CNC_HTTP_GET, 0, true, false, "", DATED("200 OK") PLAIN LENGTH("13") CLOSE "\r\n",
+      CNC_HTTP_FRAME_LENGTH },
     { 200, 0, CNC_HTTP_GET, 1, false, true, "", DATED("200 OK") LENGTH("0") "\r\n", CNC_HTTP_FRAME_LENGTH },
     { 200, INT64_MAX, CNC_HTTP_GET, 1, false, true, "", DATED("200 OK") LENGTH("9223372036854775807") "\r\n",
       CNC_HTTP_FRAME_LENGTH },
@@ -134,7 +136,11 @@ START_TEST(no_field_adds_a_line)
         if (!good_name || !good_value)
             continue;
         const int n = snprintf(lines, sizeof lines, "%.*s: %.*s\r\n", (int)name_n, name, (int)value_n, value);
-        struct cnc_http_reply r = { .status = 200, .length = 1, .date = CNC_SLICE(DATE), .minor = 1, .keep_alive = true,
+        struct cnc_http_reply r = { .status = 200,
+                                    .length = 1,
+                                    .date = CNC_SLICE(DATE),
+                                    .minor = 1,
+                                    .keep_alive = true,
                                     .fields = { lines, (size_t)n } };
         cnc_http_reply_frame(&r);
         const size_t head = cnc_http_reply_head(out, &r);
@@ -198,7 +204,7 @@ END_TEST
 
 START_TEST(chunk_heads)
 {
-    static const uint64_t sizes[] = { 0,      1,          9,          10,        15,         16,          255,       256,
+    static const uint64_t sizes[] = { 0,       1,         9,          10,         15,        16,         255,       256,
                                       0xfffff, INT32_MAX, UINT32_MAX, 1ull << 32, INT64_MAX, 1ull << 63, UINT64_MAX };
     for (size_t i = 0; i < CNC_COUNT(sizes); i++) {
         char out[CNC_HTTP_CHUNK_HEAD_MAX], expect[32];

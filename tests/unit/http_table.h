@@ -2,11 +2,11 @@
  *
  * What HTTP/1.1 asks of a server's parser, as data: bytes of one connection, and what must come of them.
  *
- * Expectation: one entry for each request, "METHOD form path[?query] @host 1.minor flags [body] .", where form is o, a or *
- * (origin, absolute, asterisk), flags are K (persistent), C (chunked), E (Expect: 100-continue), U (Upgrade) or "-",
- * the body stands in brackets if there is one, and "." is the request's end. "!400" is the end with that status, "~" means
- * that more input is awaited, "x" that the connection ends after the request. Limits: lines of 200 bytes, heads of 600, 8
- * fields, 32 bytes of chunk extensions, 64 bytes of trailers.
+ * Expectation: one entry for each request, "METHOD form path[?query] @host 1.minor flags [body] .", where form is o, a
+ * or * (origin, absolute, asterisk), flags are K (persistent), C (chunked), E (Expect: 100-continue), U (Upgrade) or
+ * "-", the body stands in brackets if there is one, and "." is the request's end. "!400" is the end with that
+ * status, "~" means that more input is awaited, "x" that the connection ends after the request. Limits: lines
+ * of 200 bytes, heads of 600, 8 fields, 32 bytes of chunk extensions, 64 bytes of trailers.
  */
 #ifndef HTTP_TABLE_H
 #define HTTP_TABLE_H
@@ -21,7 +21,10 @@ struct http_case {
     const char *expect;
 };
 
-#define C(section, name, bytes, expect) { section, name, bytes, sizeof(bytes) - 1, expect }
+#define C(section, name, bytes, expect)                                                                                \
+    {                                                                                                                  \
+        section, name, bytes, sizeof(bytes) - 1, expect                                                                \
+    }
 #define GET(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
 #define LINE(line) line "\r\nHost: a\r\n\r\n"
 #define FIELD(field) "GET / HTTP/1.1\r\nHost: a\r\n" field "\r\n\r\n"
@@ -117,7 +120,8 @@ static const struct http_case http_table[] = {
     C("9112 3.2.2", "absolute, scheme in capitals", GET("HTTP://b/"), "GET a / @b 1.1 K ."),
     C("9112 3.2.2", "absolute without path", GET("http://b"), "GET a  @b 1.1 K ."),
     C("9112 3.2.2", "absolute without path, with query", GET("http://b?c"), "GET a ?c @b 1.1 K ."),
-    C("9112 3.2.4", "OPTIONS of a whole server by absolute-form", LINE("OPTIONS http://b HTTP/1.1"), "OPTIONS a  @b 1.1 K ."),
+    C("9112 3.2.4", "OPTIONS of a whole server by absolute-form", LINE("OPTIONS http://b HTTP/1.1"),
+      "OPTIONS a  @b 1.1 K ."),
     C("9112 3.2.2", "absolute without Host", "GET http://b/ HTTP/1.1\r\n\r\n", "!400"),
     C("9112 3.2.2", "absolute on 1.0 without Host", "GET http://b/ HTTP/1.0\r\n\r\n", "GET a / @b 1.0 - .x"),
     C("9112 3.2.2", "absolute with a bad Host", "GET http://b/ HTTP/1.1\r\nHost: a b\r\n\r\n", "!400"),
@@ -243,9 +247,12 @@ static const struct http_case http_table[] = {
     C("9112 6.3", "list with an empty element", POST("Content-Length: 5,", "hello"), "!400"),
     C("9112 6.3", "twice, equal", POST("Content-Length: 5\r\nContent-Length: 5", "hello"), "!400"),
     C("9112 6.3", "twice, different", POST("Content-Length: 5\r\nContent-Length: 6", "hello"), "!400"),
-    C("9112 6.3", "with Transfer-Encoding", POST("Content-Length: 5\r\nTransfer-Encoding: chunked", "0\r\n\r\n"), "!400"),
-    C("9112 6.3", "after Transfer-Encoding", POST("Transfer-Encoding: chunked\r\nContent-Length: 5", "0\r\n\r\n"), "!400"),
-    C("9112 6.3", "zero with Transfer-Encoding", POST("Content-Length: 0\r\nTransfer-Encoding: chunked", "0\r\n\r\n"), "!400"),
+    C("9112 6.3", "with Transfer-Encoding", POST("Content-Length: 5\r\nTransfer-Encoding: chunked", "0\r\n\r\n"),
+      "!400"),
+    C("9112 6.3", "after Transfer-Encoding", POST("Transfer-Encoding: chunked\r\nContent-Length: 5", "0\r\n\r\n"),
+      "!400"),
+    C("9112 6.3", "zero with Transfer-Encoding", POST("Content-Length: 0\r\nTransfer-Encoding: chunked", "0\r\n\r\n"),
+      "!400"),
     C("9112 6.3", "with an unknown coding", POST("Content-Length: 5\r\nTransfer-Encoding: gzip", "hello"), "!400"),
     /* Transfer-Encoding */
     C("9112 7.1", "chunked", CHUNKED("5\r\nhello\r\n0\r\n\r\n"), "POST o / @a 1.1 KC [hello] ."),
@@ -259,7 +266,8 @@ static const struct http_case http_table[] = {
     C("9112 6.1", "chunkedx", POST("Transfer-Encoding: chunkedx", ""), "!501"),
     C("9112 6.3", "chunked is not last", POST("Transfer-Encoding: chunked, gzip", ""), "!400"),
     C("9112 6.1", "chunked twice", POST("Transfer-Encoding: chunked, chunked", ""), "!400"),
-    C("9112 6.1", "chunked in two fields", POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", ""), "!400"),
+    C("9112 6.1", "chunked in two fields", POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", ""),
+      "!400"),
     C("9112 6.1", "two fields", POST("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", ""), "!400"),
     C("9112 7.1", "chunked with a parameter", POST("Transfer-Encoding: chunked;a=b", ""), "!400"),
     C("9112 6.1", "empty", POST("Transfer-Encoding:", ""), "!400"),
@@ -354,8 +362,10 @@ static const struct http_case http_table[] = {
     C("9110 7.8", "upgrade", FIELD("Connection: Upgrade\r\nUpgrade: websocket"), "GET o / @a 1.1 KU ."),
     C("9110 7.8", "upgrade without the option", FIELD("Upgrade: websocket"), OK),
     C("9110 7.8", "the option without the field", FIELD("Connection: upgrade"), OK),
-    C("9110 7.8", "upgrade on 1.0", OLD("Connection: upgrade, keep-alive\r\nUpgrade: websocket\r\n"), "GET o / @ 1.0 K ."),
-    C("9110 10.1.1", "100-continue", POST("Expect: 100-Continue\r\nContent-Length: 2", "hi"), "POST o / @a 1.1 KE [hi] ."),
+    C("9110 7.8", "upgrade on 1.0", OLD("Connection: upgrade, keep-alive\r\nUpgrade: websocket\r\n"),
+      "GET o / @ 1.0 K ."),
+    C("9110 10.1.1", "100-continue", POST("Expect: 100-Continue\r\nContent-Length: 2", "hi"),
+      "POST o / @a 1.1 KE [hi] ."),
     C("9110 10.1.1", "100-continue on 1.0", OLD("Expect: 100-continue\r\n"), "GET o / @ 1.0 - .x"),
     C("9110 10.1.1", "another expectation", FIELD("Expect: a=b"), OK),
     /* one after the other */
@@ -363,7 +373,8 @@ static const struct http_case http_table[] = {
       "GET o /1 @a 1.1 K . GET o /2 @a 1.1 K . GET o /3 @a 1.1 K ."),
     C("9112 9.3.2", "bodies between", POST("Content-Length: 2", "hi") CHUNKED("1\r\nx\r\n0\r\n\r\n") GET("/"),
       "POST o / @a 1.1 K [hi] . POST o / @a 1.1 KC [x] . " OK),
-    C("9112 9.3.2", "empty lines between", POST("Content-Length: 2", "hi") "\r\n" GET("/"), "POST o / @a 1.1 K [hi] . " OK),
+    C("9112 9.3.2", "empty lines between", POST("Content-Length: 2", "hi") "\r\n" GET("/"),
+      "POST o / @a 1.1 K [hi] . " OK),
     C("9112 9.3.2", "a request as a body", POST("Content-Length: 36", GET("/evil/one/")) GET("/"),
       "POST o / @a 1.1 K [GET /evil/one/ HTTP/1.1\r\nHost: a\r\n\r\n] . " OK),
     C("9112 9.3.2", "good, then bad", GET("/") "GET / HTTP/1.1\r\n\r\n" GET("/"), OK " !400"),

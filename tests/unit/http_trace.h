@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs the machine over a connection's bytes as they come in and writes down what it says, so that two ways of cutting the
- * same bytes can be compared. Serves the unit tests and the fuzz target; a broken promise of the machine ends the process.
+ * Runs the machine over a connection's bytes as they come in and writes down what it says, so that two ways of cutting
+ * the same bytes can be compared. Serves the unit tests and the fuzz target; a broken promise of the machine ends the
+ * process.
  */
 #ifndef HTTP_TRACE_H
 #define HTTP_TRACE_H
@@ -13,12 +14,12 @@
 #include "http/http.h"
 
 #define TRACE_FIELDS 64
-#define TRACE_ENSURE(x)                                                                                                  \
-    do {                                                                                                                 \
-        if (!(x)) {                                                                                                      \
-            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x);                                              \
-            abort();                                                                                                     \
-        }                                                                                                                \
+#define TRACE_ENSURE(x)                                                                                                \
+    do {                                                                                                               \
+        if (!(x)) {                                                                                                    \
+            fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #x);                                            \
+            abort();                                                                                                   \
+        }                                                                                                              \
     } while (0)
 
 struct trace_text {
@@ -151,7 +152,8 @@ static inline bool trace_head(struct trace *t, const char *p, size_t n)
         trace_bad(t, rc);
         return true;
     }
-    TRACE_ENSURE(t->head.len <= n && t->head.len <= t->limits->head_max && t->head.field_count <= t->limits->fields_max);
+    TRACE_ENSURE(t->head.len <= n && t->head.len <= t->limits->head_max &&
+                 t->head.field_count <= t->limits->fields_max);
     trace_summarise(&t->summary, &t->head, p);
     trace_detail(&t->detail, &t->head, p);
     t->start += t->head.len;
