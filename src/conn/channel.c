@@ -284,7 +284,7 @@ static void lost(struct cnc_channel *ch)
     pthread_mutex_lock(&ch->mu);
     int gone = ch->gone;
     pthread_mutex_unlock(&ch->mu);
-    finish(ch);
+    channel_abort(upper); /* the carrier may still be there, if it was we who gave up */
     upper->up->gone(upper, gone);
 }
 
@@ -311,12 +311,14 @@ static void hand_up(struct cnc_channel *ch)
 {
     while (ch->in.head && !ch->in_paused) {
         struct up *u = CNC_CONTAINER(ch->in.head, struct up, task);
-        if (ch->upper->up->body(ch->upper, u->data, u->n) == CONCUR_AGAIN)
-            ch->in_paused = true;
+        ch->in_paused = true; /* before the call, which may already take it back */
+        int rc = ch->upper->up->body(ch->upper, u->data, u->n);
         if (!ch->upper)
             return; /* finish() freed the queue */
-        if (!ch->in_paused)
-            pop_piece(ch);
+        if (rc == CONCUR_AGAIN)
+            continue;
+        ch->in_paused = false;
+        pop_piece(ch);
     }
     if (!ch->in.head && ch->in_end) {
         ch->in_end = false;
@@ -470,14 +472,15 @@ static int lower_body(struct cnc_stream *lower, const char *p, size_t n)
         return CONCUR_AGAIN;
     }
     struct up *u = cnc_malloc(sizeof *u + n);
-    if (!u)
-        return CONCUR_E_NOMEM;
-    u->ch = ch;
-    u->n = n;
-    memcpy(u->data, p, n);
-    if (post_up(ch, &u->task, run_up) == CONCUR_OK)
-        return CONCUR_OK;
-    cnc_free(u);
+    if (u) {
+        u->ch = ch;
+        u->n = n;
+        memcpy(u->data, p, n);
+        if (post_up(ch, &u->task, run_up) == CONCUR_OK)
+            return CONCUR_OK;
+        cnc_free(u);
+    }
+    give_up(ch, CONCUR_E_NOMEM);
     return CONCUR_E_GONE;
 }
 

@@ -88,6 +88,7 @@ struct cnc_conn {
     struct cnc_conn *next_dirty;
     const struct cnc_transport_ops *transport;
     void *ext; /* the transport's state; NULL when plain */
+    void *server; /* of whoever handed it to another thread */
     uint32_t moved;    /* bytes read or written since the class's deadline was set */
     uint32_t held;     /* bytes of a body piece that the request left in place */
     uint32_t discarded;
@@ -115,7 +116,7 @@ struct cnc_conn_ops {
      * are only valid during the call. 0, or the status to refuse it with (503 when out of memory). */
     int (*request)(struct cnc_conn *, const struct cnc_http_head *, const char *bytes);
     /* Optional: instead, the whole connection leaves this driver with its head unparsed (the thread engine's poller). */
-    void (*handover)(struct cnc_conn *);
+    void (*handover)(struct cnc_driver *from, struct cnc_conn *);
     /* A connection was freed. */
     void (*closed)(struct cnc_driver *);
 };
@@ -147,6 +148,8 @@ int cnc_driver_need_loop(struct cnc_driver *drv);
 struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transport, void *ext);
 /* Takes conn into drv and looks at it: input that may have arrived is read at once. May free it. */
 void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn);
+/* Answers a connection that waits with a complete head, and belongs to no driver, with an error page; closes it. */
+void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status);
 /* Lets go of conn, which keeps its state and buffers. */
 void cnc_driver_release(struct cnc_conn *conn);
 /* The server stops: idle connections go after drain_idle. */

@@ -209,7 +209,7 @@ void cnc_conn_finish(struct cnc_conn *conn)
     if (CNC_LIKELY(conn->state != CNC_CONN_CLOSED)) {
         if (CNC_UNLIKELY(conn->flags & CNC_CONN_READY) && !conn->out) {
             cnc_driver_release(conn);
-            drv->ops->handover(conn);
+            drv->ops->handover(drv, conn);
             return;
         }
         if (CNC_LIKELY(drv->ticking))
@@ -289,6 +289,17 @@ void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)
         if (conn->state != CNC_CONN_CLOSED && cnc_conn_reads(conn) && !(conn->flags & CNC_CONN_READY))
             cnc_conn_read(conn, false);
     }
+    cnc_conn_finish(conn);
+}
+
+void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status)
+{
+    conn->drv = drv;
+    conn->flags &= (uint32_t)~CNC_CONN_READY;
+    conn->fail_status = (uint16_t)status;
+    drv->count++;
+    drv->current = conn;
+    cnc_conn_step(conn, cnc_home_need_scratch(drv->home) < 0 ? CNC_CONN_ON_ERROR : CNC_CONN_ON_BAD);
     cnc_conn_finish(conn);
 }
 

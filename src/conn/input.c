@@ -154,15 +154,16 @@ static void body_told(struct cnc_conn *conn)
 static bool give_piece(struct cnc_conn *conn, struct cnc_slice *in, struct cnc_slice piece)
 {
     struct cnc_stream *stream = conn->stream;
+    conn->flags |= CNC_CONN_BODY_PAUSED; /* before the call, which may already take it back */
     int rc = stream->up->body(stream, piece.p, piece.n);
-    if (rc == CONCUR_AGAIN) {
-        conn->flags |= CNC_CONN_BODY_PAUSED;
+    if (rc == CONCUR_AGAIN && conn->stream) {
         conn->held = (uint32_t)piece.n;
         in->n += (size_t)(in->p - piece.p);
         in->p = piece.p;
-        return false;
+        return !(conn->flags & CNC_CONN_BODY_PAUSED);
     }
-    if (rc < 0 && conn->stream)
+    conn->flags &= (uint32_t)~CNC_CONN_BODY_PAUSED;
+    if (rc < 0)
         conn->flags &= (uint32_t)~CNC_CONN_BODY_WANTED;
     return true;
 }

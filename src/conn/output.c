@@ -297,8 +297,9 @@ static int after_put(struct cnc_conn *conn, struct cnc_stream *stream, int rc, b
 static int carrier_reply(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_piece *piece, bool last)
 {
     struct cnc_conn *conn = stream->carrier;
-    uint32_t max = conn->drv->limits->requests_max;
-    if ((max && conn->requests >= max) || atomic_load_explicit(conn->drv->draining, memory_order_relaxed))
+    const struct cnc_conn_limits *limits = conn->drv->limits;
+    if ((limits->requests_max && conn->requests >= limits->requests_max) || !limits->class_ms[CNC_CLASS_KEEPALIVE] ||
+        atomic_load_explicit(conn->drv->draining, memory_order_relaxed))
         conn->flags |= CNC_CONN_LAST;
     if (r->keep_alive && !may_persist(conn)) {
         r->keep_alive = false;

@@ -41,6 +41,7 @@ int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsign
     home->date_at = INT64_MIN;
     atomic_init(&home->refs, 1);
     atomic_init(&home->mail, false);
+    cnc_link_init(&home->requests);
     pthread_mutex_init(&home->mu, NULL);
     home->fields = cnc_calloc(fields_max, sizeof *home->fields);
     int rc = home->fields ? CONCUR_OK : CONCUR_E_NOMEM;
@@ -192,6 +193,11 @@ void cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms)
     bool busy = home->local.head || atomic_load_explicit(&home->mail, memory_order_acquire);
     cnc_loop_turn(home->loop, busy ? 0 : max_wait_ms);
     cnc_home_settle(home);
+}
+
+int64_t cnc_home_turn_began(const struct cnc_home *home)
+{
+    return cnc_loop_turn_began(home->loop);
 }
 
 int64_t cnc_home_now(struct cnc_home *home)

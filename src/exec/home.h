@@ -46,8 +46,11 @@ struct cnc_home {
     struct cnc_http_field *fields; /* scratch for a head being parsed */
     struct cnc_block *blocks;
     unsigned blocks_kept;
-    unsigned live;          /* requests that have not ended */
-    uint64_t served;        /* requests begun here, ever */
+    struct cnc_link requests; /* ring of those that have not ended */
+    unsigned live;          /* their number, and that of channels into here */
+    const void *last;       /* the route whose handler was called last, for reports */
+    uint64_t id_next, id_end; /* request ids this home may give out */
+    atomic_ullong served;   /* requests begun here; the owner writes, anyone reads */
     bool blocking;          /* a thread that may block, not a loop */
     void (*after)(void *);  /* run at the end of each turn: the driver's flush */
     void *after_arg;
@@ -86,6 +89,8 @@ int cnc_home_post(struct cnc_home *home, struct cnc_task *task);
 void cnc_home_defer(struct cnc_home *home, struct cnc_task *task);
 /* Owner. One turn of the loop (waiting at most max_wait_ms, -1: no limit), then what is queued, then `after`. */
 void cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms);
+/* Owner, after a turn. When the loop stopped waiting and began to run things, ms. */
+int64_t cnc_home_turn_began(const struct cnc_home *home);
 /* Owner. Runs what is queued now, without a look at descriptors. */
 void cnc_home_settle(struct cnc_home *home);
 

@@ -14,7 +14,7 @@ struct worker {
 
 struct cnc_pool {
     struct cnc_pool_config cfg;
-    pthread_mutex_t mu;
+    pthread_mutex_t mu; /* lock order: before any home's */
     pthread_cond_t work; /* a job was queued, or the pool stops */
     pthread_cond_t gone; /* a thread ended */
     /* guarded by mu */
@@ -88,10 +88,10 @@ static void *worker_main(void *arg)
         job->run(job, w->home);
         pthread_mutex_lock(&pool->mu);
     }
+    cnc_link_remove(&w->link); /* no more broadcasts to a home that closes */
     pthread_mutex_unlock(&pool->mu);
     cnc_home_close(&w->home);
     pthread_mutex_lock(&pool->mu);
-    cnc_link_remove(&w->link);
     cnc_link_append(&pool->dead, &w->link);
     pool->ending--;
     pthread_cond_signal(&pool->gone);
@@ -178,6 +178,35 @@ bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job)
     }
     pthread_mutex_unlock(&pool->mu);
     return queued;
+}
+
+struct call {
+    struct cnc_task task;
+    struct cnc_home *home;
+    void (*fn)(struct cnc_home *, int);
+    int arg;
+};
+
+static void run_call(struct cnc_task *task)
+{
+    struct call *call = CNC_CONTAINER(task, struct call, task);
+    call->fn(call->home, call->arg);
+    cnc_free(call);
+}
+
+void cnc_pool_broadcast(struct cnc_pool *pool, void (*fn)(struct cnc_home *, int), int arg)
+{
+    pthread_mutex_lock(&pool->mu);
+    for (struct cnc_link *l = pool->live.next; l != &pool->live; l = l->next) {
+        struct worker *w = CNC_CONTAINER(l, struct worker, link);
+        struct call *call = cnc_malloc(sizeof *call);
+        if (!call)
+            continue;
+        *call = (struct call){ .task.run = run_call, .home = w->home, .fn = fn, .arg = arg };
+        if (cnc_home_post(w->home, &call->task) < 0)
+            cnc_free(call);
+    }
+    pthread_mutex_unlock(&pool->mu);
 }
 
 bool cnc_pool_is_wanted(struct cnc_pool *pool)

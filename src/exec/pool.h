@@ -37,6 +37,8 @@ int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job);
 bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job);
 /* Any thread. True when a job waits for a thread: whoever holds one should let go soon. */
 bool cnc_pool_is_wanted(struct cnc_pool *pool);
+/* Any thread. Posts a task that calls fn(home, arg) to the home of every thread. Threads without memory for it are left out. */
+void cnc_pool_broadcast(struct cnc_pool *pool, void (*fn)(struct cnc_home *, int arg), int arg);
 void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out);
 /* Refuses further jobs, lets the queued and running ones finish, joins every thread. CONCUR_E_BUSY: some thread still
  * ran after wait_ms (-1: waits for ever). May be called again. */

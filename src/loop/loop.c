@@ -12,6 +12,7 @@ struct cnc_loop {
     struct event waker;
     int64_t armed_at;
     int64_t now;
+    int64_t began;
     int wake_fd;
     bool stale; /* now must be read again */
 };
@@ -106,7 +107,7 @@ void cnc_loop_wake(struct cnc_loop *loop)
 
 static void arm(struct cnc_loop *loop, int64_t at)
 {
-    int64_t wait = at - cnc_loop_now(loop);
+    int64_t wait = at - cnc_clock_now(loop->clock); /* the turn's own time may be old: a handler may have taken long */
     if (wait < 0)
         wait = 0;
     struct timeval tv = { .tv_sec = wait / 1000, .tv_usec = (wait % 1000) * 1000 };
@@ -138,8 +139,14 @@ void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
     else if (max_wait_ms > 0 && cnc_loop_now(loop) + max_wait_ms < loop->armed_at)
         arm(loop, cnc_loop_now(loop) + max_wait_ms);
     event_base_loop(loop->base, flags);
-    loop->stale = true;
+    /* Read at the first callback, if there was one; else now. Callbacks that took long make the ticks look again. */
+    loop->began = cnc_loop_now(loop);
     run_ticks(loop);
+}
+
+int64_t cnc_loop_turn_began(const struct cnc_loop *loop)
+{
+    return loop->began;
 }
 
 static void on_io(evutil_socket_t fd, short what, void *arg)

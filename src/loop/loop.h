@@ -42,6 +42,8 @@ void cnc_loop_destroy(struct cnc_loop **loop);
 void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms);
 /* Milliseconds on the loop's clock, read once a turn. */
 int64_t cnc_loop_now(struct cnc_loop *loop);
+/* The time at which the last turn's first callback ran. */
+int64_t cnc_loop_turn_began(const struct cnc_loop *loop);
 /* Ends a wait under way, or the next one at once. Any thread, any signal handler. */
 void cnc_loop_wake(struct cnc_loop *loop);
 

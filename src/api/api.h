@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Shared by the files of this folder.
+ */
+#ifndef CNC_API_H
+#define CNC_API_H
+
+#include <concur/concur.h>
+
+#include "core/server.h"
+#include "engines/engine.h"
+
+/* server.c: reads the environment and merges all layers; finds the engine. */
+int cnc_api_resolve(concur_server *s);
+void cnc_api_destroy(concur_server *s);
+
+/* life.c: keeps the one line of check, run or start, in place of an earlier one. Returns code. */
+int cnc_api_fail(concur_server *s, int code, const char *fmt, ...) CNC_PRINTF(3, 4);
+
+#endif

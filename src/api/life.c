@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The server's life: run, start, stop, wait, free.
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "api/api.h"
+#include "base/error.h"
+#include "base/sys.h"
+
+#define PATIENCE_MS 1000
+
+int cnc_api_fail(concur_server *s, int code, const char *fmt, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(line, sizeof line - 1, fmt, args);
+    va_end(args);
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof line - 2 ? (size_t)n : sizeof line - 2;
+    char *kept = cnc_realloc(s->run_error, len + 2);
+    if (kept) {
+        memcpy(kept, line, len);
+        memcpy(kept + len, "\n", 2);
+        s->run_error = kept;
+    }
+    return cnc_error_set(code, "%s", line);
+}
+
+/* Everything up to the engine's run. */
+static int prepare(concur_server *s)
+{
+    if (cnc_server_is_inside(s))
+        return CONCUR_E_HOME;
+    int rc = concur_server_check(s);
+    if (rc < 0)
+        return rc;
+    s->stop_fd = cnc_sys_eventfd();
+    if (s->stop_fd < 0)
+        return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
+    rc = s->ops->open(s);
+    if (rc < 0) {
+        cnc_sys_close(&s->stop_fd);
+        return rc == CONCUR_E_NOMEM ? rc : cnc_api_fail(s, rc, "%s", cnc_error_text());
+    }
+    atomic_store(&s->state, CNC_SERVER_RUNNING);
+    return CONCUR_OK;
+}
+
+static void finish(concur_server *s, int rc)
+{
+    if (rc == CONCUR_OK)
+        s->ops->close(s);
+    else
+        s->leaked = true;
+    atomic_store(&s->state, CNC_SERVER_STOPPED);
+    pthread_mutex_lock(&s->mu);
+    s->ready = true;
+    s->finished = true;
+    s->result = rc;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mu);
+}
+
+/* ---- run ---- */
+
+/* What a run in progress changed in the process. One at a time. */
+static struct {
+    atomic_bool taken;
+    _Atomic(concur_server *) server;
+    atomic_uint signals;
+    struct sigaction term, intr;
+} cnc_run_state;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    concur_server *s = atomic_load(&cnc_run_state.server);
+    if (!s)
+        return;
+    bool again = atomic_fetch_add(&cnc_run_state.signals, 1) > 0;
+    (void)concur_server_stop(s, again ? 0 : (unsigned)s->cfg.stop_timeout);
+}
+
+static void take_signals(concur_server *s)
+{
+    struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    sigemptyset(&sa.sa_mask);
+    sigaddset(&sa.sa_mask, SIGTERM);
+    sigaddset(&sa.sa_mask, SIGINT);
+    atomic_store(&cnc_run_state.signals, 0);
+    atomic_store(&cnc_run_state.server, s);
+    sigaction(SIGTERM, &sa, &cnc_run_state.term);
+    sigaction(SIGINT, &sa, &cnc_run_state.intr);
+}
+
+static void give_signals_back(void)
+{
+    sigaction(SIGTERM, &cnc_run_state.term, NULL);
+    sigaction(SIGINT, &cnc_run_state.intr, NULL);
+    atomic_store(&cnc_run_state.server, NULL);
+}
+
+static void log_lines(concur_server *s, int level, const char *lines)
+{
+    while (*lines) {
+        const char *end = strchr(lines, '\n');
+        size_t n = end ? (size_t)(end - lines) : strlen(lines);
+        cnc_log(&s->log, level, "%.*s", (int)n, lines);
+        lines += end ? n + 1 : n;
+    }
+}
+
+int concur_server_run(concur_server *s)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (atomic_exchange(&cnc_run_state.taken, true))
+        return cnc_error_set(CONCUR_E_STATE, "another run of this process is under way");
+    s->log.to_stderr = true;
+    int rc = prepare(s);
+    if (rc == CONCUR_OK) {
+        concur_server *before = cnc_server_enter(s);
+        log_lines(s, CONCUR_LOG_INFO, cnc_options_notes(s->options));
+        take_signals(s);
+        rc = s->ops->run(s, true);
+        give_signals_back();
+        cnc_server_leave(before);
+        finish(s, rc);
+    } else {
+        log_lines(s, CONCUR_LOG_ERROR, concur_server_error(s));
+    }
+    s->log.to_stderr = false;
+    atomic_store(&cnc_run_state.taken, false);
+    return rc;
+}
+
+/* ---- start ---- */
+
+static void *serve(void *arg)
+{
+    concur_server *s = arg;
+    (void)cnc_server_enter(s);
+    int rc = s->ops->run(s, false);
+    finish(s, rc);
+    return NULL;
+}
+
+/* The host's signals stay with the host's threads. */
+static int start_thread(concur_server *s)
+{
+    sigset_t all, old;
+    pthread_attr_t attr;
+    sigfillset(&all);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, (size_t)s->cfg.thread_stack);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    int err = cnc_sys_thread(&s->thread, &attr, serve, s);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    if (!err)
+        return CONCUR_OK;
+    s->ops->close(s);
+    cnc_sys_close(&s->stop_fd);
+    atomic_store(&s->state, CNC_SERVER_STOPPED);
+    return cnc_api_fail(s, CONCUR_E_SYS, "cannot start a thread: %s", strerror(err));
+}
+
+static void join(concur_server *s)
+{
+    if (s->has_thread)
+        pthread_join(s->thread, NULL);
+    s->has_thread = false;
+}
+
+int concur_server_start(concur_server *s)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    int rc = prepare(s);
+    if (rc == CONCUR_OK)
+        rc = start_thread(s);
+    if (rc < 0)
+        return rc;
+    s->has_thread = true;
+    pthread_mutex_lock(&s->mu);
+    while (!s->ready)
+        pthread_cond_wait(&s->changed, &s->mu);
+    bool failed = s->finished && s->result < 0;
+    rc = failed ? s->result : CONCUR_OK;
+    pthread_mutex_unlock(&s->mu);
+    if (failed)
+        join(s);
+    return rc;
+}
+
+/* ---- stop, wait, free ---- */
+
+/* Async-signal-safe: atomics, a clock and one write. */
+int concur_server_stop(concur_server *s, unsigned deadline_ms)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (atomic_load(&s->state) == CNC_SERVER_SETUP)
+        return CONCUR_E_STATE;
+    long long at = cnc_clock_now(s->clock) + deadline_ms;
+    long long before = atomic_load(&s->stop_at);
+    while (at < before && !atomic_compare_exchange_weak(&s->stop_at, &before, at))
+        ;
+    if (s->stop_fd >= 0)
+        cnc_sys_eventfd_raise(s->stop_fd);
+    return CONCUR_OK;
+}
+
+int concur_server_reload(concur_server *s)
+{
+    return s ? CONCUR_E_STATE : CONCUR_E_INVAL;
+}
+
+/* mu held. Until finished; once a stop was asked for, until a second after its deadline at most. */
+static void wait_locked(concur_server *s)
+{
+    while (!s->finished) {
+        int64_t stop_at = atomic_load(&s->stop_at);
+        int64_t left = stop_at == INT64_MAX ? PATIENCE_MS : stop_at + PATIENCE_MS - cnc_clock_now(s->clock);
+        if (left <= 0)
+            return;
+        struct timespec until = cnc_sys_in_ms(left);
+        (void)pthread_cond_timedwait(&s->changed, &s->mu, &until);
+    }
+}
+
+int concur_server_wait(concur_server *s)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (cnc_server_is_inside(s))
+        return CONCUR_E_HOME;
+    if (!s->has_thread)
+        return atomic_load(&s->state) == CNC_SERVER_STOPPED ? s->result : CONCUR_E_STATE;
+    pthread_mutex_lock(&s->mu);
+    wait_locked(s);
+    bool over = s->finished;
+    int rc = over ? s->result : CONCUR_E_BUSY;
+    pthread_mutex_unlock(&s->mu);
+    if (over)
+        join(s);
+    return rc;
+}
+
+void concur_server_free(concur_server *s)
+{
+    if (!s)
+        return;
+    if (cnc_server_is_inside(s)) {
+        cnc_log(&s->log, CONCUR_LOG_ERROR, "concur_server_free() in a callback of the server has no effect");
+        return;
+    }
+    if (s->has_thread) {
+        (void)concur_server_stop(s, 0);
+        if (concur_server_wait(s) < 0)
+            return; /* code of the program still runs: what it uses is given up, not freed */
+    }
+    if (!s->leaked)
+        cnc_api_destroy(s);
+}

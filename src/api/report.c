@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a server tells about itself.
+ */
+#include <stdio.h>
+
+#include "api/api.h"
+#include "base/sys.h"
+#include "net/listener.h"
+
+int concur_server_address(concur_server *s, unsigned i, char *out, size_t n)
+{
+    char text[CNC_ADDRESS_TEXT_MAX];
+    if (!s || !out)
+        return CONCUR_E_INVAL;
+    if (atomic_load(&s->state) != CNC_SERVER_RUNNING)
+        return CONCUR_E_STATE;
+    if (i >= s->socket_count)
+        return CONCUR_E_INVAL;
+    size_t len = cnc_listener_text(s->sockets[i].fd, text, sizeof text);
+    if (len == 0)
+        return CONCUR_E_STATE; /* it has begun to stop */
+    if (len >= n)
+        return CONCUR_E_LIMIT;
+    memcpy(out, text, len + 1);
+    return CONCUR_OK;
+}
+
+/* Copies text, len becoming its length whether it fits or not. */
+static int hand_out(const char *text, char *out, size_t *len)
+{
+    size_t room = *len, n = strlen(text);
+    *len = n;
+    if (n < room) {
+        memcpy(out, text, n + 1);
+        return CONCUR_OK;
+    }
+    if (room)
+        out[0] = '\0';
+    return CONCUR_E_LIMIT;
+}
+
+int concur_server_status(concur_server *s, char *json, size_t *len)
+{
+    char text[512];
+    struct cnc_engine_stats stats = { 0 };
+    if (!s || !len || (!json && *len))
+        return CONCUR_E_INVAL;
+    if (atomic_load(&s->state) != CNC_SERVER_RUNNING)
+        return CONCUR_E_STATE;
+    s->ops->stats(s, &stats);
+    int n = snprintf(text, sizeof text,
+                     "{\"engine\":\"%s\",\"pid\":%ld,\"stopping\":%s,\"connections\":%u,\"accepted\":%llu,"
+                     "\"threads\":%u,\"threads_idle\":%u,\"queued\":%u}",
+                     s->ops->name, (long)getpid(), atomic_load(&s->draining) ? "true" : "false",
+                     atomic_load(&s->connections), stats.accepted, stats.threads, stats.threads_idle, stats.queued);
+    return n < 0 ? CONCUR_E_NOMEM : hand_out(text, json, len);
+}
+
+int concur_server_text(concur_server *s, int what, char *out, size_t *len)
+{
+    if (!s || !len || (!out && *len))
+        return CONCUR_E_INVAL;
+    bool resolves = what == CONCUR_TEXT_DUMP || what == CONCUR_TEXT_NOTES;
+    if (resolves && atomic_load(&s->state) == CNC_SERVER_SETUP)
+        (void)cnc_api_resolve(s);
+    if (what == CONCUR_TEXT_NOTES)
+        return hand_out(cnc_options_notes(s->options), out, len);
+    if (what != CONCUR_TEXT_HELP && what != CONCUR_TEXT_DUMP)
+        return CONCUR_E_INVAL;
+    char *text = what == CONCUR_TEXT_HELP ? cnc_options_help() : cnc_options_dump(s->options);
+    if (!text)
+        return CONCUR_E_NOMEM;
+    int rc = hand_out(text, out, len);
+    cnc_free(text);
+    return rc;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The server's set-up: each function checks its arguments and delegates.
+ */
+#include <sys/random.h>
+
+#include "api/api.h"
+#include "base/error.h"
+#include "base/sys.h"
+
+static uint64_t random_base(void)
+{
+    uint64_t v = 0;
+    if (getrandom(&v, sizeof v, GRND_NONBLOCK) != sizeof v)
+        v = (uint64_t)cnc_clock_now(&cnc_clock_system) * 0x9e3779b97f4a7c15u;
+    return v;
+}
+
+static int init(concur_server *s)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&s->mu, NULL);
+    pthread_cond_init(&s->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    cnc_router_init(&s->router);
+    s->clock = &cnc_clock_system;
+    s->id_base = random_base();
+    s->stop_fd = -1;
+    atomic_init(&s->state, CNC_SERVER_SETUP);
+    atomic_init(&s->stop_at, INT64_MAX);
+    s->options = cnc_options_create();
+    return s->options ? CONCUR_OK : CONCUR_E_NOMEM;
+}
+
+/* A bad value was put into words by the options; it sticks here as well. */
+static int stick(concur_server *s, int rc)
+{
+    if (rc < 0 && !s->first_error)
+        s->first_error = rc;
+    return rc;
+}
+
+concur_server *concur_server_new(int engine, const char *config)
+{
+    concur_server *s = cnc_calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    if (init(s) < 0) {
+        concur_server_free(s);
+        return NULL;
+    }
+    const char *name = cnc_engine_name(engine);
+    if (!name)
+        (void)cnc_server_note(s, CONCUR_E_INVAL, "engine %d: no such engine", engine);
+    else if (engine != CONCUR_ENGINE_DEFAULT)
+        (void)stick(s, cnc_options_set(s->options, CNC_LAYER_CODE, NULL, "engine", name, NULL));
+    if (config)
+        (void)stick(s, cnc_options_load_file(s->options, config));
+    return s;
+}
+
+static bool is_set_up(concur_server *s)
+{
+    return atomic_load(&s->state) == CNC_SERVER_SETUP;
+}
+
+int concur_server_route(concur_server *s, const char *pattern, unsigned flags, concur_handler_fn handler, void *arg)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (!is_set_up(s))
+        return CONCUR_E_STATE;
+    if (!pattern)
+        return cnc_server_note(s, CONCUR_E_INVAL, "route: no pattern");
+    if (!handler)
+        return cnc_server_note(s, CONCUR_E_INVAL, "route \"%s\": no handler", pattern);
+    if (flags & ~(unsigned)(CONCUR_ROUTE_BLOCKING | CONCUR_ROUTE_STREAM))
+        return cnc_server_note(s, CONCUR_E_INVAL, "route \"%s\": unknown flags 0x%x", pattern, flags);
+    int rc = cnc_router_add(&s->router, pattern, flags, handler, arg);
+    if (rc == CONCUR_E_INVAL)
+        return cnc_server_note(s, rc, "%s", cnc_error_text());
+    return stick(s, rc);
+}
+
+static int set(concur_server *s, enum cnc_layer layer, const char *section, const char *name, const char *value)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (!is_set_up(s))
+        return CONCUR_E_STATE;
+    if (!name || !value)
+        return cnc_server_note(s, CONCUR_E_INVAL, "option %s: no %s", name ? name : "", name ? "value" : "name");
+    return stick(s, cnc_options_set(s->options, layer, section, name, value, NULL));
+}
+
+int concur_server_set(concur_server *s, const char *section, const char *name, const char *value)
+{
+    return set(s, CNC_LAYER_CODE, section, name, value);
+}
+
+int concur_server_override(concur_server *s, const char *section, const char *name, const char *value)
+{
+    return set(s, CNC_LAYER_OVERRIDE, section, name, value);
+}
+
+int concur_server_listen(concur_server *s, const char *address)
+{
+    return set(s, CNC_LAYER_CODE, NULL, "listen", address);
+}
+
+int concur_server_log(concur_server *s, concur_log_fn log, void *arg)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (!is_set_up(s))
+        return CONCUR_E_STATE;
+    s->log.fn = log;
+    s->log.arg = arg;
+    return CONCUR_OK;
+}
+
+int cnc_api_resolve(concur_server *s)
+{
+    int rc = cnc_options_load_env(s->options);
+    int merged = cnc_server_configure(s);
+    s->ops = cnc_engine_find(s->cfg.engine);
+    return rc < 0 ? rc : merged;
+}
+
+int concur_server_check(concur_server *s)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (!is_set_up(s))
+        return CONCUR_E_STATE;
+    int rc = cnc_api_resolve(s);
+    if (s->first_error)
+        return s->first_error;
+    if (rc < 0)
+        return rc;
+    if (!s->ops)
+        return cnc_api_fail(s, CONCUR_E_UNSUPPORTED, "engine %s: this build has none", cnc_engine_name(s->cfg.engine));
+    if (s->cfg.listen.count == 0)
+        return cnc_api_fail(s, CONCUR_E_LISTEN, "no address to listen on: concur_server_listen() or the option listen");
+    return s->ops->check(s);
+}
+
+int concur_server_engine(const concur_server *s)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    concur_server *own = (concur_server *)(uintptr_t)s; /* resolving caches, and changes nothing a caller can see */
+    if (is_set_up(own))
+        (void)cnc_api_resolve(own);
+    return s->cfg.engine;
+}
+
+const char *concur_server_error(const concur_server *s)
+{
+    if (!s)
+        return "no server\n";
+    concur_server *own = (concur_server *)(uintptr_t)s;
+    const char *first = s->errors ? s->errors : "", *second = cnc_options_errors(s->options);
+    const char *third = s->run_error ? s->run_error : "";
+    size_t a = strlen(first), b = strlen(second), c = strlen(third);
+    char *all = cnc_realloc(own->all_errors, a + b + c + 1);
+    if (!all)
+        return "out of memory\n";
+    memcpy(all, first, a);
+    memcpy(all + a, second, b);
+    memcpy(all + a + b, third, c + 1);
+    own->all_errors = all;
+    return all;
+}
+
+void cnc_api_destroy(concur_server *s)
+{
+    cnc_router_deinit(&s->router);
+    cnc_options_destroy(&s->options);
+    cnc_sys_close(&s->stop_fd);
+    pthread_mutex_destroy(&s->mu);
+    pthread_cond_destroy(&s->changed);
+    cnc_free(s->errors);
+    cnc_free(s->run_error);
+    cnc_free(s->all_errors);
+    cnc_free(s);
+}
+
+const char *concur_engine_name(int engine)
+{
+    return cnc_engine_name(engine);
+}
+
+int concur_engine_parse(const char *name)
+{
+    return cnc_engine_parse(name);
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a request may wait for: timers, descriptors, work elsewhere, and tickets in other threads' hands. Each holds a
+ * reference to the request until its callback has run.
+ */
+#include "base/error.h"
+#include "base/sys.h"
+#include "core/request.h"
+
+#define WAITS_MAX 16
+
+static int may_begin(concur_request *r)
+{
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    if (r->flags & CNC_REQ_ENDING)
+        return CONCUR_E_STATE;
+    return r->gone ? CONCUR_E_GONE : CONCUR_OK;
+}
+
+static void link_op(concur_request *r, struct cnc_op *op, void (*cut)(struct cnc_op *))
+{
+    op->cut = cut;
+    cnc_link_init(&op->link);
+    cnc_link_append(&r->ops, &op->link);
+    cnc_request_hold(r);
+}
+
+/* The request was given up: callbacks that were still to come come now. A callback may not begin anything new. */
+void cnc_async_cut(concur_request *r)
+{
+    struct cnc_link todo;
+    cnc_link_init(&todo);
+    while (!cnc_link_alone(&r->ops)) {
+        struct cnc_link *l = r->ops.next;
+        cnc_link_remove(l);
+        cnc_link_append(&todo, l);
+    }
+    while (!cnc_link_alone(&todo)) {
+        struct cnc_link *l = todo.next;
+        cnc_link_remove(l);
+        cnc_link_append(&r->ops, l);
+        struct cnc_op *op = CNC_CONTAINER(l, struct cnc_op, link);
+        op->cut(op);
+    }
+}
+
+/* ---- timers ---- */
+
+struct after {
+    struct cnc_op op;
+    struct cnc_timer timer;
+    concur_request *r;
+    concur_handler_fn fn;
+    void *arg;
+};
+
+/* Entered. */
+static int run_after(struct after *a)
+{
+    concur_request *r = a->r;
+    concur_handler_fn fn = a->fn;
+    void *arg = a->arg;
+    cnc_link_remove(&a->op.link);
+    cnc_free(a);
+    cnc_request_release(r);
+    return fn(r, arg);
+}
+
+static void on_after(struct cnc_timer *t)
+{
+    struct after *a = CNC_CONTAINER(t, struct after, timer);
+    concur_request *r = a->r;
+    cnc_request_enter(r);
+    cnc_request_leave(r, run_after(a));
+}
+
+static void cut_after(struct cnc_op *op)
+{
+    struct after *a = CNC_CONTAINER(op, struct after, op);
+    cnc_home_timer_cancel(a->r->home, &a->timer);
+    (void)run_after(a);
+}
+
+int concur_request_after(concur_request *r, unsigned ms, concur_handler_fn timer, void *arg)
+{
+    int rc = may_begin(r);
+    if (rc < 0)
+        return rc;
+    if (!timer)
+        return CONCUR_E_INVAL;
+    struct after *a = cnc_calloc(1, sizeof *a);
+    if (!a)
+        return CONCUR_E_NOMEM;
+    *a = (struct after){ .r = r, .fn = timer, .arg = arg, .timer.fn = on_after };
+    rc = cnc_home_timer(r->home, &a->timer, cnc_clock_now(r->home->clock) + ms);
+    if (rc < 0) {
+        cnc_free(a);
+        return CONCUR_E_NOMEM;
+    }
+    link_op(r, &a->op, cut_after);
+    return CONCUR_OK;
+}
+
+/* ---- descriptors ---- */
+
+struct wait {
+    struct cnc_op op;
+    struct cnc_io io;
+    struct cnc_timer timer;
+    concur_request *r;
+    concur_done_fn done;
+    void *arg;
+    unsigned asked;
+};
+
+/* Entered. */
+static int end_wait(struct wait *w, int rc)
+{
+    concur_request *r = w->r;
+    concur_done_fn done = w->done;
+    void *arg = w->arg;
+    (void)cnc_io_watch(r->home->loop, &w->io, 0);
+    cnc_home_timer_cancel(r->home, &w->timer);
+    cnc_link_remove(&w->op.link);
+    cnc_free(w);
+    r->waits--;
+    cnc_request_release(r);
+    return done(r, rc, arg);
+}
+
+static void on_ready(struct cnc_io *io, unsigned ready)
+{
+    struct wait *w = CNC_CONTAINER(io, struct wait, io);
+    concur_request *r = w->r;
+    int rc = 0;
+    if (ready & CNC_IO_READ)
+        rc |= CONCUR_READ;
+    if (ready & CNC_IO_WRITE)
+        rc |= CONCUR_WRITE;
+    cnc_request_enter(r);
+    cnc_request_leave(r, end_wait(w, rc));
+}
+
+static void on_wait_timeout(struct cnc_timer *t)
+{
+    struct wait *w = CNC_CONTAINER(t, struct wait, timer);
+    concur_request *r = w->r;
+    cnc_request_enter(r);
+    cnc_request_leave(r, end_wait(w, CONCUR_E_TIMEOUT));
+}
+
+static void cut_wait(struct cnc_op *op)
+{
+    struct wait *w = CNC_CONTAINER(op, struct wait, op);
+    (void)end_wait(w, w->r->gone);
+}
+
+static bool is_awaited(const concur_request *r, int fd)
+{
+    for (struct cnc_link *l = r->ops.next; l != &r->ops; l = l->next) {
+        struct cnc_op *op = CNC_CONTAINER(l, struct cnc_op, link);
+        if (op->cut == cut_wait && cnc_io_fd(&CNC_CONTAINER(op, struct wait, op)->io) == fd)
+            return true;
+    }
+    return false;
+}
+
+int concur_request_await(concur_request *r, int fd, int events, unsigned ms, concur_done_fn done, void *arg)
+{
+    int rc = may_begin(r);
+    if (rc < 0)
+        return rc;
+    if (fd < 0 || !done || events < 1 || events > (CONCUR_READ | CONCUR_WRITE))
+        return CONCUR_E_INVAL;
+    if (r->waits == WAITS_MAX)
+        return CONCUR_E_LIMIT;
+    if (is_awaited(r, fd))
+        return CONCUR_E_STATE;
+    rc = cnc_home_need_loop(r->home);
+    struct wait *w = rc < 0 ? NULL : cnc_calloc(1, sizeof *w);
+    if (!w)
+        return CONCUR_E_NOMEM;
+    *w = (struct wait){ .r = r, .done = done, .arg = arg, .timer.fn = on_wait_timeout };
+    unsigned mask = (events & CONCUR_READ ? CNC_IO_READ : 0u) | (events & CONCUR_WRITE ? CNC_IO_WRITE : 0u);
+    cnc_io_init(r->home->loop, &w->io, fd, on_ready);
+    rc = cnc_io_watch(r->home->loop, &w->io, mask);
+    if (rc == CONCUR_OK && ms && cnc_home_timer(r->home, &w->timer, cnc_clock_now(r->home->clock) + ms) < 0) {
+        (void)cnc_io_watch(r->home->loop, &w->io, 0);
+        rc = CONCUR_E_NOMEM;
+    }
+    if (rc < 0) {
+        cnc_free(w);
+        return rc;
+    }
+    r->waits++;
+    link_op(r, &w->op, cut_wait);
+    return CONCUR_OK;
+}
+
+/* ---- work elsewhere ---- */
+
+struct offload {
+    struct cnc_op op;
+    struct cnc_job job;
+    struct cnc_task task; /* brings it home; or runs it in place */
+    concur_request *r;
+    struct cnc_home *home; /* r's; referenced while the work is away */
+    concur_work_fn work;
+    concur_done_fn done;
+    void *arg;
+    int rc;
+};
+
+/* Entered. */
+static int end_offload(struct offload *o, int rc)
+{
+    struct offload copy = *o;
+    cnc_link_remove(&o->op.link);
+    cnc_free(o);
+    cnc_request_release(copy.r);
+    return copy.done ? copy.done(copy.r, rc, copy.arg) : CONCUR_OK;
+}
+
+static void on_back_home(struct cnc_task *task)
+{
+    struct offload *o = CNC_CONTAINER(task, struct offload, task);
+    concur_request *r = o->r;
+    cnc_request_enter(r);
+    cnc_request_leave(r, end_offload(o, o->rc));
+}
+
+/* On a pool thread. The post cannot fail: the request, and so its home, waits for it. */
+static void work_away(struct cnc_job *job, struct cnc_home *here)
+{
+    struct offload *o = CNC_CONTAINER(job, struct offload, job);
+    struct cnc_home *home = o->home;
+    (void)here;
+    o->rc = o->work(o->arg);
+    (void)cnc_home_post(home, &o->task);
+    cnc_home_unref(home);
+}
+
+static void work_in_place(struct cnc_task *task)
+{
+    struct offload *o = CNC_CONTAINER(task, struct offload, task);
+    if (o->r->gone)
+        o->rc = CONCUR_E_CANCELLED;
+    else
+        o->rc = o->work(o->arg);
+    on_back_home(task);
+}
+
+static void cut_offload(struct cnc_op *op)
+{
+    struct offload *o = CNC_CONTAINER(op, struct offload, op);
+    concur_server *server = o->r->server;
+    if (o->home && cnc_pool_cancel(server->pool, &o->job)) {
+        cnc_home_unref(o->home);
+        (void)end_offload(o, CONCUR_E_CANCELLED);
+    }
+}
+
+int concur_request_offload(concur_request *r, concur_work_fn work, concur_done_fn done, void *arg)
+{
+    struct cnc_pool *pool = r->server->pool;
+    int rc = may_begin(r);
+    if (rc < 0)
+        return rc;
+    if (!work)
+        return CONCUR_E_INVAL;
+    struct offload *o = cnc_calloc(1, sizeof *o);
+    if (!o || (pool && cnc_home_need_loop(r->home) < 0)) {
+        cnc_free(o);
+        return CONCUR_E_NOMEM;
+    }
+    *o = (struct offload){ .r = r, .work = work, .done = done, .arg = arg, .job.run = work_away };
+    cnc_link_init(&o->job.link);
+    o->task.run = pool ? on_back_home : work_in_place;
+    link_op(r, &o->op, cut_offload);
+    if (!pool) {
+        cnc_home_defer(r->home, &o->task);
+        return CONCUR_OK;
+    }
+    cnc_home_ref(r->home);
+    o->home = r->home;
+    rc = cnc_pool_submit(pool, &o->job);
+    if (rc < 0) {
+        cnc_home_unref(r->home);
+        cnc_link_remove(&o->op.link);
+        cnc_free(o);
+        cnc_request_release(r);
+    }
+    return rc;
+}
+
+/* ---- tickets ---- */
+
+struct concur_ticket {
+    struct concur_ticket *next;
+    struct cnc_task release;
+    concur_request *r;
+    struct cnc_home *home; /* referenced: posting must be safe even after the server's stop */
+    atomic_int cancelled;
+};
+
+struct post {
+    struct cnc_task task;
+    concur_request *r;
+    concur_handler_fn fn;
+    void *arg;
+};
+
+concur_ticket *concur_request_defer(concur_request *r)
+{
+    if (may_begin(r) < 0 || cnc_home_need_loop(r->home) < 0)
+        return NULL;
+    concur_ticket *t = cnc_calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->r = r;
+    t->home = r->home;
+    atomic_init(&t->cancelled, 0);
+    cnc_home_ref(r->home);
+    t->next = r->tickets;
+    r->tickets = t;
+    cnc_request_hold(r);
+    return t;
+}
+
+void cnc_async_warn_tickets(concur_request *r)
+{
+    for (concur_ticket *t = r->tickets; t; t = t->next)
+        atomic_store(&t->cancelled, r->gone);
+}
+
+static void on_post(struct cnc_task *task)
+{
+    struct post post = *CNC_CONTAINER(task, struct post, task);
+    cnc_free(CNC_CONTAINER(task, struct post, task));
+    cnc_request_enter(post.r);
+    cnc_request_leave(post.r, post.fn(post.r, post.arg));
+}
+
+int concur_ticket_post(concur_ticket *t, concur_handler_fn fn, void *arg)
+{
+    if (!fn)
+        return CONCUR_E_INVAL;
+    struct post *post = cnc_malloc(sizeof *post);
+    if (!post)
+        return CONCUR_E_NOMEM;
+    *post = (struct post){ .task.run = on_post, .r = t->r, .fn = fn, .arg = arg };
+    int rc = cnc_home_post(t->home, &post->task);
+    if (rc < 0)
+        cnc_free(post);
+    return rc;
+}
+
+int concur_ticket_cancelled(const concur_ticket *t)
+{
+    return atomic_load(&t->cancelled);
+}
+
+static void on_release(struct cnc_task *task)
+{
+    concur_ticket *t = CNC_CONTAINER(task, concur_ticket, release);
+    concur_request *r = t->r;
+    concur_ticket **p = &r->tickets;
+    while (*p != t)
+        p = &(*p)->next;
+    *p = t->next;
+    cnc_home_unref(t->home);
+    cnc_free(t);
+    cnc_request_enter(r);
+    cnc_request_release(r);
+    cnc_request_leave(r, CONCUR_OK);
+}
+
+void concur_ticket_release(concur_ticket *t)
+{
+    struct cnc_home *home = t->home;
+    t->release.run = on_release;
+    if (cnc_home_post(home, &t->release) < 0) { /* the home is closed, and the request with it */
+        cnc_home_unref(home);
+        cnc_free(t);
+    }
+}
+
+/* ---- being given up, and the end ---- */
+
+static int add_hook(concur_request *r, struct cnc_hook **list, concur_done_fn fn, void *arg)
+{
+    struct cnc_hook *hook = cnc_arena_alloc(&r->arena, sizeof *hook);
+    if (!hook)
+        return CONCUR_E_NOMEM;
+    *hook = (struct cnc_hook){ .next = *list, .fn = fn, .arg = arg };
+    *list = hook;
+    return CONCUR_OK;
+}
+
+int concur_request_on_cancel(concur_request *r, concur_done_fn cancel, void *arg)
+{
+    int rc = may_begin(r);
+    if (rc < 0)
+        return rc;
+    return cancel ? add_hook(r, &r->cancels, cancel, arg) : CONCUR_E_INVAL;
+}
+
+int concur_request_on_end(concur_request *r, concur_done_fn end, void *arg)
+{
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    if (!end)
+        return CONCUR_E_INVAL;
+    return r->flags & CNC_REQ_ENDING ? CONCUR_E_STATE : add_hook(r, &r->ends, end, arg);
+}
+
+int concur_request_deadline(concur_request *r, unsigned ms)
+{
+    int rc = may_begin(r);
+    if (rc < 0)
+        return rc;
+    return cnc_request_set_deadline(r, ms) < 0 ? CONCUR_E_NOMEM : CONCUR_OK;
+}
+
+int concur_request_gone(concur_request *r)
+{
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    if (r->gone || !r->home->blocking || r->output >= CNC_OUTPUT_END)
+        return r->gone;
+    if (cnc_home_now(r->home) >= r->deadline_at)
+        cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
+    else if (!r->stream.carrier || r->stream.down->check(&r->stream))
+        cnc_request_give_up(r, CONCUR_E_GONE, false);
+    return r->gone;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The request's body: whole in memory, whole in a file without a name, or piece by piece to the program.
+ */
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "core/request.h"
+
+static const struct cnc_route_config *limits(const concur_request *r)
+{
+    return &r->match.route->cfg;
+}
+
+int cnc_body_start(concur_request *r)
+{
+    r->flags |= CNC_REQ_BODY_WANTED;
+    r->stream.down->want_body(&r->stream, false);
+    return CONCUR_AGAIN;
+}
+
+/* A file that goes with its descriptor; O_TMPFILE never has a name at all. */
+static int open_spool(concur_request *r)
+{
+    const char *dir = r->server->spool_dir;
+    int fd = cnc_sys_open(dir, O_TMPFILE | O_RDWR, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
+        return fd;
+    char path[1100];
+    snprintf(path, sizeof path, "%s/concur-%016llx", dir, (unsigned long long)r->id);
+    fd = cnc_sys_open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
+    if (fd >= 0)
+        (void)unlink(path);
+    return fd;
+}
+
+static int write_all(int fd, const char *p, size_t n)
+{
+    while (n) {
+        ssize_t put = cnc_sys_write(fd, p, n);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return -1;
+        p += put;
+        n -= (size_t)put;
+    }
+    return 0;
+}
+
+static int spool_failed(concur_request *r)
+{
+    cnc_log(&r->server->log, CONCUR_LOG_ERROR, "request %016llx: cannot keep its body in %s: %s",
+            (unsigned long long)r->id, r->server->spool_dir, strerror(errno));
+    return 503;
+}
+
+/* What came so far moves to a file. */
+static int spool(concur_request *r)
+{
+    r->body_fd = open_spool(r);
+    if (r->body_fd < 0 || write_all(r->body_fd, r->body, r->body_len) < 0)
+        return spool_failed(r);
+    r->flags |= CNC_REQ_SPOOLED;
+    cnc_free(r->body);
+    r->body = NULL;
+    r->body_cap = 0;
+    return CONCUR_OK;
+}
+
+static int grow(concur_request *r, size_t need)
+{
+    size_t cap = r->body_cap ? r->body_cap : 512;
+    if (!r->body && r->content_length > 0)
+        cap = (size_t)r->content_length + 1;
+    while (cap < need)
+        cap *= 2;
+    char *p = cnc_realloc(r->body, cap);
+    if (!p)
+        return 503;
+    r->body = p;
+    r->body_cap = cap;
+    return CONCUR_OK;
+}
+
+static int keep_piece(concur_request *r, const char *p, size_t n)
+{
+    int rc = CONCUR_OK;
+    size_t total = r->body_len + n;
+    bool large = (int64_t)total > limits(r)->body_memory || r->content_length > limits(r)->body_memory;
+    if (large && !(r->flags & CNC_REQ_SPOOLED))
+        rc = spool(r);
+    if (rc == CONCUR_OK && (r->flags & CNC_REQ_SPOOLED)) {
+        if (write_all(r->body_fd, p, n) < 0)
+            rc = spool_failed(r);
+    } else if (rc == CONCUR_OK) {
+        if (total + 1 > r->body_cap)
+            rc = grow(r, total + 1);
+        if (rc == CONCUR_OK)
+            memcpy(r->body + r->body_len, p, n);
+    }
+    r->body_len = total;
+    return rc;
+}
+
+/* The program's function gets the piece; what it says decides about the rest. */
+static int give_piece(concur_request *r, const char *p, size_t n)
+{
+    r->flags |= CNC_REQ_BODY_PAUSED; /* before the call, which may already resume */
+    int rc = r->on_data(r, p, n, r->on_body_arg);
+    if (rc == CONCUR_AGAIN)
+        return rc;
+    r->flags &= ~(uint32_t)CNC_REQ_BODY_PAUSED;
+    r->body_len += n;
+    if (rc >= 0)
+        return rc == CONCUR_OK ? CONCUR_OK : 500;
+    r->flags |= CNC_REQ_BODY_DONE;
+    int ended = cnc_body_end(r, rc);
+    return ended == CONCUR_OK ? rc : ended;
+}
+
+int cnc_body_piece(concur_request *r, const char *p, size_t n)
+{
+    if (r->gone || r->output >= CNC_OUTPUT_END || (r->flags & CNC_REQ_BODY_DONE))
+        return CONCUR_OK; /* nobody listens any more */
+    if ((int64_t)(r->body_len + n) > limits(r)->body_max) {
+        r->flags |= CNC_REQ_BODY_DONE;
+        int rc = r->on_data ? cnc_body_end(r, CONCUR_E_LIMIT) : CONCUR_E_LIMIT;
+        return rc < 0 ? rc : CONCUR_E_LIMIT;
+    }
+    return r->on_data ? give_piece(r, p, n) : keep_piece(r, p, n);
+}
+
+int cnc_body_end(concur_request *r, int rc)
+{
+    if (!r->on_data || (r->flags & CNC_REQ_BODY_ENDED))
+        return CONCUR_OK;
+    r->flags |= CNC_REQ_BODY_ENDED;
+    return r->on_body_end ? r->on_body_end(r, rc, r->on_body_arg) : CONCUR_OK;
+}
+
+void cnc_body_give_up(concur_request *r)
+{
+    r->flags |= CNC_REQ_BODY_DONE;
+    (void)cnc_body_end(r, r->gone);
+}
+
+void cnc_body_deinit(concur_request *r)
+{
+    cnc_free(r->body);
+    cnc_sys_close(&r->body_fd);
+}
+
+bool cnc_body_is_pending(const concur_request *r)
+{
+    if (r->on_data)
+        return !(r->flags & CNC_REQ_BODY_ENDED);
+    return (r->flags & CNC_REQ_BODY_WANTED) && !(r->flags & CNC_REQ_BODY_DONE) && r->output < CNC_OUTPUT_END;
+}
+
+const void *concur_request_body(concur_request *r, size_t *len)
+{
+    size_t unused;
+    size_t *n = len ? len : &unused;
+    *n = 0;
+    if (!CNC_REQUEST_IS_MINE(r) || (r->match.route && (r->match.route->flags & CONCUR_ROUTE_STREAM)))
+        return NULL;
+    *n = r->body_len;
+    if (r->flags & CNC_REQ_SPOOLED)
+        return NULL;
+    if (!r->body_len)
+        return "";
+    r->body[r->body_len] = '\0';
+    return r->body;
+}
+
+int concur_request_body_fd(concur_request *r)
+{
+    if (!CNC_REQUEST_IS_MINE(r) || !(r->flags & CNC_REQ_SPOOLED))
+        return -1;
+    if (!(r->flags & CNC_REQ_REWOUND)) {
+        r->flags |= CNC_REQ_REWOUND;
+        (void)lseek(r->body_fd, 0, SEEK_SET);
+    }
+    return r->body_fd;
+}
+
+int concur_request_on_body(concur_request *r, concur_data_fn data, concur_done_fn end, void *arg)
+{
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    if (!data)
+        return CONCUR_E_INVAL;
+    if (r->gone)
+        return CONCUR_E_GONE;
+    if (!(r->match.route->flags & CONCUR_ROUTE_STREAM) || r->on_data || !r->stream.carrier)
+        return CONCUR_E_STATE;
+    r->on_data = data;
+    r->on_body_end = end;
+    r->on_body_arg = arg;
+    r->flags |= CNC_REQ_BODY_WANTED;
+    r->stream.down->want_body(&r->stream, true);
+    return CONCUR_OK;
+}
+
+int concur_request_resume(concur_request *r)
+{
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    if (r->gone)
+        return CONCUR_E_GONE;
+    if ((r->flags & CNC_REQ_BODY_PAUSED) && r->stream.carrier) {
+        r->flags &= ~(uint32_t)CNC_REQ_BODY_PAUSED;
+        r->stream.down->resume_body(&r->stream);
+    }
+    r->flags |= CNC_REQ_PULL_AGAIN;
+    if (r->flags & CNC_REQ_PULL_HELD) {
+        r->flags &= ~(uint32_t)CNC_REQ_PULL_HELD;
+        cnc_reply_pump(r);
+    }
+    return CONCUR_OK;
+}

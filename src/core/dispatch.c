@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From a parsed head to a handler: the request's memory, its route, its body if the route wants it whole, and the thread
+ * that runs it.
+ */
+#include "conn/channel.h"
+#include "core/request.h"
+
+#define IDS_AT_ONCE 4096
+
+/* Travels to a pool thread with a blocking route's request. */
+struct pool_run {
+    struct cnc_job job;
+    concur_request *r;
+    struct cnc_channel *channel;
+    struct cnc_home *from; /* referenced: the request's first block belongs there */
+};
+
+static void attach(concur_request *r, struct cnc_home *home)
+{
+    r->home = home;
+    cnc_link_append(&home->requests, &r->link);
+    home->live++;
+}
+
+static void detach(concur_request *r)
+{
+    cnc_link_remove(&r->link);
+    r->home->live--;
+}
+
+static uint64_t next_id(concur_server *server, struct cnc_home *home)
+{
+    if (CNC_UNLIKELY(home->id_next == home->id_end)) {
+        home->id_next = server->id_base + atomic_fetch_add(&server->counts.ids, IDS_AT_ONCE);
+        home->id_end = home->id_next + IDS_AT_ONCE;
+    }
+    return home->id_next++;
+}
+
+static void on_deadline(struct cnc_timer *t)
+{
+    concur_request *r = CNC_CONTAINER(t, concur_request, deadline);
+    cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
+}
+
+int cnc_request_set_deadline(concur_request *r, int64_t ms)
+{
+    if (ms <= 0) {
+        r->deadline_at = INT64_MAX;
+        cnc_home_timer_cancel(r->home, &r->deadline);
+        return CONCUR_OK;
+    }
+    int64_t at = cnc_clock_now(r->home->clock) + ms;
+    r->deadline.fn = on_deadline;
+    int rc = cnc_home_timer(r->home, &r->deadline, at);
+    if (rc == CONCUR_OK)
+        r->deadline_at = at;
+    return rc;
+}
+
+/* ---- running ---- */
+
+/* The request has its thread: runs until nothing of it is left there. */
+static void serve_here(concur_request *r, struct cnc_home *here)
+{
+    int64_t left = r->deadline_at == INT64_MAX ? 0 : r->deadline_at - cnc_home_now(here);
+    if (r->deadline_at != INT64_MAX && (left <= 0 || cnc_request_set_deadline(r, left) < 0)) {
+        cnc_request_enter(r);
+        cnc_reply_page(r, left <= 0 ? 504 : 503);
+        cnc_request_leave(r, CONCUR_OK);
+    } else {
+        cnc_request_run(r);
+    }
+    while (here->live && cnc_home_need_loop(here) == CONCUR_OK)
+        cnc_home_turn(here, -1);
+}
+
+static void pool_run(struct cnc_job *job, struct cnc_home *here)
+{
+    struct pool_run run = *CNC_CONTAINER(job, struct pool_run, job);
+    concur_request *r = run.r;
+    concur_server *before = cnc_server_enter(r->server);
+    attach(r, here);
+    if (cnc_channel_start(run.channel, here)) {
+        serve_here(r, here);
+    } else { /* the client left while it waited: its handler never runs */
+        cnc_request_enter(r);
+        r->gone = CONCUR_E_GONE;
+        r->output = CNC_OUTPUT_ABORT;
+        cnc_request_leave(r, CONCUR_OK);
+    }
+    while (here->local.head || atomic_load(&here->mail))
+        cnc_home_settle(here);
+    cnc_home_unref(run.from);
+    cnc_server_leave(before);
+}
+
+/* Hands the request to the pool. 0, or the status to answer with. */
+static int to_pool(concur_request *r)
+{
+    struct cnc_home *home = r->home;
+    struct pool_run *run = cnc_arena_alloc(&r->arena, sizeof *run);
+    if (!run)
+        return 503;
+    *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home };
+    cnc_link_init(&run->job.link);
+    if (cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->cfg.output_high) < 0)
+        return 503;
+    if (r->deadline.pos)
+        cnc_home_timer_cancel(home, &r->deadline);
+    cnc_request_queue(r);
+    cnc_home_ref(home);
+    detach(r);
+    if (cnc_pool_submit(r->server->pool, &run->job) == CONCUR_OK)
+        return 0; /* r belongs to another thread now */
+    cnc_home_unref(home);
+    attach(r, home);
+    if (!cnc_channel_start(run->channel, home))
+        r->output = CNC_OUTPUT_ABORT;
+    return 503;
+}
+
+/* The route is known: may its handler run now? 0 yes; CONCUR_AGAIN when its body is there; else a status. */
+static int prepare(concur_request *r)
+{
+    const struct cnc_route *route = r->match.route;
+    if (CNC_UNLIKELY(r->flags & CNC_REQ_HAS_BODY)) {
+        if (r->content_length > route->cfg.body_max)
+            return 413; /* RFC 9110 §15.5.14: before any of it is read, and before 100 Continue */
+        if (!(route->flags & CONCUR_ROUTE_STREAM) && !(r->flags & CNC_REQ_BODY_DONE))
+            return cnc_body_start(r);
+    }
+    return 0;
+}
+
+/* Finds the next route after those that declined: as prepare(), or 404. */
+static int find_next(concur_request *r)
+{
+    struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
+    r->skip++;
+    if (cnc_router_find(&r->server->router, method, r->path, r->skip, &r->match) != CNC_ROUTE_FOUND)
+        return 404;
+    return prepare(r);
+}
+
+void cnc_request_run(concur_request *r)
+{
+    for (;;) {
+        const struct cnc_route *route = r->match.route;
+        if (CNC_UNLIKELY(route->blocking) && r->server->pool && !r->home->blocking) {
+            int status = to_pool(r);
+            if (status == 0)
+                return;
+            cnc_request_enter(r);
+            cnc_request_leave(r, status);
+            return;
+        }
+        cnc_request_enter_handler(r);
+        r->home->last = route;
+        int rc = route->handler(r, route->arg);
+        if (CNC_LIKELY(rc != CONCUR_DECLINE) || r->output != CNC_OUTPUT_NONE || r->gone) {
+            cnc_request_leave(r, rc);
+            return;
+        }
+        rc = find_next(r);
+        if (rc != 0) {
+            cnc_request_leave(r, rc == CONCUR_AGAIN ? CONCUR_OK : rc);
+            return;
+        }
+    }
+}
+
+/* ---- the head ---- */
+
+/* One copy of the head's bytes; from here on nothing of the connection's buffer is looked at. */
+static bool copy_head(concur_request *r, const struct cnc_http_head *head, const char *bytes)
+{
+    size_t fields = head->field_count * sizeof *r->fields;
+    r->head = cnc_arena_text(&r->arena, head->len);
+    r->fields = cnc_arena_alloc(&r->arena, fields);
+    char *path = cnc_arena_text(&r->arena, head->path.len + 2);
+    if (!r->head || !r->fields || !path)
+        return false;
+    memcpy(r->head, bytes, head->len);
+    memcpy(r->fields, head->fields, fields);
+    r->field_count = head->field_count;
+    r->method_text = head->method_text;
+    r->query = head->query;
+    r->content_length = head->content_length;
+    r->path.p = path;
+    return true;
+}
+
+/* The path that is routed. False: it is none (400). */
+static bool decode_path(concur_request *r, const struct cnc_http_head *head)
+{
+    char *out = (char *)(uintptr_t)r->path.p;
+    long n = 1;
+    if (head->path.len == 0 || head->form == CNC_HTTP_ASTERISK)
+        memcpy(out, head->form == CNC_HTTP_ASTERISK ? "*" : "/", 2);
+    else
+        n = cnc_http_path_decode(out, r->head + head->path.at, head->path.len);
+    r->path.n = (size_t)n;
+    return n >= 0;
+}
+
+/* No route answers: what does the library say? */
+static int refusal(concur_request *r, int found)
+{
+    struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
+    if (r->method == CNC_HTTP_OPTIONS && (found == CNC_ROUTE_BAD_METHOD || r->path.p[0] == '*'))
+        return 204;
+    if (r->method == CNC_HTTP_OTHER && !cnc_router_knows(&r->server->router, method))
+        return 501; /* RFC 9110 §15.6.2 */
+    return found == CNC_ROUTE_BAD_METHOD ? 405 : 404;
+}
+
+static concur_request *create(struct cnc_conn *conn, const struct cnc_http_head *head)
+{
+    struct cnc_home *home = conn->drv->home;
+    void *block = cnc_home_block_get(home);
+    if (!block)
+        return NULL;
+    concur_request *r = block;
+    memset(r, 0, offsetof(concur_request, match.params));
+    cnc_link_init(&r->link);
+    cnc_link_init(&r->ops);
+    r->block = block;
+    r->server = conn->drv->owner;
+    r->method = head->method;
+    r->minor = head->minor;
+    r->body_fd = -1;
+    r->deadline_at = INT64_MAX;
+    r->stream = (struct cnc_stream){ .down = &cnc_conn_carrier, .up = &cnc_request_stream_ops, .carrier = conn };
+    if (head->flags & CNC_HTTP_KEEP_ALIVE)
+        r->flags |= CNC_REQ_KEEP_ALIVE;
+    if (head->content_length > 0 || (head->flags & CNC_HTTP_CHUNKED))
+        r->flags |= CNC_REQ_HAS_BODY;
+    if (head->method == CNC_HTTP_HEAD)
+        r->flags |= CNC_REQ_NO_BODY_OUT;
+    cnc_arena_init(&r->arena, r + 1, cnc_home_block_size() - sizeof *r, (size_t)r->server->cfg.request_memory);
+    r->id = next_id(r->server, home);
+    attach(r, home);
+    atomic_store_explicit(&home->served, atomic_load_explicit(&home->served, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    return r;
+}
+
+static void discard(concur_request *r)
+{
+    detach(r);
+    cnc_arena_deinit(&r->arena);
+    cnc_home_block_put(r->home, r->block);
+}
+
+static int on_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+{
+    concur_request *r = create(conn, head);
+    if (CNC_UNLIKELY(!r))
+        return 503;
+    int status = !copy_head(r, head, bytes) ? 503 : !decode_path(r, head) ? 400 : 0;
+    if (CNC_UNLIKELY(status)) {
+        discard(r);
+        return status;
+    }
+    conn->stream = &r->stream;
+    struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
+    int found = cnc_router_find(&r->server->router, method, r->path, 0, &r->match);
+    if (CNC_LIKELY(found == CNC_ROUTE_FOUND)) {
+        int64_t limit = r->match.route->cfg.request_timeout;
+        status = limit && cnc_request_set_deadline(r, limit) < 0 ? 503 : prepare(r);
+    } else {
+        status = refusal(r, found);
+    }
+    if (CNC_LIKELY(status == 0)) {
+        cnc_request_run(r);
+    } else if (status != CONCUR_AGAIN) {
+        cnc_request_enter(r);
+        cnc_request_leave(r, status);
+    }
+    return 0;
+}
+
+/* ---- what the carrier tells ---- */
+
+static concur_request *request_of(struct cnc_stream *stream)
+{
+    return CNC_CONTAINER(stream, concur_request, stream);
+}
+
+static int on_stream_body(struct cnc_stream *stream, const char *p, size_t n)
+{
+    concur_request *r = request_of(stream);
+    cnc_request_enter(r);
+    int rc = cnc_body_piece(r, p, n);
+    cnc_request_leave(r, rc == CONCUR_AGAIN ? CONCUR_OK : rc);
+    return rc;
+}
+
+static void on_stream_body_end(struct cnc_stream *stream)
+{
+    concur_request *r = request_of(stream);
+    r->flags |= CNC_REQ_BODY_DONE;
+    if (r->gone || r->output >= CNC_OUTPUT_END)
+        return;
+    if (!r->on_data) {
+        cnc_request_run(r);
+        return;
+    }
+    cnc_request_enter(r);
+    cnc_request_leave(r, cnc_body_end(r, CONCUR_OK));
+}
+
+static void on_stream_drain(struct cnc_stream *stream)
+{
+    cnc_reply_drained(request_of(stream));
+}
+
+static void on_stream_gone(struct cnc_stream *stream, int reason)
+{
+    cnc_request_give_up(request_of(stream), reason, false);
+}
+
+const struct cnc_stream_ops cnc_request_stream_ops = {
+    .body = on_stream_body,
+    .body_end = on_stream_body_end,
+    .drain = on_stream_drain,
+    .gone = on_stream_gone,
+};
+
+const struct cnc_conn_ops cnc_request_conn_ops = {
+    .request = on_request,
+};

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The reply: whole, pulled or pushed. Framing and persistence are the carrier's; exact lengths are kept here.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/sys.h"
+#include "core/request.h"
+
+#define PULL_ROOM 65536
+
+static const struct cnc_slice default_type = { "text/plain; charset=utf-8", 25 };
+
+static struct cnc_slice slice_of(const char *s)
+{
+    return (struct cnc_slice){ s, s ? strlen(s) : 0 };
+}
+
+/* ---- towards the carrier ---- */
+
+/* The carrier took an error: the reply cannot go on. */
+static int carrier_failed(concur_request *r, int rc)
+{
+    if (rc >= 0)
+        return rc;
+    if (!r->reply_rc)
+        r->reply_rc = r->gone ? r->gone : rc;
+    cnc_reply_abort(r);
+    return r->reply_rc;
+}
+
+static int send_head(concur_request *r, int status, struct cnc_slice type, int64_t length, struct cnc_piece *piece,
+                     bool last)
+{
+    struct cnc_http_reply reply = {
+        .status = status,
+        .length = length,
+        .type = type,
+        .fields = { r->extra, r->extra_len },
+        .date = cnc_home_date(r->home),
+        .method = r->method,
+        .minor = r->minor,
+        .keep_alive = (r->flags & CNC_REQ_KEEP_ALIVE) != 0,
+    };
+    if (status == 204 || status == 304)
+        r->flags |= CNC_REQ_NO_BODY_OUT;
+    r->output = CNC_OUTPUT_BODY;
+    if (last)
+        r->output = CNC_OUTPUT_END;
+    int rc = r->stream.down->reply(&r->stream, &reply, piece, last);
+    if (CNC_UNLIKELY(rc < 0))
+        r->output = CNC_OUTPUT_BODY;
+    return carrier_failed(r, rc);
+}
+
+static int send_data(concur_request *r, struct cnc_piece *piece, bool last)
+{
+    if (!r->stream.carrier) {
+        cnc_piece_drop(piece);
+        return carrier_failed(r, r->gone ? r->gone : CONCUR_E_GONE);
+    }
+    if (last)
+        r->output = CNC_OUTPUT_END;
+    int rc = r->stream.down->data(&r->stream, piece, last);
+    if (CNC_UNLIKELY(rc < 0))
+        r->output = CNC_OUTPUT_BODY;
+    return carrier_failed(r, rc);
+}
+
+void cnc_reply_abort(concur_request *r)
+{
+    r->flags &= ~(uint32_t)(CNC_REQ_PULLING | CNC_REQ_PUSHING | CNC_REQ_DRAIN_ASKED);
+    r->drain = NULL;
+    if (r->output >= CNC_OUTPUT_END)
+        return;
+    r->output = CNC_OUTPUT_ABORT;
+    if (r->stream.carrier)
+        r->stream.down->abort(&r->stream);
+}
+
+/* May this call begin the reply? */
+static int may_begin(concur_request *r, int status, struct cnc_slice type)
+{
+    if (CNC_UNLIKELY(!CNC_REQUEST_IS_MINE(r)))
+        return CONCUR_E_HOME;
+    if (CNC_UNLIKELY(r->gone))
+        return CONCUR_E_GONE;
+    if (CNC_UNLIKELY(r->output != CNC_OUTPUT_NONE || (r->flags & CNC_REQ_ENDING)))
+        return CONCUR_E_STATE;
+    if (CNC_UNLIKELY(status < 200 || status > 599 || !cnc_http_is_value(type.p, type.n)))
+        return CONCUR_E_INVAL;
+    if (CNC_UNLIKELY(r->reply_rc))
+        return r->reply_rc;
+    return r->stream.carrier ? CONCUR_OK : CONCUR_E_GONE;
+}
+
+static int reply_whole(concur_request *r, int status, struct cnc_slice type, struct cnc_piece *piece)
+{
+    int rc = may_begin(r, status, type);
+    if (CNC_UNLIKELY(rc < 0)) {
+        cnc_piece_drop(piece);
+        return rc;
+    }
+    return send_head(r, status, type, (int64_t)piece->n, piece, true);
+}
+
+/* ---- pages of the library's own ---- */
+
+static int add_field(concur_request *r, struct cnc_slice name, struct cnc_slice value);
+
+static void add_allow(concur_request *r)
+{
+    char allow[512];
+    struct cnc_slice path = r->path.p[0] == '*' ? (struct cnc_slice){ "", 0 } : r->path;
+    size_t n = cnc_router_allow(&r->server->router, path, allow, sizeof allow);
+    if (n)
+        (void)add_field(r, CNC_SLICE("Allow"), (struct cnc_slice){ allow, n });
+}
+
+void cnc_reply_page(concur_request *r, int status)
+{
+    char body[80];
+    size_t n = cnc_decimal(body, (uint64_t)status);
+    struct cnc_slice reason = slice_of(cnc_http_reason(status));
+    if (!r->stream.carrier || r->output != CNC_OUTPUT_NONE) {
+        cnc_reply_abort(r);
+        return;
+    }
+    if (reason.n > sizeof body - n - 2)
+        reason.n = sizeof body - n - 2;
+    body[n++] = ' ';
+    memcpy(body + n, reason.p, reason.n);
+    n += reason.n;
+    body[n++] = '\n';
+    r->extra_len = 0; /* what a handler collected belonged to its own reply */
+    if (status == 405 || (status == 204 && r->method == CNC_HTTP_OPTIONS))
+        add_allow(r); /* RFC 9110 §15.5.6 */
+    if (status == 503) {
+        char seconds[20];
+        size_t len = cnc_decimal(seconds, r->server->limits.retry_after_s);
+        (void)add_field(r, CNC_SLICE("Retry-After"), (struct cnc_slice){ seconds, len });
+    }
+    struct cnc_piece piece = { .p = body, .n = status == 204 ? 0 : n };
+    (void)send_head(r, status, default_type, (int64_t)piece.n, &piece, true);
+}
+
+/* ---- fields ---- */
+
+static int add_field(concur_request *r, struct cnc_slice name, struct cnc_slice value)
+{
+    size_t need = name.n + 2 + value.n + 2;
+    if (r->extra_len + need > r->extra_cap) {
+        size_t cap = r->extra_cap ? r->extra_cap * 2 : 256;
+        while (cap < r->extra_len + need)
+            cap *= 2;
+        char *grown = cnc_arena_text(&r->arena, cap);
+        if (!grown)
+            return CONCUR_E_NOMEM;
+        if (r->extra_len)
+            memcpy(grown, r->extra, r->extra_len);
+        r->extra = grown;
+        r->extra_cap = cap;
+    }
+    char *p = r->extra + r->extra_len;
+    memcpy(p, name.p, name.n);
+    memcpy(p + name.n, ": ", 2);
+    if (value.n)
+        memcpy(p + name.n + 2, value.p, value.n);
+    memcpy(p + name.n + 2 + value.n, "\r\n", 2);
+    r->extra_len += need;
+    return CONCUR_OK;
+}
+
+int concur_reply_header(concur_request *r, const char *name, const char *value)
+{
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    if (r->gone)
+        return CONCUR_E_GONE;
+    if (r->output != CNC_OUTPUT_NONE || (r->flags & CNC_REQ_ENDING))
+        return CONCUR_E_STATE;
+    if (r->reply_rc)
+        return r->reply_rc;
+    struct cnc_slice n = slice_of(name), v = slice_of(value);
+    bool ok = name && value && cnc_http_is_token(n.p, n.n) && cnc_http_is_value(v.p, v.n) &&
+              !cnc_http_is_reserved(n.p, n.n);
+    r->reply_rc = ok ? add_field(r, n, v) : CONCUR_E_INVAL;
+    return r->reply_rc;
+}
+
+/* ---- whole ---- */
+
+int concur_reply_text(concur_request *r, int status, const char *text)
+{
+    struct cnc_piece piece = { .p = text, .n = text ? strlen(text) : 0 };
+    return reply_whole(r, status, default_type, &piece);
+}
+
+int concur_reply_bytes(concur_request *r, int status, const char *type, const void *bytes, size_t n,
+                       concur_free_fn free_fn, void *arg)
+{
+    struct cnc_piece piece = { .p = bytes, .n = n, .free = free_fn, .arg = arg };
+    if (CNC_UNLIKELY(!bytes && n)) {
+        cnc_piece_drop(&piece);
+        return CONCUR_E_INVAL;
+    }
+    return reply_whole(r, status, slice_of(type), &piece);
+}
+
+int concur_reply_printf(concur_request *r, int status, const char *type, const char *format, ...)
+{
+    char small[1024];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(small, sizeof small, format, args);
+    va_end(args);
+    if (n < 0)
+        return CONCUR_E_INVAL;
+    struct cnc_piece piece = { .p = small, .n = (size_t)n };
+    if ((size_t)n >= sizeof small) {
+        char *large = cnc_malloc((size_t)n + 1);
+        if (!large) {
+            r->reply_rc = r->reply_rc ? r->reply_rc : CONCUR_E_NOMEM;
+            return CONCUR_E_NOMEM;
+        }
+        va_start(args, format);
+        (void)vsnprintf(large, (size_t)n + 1, format, args);
+        va_end(args);
+        piece = (struct cnc_piece){ .p = large, .n = (size_t)n, .free = cnc_free, .arg = large };
+    }
+    return reply_whole(r, status, type ? slice_of(type) : default_type, &piece);
+}
+
+/* ---- pushed ---- */
+
+int concur_reply_begin(concur_request *r, int status, const char *type)
+{
+    struct cnc_slice t = slice_of(type);
+    struct cnc_piece none = { 0 };
+    int rc = may_begin(r, status, t);
+    if (rc < 0)
+        return rc;
+    rc = send_head(r, status, t, -1, &none, false);
+    if (rc >= 0)
+        r->flags |= CNC_REQ_PUSHING;
+    return rc < 0 ? rc : CONCUR_OK;
+}
+
+static int may_push(const concur_request *r)
+{
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    if (r->gone)
+        return CONCUR_E_GONE;
+    if (r->reply_rc && r->output == CNC_OUTPUT_ABORT)
+        return r->reply_rc;
+    return r->flags & CNC_REQ_PUSHING ? CONCUR_OK : CONCUR_E_STATE;
+}
+
+int concur_reply_write(concur_request *r, const void *bytes, size_t n)
+{
+    int rc = may_push(r);
+    if (rc < 0)
+        return rc;
+    if (n == 0 || (r->flags & CNC_REQ_NO_BODY_OUT))
+        return CONCUR_OK;
+    if (!bytes)
+        return CONCUR_E_INVAL;
+    struct cnc_piece piece = { .p = bytes, .n = n };
+    return send_data(r, &piece, false);
+}
+
+int concur_reply_end(concur_request *r)
+{
+    int rc = may_push(r);
+    if (rc < 0)
+        return rc;
+    struct cnc_piece none = { 0 };
+    r->flags &= ~(uint32_t)CNC_REQ_PUSHING;
+    r->drain = NULL;
+    return send_data(r, &none, true);
+}
+
+static void on_drain_task(struct cnc_task *task)
+{
+    concur_request *r = CNC_CONTAINER(task, concur_request, drain_task);
+    concur_handler_fn fn = r->drain;
+    r->flags &= ~(uint32_t)CNC_REQ_DRAIN_ASKED;
+    cnc_request_enter(r);
+    cnc_request_release(r);
+    int rc = CONCUR_OK;
+    if (fn && !r->gone && r->output == CNC_OUTPUT_BODY) {
+        r->drain = NULL;
+        rc = fn(r, r->drain_arg);
+    }
+    cnc_request_leave(r, rc);
+}
+
+/* The carrier has room again. Called at home, though perhaps from within the carrier: so later. */
+void cnc_reply_drained(concur_request *r)
+{
+    if (r->flags & CNC_REQ_PULLING) {
+        cnc_reply_pump(r);
+        return;
+    }
+    r->flags &= ~(uint32_t)CNC_REQ_DRAIN_ASKED;
+    if (!r->drain || r->output != CNC_OUTPUT_BODY)
+        return;
+    r->flags |= CNC_REQ_DRAIN_ASKED; /* the task is under way */
+    cnc_request_hold(r);
+    r->drain_task.run = on_drain_task;
+    cnc_home_defer(r->home, &r->drain_task);
+}
+
+int concur_reply_on_drain(concur_request *r, concur_handler_fn drain, void *arg)
+{
+    int rc = may_push(r);
+    if (rc < 0)
+        return rc;
+    r->drain = drain;
+    r->drain_arg = arg;
+    if (drain && !(r->flags & CNC_REQ_DRAIN_ASKED)) {
+        r->flags |= CNC_REQ_DRAIN_ASKED;
+        r->stream.down->want_drain(&r->stream);
+    }
+    return CONCUR_OK;
+}
+
+/* ---- pulled ---- */
+
+/* One piece. CONCUR_OK: go on; CONCUR_AGAIN: wait; 1: ended; < 0: aborted. */
+enum { PULL_ENDED = 3 };
+
+static int pull_once(concur_request *r)
+{
+    size_t room = PULL_ROOM;
+    if (r->reply_left >= 0 && (uint64_t)r->reply_left < room)
+        room = (size_t)r->reply_left + 1; /* one more, so that too much is noticed */
+    char *buf = cnc_malloc(room);
+    if (!buf)
+        return CONCUR_E_NOMEM;
+    struct cnc_piece piece = { .p = buf, .n = room, .free = cnc_free, .arg = buf };
+    r->flags &= ~(uint32_t)CNC_REQ_PULL_AGAIN;
+    int rc = r->pull(r, buf, &piece.n, r->pull_arg);
+    bool misfit = rc == CONCUR_OK && r->reply_left >= 0 &&
+                  (piece.n ? (uint64_t)piece.n > (uint64_t)r->reply_left : r->reply_left > 0);
+    if (rc != CONCUR_OK || piece.n == 0 || piece.n > room || misfit || r->gone) {
+        bool ended = rc == CONCUR_OK && !misfit && piece.n == 0;
+        cnc_piece_drop(&piece);
+        if (rc == CONCUR_AGAIN || r->gone)
+            return CONCUR_AGAIN;
+        return ended ? PULL_ENDED : rc < 0 ? rc : CONCUR_E_LIMIT;
+    }
+    if (r->reply_left >= 0)
+        r->reply_left -= (int64_t)piece.n;
+    rc = send_data(r, &piece, false);
+    return rc < 0 ? rc : CONCUR_OK;
+}
+
+static int pump(concur_request *r)
+{
+    struct cnc_piece none = { 0 };
+    while ((r->flags & CNC_REQ_PULLING) && !r->gone) {
+        if (r->stream.carrier && r->stream.down->is_full(&r->stream)) {
+            r->stream.down->want_drain(&r->stream);
+            return CONCUR_OK;
+        }
+        int rc = pull_once(r);
+        if (rc == CONCUR_AGAIN) {
+            if (!(r->flags & CNC_REQ_PULL_AGAIN))
+                r->flags |= CNC_REQ_PULL_HELD;
+            else
+                cnc_reply_pump(r);
+            return CONCUR_OK;
+        }
+        if (rc == PULL_ENDED) {
+            r->flags &= ~(uint32_t)CNC_REQ_PULLING;
+            (void)send_data(r, &none, true);
+            return CONCUR_OK;
+        }
+        if (rc < 0)
+            return rc;
+    }
+    return CONCUR_OK;
+}
+
+static void on_pump(struct cnc_task *task)
+{
+    concur_request *r = CNC_CONTAINER(task, concur_request, pump_task);
+    r->flags &= ~(uint32_t)CNC_REQ_PUMP_DUE;
+    cnc_request_enter(r);
+    cnc_request_release(r);
+    cnc_request_leave(r, pump(r));
+}
+
+void cnc_reply_pump(concur_request *r)
+{
+    if (r->flags & CNC_REQ_PUMP_DUE)
+        return;
+    r->flags |= CNC_REQ_PUMP_DUE;
+    r->pump_task.run = on_pump;
+    cnc_request_hold(r);
+    cnc_home_defer(r->home, &r->pump_task);
+}
+
+int concur_reply_pull(concur_request *r, int status, const char *type, int64_t len, concur_pull_fn pull, void *arg)
+{
+    struct cnc_slice t = slice_of(type);
+    struct cnc_piece none = { 0 };
+    int rc = may_begin(r, status, t);
+    if (rc < 0)
+        return rc;
+    if (!pull || len < -1)
+        return CONCUR_E_INVAL;
+    bool bodiless = (r->flags & CNC_REQ_NO_BODY_OUT) || status == 204 || status == 304;
+    rc = send_head(r, status, t, len, &none, bodiless);
+    if (rc < 0 || bodiless)
+        return rc < 0 ? rc : CONCUR_OK;
+    r->reply_left = len;
+    r->pull = pull;
+    r->pull_arg = arg;
+    r->flags |= CNC_REQ_PULLING;
+    cnc_reply_pump(r);
+    return CONCUR_OK;
+}
+
+bool cnc_reply_is_pending(const concur_request *r)
+{
+    if (r->output != CNC_OUTPUT_BODY)
+        return false;
+    return (r->flags & CNC_REQ_PULLING) || r->drain != NULL;
+}

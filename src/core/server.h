@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The server as the layers from core upwards see it.
+ */
+#ifndef CNC_SERVER_H
+#define CNC_SERVER_H
+
+#include <stdatomic.h>
+
+#include <concur/concur.h>
+
+#include "conn/conn.h"
+#include "core/config.h"
+#include "core/log.h"
+#include "core/options.h"
+#include "core/router.h"
+#include "net/address.h"
+
+struct cnc_engine_ops;
+
+enum cnc_server_state { CNC_SERVER_SETUP, CNC_SERVER_RUNNING, CNC_SERVER_STOPPED };
+
+struct cnc_server_socket {
+    int fd;
+    struct cnc_address address;
+};
+
+/* Numbers for status, kept by whoever does the thing. */
+struct cnc_server_counts {
+    atomic_ullong ids; /* handed out to homes so far */
+};
+
+struct concur_server {
+    /* set-up; read-only once it runs */
+    struct cnc_options *options;
+    struct cnc_config cfg;
+    struct cnc_conn_limits limits;
+    struct cnc_router router;
+    struct cnc_log log;
+    const struct cnc_clock *clock;
+    int first_error;           /* of the set-up */
+    char *errors;              /* owned; lines of set-up errors that are not the options' */
+    char *run_error;           /* owned; the line of the last check, run or start */
+    char *all_errors;          /* owned; what concur_server_error() last returned */
+    uint64_t id_base;          /* of request ids */
+    const char *spool_dir;     /* where large bodies go */
+
+    /* running */
+    const struct cnc_engine_ops *ops;
+    void *engine;              /* the engine's own; NULL unless running */
+    struct cnc_pool *pool;     /* offloads and blocking routes; NULL: in place */
+    struct cnc_server_socket *sockets; /* owned */
+    unsigned socket_count;
+    atomic_bool draining;      /* replies say close */
+    atomic_uint connections;
+    struct cnc_server_counts counts;
+
+    atomic_int state;          /* enum cnc_server_state */
+    atomic_llong stop_at;      /* monotonic ms: deadline of the stop; INT64_MAX: none asked for */
+    int stop_fd;               /* eventfd that stop() raises: safe in a signal handler; -1 before it runs */
+    pthread_t thread;          /* of start */
+    bool has_thread;           /* and not joined yet */
+    pthread_mutex_t mu;
+    pthread_cond_t changed;
+    bool ready;                /* accepting, or failed; guarded by mu */
+    bool finished;             /* run is over; guarded by mu */
+    int result;                /* guarded by mu */
+    bool leaked;               /* something could not be joined: nothing may be freed */
+};
+
+/* The engine's parts call the request's through this (conn.h). */
+extern const struct cnc_conn_ops cnc_request_conn_ops;
+
+/* The engine's run calls this once connections are accepted. */
+void cnc_server_ready(concur_server *server);
+/* Fills limits, routes' options and what derives from cfg. CONCUR_OK or an error already noted. */
+int cnc_server_configure(concur_server *server);
+/* Notes a set-up error that sticks: a line of its own. Returns code. */
+int cnc_server_note(concur_server *server, int code, const char *fmt, ...) CNC_PRINTF(3, 4);
+
+/* Runs on a thread of this server at this moment? Then wait and free are refused. */
+bool cnc_server_is_inside(const concur_server *server);
+/* Marks the calling thread as running callbacks of server; returns what was marked before. */
+concur_server *cnc_server_enter(concur_server *server);
+void cnc_server_leave(concur_server *before);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One loop that accepts connections and drives them, from start to the end of its stop: what every engine with a loop in
+ * the serving process is built around.
+ */
+#ifndef CNC_SERVING_H
+#define CNC_SERVING_H
+
+#include "conn/acceptor.h"
+#include "core/request.h"
+
+enum cnc_serving_phase {
+    CNC_SERVING_ON,
+    CNC_SERVING_DRAIN,  /* no more accepts; what is under way may finish */
+    CNC_SERVING_CANCEL, /* the deadline passed: requests were given up */
+    CNC_SERVING_FORCE   /* connections were closed; only the program's own code can still hold something */
+};
+
+struct cnc_serving {
+    concur_server *server;
+    struct cnc_home *home;
+    struct cnc_driver drv;
+    struct cnc_acceptor acceptor;
+    struct cnc_io stop_io;
+    struct cnc_timer stop_timer;
+    enum cnc_serving_phase phase;
+    struct cnc_pool *threads;   /* borrowed: whose homes run requests too; NULL: none but server->pool */
+    int64_t stall_warned_at;
+    uint64_t stalls;
+};
+
+/* Opens the server's listening sockets. receive_wait_ms: see net/listener.h. */
+int cnc_serving_listen(concur_server *server, int64_t receive_wait_ms);
+void cnc_serving_close_listeners(concur_server *server);
+
+/* Opens the loop, and the server's pool if there is to be one. ops: the request's own, or with a handover. blocking_sockets: accepted ones may block. */
+int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, bool blocking_sockets);
+/* Blocks until a stop is complete. CONCUR_OK, or CONCUR_E_BUSY if may_give_up and code of the program holds on a second
+ * after the deadline. */
+int cnc_serving_run(struct cnc_serving *s, bool may_give_up);
+/* Stops a pool whose threads run requests: lets them finish until the stop's deadline, then gives them up. CONCUR_OK or
+ * CONCUR_E_BUSY as with cnc_serving_run(). */
+int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give_up);
+void cnc_serving_close(struct cnc_serving *s);
+/* A connection of the server was closed, on any thread: cnc_conn_ops.closed. */
+void cnc_serving_closed(struct cnc_driver *drv);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#include "engines/engine.h"
+
+static const struct cnc_engine_ops *const engines[] = {
+    [CONCUR_ENGINE_THREAD] = &cnc_engine_thread,
+    [CONCUR_ENGINE_EVENT] = &cnc_engine_event,
+    [CONCUR_ENGINE_EVENT_POOL] = &cnc_engine_event_pool,
+};
+
+const struct cnc_engine_ops *cnc_engine_find(int id)
+{
+    return id > 0 && (size_t)id < CNC_COUNT(engines) ? engines[id] : NULL;
+}
