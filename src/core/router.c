@@ -128,7 +128,7 @@ static int add_param(struct cnc_route *route, const char *pattern, char *name, s
     if (route->param_count == CNC_ROUTE_PARAMS_MAX)
         return bad(pattern, "at most 16 parameters");
     for (unsigned i = 0; i < route->param_count; i++)
-        if (strlen(route->params[i]) == n && memcmp(route->params[i], name, n) == 0)
+        if (strncmp(route->params[i], name, n) == 0 && route->params[i][n] == '}')
             return bad(pattern, "two parameters have the same name");
     route->params[route->param_count++] = name;
     return CONCUR_OK;
