@@ -145,8 +145,6 @@ static const struct {
 
 static void match_name(struct cnc_http_body *b, char c)
 {
-    if (b->digits == NAME_MAX)
-        b->reserved[0] = 0;
     if (b->reserved[0] == 0)
         return;
     for (unsigned i = 0; i < CNC_COUNT(no_trailers); i++)
