@@ -78,6 +78,9 @@ static inline bool cnc_equal_lower(const char *a, size_t a_len, const char *b, s
     return true;
 }
 
+/* memset() to 0 out of line: for a few hundred bytes, what compilers inline for a known size is slower. */
+void cnc_zero(void *p, size_t n);
+
 /* Writes v in decimal at out (at most 20 bytes, no NUL); returns the number of bytes. */
 size_t cnc_decimal(char *out, uint64_t v);
 

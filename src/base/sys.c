@@ -44,3 +44,13 @@ struct timespec cnc_sys_in_ms(int64_t ms)
     }
     return t;
 }
+
+int cnc_sys_timerfd_in_ms(int fd, int64_t ms)
+{
+    struct itimerspec t = { .it_value.tv_nsec = 1 };
+    if (ms > 0) {
+        t.it_value.tv_sec = ms / 1000;
+        t.it_value.tv_nsec = (ms % 1000) * 1000000;
+    }
+    return timerfd_settime(fd, 0, &t, NULL);
+}

@@ -5,6 +5,15 @@ size_t cnc_decimal(char *out, uint64_t v)
 {
     char digits[20];
     size_t n = 0;
+    if (v < 10) {
+        out[0] = (char)('0' + v);
+        return 1;
+    }
+    if (v < 100) {
+        out[0] = (char)('0' + v / 10);
+        out[1] = (char)('0' + v % 10);
+        return 2;
+    }
     do {
         digits[n++] = (char)('0' + v % 10);
         v /= 10;
@@ -29,4 +38,9 @@ bool cnc_parse_decimal(const char *p, size_t n, uint64_t max, uint64_t *out)
     }
     *out = v;
     return true;
+}
+
+void cnc_zero(void *p, size_t n)
+{
+    memset(p, 0, n);
 }

@@ -134,8 +134,10 @@ static enum cnc_conn_class class_of(const struct cnc_conn *conn)
 static void set_class(struct cnc_conn *conn, enum cnc_conn_class class)
 {
     struct cnc_driver *drv = conn->drv;
-    cnc_link_remove(&conn->job.link);
-    cnc_link_append(&drv->classes[class], &conn->job.link);
+    if (class != conn->class || drv->classes[class].prev != &conn->job.link) {
+        cnc_link_remove(&conn->job.link);
+        cnc_link_append(&drv->classes[class], &conn->job.link);
+    }
     conn->class = (uint8_t)class;
     conn->moved = 0;
     conn->flags &= (uint32_t)~CNC_CONN_SERVED;
@@ -144,7 +146,7 @@ static void set_class(struct cnc_conn *conn, enum cnc_conn_class class)
         return;
     }
     conn->deadline = cnc_home_now(drv->home) + drv->limits->class_ms[class];
-    if (CNC_LIKELY(drv->ticking))
+    if (CNC_LIKELY(drv->ticking) && conn->deadline < drv->tick.at)
         cnc_tick_at(drv->home->loop, &drv->tick, conn->deadline);
 }
 
@@ -251,7 +253,7 @@ static void on_io(struct cnc_io *io, unsigned ready)
         if (!conn->out && can_resume(conn) && conn->state != CNC_CONN_CLOSED)
             cnc_conn_resume(conn);
     }
-    if (CNC_LIKELY(ready & CNC_IO_READ) && cnc_conn_reads(conn))
+    if (CNC_LIKELY(ready & CNC_IO_READ) && (conn->state == CNC_CONN_IDLE || cnc_conn_reads(conn)))
         cnc_conn_read(conn, false);
     else if (CNC_UNLIKELY(ready & CNC_IO_CLOSED) && (conn->mask & CNC_IO_CLOSED))
         cnc_conn_step(conn, CNC_CONN_ON_EOF);

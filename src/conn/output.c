@@ -310,12 +310,21 @@ static int carrier_reply(struct cnc_stream *stream, struct cnc_http_reply *r, st
     conn->flags |= CNC_CONN_REPLYING;
     if (!r->keep_alive)
         conn->flags |= CNC_CONN_LAST;
-    char *room = reserve(conn, cnc_http_reply_size(r));
+    /* The usual reply is small and whole: head and body in one go. */
+    size_t small = piece->n <= COPY_MAX && r->framing == CNC_HTTP_FRAME_LENGTH ? piece->n : 0;
+    char *room = reserve(conn, cnc_http_reply_size(r) + small);
     if (!room) {
         cnc_piece_drop(piece);
         return CONCUR_E_NOMEM;
     }
-    commit(conn, cnc_http_reply_head(room, r));
+    size_t n = cnc_http_reply_head(room, r);
+    if (CNC_LIKELY(small)) {
+        memcpy(room + n, piece->p, small);
+        commit(conn, n + small);
+        cnc_piece_drop(piece);
+        return after_put(conn, stream, CONCUR_OK, last);
+    }
+    commit(conn, n);
     return after_put(conn, stream, put_body(conn, piece, last), last);
 }
 

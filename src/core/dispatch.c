@@ -139,7 +139,7 @@ static int find_next(concur_request *r)
 {
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
     r->skip++;
-    if (cnc_router_find(&r->server->router, method, r->path, r->skip, &r->match) != CNC_ROUTE_FOUND)
+    if (cnc_router_find(&r->server->router, r->method, method, r->path, r->skip, &r->match) != CNC_ROUTE_FOUND)
         return 404;
     return prepare(r);
 }
@@ -223,7 +223,7 @@ static concur_request *create(struct cnc_conn *conn, const struct cnc_http_head 
     if (!block)
         return NULL;
     concur_request *r = block;
-    memset(r, 0, offsetof(concur_request, match.params));
+    cnc_zero(r, offsetof(concur_request, match.params));
     cnc_link_init(&r->link);
     cnc_link_init(&r->ops);
     r->block = block;
@@ -266,7 +266,7 @@ static int on_request(struct cnc_conn *conn, const struct cnc_http_head *head, c
     }
     conn->stream = &r->stream;
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
-    int found = cnc_router_find(&r->server->router, method, r->path, 0, &r->match);
+    int found = cnc_router_find(&r->server->router, r->method, method, r->path, 0, &r->match);
     if (CNC_LIKELY(found == CNC_ROUTE_FOUND)) {
         int64_t limit = r->match.route->cfg.request_timeout;
         status = limit && cnc_request_set_deadline(r, limit) < 0 ? 503 : prepare(r);

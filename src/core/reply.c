@@ -10,7 +10,8 @@
 
 #define PULL_ROOM 65536
 
-static const struct cnc_slice default_type = { "text/plain; charset=utf-8", 25 };
+static const char default_text[] = "text/plain; charset=utf-8";
+static const struct cnc_slice default_type = { default_text, sizeof default_text - 1 };
 
 static struct cnc_slice slice_of(const char *s)
 {
@@ -88,7 +89,9 @@ static int may_begin(concur_request *r, int status, struct cnc_slice type)
         return CONCUR_E_GONE;
     if (CNC_UNLIKELY(r->output != CNC_OUTPUT_NONE || (r->flags & CNC_REQ_ENDING)))
         return CONCUR_E_STATE;
-    if (CNC_UNLIKELY(status < 200 || status > 599 || !cnc_http_is_value(type.p, type.n)))
+    if (CNC_UNLIKELY(status < 200 || status > 599))
+        return CONCUR_E_INVAL;
+    if (type.p != default_text && CNC_UNLIKELY(!cnc_http_is_value(type.p, type.n)))
         return CONCUR_E_INVAL;
     if (CNC_UNLIKELY(r->reply_rc))
         return r->reply_rc;

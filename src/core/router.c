@@ -6,6 +6,7 @@
 
 struct cnc_route_node {
     struct cnc_slice text;            /* of a literal; within the text of the route that made the node */
+    uint32_t key;                     /* key_of(text) */
     struct cnc_route_node **literals; /* owned, sorted by text */
     unsigned literal_count;
     struct cnc_route_node *param, *rest;
@@ -50,20 +51,32 @@ void cnc_router_deinit(struct cnc_router *r)
     cnc_router_init(r);
 }
 
+/* Tells most literals apart without looking at their bytes: length, first and last. */
+static uint32_t key_of(struct cnc_slice s)
+{
+    if (s.n == 0)
+        return 0;
+    return (uint32_t)(s.n & 0xffff) << 16 | (uint32_t)(unsigned char)s.p[0] << 8 | (unsigned char)s.p[s.n - 1];
+}
+
+/* Any order will do for finding. */
 static int compare(struct cnc_slice a, struct cnc_slice b)
 {
-    size_t n = a.n < b.n ? a.n : b.n;
-    int c = n ? memcmp(a.p, b.p, n) : 0;
-    return c ? c : (a.n > b.n) - (a.n < b.n);
+    if (a.n != b.n)
+        return a.n < b.n ? -1 : 1;
+    return a.n ? memcmp(a.p, b.p, a.n) : 0;
 }
 
 /* Where text is, or would have to be inserted. */
 static unsigned literal_at(const struct cnc_route_node *node, struct cnc_slice text, bool *found)
 {
+    uint32_t key = key_of(text);
     unsigned lo = 0, hi = node->literal_count;
+    *found = false;
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
-        int c = compare(node->literals[mid]->text, text);
+        const struct cnc_route_node *at = node->literals[mid];
+        int c = at->key < key ? -1 : at->key > key ? 1 : compare(at->text, text);
         if (c == 0) {
             *found = true;
             return mid;
@@ -73,7 +86,6 @@ static unsigned literal_at(const struct cnc_route_node *node, struct cnc_slice t
         else
             hi = mid;
     }
-    *found = false;
     return lo;
 }
 
@@ -107,6 +119,11 @@ static int parse_methods(struct cnc_route *route, char *methods, const char *pat
         for (unsigned i = 0; i < route->method_count; i++)
             if (cnc_slice_equal(route->methods[i], (struct cnc_slice){ p, n }))
                 return bad(pattern, "a method is named twice");
+        int id = cnc_http_method_parse(p, n);
+        if (id != CNC_HTTP_OTHER)
+            route->method_bits |= 1u << id;
+        if (id == CNC_HTTP_GET)
+            route->method_bits |= 1u << CNC_HTTP_HEAD; /* RFC 9110 §9.3.2 */
         route->methods[route->method_count++] = (struct cnc_slice){ p, n };
         p = comma ? comma + 1 : NULL;
     }
@@ -149,6 +166,7 @@ static struct cnc_route_node *literal_child(struct cnc_route_node *node, struct 
     if (!child)
         return NULL;
     child->text = text;
+    child->key = key_of(text);
     memmove(grown + at + 1, grown + at, (node->literal_count - at) * sizeof *grown);
     grown[at] = child;
     node->literal_count++;
@@ -275,6 +293,7 @@ out:
 
 struct search {
     struct cnc_slice method;
+    unsigned method_bit; /* 0 for a method that http does not know */
     unsigned skip;
     struct cnc_match *match;
     bool path_exists;
@@ -283,14 +302,14 @@ struct search {
     size_t allow_len, allow_size;
 };
 
-static bool takes(const struct cnc_route *route, struct cnc_slice method)
+static bool takes(const struct cnc_route *route, const struct search *s)
 {
-    static const struct cnc_slice get = { "GET", 3 }, head = { "HEAD", 4 };
+    if (CNC_LIKELY(route->method_bits & s->method_bit))
+        return true;
     if (route->method_count == 0)
         return true;
-    for (unsigned i = 0; i < route->method_count; i++)
-        if (cnc_slice_equal(route->methods[i], method) ||
-            (cnc_slice_equal(method, head) && cnc_slice_equal(route->methods[i], get)))
+    for (unsigned i = 0; !s->method_bit && i < route->method_count; i++)
+        if (cnc_slice_equal(route->methods[i], s->method))
             return true;
     return false;
 }
@@ -340,7 +359,7 @@ static bool visit(struct search *s, const struct cnc_route_node *node, unsigned 
             continue;
         }
         s->path_exists = true;
-        if (!takes(route, s->method) || s->skip-- > 0)
+        if (!takes(route, s) || s->skip-- > 0)
             continue;
         s->match->route = route;
         s->match->param_count = params;
@@ -371,10 +390,11 @@ static bool walk(struct search *s, const struct cnc_route_node *node, struct cnc
     return false;
 }
 
-int cnc_router_find(const struct cnc_router *r, struct cnc_slice method, struct cnc_slice path, unsigned skip,
+int cnc_router_find(const struct cnc_router *r, int id, struct cnc_slice method, struct cnc_slice path, unsigned skip,
                     struct cnc_match *out)
 {
     struct search s = { .method = method, .skip = skip, .match = out };
+    s.method_bit = id == CNC_HTTP_OTHER ? 0 : 1u << id;
     if (r->root && path.n && path.p[0] == '/' && walk(&s, r->root, path, 0))
         return CNC_ROUTE_FOUND;
     return s.path_exists ? CNC_ROUTE_BAD_METHOD : CNC_ROUTE_NOT_FOUND;

@@ -24,6 +24,7 @@ struct cnc_route {
     bool blocking;            /* the flag, unless its section says otherwise */
     struct cnc_route_config cfg;
     unsigned method_count;    /* 0: any */
+    unsigned method_bits;     /* 1 << CNC_HTTP_x of those that http knows; HEAD with GET */
     struct cnc_slice methods[CNC_ROUTE_METHODS_MAX]; /* within text */
     unsigned param_count;
     const char *params[CNC_ROUTE_PARAMS_MAX]; /* names, within text */
@@ -51,9 +52,9 @@ void cnc_router_init(struct cnc_router *r);
 void cnc_router_deinit(struct cnc_router *r);
 /* CONCUR_OK, CONCUR_E_NOMEM, or CONCUR_E_INVAL with a sentence in concur_last_error(). */
 int cnc_router_add(struct cnc_router *r, const char *pattern, unsigned flags, concur_handler_fn handler, void *arg);
-/* The skip-th route (0: the first) for method and path, params in order of the pattern. GET routes take HEAD too.
+/* The skip-th route (0: the first) for method (its id too, CNC_HTTP_*) and path, params in order of the pattern. GET routes take HEAD too.
  * BAD_METHOD: the path exists, with other methods. */
-int cnc_router_find(const struct cnc_router *r, struct cnc_slice method, struct cnc_slice path, unsigned skip,
+int cnc_router_find(const struct cnc_router *r, int id, struct cnc_slice method, struct cnc_slice path, unsigned skip,
                     struct cnc_match *out);
 /* The value of Allow for path (RFC 9110 §10.2.1), OPTIONS included, NUL-terminated; returns its length, 0 when no route
  * has this path. path of length 0: what the whole server knows, for "OPTIONS *". */

@@ -228,9 +228,9 @@ int cnc_serving_run(struct cnc_serving *s, bool may_give_up)
         return rc;
     cnc_server_ready(s->server);
     for (;;) {
-        int64_t now = cnc_clock_now(s->server->clock);
         int64_t stop_at = atomic_load_explicit(&s->server->stop_at, memory_order_relaxed);
         if (CNC_UNLIKELY(stop_at != INT64_MAX)) {
+            int64_t now = cnc_clock_now(s->server->clock);
             int64_t next = advance(s, now);
             if (is_over(s))
                 return cnc_serving_join(s->server, s->server->pool, may_give_up);

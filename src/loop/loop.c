@@ -8,20 +8,20 @@ struct cnc_loop {
     struct event_base *base;
     const struct cnc_clock *clock;
     struct cnc_tick *ticks;
-    struct event timer; /* fires at armed_at, only to end the wait */
+    struct event timer; /* of timer_fd, which fires at armed_at, only to end the wait */
     struct event waker;
     int64_t armed_at;
     int64_t now;
     int64_t began;
-    int wake_fd;
+    int wake_fd, timer_fd;
     bool stale; /* now must be read again */
 };
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct cnc_loop *loop = arg;
-    (void)fd;
     (void)what;
+    cnc_sys_eventfd_clear((int)fd); /* a timerfd reads alike */
     loop->armed_at = INT64_MAX;
 }
 
@@ -41,6 +41,8 @@ static int open_base(struct cnc_loop *loop)
     /* One thread per base, and the host's environment is not ours to obey. */
     event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
     event_config_set_flag(cfg, EVENT_BASE_FLAG_IGNORE_ENV);
+    /* It has no timers of its own to serve, so it need not look at a clock twice a turn. */
+    event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
     loop->base = CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? NULL : event_base_new_with_config(cfg);
     event_config_free(cfg);
     return loop->base ? CONCUR_OK : cnc_error_set(CONCUR_E_SYS, "event loop: cannot create an event base");
@@ -55,18 +57,21 @@ int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock)
     loop->clock = clock;
     loop->armed_at = INT64_MAX;
     loop->stale = true;
+    loop->timer_fd = -1;
     loop->wake_fd = cnc_sys_eventfd();
-    if (loop->wake_fd < 0) {
-        rc = cnc_error_set(CONCUR_E_SYS, "event loop: eventfd: %s", strerror(errno));
+    if (loop->wake_fd >= 0)
+        loop->timer_fd = cnc_sys_timerfd();
+    if (loop->timer_fd < 0) {
+        rc = cnc_error_set(CONCUR_E_SYS, "event loop: eventfd or timerfd: %s", strerror(errno));
         goto out;
     }
     rc = open_base(loop);
     if (rc < 0)
         goto out;
-    event_assign(&loop->timer, loop->base, -1, 0, on_timer, loop);
+    event_assign(&loop->timer, loop->base, loop->timer_fd, EV_READ | EV_PERSIST, on_timer, loop);
     event_assign(&loop->waker, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
-    if (event_add(&loop->waker, NULL) < 0) {
-        rc = cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch its eventfd");
+    if (event_add(&loop->waker, NULL) < 0 || event_add(&loop->timer, NULL) < 0) {
+        rc = cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch its own descriptors");
         goto out;
     }
     *out = loop;
@@ -82,11 +87,14 @@ void cnc_loop_destroy(struct cnc_loop **loop_)
     if (!loop)
         return;
     if (loop->base) {
-        event_del(&loop->timer);
-        event_del(&loop->waker);
+        if (event_initialized(&loop->timer))
+            event_del(&loop->timer);
+        if (event_initialized(&loop->waker))
+            event_del(&loop->waker);
         event_base_free(loop->base);
     }
     cnc_sys_close(&loop->wake_fd);
+    cnc_sys_close(&loop->timer_fd);
     cnc_free(loop);
     *loop_ = NULL;
 }
@@ -108,10 +116,7 @@ void cnc_loop_wake(struct cnc_loop *loop)
 static void arm(struct cnc_loop *loop, int64_t at)
 {
     int64_t wait = at - cnc_clock_now(loop->clock); /* the turn's own time may be old: a handler may have taken long */
-    if (wait < 0)
-        wait = 0;
-    struct timeval tv = { .tv_sec = wait / 1000, .tv_usec = (wait % 1000) * 1000 };
-    if (event_add(&loop->timer, &tv) == 0)
+    if (cnc_sys_timerfd_in_ms(loop->timer_fd, wait) == 0)
         loop->armed_at = at;
 }
 
