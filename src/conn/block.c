@@ -13,7 +13,7 @@ int cnc_block_flush(struct cnc_conn *conn, size_t down_to)
         cnc_conn_flush(conn);
         if (conn->state == CNC_CONN_CLOSED)
             return CONCUR_E_GONE;
-        if (conn->out_bytes <= down_to)
+        if (cnc_conn_queued(conn) <= down_to)
             return CONCUR_OK;
         struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLOUT };
         int n = cnc_sys_poll(&p, 1, (int)conn->drv->limits->class_ms[CNC_CLASS_WRITE]);

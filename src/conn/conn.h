@@ -74,21 +74,19 @@ enum {
 struct cnc_chunk; /* queued output */
 struct cnc_input; /* buffered input and a half-parsed head */
 
-/* The hot struct of a connection. INV: out == NULL iff out_bytes == 0; stream != NULL only in BUSY. */
+/* The hot struct of a connection. INV: stream != NULL only in BUSY. */
 struct cnc_conn {
     struct cnc_io io;
     struct cnc_job job; /* its link is in one of the driver's class queues, or in the pool's queue */
-    struct cnc_driver *drv;
+    struct cnc_driver *drv;         /* that drives it; between two drivers, the one it left */
     struct cnc_stream *stream;      /* the request under way; NULL once its reply is complete */
     struct cnc_input *in;           /* NULL when nothing is buffered */
-    struct cnc_chunk *out, *out_last;
-    size_t out_bytes;
+    struct cnc_chunk *out;          /* first of the queue; NULL when nothing waits to be sent */
     int64_t deadline;
     struct cnc_http_body body;
     struct cnc_conn *next_dirty;
     const struct cnc_transport_ops *transport;
     void *ext; /* the transport's state; NULL when plain */
-    void *server; /* of whoever handed it to another thread */
     uint32_t moved;    /* bytes read or written since the class's deadline was set */
     uint32_t held;     /* bytes of a body piece that the request left in place */
     uint32_t discarded;
@@ -177,6 +175,7 @@ bool cnc_conn_reads(const struct cnc_conn *conn);                  /* input.c: s
 void cnc_conn_free_input(struct cnc_conn *conn);                   /* input.c */
 void cnc_conn_flush(struct cnc_conn *conn);                        /* output.c */
 int cnc_conn_put(struct cnc_conn *conn, const void *p, size_t n);  /* output.c */
+size_t cnc_conn_queued(const struct cnc_conn *conn);                /* output.c: bytes waiting to be sent */
 void cnc_conn_free_output(struct cnc_conn *conn);                  /* output.c */
 const char *cnc_conn_state_name(int state);                        /* states.c */
 extern const struct cnc_carrier_ops cnc_conn_carrier;              /* output.c */

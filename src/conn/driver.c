@@ -87,7 +87,6 @@ void cnc_driver_release(struct cnc_conn *conn)
         drv->current = NULL;
     drv->count--;
     conn->class = CNC_CLASS_NONE;
-    conn->drv = NULL;
 }
 
 static void destroy(struct cnc_conn *conn)
@@ -190,7 +189,7 @@ static void update_watch(struct cnc_conn *conn)
 /* Output left: goes on with what waited for that. */
 static void after_output(struct cnc_conn *conn)
 {
-    if (conn->out_bytes <= conn->drv->limits->output_low && (conn->flags & CNC_CONN_DRAIN_WANTED) && conn->stream) {
+    if (cnc_conn_queued(conn) <= conn->drv->limits->output_low && (conn->flags & CNC_CONN_DRAIN_WANTED) && conn->stream) {
         conn->flags &= (uint32_t)~CNC_CONN_DRAIN_WANTED;
         conn->stream->up->drain(conn->stream);
     }

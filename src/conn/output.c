@@ -13,9 +13,12 @@
 #define COPY_MAX 16384     /* a borrowed piece up to this size is copied rather than queued */
 #define IOV_MAX_USED 16
 
-/* Bytes [at, end) are still to be sent. Owned bytes lie in data; borrowed ones elsewhere, until free(arg). */
+/* Bytes [at, end) are still to be sent. Owned bytes lie in data; borrowed ones elsewhere, until free(arg). The first chunk
+ * of a queue also keeps what is known of the whole queue. */
 struct cnc_chunk {
     struct cnc_chunk *next;
+    struct cnc_chunk *last; /* of the first only */
+    size_t queued;          /* of the first only: bytes to be sent in the whole queue */
     const char *p;
     size_t at, end, cap;
     void (*free)(void *);
@@ -37,8 +40,6 @@ void cnc_conn_free_output(struct cnc_conn *conn)
         conn->out = c->next;
         free_chunk(c);
     }
-    conn->out_last = NULL;
-    conn->out_bytes = 0;
     if (conn->drv && conn->drv->current == conn)
         conn->drv->scratch_len = 0;
 }
@@ -49,12 +50,17 @@ static struct cnc_chunk *add_chunk(struct cnc_conn *conn, size_t cap)
     if (!c)
         return NULL;
     *c = (struct cnc_chunk){ .p = c->data, .cap = cap };
-    if (conn->out_last)
-        conn->out_last->next = c;
+    if (conn->out)
+        conn->out->last->next = c;
     else
         conn->out = c;
-    conn->out_last = c;
+    conn->out->last = c;
     return c;
+}
+
+size_t cnc_conn_queued(const struct cnc_conn *conn)
+{
+    return conn->out ? conn->out->queued : 0;
 }
 
 static bool in_scratch(const struct cnc_conn *conn)
@@ -74,7 +80,7 @@ static int spill_scratch(struct cnc_conn *conn)
         return CONCUR_E_NOMEM;
     memcpy(c->data, drv->home->out, n);
     c->end = n;
-    conn->out_bytes = n;
+    conn->out->queued = n;
     drv->scratch_len = 0;
     return CONCUR_OK;
 }
@@ -89,7 +95,7 @@ static char *reserve(struct cnc_conn *conn, size_t n)
         if (spill_scratch(conn) < 0)
             return NULL;
     }
-    struct cnc_chunk *c = conn->out_last;
+    struct cnc_chunk *c = conn->out ? conn->out->last : NULL;
     if (!c || c->free || c->cap - c->end < n)
         c = add_chunk(conn, n < CHUNK_MIN ? CHUNK_MIN : n);
     return c ? c->data + c->end : NULL;
@@ -101,8 +107,8 @@ static void commit(struct cnc_conn *conn, size_t n)
         conn->drv->scratch_len += n;
         return;
     }
-    conn->out_last->end += n;
-    conn->out_bytes += n;
+    conn->out->last->end += n;
+    conn->out->queued += n;
     cnc_conn_touch(conn);
 }
 
@@ -136,7 +142,7 @@ static int put_piece(struct cnc_conn *conn, struct cnc_piece *piece)
     c->end = piece->n;
     c->free = piece->free;
     c->arg = piece->arg;
-    conn->out_bytes += piece->n;
+    conn->out->queued += piece->n;
     *piece = (struct cnc_piece){ 0 };
     cnc_conn_touch(conn);
     return CONCUR_OK;
@@ -196,12 +202,12 @@ static void flush_scratch(struct cnc_conn *conn)
     }
     memcpy(c->data, drv->home->out + sent, rest);
     c->end = rest;
-    conn->out_bytes = rest;
+    conn->out->queued = rest;
 }
 
 static void consume_output(struct cnc_conn *conn, size_t n)
 {
-    conn->out_bytes -= n;
+    conn->out->queued -= n;
     while (n) {
         struct cnc_chunk *c = conn->out;
         size_t have = c->end - c->at;
@@ -211,8 +217,10 @@ static void consume_output(struct cnc_conn *conn, size_t n)
         if (c->at < c->end)
             break;
         conn->out = c->next;
-        if (!conn->out)
-            conn->out_last = NULL;
+        if (conn->out) {
+            conn->out->last = c->last;
+            conn->out->queued = c->queued;
+        }
         free_chunk(c);
     }
 }
@@ -286,7 +294,7 @@ static int after_put(struct cnc_conn *conn, struct cnc_stream *stream, int rc, b
         let_go(conn, stream);
         return CONCUR_OK;
     }
-    if (conn->out_bytes > conn->drv->limits->output_high) {
+    if (conn->out && cnc_conn_queued(conn) > conn->drv->limits->output_high) {
         if (!conn->drv->home->blocking)
             return CONCUR_AGAIN;
         return cnc_block_flush(conn, conn->drv->limits->output_low);
@@ -361,7 +369,7 @@ static void carrier_resume_body(struct cnc_stream *stream)
 static bool carrier_is_full(struct cnc_stream *stream)
 {
     struct cnc_conn *conn = stream->carrier;
-    return conn->out_bytes > conn->drv->limits->output_high;
+    return cnc_conn_queued(conn) > conn->drv->limits->output_high;
 }
 
 static void carrier_want_drain(struct cnc_stream *stream)

@@ -70,7 +70,7 @@ static bool is_wanted(void *arg)
 static void serve(struct cnc_job *job, struct cnc_home *home)
 {
     struct cnc_conn *conn = CNC_CONTAINER(job, struct cnc_conn, job);
-    concur_server *server = conn->server;
+    concur_server *server = conn->drv->owner;
     concur_server *before = cnc_server_enter(server);
     struct cnc_driver *drv = driver_of(server, home);
     if (!drv)
@@ -111,7 +111,6 @@ static void hand_over(struct cnc_driver *drv, struct cnc_conn *conn)
     concur_server *server = drv->owner;
     struct thread_engine *e = server->engine;
     conn->job.run = serve;
-    conn->server = server;
     if (cnc_pool_submit(e->threads, &conn->job) < 0)
         cnc_driver_refuse(drv, conn, 503);
 }
