@@ -154,18 +154,32 @@ int64_t cnc_loop_turn_began(const struct cnc_loop *loop)
     return loop->began;
 }
 
+/* libevent reports a reset as readable and writable only, never as EV_CLOSED: whoever watched for that alone would not be
+ * told, while the loop went round and round. So EV_CLOSED stands together with an edge-triggered EV_READ. */
+#define CLOSED_EVENTS (EV_CLOSED | EV_READ | EV_ET)
+
+static bool has_hung_up(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLRDHUP };
+    return cnc_sys_poll(&p, 1, 0) > 0;
+}
+
 static void on_io(evutil_socket_t fd, short what, void *arg)
 {
     struct cnc_io *io = arg;
     unsigned ready = 0;
-    (void)fd;
-    if (what & EV_READ)
+    if (event_get_events(&io->ev) & EV_ET) {
+        if (!(what & EV_CLOSED) && (what & EV_READ) && has_hung_up((int)fd))
+            ready |= CNC_IO_CLOSED;
+    } else if (what & EV_READ) {
         ready |= CNC_IO_READ;
+    }
     if (what & EV_WRITE)
         ready |= CNC_IO_WRITE;
     if (what & EV_CLOSED)
         ready |= CNC_IO_CLOSED;
-    io->fn(io, ready);
+    if (ready)
+        io->fn(io, ready);
 }
 
 void cnc_io_init(struct cnc_loop *loop, struct cnc_io *io, int fd, void (*fn)(struct cnc_io *, unsigned))
@@ -182,7 +196,7 @@ int cnc_io_watch(struct cnc_loop *loop, struct cnc_io *io, unsigned mask)
     if (mask & CNC_IO_WRITE)
         events |= EV_WRITE;
     if (mask & CNC_IO_CLOSED)
-        events |= EV_CLOSED;
+        events = (short)(events | (mask & (CNC_IO_READ | CNC_IO_WRITE) ? EV_CLOSED : CLOSED_EVENTS));
     event_del(&io->ev);
     if (!mask)
         return CONCUR_OK;

@@ -17,7 +17,7 @@ struct cnc_loop;
 enum {
     CNC_IO_READ = 1,
     CNC_IO_WRITE = 2,
-    CNC_IO_CLOSED = 4 /* the peer shut its side or reset, reported with unread data queued; level-triggered */
+    CNC_IO_CLOSED = 4 /* the peer shut its side or reset, reported with unread data queued; once, when it stands alone */
 };
 
 /* A descriptor's watcher, embedded where it is used. INV: mask == 0 means libevent does not know it. */
