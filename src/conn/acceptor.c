@@ -7,12 +7,21 @@
 
 static void on_ready(struct cnc_io *io, unsigned ready);
 
+static void take_a_break(struct cnc_acceptor *a, const char *what, int err);
+
 static void on_retry(struct cnc_timer *t)
 {
     struct cnc_acceptor *a = CNC_CONTAINER(t, struct cnc_acceptor, retry);
     a->paused = false;
-    if (a->running)
-        (void)cnc_acceptor_start(a);
+    if (a->running && cnc_acceptor_start(a) < 0)
+        take_a_break(a, "watching the listening socket", ENOMEM);
+}
+
+static bool is_inherited(int fd)
+{
+    struct sockaddr_storage ss = { 0 };
+    socklen_t len = sizeof ss;
+    return getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && ss.ss_family != AF_UNIX;
 }
 
 int cnc_acceptor_init(struct cnc_acceptor *a, struct cnc_driver *drv, const struct cnc_acceptor_config *cfg,
@@ -24,6 +33,7 @@ int cnc_acceptor_init(struct cnc_acceptor *a, struct cnc_driver *drv, const stru
         return CONCUR_E_NOMEM;
     for (unsigned i = 0; i < count; i++) {
         a->sockets[i].acceptor = a;
+        a->sockets[i].inherits = is_inherited(fds[i]);
         cnc_io_init(drv->home->loop, &a->sockets[i].io, fds[i], on_ready);
     }
     return CONCUR_OK;
@@ -96,10 +106,18 @@ static bool is_full(struct cnc_acceptor *a)
     return !cnc_driver_reap_idle(a->drv);
 }
 
-/* True: go on accepting. */
-static bool accept_one(struct cnc_acceptor *a, int listener)
+/* A thread that waits in recv() must come back from there. */
+static bool set_wait(const struct cnc_acceptor *a, int fd)
 {
-    int fd = cnc_sys_accept(listener, NULL, NULL, a->cfg.non_blocking ? SOCK_NONBLOCK : 0);
+    int64_t ms = a->cfg.receive_wait_ms;
+    struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+    return !ms || cnc_sys_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
+}
+
+/* True: go on accepting. */
+static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket *s)
+{
+    int fd = cnc_sys_accept(cnc_io_fd(&s->io), NULL, NULL, a->cfg.non_blocking ? SOCK_NONBLOCK : 0);
     if (fd < 0) {
         switch (errno) {
         case EAGAIN:
@@ -114,6 +132,10 @@ static bool accept_one(struct cnc_acceptor *a, int listener)
         default:
             return true; /* that one peer is gone, or its network had an error (accept(2)) */
         }
+    }
+    if (!s->inherits && !set_wait(a, fd)) {
+        cnc_sys_close(&fd);
+        return true;
     }
     struct cnc_conn *conn = cnc_conn_create(fd, &cnc_transport_plain, NULL);
     if (!conn) {
@@ -137,7 +159,7 @@ static void on_ready(struct cnc_io *io, unsigned ready)
             take_a_break(a, "connections_max reached", 0);
             return;
         }
-        if (!accept_one(a, cnc_io_fd(io)))
+        if (!accept_one(a, s))
             return;
     }
 }

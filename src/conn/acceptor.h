@@ -12,6 +12,7 @@ struct cnc_acceptor_config {
     unsigned connections_max; /* open at once, over all drivers that share `open` */
     atomic_uint *open;
     bool non_blocking;        /* accepted sockets are */
+    int64_t receive_wait_ms;  /* SO_RCVTIMEO of accepted sockets that do not inherit it; 0: none */
     void (*warn)(void *arg, const char *what, int err); /* at most once a second */
     void *warn_arg;
 };
@@ -20,6 +21,7 @@ struct cnc_acceptor_socket {
     struct cnc_io io;
     struct cnc_acceptor *acceptor;
     bool watched;
+    bool inherits; /* accepted sockets have the options of this one (Linux: TCP, not AF_UNIX) */
 };
 
 struct cnc_acceptor {

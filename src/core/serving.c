@@ -103,6 +103,7 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         .connections_max = (unsigned)server->cfg.connections_max,
         .open = &server->connections,
         .non_blocking = !blocking_sockets,
+        .receive_wait_ms = blocking_sockets ? server->cfg.park_after : 0,
         .warn = warn_accept,
         .warn_arg = s,
     };

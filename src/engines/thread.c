@@ -73,12 +73,14 @@ static void serve(struct cnc_job *job, struct cnc_home *home)
     concur_server *server = conn->drv->owner;
     concur_server *before = cnc_server_enter(server);
     struct cnc_driver *drv = driver_of(server, home);
-    if (!drv)
-        conn->fail_status = 503;
-    if (!drv || cnc_block_serve(drv, conn, is_wanted, server))
+    /* Whoever still waits for a thread when a stop has run out of time is told so. */
+    bool late = cnc_clock_now(server->clock) >= atomic_load_explicit(&server->stop_at, memory_order_relaxed);
+    if (!drv || late || cnc_block_serve(drv, conn, is_wanted, server))
         park(server->engine, conn);
     while (home->live && cnc_home_need_loop(home) == CONCUR_OK)
         cnc_home_turn(home, -1);
+    while (home->local.head) /* no loop was to be had: then nothing else is pending */
+        cnc_home_settle(home);
     cnc_server_leave(before);
 }
 
@@ -99,8 +101,8 @@ static void take_back(struct cnc_task *task)
     while (!cnc_link_alone(&todo)) {
         struct cnc_conn *conn = CNC_CONTAINER(todo.next, struct cnc_conn, job.link);
         cnc_link_remove(&conn->job.link);
-        if (conn->fail_status)
-            cnc_driver_refuse(&e->serving.drv, conn, conn->fail_status);
+        if (conn->flags & CNC_CONN_READY) /* no thread has looked at it */
+            cnc_driver_refuse(&e->serving.drv, conn, 503);
         else
             cnc_driver_take(&e->serving.drv, conn);
     }

@@ -37,7 +37,7 @@ static int set_inherited(int fd, const struct cnc_address *address, const struct
 /* A socket file that a dead server left behind would refuse the address for ever; one that answers is in use. */
 static void remove_stale(const struct cnc_address *address)
 {
-    int fd = cnc_sys_socket(AF_UNIX, SOCK_STREAM);
+    int fd = cnc_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK); /* a full backlog must not hold us up */
     if (fd < 0)
         return;
     if (connect(fd, (const struct sockaddr *)&address->addr, address->addr_len) < 0 && errno == ECONNREFUSED)
