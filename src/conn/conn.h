@@ -172,6 +172,7 @@ void cnc_conn_fail(struct cnc_conn *conn, int status);             /* output.c: 
 void cnc_conn_read(struct cnc_conn *conn, bool wait);              /* input.c */
 void cnc_conn_resume(struct cnc_conn *conn);                       /* input.c: goes on with buffered input */
 bool cnc_conn_reads(const struct cnc_conn *conn);                  /* input.c: should more be read? */
+bool cnc_conn_has_input(const struct cnc_conn *conn);              /* input.c: bytes behind what was consumed? */
 void cnc_conn_free_input(struct cnc_conn *conn);                   /* input.c */
 void cnc_conn_flush(struct cnc_conn *conn);                        /* output.c */
 int cnc_conn_put(struct cnc_conn *conn, const void *p, size_t n);  /* output.c */

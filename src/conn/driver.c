@@ -281,6 +281,8 @@ void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     conn->drv = drv;
     drv->count++;
+    if (atomic_load_explicit(drv->draining, memory_order_relaxed)) /* it was elsewhere when the stop began */
+        cnc_conn_step(conn, CNC_CONN_ON_DRAIN);
     if (cnc_home_need_scratch(drv->home) < 0) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     } else {

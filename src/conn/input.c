@@ -35,6 +35,11 @@ void cnc_conn_free_input(struct cnc_conn *conn)
     conn->in = NULL;
 }
 
+bool cnc_conn_has_input(const struct cnc_conn *conn)
+{
+    return conn->in && conn->in->len > conn->in->at;
+}
+
 /* Makes room for n more bytes behind len. */
 static int grow_input(struct cnc_conn *conn, size_t n)
 {
@@ -133,6 +138,8 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in)
     const char *bytes = in->p;
     in->p += head->len;
     in->n -= head->len;
+    if (conn->in) /* what the request asks of us now must not take its own head for input that waits */
+        conn->in->at = (size_t)(in->p - conn->in->data);
     int status = drv->ops->request(conn, head, bytes);
     if (saved && conn->in)
         drop_head(conn->in);
@@ -264,6 +271,8 @@ static void consume(struct cnc_conn *conn, struct cnc_slice *in)
                 cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
             return;
         default:
+            if (in->n)
+                conn->flags |= CNC_CONN_MUST_LINGER; /* it was sending: a plain close would reset it */
             in->n = 0;
             return;
         }

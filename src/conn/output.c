@@ -261,7 +261,7 @@ static void send_continue(struct cnc_conn *conn)
     if (!(conn->flags & CNC_CONN_EXPECT) || (conn->flags & CNC_CONN_REPLYING))
         return;
     conn->flags &= (uint32_t)~CNC_CONN_EXPECT;
-    if (!conn->in)
+    if (!cnc_conn_has_input(conn))
         (void)cnc_conn_put(conn, CNC_HTTP_CONTINUE.p, CNC_HTTP_CONTINUE.n);
 }
 
@@ -384,7 +384,7 @@ static int carrier_check(struct cnc_stream *stream)
 {
     struct cnc_conn *conn = stream->carrier;
     char c;
-    if (!conn->drv->home->blocking || conn->in || conn->drv->limits->half_close)
+    if (!conn->drv->home->blocking || cnc_conn_has_input(conn) || conn->drv->limits->half_close)
         return 0;
     ssize_t n = cnc_sys_recv(cnc_io_fd(&conn->io), &c, 1, MSG_PEEK | MSG_DONTWAIT);
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ? CONCUR_E_GONE : 0;

@@ -24,6 +24,7 @@ static void to_busy(struct cnc_conn *conn)
     conn->state = CNC_CONN_BUSY;
     conn->flags &= (uint32_t)~(CNC_CONN_FRESH | CNC_CONN_BODY_WANTED | CNC_CONN_BODY_PAUSED | CNC_CONN_BODY_TOLD |
                                CNC_CONN_BODY_HOLD | CNC_CONN_READY | CNC_CONN_DISCARD | CNC_CONN_EXPECT | CNC_CONN_REPLYING | CNC_CONN_DRAIN_WANTED);
+    conn->discarded = 0;
     conn->requests++;
 }
 
@@ -80,13 +81,13 @@ static void served(struct cnc_conn *conn)
     if (cnc_conn_body_is_done(conn))
         conn->state = CNC_CONN_IDLE;
     else
-        conn->flags |= CNC_CONN_DISCARD;
+        conn->flags = (conn->flags | CNC_CONN_DISCARD) & (uint32_t)~CNC_CONN_BODY_PAUSED; /* nobody is left to resume */
 }
 
 /* Input left unread, or still to come, would turn a plain close into a reset. */
 static void served_last(struct cnc_conn *conn)
 {
-    if (!cnc_conn_body_is_done(conn) || conn->in)
+    if (!cnc_conn_body_is_done(conn) || cnc_conn_has_input(conn))
         conn->flags |= CNC_CONN_MUST_LINGER;
     to_flush(conn);
 }
@@ -123,7 +124,7 @@ static void busy_eof(struct cnc_conn *conn)
 
 static void flushed(struct cnc_conn *conn)
 {
-    if (conn->flags & CNC_CONN_MUST_LINGER)
+    if ((conn->flags & CNC_CONN_MUST_LINGER) && !(conn->flags & CNC_CONN_EOF))
         to_linger(conn);
     else
         conn->state = CNC_CONN_CLOSED;
