@@ -288,13 +288,25 @@ static void lost(struct cnc_channel *ch)
     upper->up->gone(upper, gone);
 }
 
-/* The piece at the front was taken. */
-static void pop_piece(struct cnc_channel *ch)
+static struct up *pop_piece(struct cnc_channel *ch)
 {
     struct up *u = CNC_CONTAINER(ch->in.head, struct up, task);
     ch->in.head = u->task.next;
     if (!ch->in.head)
         ch->in.last = NULL;
+    return u;
+}
+
+static void put_piece_back(struct cnc_channel *ch, struct up *u)
+{
+    u->task.next = ch->in.head;
+    if (!ch->in.head)
+        ch->in.last = &u->task;
+    ch->in.head = &u->task;
+}
+
+static void piece_taken(struct cnc_channel *ch, struct up *u)
+{
     pthread_mutex_lock(&ch->mu);
     bool was_full = ch->in_bytes > ch->bytes_max;
     ch->in_bytes -= u->n;
@@ -310,15 +322,20 @@ static void pop_piece(struct cnc_channel *ch)
 static void hand_up(struct cnc_channel *ch)
 {
     while (ch->in.head && !ch->in_paused) {
-        struct up *u = CNC_CONTAINER(ch->in.head, struct up, task);
-        ch->in_paused = true; /* before the call, which may already take it back */
+        struct up *u = pop_piece(ch); /* out of reach of finish(): the callback may end the reply and still read */
+        ch->in_paused = true;         /* before the call, which may already take it back */
         int rc = ch->upper->up->body(ch->upper, u->data, u->n);
-        if (!ch->upper)
-            return; /* finish() freed the queue */
-        if (rc == CONCUR_AGAIN)
+        if (!ch->upper) {
+            cnc_free(u);
+            unref(ch);
+            return;
+        }
+        if (rc == CONCUR_AGAIN) {
+            put_piece_back(ch, u);
             continue;
+        }
         ch->in_paused = false;
-        pop_piece(ch);
+        piece_taken(ch, u);
     }
     if (!ch->in.head && ch->in_end) {
         ch->in_end = false;
@@ -341,7 +358,7 @@ static void run_up(struct cnc_task *task)
     else
         ch->in.head = task;
     ch->in.last = task;
-    ref(ch); /* pop_piece() gives back the message's own */
+    ref(ch); /* piece_taken() gives back the message's own */
     hand_up(ch);
     unref(ch);
 }

@@ -41,6 +41,8 @@ static uint64_t next_id(concur_server *server, struct cnc_home *home)
 static void on_deadline(struct cnc_timer *t)
 {
     concur_request *r = CNC_CONTAINER(t, concur_request, deadline);
+    if (r->output >= CNC_OUTPUT_END)
+        return; /* it was for the reply */
     cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
 }
 
@@ -152,14 +154,16 @@ void cnc_request_run(concur_request *r)
             int status = to_pool(r);
             if (status == 0)
                 return;
-            cnc_request_enter(r);
+            if (!(r->flags & CNC_REQ_ON_STACK))
+                cnc_request_enter(r);
             cnc_request_leave(r, status);
             return;
         }
         cnc_request_enter_handler(r);
         r->home->last = route;
         int rc = route->handler(r, route->arg);
-        if (CNC_LIKELY(rc != CONCUR_DECLINE) || r->output != CNC_OUTPUT_NONE || r->gone) {
+        /* What declines must leave nothing behind: the next route may run on another thread. */
+        if (CNC_LIKELY(rc != CONCUR_DECLINE) || r->output != CNC_OUTPUT_NONE || r->gone || r->refs || r->on_data) {
             cnc_request_leave(r, rc);
             return;
         }

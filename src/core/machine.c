@@ -37,6 +37,7 @@ static const uint8_t table[CNC_REQUEST_STATES][EVENTS] = {
         [ON_BACK_DONE] = TO(DONE),
     },
     [CNC_REQUEST_WAITING] = {
+        [ON_QUEUE] = TO(QUEUED), /* likewise, and that route blocks */
         [ON_HANDLER] = TO(RUNNING), /* declined to a route that needed the body first */
         [ON_CALLBACK] = TO(CALLBACK),
     },

@@ -27,6 +27,8 @@ static int carrier_failed(concur_request *r, int rc)
         return rc;
     if (!r->reply_rc)
         r->reply_rc = r->gone ? r->gone : rc;
+    if (rc != CONCUR_E_NOMEM) /* a write learned it first: a thread that waits for room sees no message */
+        cnc_request_give_up(r, rc, false);
     cnc_reply_abort(r);
     return r->reply_rc;
 }
