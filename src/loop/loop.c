@@ -140,7 +140,7 @@ void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
     int flags = EVLOOP_ONCE;
     loop->stale = true;
     if (max_wait_ms == 0)
-        flags = EVLOOP_NONBLOCK;
+        flags |= EVLOOP_NONBLOCK; /* alone it would go on for as long as any descriptor is ready */
     else if (max_wait_ms > 0 && cnc_loop_now(loop) + max_wait_ms < loop->armed_at)
         arm(loop, cnc_loop_now(loop) + max_wait_ms);
     event_base_loop(loop->base, flags);

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include "exec/pool.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <stdlib.h>
+
+struct work {
+    struct cnc_job job;
+    pthread_barrier_t *reached, *go; /* waits at both, where given */
+    atomic_uint runs;
+    struct cnc_home *home;
+    pthread_t thread;
+};
+
+static void run(struct cnc_job *job, struct cnc_home *here)
+{
+    struct work *w = CNC_CONTAINER(job, struct work, job);
+    ck_assert(cnc_home_is_mine(here));
+    w->home = here;
+    w->thread = pthread_self();
+    if (w->reached)
+        pthread_barrier_wait(w->reached);
+    if (w->go)
+        pthread_barrier_wait(w->go);
+    atomic_fetch_add(&w->runs, 1);
+}
+
+static struct work *work_init(struct work *w, pthread_barrier_t *reached, pthread_barrier_t *go)
+{
+    *w = (struct work){ .job.run = run, .reached = reached, .go = go };
+    cnc_link_init(&w->job.link);
+    return w;
+}
+
+static struct cnc_pool *make(unsigned threads_max, unsigned queue_max, int64_t idle_ms)
+{
+    struct cnc_pool_config cfg = { .clock = &cnc_clock_system, .threads_max = threads_max, .queue_max = queue_max,
+                                   .stack_size = 256 * 1024, .idle_ms = idle_ms, .fields_max = 8 };
+    struct cnc_pool *pool = NULL;
+    ck_assert_int_eq(cnc_pool_create(&pool, &cfg), CONCUR_OK);
+    return pool;
+}
+
+static unsigned threads_now(void)
+{
+    unsigned n = 0;
+    DIR *dir = opendir("/proc/self/task");
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;)
+        n += e->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+static void end(struct cnc_pool *pool)
+{
+    struct cnc_pool_stats stats;
+    ck_assert_int_eq(cnc_pool_stop(pool, -1), CONCUR_OK);
+    cnc_pool_stats(pool, &stats);
+    ck_assert_uint_eq(stats.threads + stats.idle + stats.queued, 0);
+    cnc_pool_destroy(&pool);
+    ck_assert_ptr_null(pool);
+}
+
+START_TEST(every_job_runs_once_and_no_thread_is_left)
+{
+    enum { JOBS = 5000 };
+    static struct work works[JOBS];
+    unsigned before = threads_now();
+    struct cnc_pool *pool = make(4, JOBS, 10000);
+    for (unsigned i = 0; i < JOBS; i++)
+        ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&works[i], NULL, NULL)->job), CONCUR_OK);
+    end(pool);
+    for (unsigned i = 0; i < JOBS; i++)
+        ck_assert_uint_eq(works[i].runs, 1);
+    ck_assert_uint_eq(threads_now(), before);
+}
+END_TEST
+
+/* All threads meet at a barrier: that many do run at once, and not one more. */
+START_TEST(threads_start_up_to_the_maximum_then_jobs_wait_then_none_is_taken)
+{
+    enum { THREADS = 3, QUEUE = 2 };
+    static struct work running[THREADS], waiting[QUEUE], over;
+    pthread_barrier_t reached, go;
+    struct cnc_pool_stats stats;
+    pthread_barrier_init(&reached, NULL, THREADS + 1);
+    pthread_barrier_init(&go, NULL, THREADS + 1);
+    struct cnc_pool *pool = make(THREADS, QUEUE, 10000);
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&running[i], &reached, &go)->job), CONCUR_OK);
+    pthread_barrier_wait(&reached);
+    ck_assert(!cnc_pool_is_wanted(pool));
+    for (unsigned i = 0; i < QUEUE; i++)
+        ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&waiting[i], NULL, NULL)->job), CONCUR_OK);
+    ck_assert(cnc_pool_is_wanted(pool));
+    ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&over, NULL, NULL)->job), CONCUR_E_FULL);
+    cnc_pool_stats(pool, &stats);
+    ck_assert_uint_eq(stats.threads, THREADS);
+    ck_assert_uint_eq(stats.idle, 0);
+    ck_assert_uint_eq(stats.queued, QUEUE);
+    /* One that waits can be taken back, and makes room. */
+    ck_assert(cnc_pool_cancel(pool, &waiting[0].job));
+    ck_assert(!cnc_pool_cancel(pool, &waiting[0].job));
+    ck_assert(!cnc_pool_cancel(pool, &running[0].job));
+    ck_assert_int_eq(cnc_pool_submit(pool, &over.job), CONCUR_OK);
+    pthread_barrier_wait(&go);
+    end(pool);
+    for (unsigned i = 0; i < THREADS; i++) {
+        ck_assert_uint_eq(running[i].runs, 1);
+        for (unsigned k = 0; k < i; k++)
+            ck_assert(!pthread_equal(running[i].thread, running[k].thread) && running[i].home != running[k].home);
+    }
+    ck_assert_uint_eq(waiting[0].runs, 0);
+    ck_assert_uint_eq(waiting[1].runs, 1);
+    ck_assert_uint_eq(over.runs, 1);
+    pthread_barrier_destroy(&reached);
+    pthread_barrier_destroy(&go);
+}
+END_TEST
+
+/* Cancel and a thread race for the same job: exactly one of them has it. */
+START_TEST(a_job_is_either_cancelled_or_run)
+{
+    enum { JOBS = 20000 };
+    static struct work works[JOBS];
+    struct cnc_pool *pool = make(2, JOBS, 10000);
+    unsigned cancelled = 0, ran = 0;
+    for (unsigned i = 0; i < JOBS; i++)
+        ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&works[i], NULL, NULL)->job), CONCUR_OK);
+    for (unsigned i = JOBS; i-- > 0;)
+        cancelled += cnc_pool_cancel(pool, &works[i].job);
+    end(pool);
+    for (unsigned i = 0; i < JOBS; i++) {
+        ck_assert_uint_le(works[i].runs, 1);
+        ran += works[i].runs;
+    }
+    ck_assert_uint_eq(cancelled + ran, JOBS);
+}
+END_TEST
+
+START_TEST(a_thread_with_nothing_to_do_ends_and_another_starts_on_demand)
+{
+    static struct work w;
+    pthread_barrier_t reached;
+    struct cnc_pool_stats stats;
+    unsigned before = threads_now();
+    pthread_barrier_init(&reached, NULL, 2);
+    struct cnc_pool *pool = make(2, 4, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&w, &reached, NULL)->job), CONCUR_OK);
+        pthread_barrier_wait(&reached);
+        do
+            cnc_pool_stats(pool, &stats);
+        while (stats.threads && sched_yield() == 0);
+        ck_assert_uint_eq(w.runs, 1);
+    }
+    end(pool);
+    ck_assert_uint_eq(threads_now(), before);
+    pthread_barrier_destroy(&reached);
+}
+END_TEST
+
+START_TEST(stop_finishes_what_was_taken_and_takes_no_more)
+{
+    static struct work running, queued, late;
+    pthread_barrier_t reached, go;
+    pthread_barrier_init(&reached, NULL, 2);
+    pthread_barrier_init(&go, NULL, 2);
+    struct cnc_pool *pool = make(1, 4, 10000);
+    ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&running, &reached, &go)->job), CONCUR_OK);
+    ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&queued, NULL, NULL)->job), CONCUR_OK);
+    pthread_barrier_wait(&reached);
+    ck_assert_int_eq(cnc_pool_stop(pool, 0), CONCUR_E_BUSY);
+    ck_assert_int_eq(cnc_pool_stop(pool, 5), CONCUR_E_BUSY);
+    ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&late, NULL, NULL)->job), CONCUR_E_STOPPING);
+    pthread_barrier_wait(&go);
+    end(pool);
+    ck_assert_uint_eq(running.runs, 1);
+    ck_assert_uint_eq(queued.runs, 1);
+    ck_assert_uint_eq(late.runs, 0);
+    pthread_barrier_destroy(&reached);
+    pthread_barrier_destroy(&go);
+}
+END_TEST
+
+START_TEST(a_pool_without_work_has_no_threads)
+{
+    unsigned before = threads_now();
+    struct cnc_pool *pool = make(8, 8, 10000);
+    ck_assert_uint_eq(threads_now(), before);
+    end(pool);
+}
+END_TEST
+
+/* ---- broadcast ---- */
+
+static atomic_uint told, told_sum;
+
+static void on_told(struct cnc_home *home, int arg)
+{
+    ck_assert(cnc_home_is_mine(home));
+    atomic_fetch_add(&told, 1);
+    atomic_fetch_add(&told_sum, (unsigned)arg);
+}
+
+/* Between two barriers each thread looks at its home, as one with a pending request would. */
+static void run_and_settle(struct cnc_job *job, struct cnc_home *here)
+{
+    struct work *w = CNC_CONTAINER(job, struct work, job);
+    run(job, here);
+    cnc_home_settle(here);
+    pthread_barrier_wait(w->reached);
+}
+
+START_TEST(a_broadcast_reaches_every_thread_at_its_home)
+{
+    enum { THREADS = 4 };
+    static struct work works[THREADS];
+    pthread_barrier_t reached, go;
+    pthread_barrier_init(&reached, NULL, THREADS + 1);
+    pthread_barrier_init(&go, NULL, THREADS + 1);
+    struct cnc_pool *pool = make(THREADS, 4, 10000);
+    cnc_pool_broadcast(pool, on_told, 7);
+    for (unsigned i = 0; i < THREADS; i++) {
+        work_init(&works[i], &reached, &go)->job.run = run_and_settle;
+        ck_assert_int_eq(cnc_pool_submit(pool, &works[i].job), CONCUR_OK);
+    }
+    pthread_barrier_wait(&reached);
+    cnc_pool_broadcast(pool, on_told, 5);
+    pthread_barrier_wait(&go);
+    pthread_barrier_wait(&reached);
+    ck_assert_uint_eq(told, THREADS);
+    ck_assert_uint_eq(told_sum, 5 * THREADS);
+    cnc_pool_broadcast(pool, on_told, 5); /* while they are idle or end: told when their homes close, at the latest */
+    end(pool);
+    ck_assert_uint_eq(told, 2 * THREADS);
+    pthread_barrier_destroy(&reached);
+    pthread_barrier_destroy(&go);
+}
+END_TEST
+
+#ifdef CNC_FAULTS
+START_TEST(without_threads_jobs_are_refused_or_wait_for_those_there_are)
+{
+    static struct work a, b, c;
+    pthread_barrier_t reached, go;
+    pthread_barrier_init(&reached, NULL, 2);
+    pthread_barrier_init(&go, NULL, 2);
+    struct cnc_pool *pool = make(4, 4, 10000);
+    cnc_fault_arm(CNC_FAULT_THREAD, 1, false);
+    ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&a, &reached, &go)->job), CONCUR_E_SYS);
+    cnc_fault_arm(CNC_FAULT_ALLOC, 1, true);
+    ck_assert_int_lt(cnc_pool_submit(pool, &a.job), 0);
+    cnc_fault_arm(CNC_FAULT_ALLOC, 0, false);
+    ck_assert_int_eq(cnc_pool_submit(pool, &a.job), CONCUR_OK);
+    pthread_barrier_wait(&reached);
+    cnc_fault_arm(CNC_FAULT_THREAD, 1, true);
+    ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&b, NULL, NULL)->job), CONCUR_OK);
+    cnc_fault_arm(CNC_FAULT_THREAD, 0, false);
+    cnc_fault_arm(CNC_FAULT_ALLOC, 1, true);
+    ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&c, NULL, NULL)->job), CONCUR_OK);
+    cnc_pool_broadcast(pool, on_told, 1);
+    cnc_fault_arm(CNC_FAULT_ALLOC, 0, false);
+    pthread_barrier_wait(&go);
+    end(pool);
+    ck_assert_uint_eq(a.runs + b.runs + c.runs, 3);
+    ck_assert_uint_eq(told, 0);
+    pthread_barrier_destroy(&reached);
+    pthread_barrier_destroy(&go);
+}
+END_TEST
+#endif
+
+int main(void)
+{
+    Suite *suite = suite_create("exec_pool");
+    TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, every_job_runs_once_and_no_thread_is_left);
+    tcase_add_test(tests, threads_start_up_to_the_maximum_then_jobs_wait_then_none_is_taken);
+    tcase_add_test(tests, a_job_is_either_cancelled_or_run);
+    tcase_add_test(tests, a_thread_with_nothing_to_do_ends_and_another_starts_on_demand);
+    tcase_add_test(tests, stop_finishes_what_was_taken_and_takes_no_more);
+    tcase_add_test(tests, a_pool_without_work_has_no_threads);
+    tcase_add_test(tests, a_broadcast_reaches_every_thread_at_its_home);
+#ifdef CNC_FAULTS
+    tcase_add_test(tests, without_threads_jobs_are_refused_or_wait_for_those_there_are);
+#endif
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
