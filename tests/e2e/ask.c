@@ -13,9 +13,9 @@ void ask(unsigned port, const char *request, int status, struct reply *r)
 {
     struct client c;
     client_open(&c, port);
-    ck_assert(client_text(&c, request));
+    ck_assert_msg(client_text(&c, request), "%.60s: not taken%s", request, demo_end());
     client_read(&c, r, strncmp(request, "HEAD ", 5) == 0, WAIT_MS);
-    ck_assert_msg(r->kind == REPLY_OK, "%.60s: %s", request, reply_kind_name(r));
+    ck_assert_msg(r->kind == REPLY_OK, "%.60s: %s%s", request, reply_kind_name(r), demo_end());
     ck_assert_msg(r->status == status, "%.60s: %d, expected %d", request, r->status, status);
     client_close(&c);
 }

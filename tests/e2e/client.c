@@ -26,7 +26,8 @@ static void open_socket(struct client *c, unsigned port, int receive_buffer)
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (receive_buffer > 0)
         setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    ck_assert_msg(connect(c->fd, (const struct sockaddr *)&to, sizeof to) == 0, "connect: %s", strerror(errno));
+    ck_assert_msg(connect(c->fd, (const struct sockaddr *)&to, sizeof to) == 0, "connect: %s%s", strerror(errno),
+                  demo_end());
     ck_assert_int_eq(ioctl(c->fd, FIONBIO, &on), 0);
 }
 

@@ -94,8 +94,12 @@ static void check_answers(struct client *c, const char *engine, const char *sent
     struct reply r = { .kind = REPLY_OK };
     while (r.kind == REPLY_OK) {
         client_read(c, &r, false, WAIT_MS);
-        const bool fair =
-            r.kind == REPLY_NONE || (r.kind == REPLY_OK && (r.status < 500 || r.status == 501 || r.status == 505));
+        bool fair = r.kind == REPLY_NONE;
+        if (r.kind == REPLY_OK)
+            fair = r.status < 500 || r.status == 501 || r.status == 505;
+        /* The echo of a body that turns out bad had begun already: it is cut off, visibly. */
+        if (memmem(sent, n, "/echo", 5) && (r.kind == REPLY_RESET || r.kind == REPLY_TRUNCATED))
+            fair = true;
         if (!fair)
             fwrite(sent, 1, n, stderr);
         ck_assert_msg(fair, "%s: %s, status %d, for what stands above", engine, reply_kind_name(&r), r.status);

@@ -53,7 +53,7 @@ static void append_reply(struct bytes *to, const struct reply *r)
 
 static void check_reply(const struct row *row, const struct reply *r, const char *where)
 {
-    ck_assert_msg(r->kind == REPLY_OK, "%s: %s: %s", where, row->name, reply_kind_name(r));
+    ck_assert_msg(r->kind == REPLY_OK, "%s: %s: %s%s", where, row->name, reply_kind_name(r), demo_end());
     ck_assert_msg(r->status == row->status || (row->other && r->status == row->other), "%s: %s: %d, expected %d", where,
                   row->name, r->status, row->status);
     ck_assert_msg(r->continues == 0, "%s: %s: 100 Continue for nobody", where, row->name);

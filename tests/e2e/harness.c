@@ -36,6 +36,7 @@ static const char *const all_engines[] = {
 };
 static const char *engines[COUNT(all_engines)];
 static int engines_found;
+static pid_t started; /* the demo that was started last */
 
 /* Time. */
 
@@ -112,6 +113,11 @@ const char *variant_engine(int i)
 const char *variant_pool(int i)
 {
     return i % 2 ? "4" : "0";
+}
+
+bool has_loop(const char *engine)
+{
+    return strncmp(engine, "event", 5) == 0 || strcmp(engine, "process-event") == 0;
 }
 
 static const char *program(void)
@@ -243,6 +249,7 @@ void demo_start(struct demo *d, const char *engine, ...)
     ck_assert_int_ge(d->pid, 0);
     if (d->pid == 0)
         run_child(args, fds, parent);
+    started = d->pid;
     close(fds[1]);
     char line[256];
     read_line(d, line, sizeof line);
@@ -259,6 +266,18 @@ bool demo_is_alive(const struct demo *d)
 {
     siginfo_t info = { 0 };
     return d->pid > 0 && waitid(P_PID, (id_t)d->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
+const char *demo_end(void)
+{
+    static char text[64];
+    siginfo_t info = { 0 };
+    nap_ms(100); /* one that is about to die still writes its core */
+    if (started <= 0 || waitid(P_PID, (id_t)started, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+        return "";
+    snprintf(text, sizeof text, " (the demo has ended: %s %d)", info.si_code == CLD_EXITED ? "status" : "signal",
+             info.si_status);
+    return text;
 }
 
 int demo_wait(struct demo *d, unsigned ms)

@@ -32,7 +32,10 @@ int engine_count(void);
 const char *engine_name(int i);
 int variant_count(void);
 const char *variant_engine(int i);
-const char *variant_pool(int i); /* for --pool: "0" or "4" */
+const char *variant_pool(int i);   /* for --pool: "0" or "4" */
+bool has_loop(const char *engine); /* handlers run on a loop: without a pool, one that blocks stalls the others */
+/* What has become of the demo that was started last, for messages: "", or how it ended. */
+const char *demo_end(void);
 
 /* Runs the suite that add() fills, each test in a process of its own. argv may name engines that must be there. The
  * time limit of each test case is seconds, scaled. Returns main's exit status. */
