@@ -49,14 +49,15 @@ static int prepare(concur_server *s)
     return CONCUR_OK;
 }
 
+/* Under the lock: status and address of other threads look at what closes here. */
 static void finish(concur_server *s, int rc)
 {
-    if (rc == CONCUR_OK)
-        s->ops->close(s);
-    else
-        s->leaked = true;
-    atomic_store(&s->state, CNC_SERVER_STOPPED);
     pthread_mutex_lock(&s->mu);
+    if (rc == CONCUR_E_BUSY)
+        s->leaked = true;
+    else
+        s->ops->close(s);
+    atomic_store(&s->state, CNC_SERVER_STOPPED);
     s->ready = true;
     s->finished = true;
     s->result = rc;

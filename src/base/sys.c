@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/sys.h"
 
+#include <linux/futex.h>
 #include <string.h>
 
 char *cnc_strndup(const char *s, size_t n)
@@ -53,4 +54,15 @@ int cnc_sys_timerfd_in_ms(int fd, int64_t ms)
         t.it_value.tv_nsec = (ms % 1000) * 1000000;
     }
     return timerfd_settime(fd, 0, &t, NULL);
+}
+
+bool cnc_sys_sleep_while(atomic_uint *word, unsigned value, int64_t ms)
+{
+    struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000 };
+    return syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, &t, NULL, 0) == 0 || errno != ETIMEDOUT;
+}
+
+void cnc_sys_wake_one(atomic_uint *word)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }

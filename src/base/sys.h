@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -169,6 +171,11 @@ static inline int cnc_sys_thread(pthread_t *out, const pthread_attr_t *attr, voi
 {
     return CNC_FAULT(CNC_FAULT_THREAD, EAGAIN) ? EAGAIN : pthread_create(out, attr, fn, arg);
 }
+
+/* Sleeps while *word is value, until woken, at most ms. False: the time is over. May wake for no reason. */
+bool cnc_sys_sleep_while(atomic_uint *word, unsigned value, int64_t ms);
+/* Wakes one thread that sleeps on word. The memory may be gone by then: it is a name only. */
+void cnc_sys_wake_one(atomic_uint *word);
 
 /* CLOCK_MONOTONIC, ms from now, for timed waits. */
 struct timespec cnc_sys_in_ms(int64_t ms);

@@ -7,6 +7,26 @@
 #include "base/sys.h"
 #include "conn/conn.h"
 
+#define LOOK_MS 200 /* how long a wait goes on before it looks whether the server's stop wants the thread back */
+
+/* False: the peer took nothing for the write timeout, or the server gives up. */
+static bool wait_for_room(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLOUT };
+    int64_t until = cnc_clock_now(drv->home->clock) + drv->limits->class_ms[CNC_CLASS_WRITE];
+    for (;;) {
+        int64_t left = until - cnc_clock_now(drv->home->clock);
+        if (left <= 0 || (drv->ops->gives_up && drv->ops->gives_up(drv)))
+            return false;
+        int n = cnc_sys_poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);
+        if (n > 0)
+            return true;
+        if (n < 0 && errno != EINTR)
+            return false;
+    }
+}
+
 int cnc_block_flush(struct cnc_conn *conn, size_t down_to)
 {
     for (;;) {
@@ -15,9 +35,7 @@ int cnc_block_flush(struct cnc_conn *conn, size_t down_to)
             return CONCUR_E_GONE;
         if (cnc_conn_queued(conn) <= down_to)
             return CONCUR_OK;
-        struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLOUT };
-        int n = cnc_sys_poll(&p, 1, (int)conn->drv->limits->class_ms[CNC_CLASS_WRITE]);
-        if (n == 0 || (n < 0 && errno != EINTR)) {
+        if (!wait_for_room(conn)) {
             conn->flags |= CNC_CONN_RESET;
             cnc_conn_free_output(conn);
             cnc_conn_step(conn, CNC_CONN_ON_ERROR);

@@ -115,6 +115,8 @@ struct cnc_conn_ops {
     int (*request)(struct cnc_conn *, const struct cnc_http_head *, const char *bytes);
     /* Optional: instead, the whole connection leaves this driver with its head unparsed (the thread engine's poller). */
     void (*handover)(struct cnc_driver *from, struct cnc_conn *);
+    /* Optional: true when a thread that waits for its peer is to wait no longer (the stop's deadline has passed). */
+    bool (*gives_up)(struct cnc_driver *);
     /* A connection was freed. */
     void (*closed)(struct cnc_driver *);
 };

@@ -7,7 +7,7 @@
 #include "base/sys.h"
 #include "conn/conn.h"
 
-#define INPUT_MIN 2048
+#define INPUT_MIN 512
 #define HOLD_READ 32768 /* room for a read whose bytes may be held */
 
 /* INV: at <= len <= cap; bytes [at, len) are not consumed yet. */

@@ -431,6 +431,8 @@ int concur_request_gone(concur_request *r)
         return r->gone;
     if (cnc_home_now(r->home) >= r->deadline_at)
         cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
+    else if (cnc_server_is_late(r->server))
+        cnc_request_give_up(r, CONCUR_E_STOPPING, true);
     else if (!r->stream.carrier || r->stream.down->check(&r->stream))
         cnc_request_give_up(r, CONCUR_E_GONE, false);
     return r->gone;

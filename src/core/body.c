@@ -196,6 +196,8 @@ int concur_request_on_body(concur_request *r, concur_data_fn data, concur_done_f
         return CONCUR_E_GONE;
     if (!(r->match.route->flags & CONCUR_ROUTE_STREAM) || r->on_data || !r->stream.carrier)
         return CONCUR_E_STATE;
+    if (r->flags & CNC_REQ_BODY_DONE)
+        return CONCUR_E_STATE; /* a route that declined had asked for it whole: no piece will come any more */
     r->on_data = data;
     r->on_body_end = end;
     r->on_body_arg = arg;

@@ -67,9 +67,10 @@ int cnc_request_set_deadline(concur_request *r, int64_t ms)
 static void serve_here(concur_request *r, struct cnc_home *here)
 {
     int64_t left = r->deadline_at == INT64_MAX ? 0 : r->deadline_at - cnc_home_now(here);
-    if (r->deadline_at != INT64_MAX && (left <= 0 || cnc_request_set_deadline(r, left) < 0)) {
+    bool over = r->deadline_at != INT64_MAX && left <= 0;
+    if (over || cnc_server_is_late(r->server) || (left && cnc_request_set_deadline(r, left) < 0)) {
         cnc_request_enter(r);
-        cnc_reply_page(r, left <= 0 ? 504 : 503);
+        cnc_reply_page(r, over ? 504 : 503);
         cnc_request_leave(r, CONCUR_OK);
     } else {
         cnc_request_run(r);

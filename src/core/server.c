@@ -26,6 +26,12 @@ bool cnc_server_is_inside(const concur_server *server)
     return inside == server;
 }
 
+bool cnc_server_is_late(const concur_server *server)
+{
+    int64_t stop_at = atomic_load_explicit(&server->stop_at, memory_order_relaxed);
+    return CNC_UNLIKELY(stop_at != INT64_MAX) && cnc_clock_now(server->clock) >= stop_at;
+}
+
 int cnc_server_note(concur_server *server, int code, const char *fmt, ...)
 {
     char line[512];

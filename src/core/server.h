@@ -78,6 +78,9 @@ int cnc_server_configure(concur_server *server);
 /* Notes a set-up error that sticks: a line of its own. Returns code. */
 int cnc_server_note(concur_server *server, int code, const char *fmt, ...) CNC_PRINTF(3, 4);
 
+/* Any thread. The deadline of a stop has passed. */
+bool cnc_server_is_late(const concur_server *server);
+
 /* Runs on a thread of this server at this moment? Then wait and free are refused. */
 bool cnc_server_is_inside(const concur_server *server);
 /* Marks the calling thread as running callbacks of server; returns what was marked before. */

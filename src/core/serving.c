@@ -55,11 +55,17 @@ void cnc_serving_close_listeners(concur_server *server)
 
 /* ---- the loop ---- */
 
+bool cnc_serving_gives_up(struct cnc_driver *drv)
+{
+    return cnc_server_is_late(drv->owner);
+}
+
+/* Both sides write before they look (is_over() reads the number after draining was set), so that one of them sees. */
 void cnc_serving_closed(struct cnc_driver *drv)
 {
     concur_server *server = drv->owner;
-    atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
-    if (atomic_load_explicit(&server->draining, memory_order_relaxed))
+    atomic_fetch_sub(&server->connections, 1);
+    if (atomic_load(&server->draining))
         cnc_sys_eventfd_raise(server->stop_fd);
 }
 
@@ -148,7 +154,7 @@ void cnc_serving_close(struct cnc_serving *s)
 static bool is_over(const struct cnc_serving *s)
 {
     return s->drv.count == 0 && s->home->live == 0 &&
-           atomic_load_explicit(&s->server->connections, memory_order_relaxed) == 0;
+           atomic_load(&s->server->connections) == 0;
 }
 
 static void begin_drain(struct cnc_serving *s)
@@ -189,10 +195,8 @@ static int64_t advance(struct cnc_serving *s, int64_t now)
         give_up_everywhere(s);
     if (now < stop_at + FLUSH_MS)
         return stop_at + FLUSH_MS;
-    if (s->phase == CNC_SERVING_CANCEL) {
-        s->phase = CNC_SERVING_FORCE;
-        cnc_driver_cancel(&s->drv, CONCUR_E_STOPPING);
-    }
+    s->phase = CNC_SERVING_FORCE;
+    cnc_driver_cancel(&s->drv, CONCUR_E_STOPPING); /* again at each turn: threads give connections back */
     return now < stop_at + PATIENCE_MS ? stop_at + PATIENCE_MS : INT64_MAX;
 }
 

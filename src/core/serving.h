@@ -42,6 +42,8 @@ int cnc_serving_run(struct cnc_serving *s, bool may_give_up);
  * CONCUR_E_BUSY as with cnc_serving_run(). */
 int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give_up);
 void cnc_serving_close(struct cnc_serving *s);
+/* The stop's deadline has passed: cnc_conn_ops.gives_up, and before anything new is begun. */
+bool cnc_serving_gives_up(struct cnc_driver *drv);
 /* A connection of the server was closed, on any thread: cnc_conn_ops.closed. */
 void cnc_serving_closed(struct cnc_driver *drv);
 

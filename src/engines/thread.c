@@ -74,8 +74,7 @@ static void serve(struct cnc_job *job, struct cnc_home *home)
     concur_server *before = cnc_server_enter(server);
     struct cnc_driver *drv = driver_of(server, home);
     /* Whoever still waits for a thread when a stop has run out of time is told so. */
-    bool late = cnc_clock_now(server->clock) >= atomic_load_explicit(&server->stop_at, memory_order_relaxed);
-    if (!drv || late || cnc_block_serve(drv, conn, is_wanted, server))
+    if (!drv || cnc_server_is_late(server) || cnc_block_serve(drv, conn, is_wanted, server))
         park(server->engine, conn);
     while (home->live && cnc_home_need_loop(home) == CONCUR_OK)
         cnc_home_turn(home, -1);
@@ -147,6 +146,7 @@ static int thread_open(concur_server *server)
     e->lot_task.run = take_back;
     e->thread_ops = cnc_request_conn_ops;
     e->thread_ops.closed = cnc_serving_closed;
+    e->thread_ops.gives_up = cnc_serving_gives_up;
     e->poller_ops = e->thread_ops;
     e->poller_ops.handover = hand_over;
     struct cnc_pool_config cfg = {

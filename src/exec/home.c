@@ -113,8 +113,13 @@ static void on_timers(struct cnc_tick *tick)
 {
     struct cnc_home *home = CNC_CONTAINER(tick, struct cnc_home, timers_tick);
     struct cnc_timer *t;
-    while ((t = cnc_timers_due(&home->timers, cnc_loop_now(home->loop))) != NULL)
+    /* As many as are set now: one that sets itself for now must not keep descriptors waiting. */
+    for (uint32_t n = home->timers.count; n > 0; n--) {
+        t = cnc_timers_due(&home->timers, cnc_loop_now(home->loop));
+        if (!t)
+            break;
         t->fn(t);
+    }
     cnc_tick_at(home->loop, tick, cnc_timers_next(&home->timers));
 }
 
@@ -205,12 +210,13 @@ int64_t cnc_home_now(struct cnc_home *home)
     return home->blocking ? cnc_clock_now(home->clock) : cnc_loop_now(home->loop);
 }
 
+/* On a loop the turn's time tells when to look at the wall clock; a blocking thread has no turns, and that look is cheap. */
 struct cnc_slice cnc_home_date(struct cnc_home *home)
 {
-    int64_t now = cnc_home_now(home);
-    if (CNC_UNLIKELY(now >= home->date_at)) {
+    int64_t now = home->blocking ? 0 : cnc_loop_now(home->loop);
+    if (CNC_UNLIKELY(home->blocking || now >= home->date_at)) {
         int64_t s = cnc_clock_wall(home->clock);
-        if (s != home->date_s || home->date_at == INT64_MIN)
+        if (CNC_UNLIKELY(s != home->date_s || home->date_at == INT64_MIN))
             cnc_http_date(home->date, s);
         home->date_s = s;
         home->date_at = now + 250;

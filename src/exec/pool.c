@@ -5,8 +5,13 @@
 
 #include "base/error.h"
 
+/* Wakes are rationed: at most one thread is on its way from sleep to the queue at a time, and it wakes the next one if
+ * work is left. Short jobs are thus done in a row by a thread that is awake, at no cost of a switch; a job that blocks lets
+ * the thread under way take over at once. The last to fall asleep is the first to be woken, so that surplus threads end. */
 struct worker {
     struct cnc_link link;
+    struct cnc_link asleep; /* in pool->idlers; guarded by mu */
+    atomic_uint awake;      /* 0: sleeps, or is about to */
     struct cnc_pool *pool;
     pthread_t thread;
     struct cnc_home *home; /* made before the thread, so that a thread never starts in vain */
@@ -15,10 +20,11 @@ struct worker {
 struct cnc_pool {
     struct cnc_pool_config cfg;
     pthread_mutex_t mu; /* lock order: before any home's */
-    pthread_cond_t work; /* a job was queued, or the pool stops */
     pthread_cond_t gone; /* a thread ended */
     /* guarded by mu */
     struct cnc_link queue, live, dead;
+    struct cnc_link idlers; /* the last to fall asleep comes first */
+    bool waking;            /* a thread was woken and has not come to the queue yet */
     unsigned queued, idle;
     unsigned threads; /* that will look at the queue again */
     unsigned ending;  /* that will not, but have not left yet */
@@ -36,10 +42,10 @@ int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pool->cfg = *cfg;
     pthread_mutex_init(&pool->mu, NULL);
-    pthread_cond_init(&pool->work, &attr);
     pthread_cond_init(&pool->gone, &attr);
     pthread_condattr_destroy(&attr);
     cnc_link_init(&pool->queue);
+    cnc_link_init(&pool->idlers);
     cnc_link_init(&pool->live);
     cnc_link_init(&pool->dead);
     atomic_init(&pool->waiting, 0);
@@ -53,16 +59,59 @@ static void note_waiting(struct cnc_pool *pool)
     atomic_store_explicit(&pool->waiting, n, memory_order_relaxed);
 }
 
-/* mu held. NULL: this thread ends, and no longer counts: the queue was seen empty under this lock. */
-static struct cnc_job *next_job_locked(struct cnc_pool *pool)
+/* mu held. Picks the thread to wake, if one should be; the caller wakes it after letting go of mu. */
+static struct worker *pick_locked(struct cnc_pool *pool)
 {
-    struct timespec until = cnc_sys_in_ms(pool->cfg.idle_ms);
-    int rc = 0;
+    if (pool->waking || cnc_link_alone(&pool->queue) || cnc_link_alone(&pool->idlers))
+        return NULL;
+    struct worker *w = CNC_CONTAINER(pool->idlers.next, struct worker, asleep);
+    cnc_link_remove(&w->asleep);
+    pool->idle--;
+    pool->waking = true;
+    note_waiting(pool);
+    return w;
+}
+
+static void wake(struct worker *w)
+{
+    if (!w)
+        return;
+    atomic_store(&w->awake, 1);
+    cnc_sys_wake_one(&w->awake);
+}
+
+/* mu held, released meanwhile. False: nobody woke this thread for idle_ms, and it is no longer among the idlers. */
+static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
+{
+    bool in_time = true;
+    atomic_store(&w->awake, 0);
+    w->asleep.prev = &pool->idlers; /* in front */
+    w->asleep.next = pool->idlers.next;
+    pool->idlers.next->prev = &w->asleep;
+    pool->idlers.next = &w->asleep;
     pool->idle++;
     note_waiting(pool);
-    while (cnc_link_alone(&pool->queue) && !pool->stopping && rc != ETIMEDOUT)
-        rc = pthread_cond_timedwait(&pool->work, &pool->mu, &until);
+    pthread_mutex_unlock(&pool->mu);
+    while (in_time && !atomic_load(&w->awake))
+        in_time = cnc_sys_sleep_while(&w->awake, 0, pool->cfg.idle_ms);
+    pthread_mutex_lock(&pool->mu);
+    if (cnc_link_alone(&w->asleep)) { /* picked, even if its time was over just then */
+        while (!atomic_load(&w->awake))
+            (void)cnc_sys_sleep_while(&w->awake, 0, 1);
+        pool->waking = false;
+        return true;
+    }
+    cnc_link_remove(&w->asleep);
     pool->idle--;
+    return false;
+}
+
+/* mu held. NULL: this thread ends, and no longer counts: the queue was seen empty under this lock. */
+static struct cnc_job *next_job_locked(struct cnc_pool *pool, struct worker *w)
+{
+    bool stays = true;
+    while (cnc_link_alone(&pool->queue) && !pool->stopping && stays)
+        stays = sleep_locked(pool, w);
     struct cnc_job *job = NULL;
     if (!cnc_link_alone(&pool->queue)) {
         job = CNC_CONTAINER(pool->queue.next, struct cnc_job, link);
@@ -83,8 +132,10 @@ static void *worker_main(void *arg)
     struct cnc_job *job;
     cnc_home_adopt(w->home);
     pthread_mutex_lock(&pool->mu);
-    while ((job = next_job_locked(pool)) != NULL) {
+    while ((job = next_job_locked(pool, w)) != NULL) {
+        struct worker *next = pick_locked(pool);
         pthread_mutex_unlock(&pool->mu);
+        wake(next);
         job->run(job, w->home);
         pthread_mutex_lock(&pool->mu);
     }
@@ -120,6 +171,7 @@ static int spawn_locked(struct cnc_pool *pool)
         return CONCUR_E_NOMEM;
     w->pool = pool;
     cnc_link_init(&w->link);
+    cnc_link_init(&w->asleep);
     int rc = cnc_home_create(&w->home, pool->cfg.clock, pool->cfg.fields_max, true);
     if (rc < 0) {
         cnc_free(w);
@@ -147,6 +199,7 @@ static int spawn_locked(struct cnc_pool *pool)
 int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job)
 {
     int rc = CONCUR_OK;
+    struct worker *next = NULL;
     pthread_mutex_lock(&pool->mu);
     if (!cnc_link_alone(&pool->dead))
         join_dead_locked(pool);
@@ -161,9 +214,10 @@ int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job)
         cnc_link_append(&pool->queue, &job->link);
         pool->queued++;
         note_waiting(pool);
-        pthread_cond_signal(&pool->work);
+        next = pick_locked(pool);
     }
     pthread_mutex_unlock(&pool->mu);
+    wake(next);
     return rc;
 }
 
@@ -227,7 +281,12 @@ int cnc_pool_stop(struct cnc_pool *pool, int64_t wait_ms)
     int rc = 0;
     pthread_mutex_lock(&pool->mu);
     pool->stopping = true;
-    pthread_cond_broadcast(&pool->work);
+    while (!cnc_link_alone(&pool->idlers)) {
+        struct worker *w = CNC_CONTAINER(pool->idlers.next, struct worker, asleep);
+        cnc_link_remove(&w->asleep);
+        pool->idle--;
+        wake(w);
+    }
     while (pool->threads + pool->ending > 0 && rc != ETIMEDOUT)
         rc = wait_ms < 0 ? pthread_cond_wait(&pool->gone, &pool->mu)
                          : pthread_cond_timedwait(&pool->gone, &pool->mu, &until);
@@ -243,7 +302,6 @@ void cnc_pool_destroy(struct cnc_pool **pool_)
     if (!pool)
         return;
     CNC_ASSERT(pool->threads == 0 && pool->queued == 0);
-    pthread_cond_destroy(&pool->work);
     pthread_cond_destroy(&pool->gone);
     pthread_mutex_destroy(&pool->mu);
     cnc_free(pool);
