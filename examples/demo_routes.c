@@ -157,8 +157,8 @@ static int echo(concur_request *r, void *arg)
     if (rc < 0)
         return rc;
     echo->written = false;
-    rc = concur_reply_begin(r, 200, concur_request_get(r, CONCUR_IN_HEADER, "Content-Type"));
-    return rc < 0 ? rc : demo_on_body(r, echo_data, echo_end, echo);
+    rc = demo_on_body(r, echo_data, echo_end, echo); /* first: a client may wait for 100 Continue */
+    return rc < 0 ? rc : concur_reply_begin(r, 200, concur_request_get(r, CONCUR_IN_HEADER, "Content-Type"));
 }
 
 /* POST /submit: counts the body without keeping it */

@@ -8,18 +8,28 @@
 #include "base/sys.h"
 #include "net/listener.h"
 
-int concur_server_address(concur_server *s, unsigned i, char *out, size_t n)
+/* mu held: sockets close and go while others look. */
+static int address_locked(concur_server *s, unsigned i, char *text, size_t n, size_t *len)
 {
-    char text[CNC_ADDRESS_TEXT_MAX];
-    if (!s || !out)
-        return CONCUR_E_INVAL;
     if (atomic_load(&s->state) != CNC_SERVER_RUNNING)
         return CONCUR_E_STATE;
     if (i >= s->socket_count)
         return CONCUR_E_INVAL;
-    size_t len = cnc_listener_text(s->sockets[i].fd, text, sizeof text);
-    if (len == 0)
-        return CONCUR_E_STATE; /* it has begun to stop */
+    *len = cnc_listener_text(s->sockets[i].fd, text, n);
+    return *len ? CONCUR_OK : CONCUR_E_STATE; /* it has begun to stop */
+}
+
+int concur_server_address(concur_server *s, unsigned i, char *out, size_t n)
+{
+    char text[CNC_ADDRESS_TEXT_MAX];
+    size_t len = 0;
+    if (!s || !out)
+        return CONCUR_E_INVAL;
+    pthread_mutex_lock(&s->mu);
+    int rc = address_locked(s, i, text, sizeof text, &len);
+    pthread_mutex_unlock(&s->mu);
+    if (rc < 0)
+        return rc;
     if (len >= n)
         return CONCUR_E_LIMIT;
     memcpy(out, text, len + 1);
@@ -46,9 +56,13 @@ int concur_server_status(concur_server *s, char *json, size_t *len)
     struct cnc_engine_stats stats = { 0 };
     if (!s || !len || (!json && *len))
         return CONCUR_E_INVAL;
-    if (atomic_load(&s->state) != CNC_SERVER_RUNNING)
+    pthread_mutex_lock(&s->mu);
+    bool running = atomic_load(&s->state) == CNC_SERVER_RUNNING;
+    if (running)
+        s->ops->stats(s, &stats);
+    pthread_mutex_unlock(&s->mu);
+    if (!running)
         return CONCUR_E_STATE;
-    s->ops->stats(s, &stats);
     int n = snprintf(text, sizeof text,
                      "{\"engine\":\"%s\",\"pid\":%ld,\"stopping\":%s,\"connections\":%u,\"accepted\":%llu,"
                      "\"threads\":%u,\"threads_idle\":%u,\"queued\":%u}",

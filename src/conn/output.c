@@ -265,12 +265,10 @@ static void send_continue(struct cnc_conn *conn)
         (void)cnc_conn_put(conn, CNC_HTTP_CONTINUE.p, CNC_HTTP_CONTINUE.n);
 }
 
-/* Will the connection be at a request boundary once this reply is out? A body that nobody reads is drained if it is known
+/* Will the connection come to a request boundary, if this reply ends now? A body that nobody reads is drained if it is known
  * to be small; else the connection closes, so that its bytes can never be taken for a request. */
-static bool may_persist(const struct cnc_conn *conn)
+static bool finds_boundary(const struct cnc_conn *conn)
 {
-    if (conn->flags & CNC_CONN_LAST)
-        return false;
     if (cnc_conn_body_is_done(conn) || (conn->flags & CNC_CONN_BODY_WANTED))
         return true;
     int64_t left = cnc_http_body_left(&conn->body);
@@ -282,6 +280,10 @@ static void let_go(struct cnc_conn *conn, struct cnc_stream *stream)
     bool keep = !(conn->flags & CNC_CONN_LAST);
     stream->carrier = NULL;
     conn->stream = NULL;
+    if (CNC_UNLIKELY(keep && !finds_boundary(conn))) {
+        keep = false; /* a reply that was streamed might have read it, but did not */
+        conn->flags |= CNC_CONN_MUST_LINGER;
+    }
     cnc_conn_step(conn, keep ? CNC_CONN_ON_REPLY_KEEP : CNC_CONN_ON_REPLY_CLOSE);
     cnc_conn_touch(conn);
 }
@@ -309,7 +311,7 @@ static int carrier_reply(struct cnc_stream *stream, struct cnc_http_reply *r, st
     if ((limits->requests_max && conn->requests >= limits->requests_max) || !limits->class_ms[CNC_CLASS_KEEPALIVE] ||
         atomic_load_explicit(conn->drv->draining, memory_order_relaxed))
         conn->flags |= CNC_CONN_LAST;
-    if (r->keep_alive && !may_persist(conn)) {
+    if (r->keep_alive && ((conn->flags & CNC_CONN_LAST) || (last && !finds_boundary(conn)))) {
         r->keep_alive = false;
         conn->flags |= CNC_CONN_MUST_LINGER; /* the peer does not expect the end and may be sending */
     }

@@ -92,15 +92,24 @@ static void served_last(struct cnc_conn *conn)
     to_flush(conn);
 }
 
+static void abort_reply(struct cnc_conn *conn)
+{
+    if (conn->framing == CNC_HTTP_FRAME_CLOSE)
+        conn->flags |= CNC_CONN_RESET; /* only a reset tells this peer that the body is short */
+    to_flush(conn);
+}
+
 /* The peer broke its own request while a handler was at it. */
 static void busy_bad(struct cnc_conn *conn)
 {
     bool replying = (conn->flags & CNC_CONN_REPLYING) != 0;
     cnc_conn_lose(conn, CONCUR_E_GONE);
-    if (replying)
-        to_reset(conn);
-    else
+    if (!replying) {
         answer_bad(conn);
+        return;
+    }
+    conn->flags |= CNC_CONN_MUST_LINGER;
+    abort_reply(conn);
 }
 
 static void busy_deadline(struct cnc_conn *conn)
@@ -128,13 +137,6 @@ static void flushed(struct cnc_conn *conn)
         to_linger(conn);
     else
         conn->state = CNC_CONN_CLOSED;
-}
-
-static void abort_reply(struct cnc_conn *conn)
-{
-    if (conn->framing == CNC_HTTP_FRAME_CLOSE)
-        conn->flags |= CNC_CONN_RESET; /* only a reset tells this peer that the body is short */
-    to_flush(conn);
 }
 
 typedef void step_fn(struct cnc_conn *);

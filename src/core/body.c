@@ -217,7 +217,7 @@ int concur_request_resume(concur_request *r)
         r->stream.down->resume_body(&r->stream);
     }
     r->flags |= CNC_REQ_PULL_AGAIN;
-    if (r->flags & CNC_REQ_PULL_HELD) {
+    if ((r->flags & CNC_REQ_PULLING) && (r->flags & CNC_REQ_PULL_HELD)) { /* else its reply was aborted meanwhile */
         r->flags &= ~(uint32_t)CNC_REQ_PULL_HELD;
         cnc_reply_pump(r);
     }

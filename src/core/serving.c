@@ -164,11 +164,13 @@ static void begin_drain(struct cnc_serving *s)
     cnc_acceptor_stop(&s->acceptor);
     cnc_driver_drain(&s->drv);
     /* The port is free for a successor as soon as nobody accepts any more. */
+    pthread_mutex_lock(&s->server->mu);
     for (unsigned i = 0; i < s->server->socket_count; i++) {
         if (s->server->sockets[i].address.kind == CNC_ADDRESS_UNIX && s->server->sockets[i].fd >= 0)
             cnc_listener_unlink(&s->server->sockets[i].address);
         cnc_sys_close(&s->server->sockets[i].fd);
     }
+    pthread_mutex_unlock(&s->server->mu);
 }
 
 static void give_up_everywhere(struct cnc_serving *s)
