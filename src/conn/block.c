@@ -54,6 +54,8 @@ static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
         cnc_home_turn(drv->home, -1);
     if (!drv->count)
         return false;
+    cnc_link_remove(&conn->job.link); /* the loop's deadlines end with its turns */
+    conn->class = CNC_CLASS_NONE;
     drv->current = conn;
     return true;
 }

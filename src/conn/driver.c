@@ -311,9 +311,11 @@ static void expire(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
     int64_t rate = drv->limits->body_rate_min;
-    int64_t need = 1;
+    int64_t need = 0;
     if (conn->class == CNC_CLASS_BODY && rate > 0)
         need = rate * drv->limits->class_ms[CNC_CLASS_BODY] / 1000;
+    if (need < 1)
+        need = 1;
     if ((conn->class == CNC_CLASS_BODY || conn->class == CNC_CLASS_WRITE) && conn->moved >= need) {
         set_class(conn, conn->class);
         return;

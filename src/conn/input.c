@@ -227,8 +227,12 @@ static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
 static bool busy(struct cnc_conn *conn, struct cnc_slice *in)
 {
     bool takes = (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD)) && !(conn->flags & CNC_CONN_BODY_PAUSED);
-    if (!cnc_conn_body_is_done(conn))
-        return takes && (in->n || conn->held) && parse_body(conn, in);
+    if (!cnc_conn_body_is_done(conn)) {
+        bool on = takes && (in->n || conn->held) && parse_body(conn, in);
+        if (CNC_UNLIKELY(!on && (conn->flags & CNC_CONN_EOF)) && conn->state == CNC_CONN_BUSY && !in->n)
+            cnc_conn_step(conn, CNC_CONN_ON_EOF); /* nor will the rest come */
+        return on;
+    }
     if (!(conn->flags & CNC_CONN_BODY_TOLD) && (conn->flags & CNC_CONN_BODY_WANTED)) {
         body_told(conn);
         return true;
@@ -360,7 +364,8 @@ void cnc_conn_read(struct cnc_conn *conn, bool wait)
     }
     ssize_t n = conn->transport->read(cnc_io_fd(&conn->io), conn->ext, p, room, wait);
     if (CNC_LIKELY(n > 0)) {
-        conn->moved += (uint32_t)n;
+        if (conn->class != CNC_CLASS_WRITE) /* nor are bytes that come a sign that the reply is taken */
+            conn->moved += (uint32_t)n;
         if (conn->in) {
             conn->in->len += (size_t)n;
             consume_buffer(conn);

@@ -175,7 +175,8 @@ static bool send_some(struct cnc_conn *conn, const struct iovec *iov, int count,
 {
     ssize_t n = conn->transport->write(cnc_io_fd(&conn->io), conn->ext, iov, count);
     *sent = n > 0 ? (size_t)n : 0;
-    conn->moved += (uint32_t)*sent;
+    if (conn->class != CNC_CLASS_BODY) /* a reply that streams is no sign that the body comes */
+        conn->moved += (uint32_t)*sent;
     if (n < 0 && n != -EAGAIN) {
         cnc_conn_free_output(conn);
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);

@@ -123,11 +123,13 @@ static void busy_deadline(struct cnc_conn *conn)
     }
 }
 
-/* The peer has sent all it will. With half_close=allow a complete request is still answered. */
+/* The peer has sent all it will. With half_close=allow a complete request is still answered; whether it is complete shows
+ * when the body bytes that wait here are read. */
 static void busy_eof(struct cnc_conn *conn)
 {
     conn->flags |= CNC_CONN_EOF | CNC_CONN_LAST;
-    if (!conn->drv->limits->half_close || !cnc_conn_body_is_done(conn))
+    bool takes = (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD)) && !(conn->flags & CNC_CONN_BODY_PAUSED);
+    if (!conn->drv->limits->half_close || (!cnc_conn_body_is_done(conn) && (takes || !conn->in)))
         to_closed(conn);
 }
 

@@ -244,11 +244,26 @@ static void work_away(struct cnc_job *job, struct cnc_home *here)
 static void work_in_place(struct cnc_task *task)
 {
     struct offload *o = CNC_CONTAINER(task, struct offload, task);
-    if (o->r->gone)
-        o->rc = CONCUR_E_CANCELLED;
-    else
-        o->rc = o->work(o->arg);
+    o->rc = o->r->gone ? CONCUR_E_CANCELLED : o->work(o->arg);
     on_back_home(task);
+}
+
+/* The callback that asked has returned: now the work may begin. */
+static void send_away(struct cnc_task *task)
+{
+    struct offload *o = CNC_CONTAINER(task, struct offload, task);
+    struct cnc_pool *pool = o->r->server->pool;
+    struct cnc_home *home = o->r->home;
+    bool gone = o->r->gone != 0;
+    o->rc = CONCUR_E_CANCELLED;
+    o->task.run = on_back_home;
+    o->home = home;
+    cnc_home_ref(home);
+    if (cnc_pool_submit_reserved(pool, gone ? NULL : &o->job) == CONCUR_OK && !gone)
+        return;
+    o->home = NULL;
+    cnc_home_unref(home);
+    on_back_home(&o->task);
 }
 
 static void cut_offload(struct cnc_op *op)
@@ -274,24 +289,17 @@ int concur_request_offload(concur_request *r, concur_work_fn work, concur_done_f
         cnc_free(o);
         return CONCUR_E_NOMEM;
     }
+    rc = pool ? cnc_pool_reserve(pool) : CONCUR_OK;
+    if (rc < 0) {
+        cnc_free(o);
+        return rc;
+    }
     *o = (struct offload){ .r = r, .work = work, .done = done, .arg = arg, .job.run = work_away };
     cnc_link_init(&o->job.link);
-    o->task.run = pool ? on_back_home : work_in_place;
+    o->task.run = pool ? send_away : work_in_place;
     link_op(r, &o->op, cut_offload);
-    if (!pool) {
-        cnc_home_defer(r->home, &o->task);
-        return CONCUR_OK;
-    }
-    cnc_home_ref(r->home);
-    o->home = r->home;
-    rc = cnc_pool_submit(pool, &o->job);
-    if (rc < 0) {
-        cnc_home_unref(r->home);
-        cnc_link_remove(&o->op.link);
-        cnc_free(o);
-        cnc_request_release(r);
-    }
-    return rc;
+    cnc_home_defer(r->home, &o->task);
+    return CONCUR_OK;
 }
 
 /* ---- tickets ---- */

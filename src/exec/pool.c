@@ -26,6 +26,7 @@ struct cnc_pool {
     struct cnc_link idlers; /* the last to fall asleep comes first */
     bool waking;            /* a thread was woken and has not come to the queue yet */
     unsigned queued, idle;
+    unsigned reserved; /* jobs promised room */
     unsigned threads; /* that will look at the queue again */
     unsigned ending;  /* that will not, but have not left yet */
     bool stopping;
@@ -196,26 +197,57 @@ static int spawn_locked(struct cnc_pool *pool)
     return CONCUR_OK;
 }
 
+/* mu held. More jobs than threads that are free or may be started, and than may wait? */
+static bool is_full_locked(const struct cnc_pool *pool)
+{
+    return pool->queued + pool->reserved >= pool->cfg.queue_max + pool->idle + (pool->cfg.threads_max - pool->threads);
+}
+
+/* mu held. Queues the job; *next is to be woken. */
+static int enqueue_locked(struct cnc_pool *pool, struct cnc_job *job, struct worker **next)
+{
+    if (pool->stopping)
+        return CONCUR_E_STOPPING;
+    if (pool->queued >= pool->idle && pool->threads < pool->cfg.threads_max) {
+        int rc = spawn_locked(pool);
+        if (rc < 0 && pool->threads == 0)
+            return rc;
+    }
+    cnc_link_append(&pool->queue, &job->link);
+    pool->queued++;
+    note_waiting(pool);
+    *next = pick_locked(pool);
+    return CONCUR_OK;
+}
+
 int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job)
 {
-    int rc = CONCUR_OK;
     struct worker *next = NULL;
     pthread_mutex_lock(&pool->mu);
-    if (!cnc_link_alone(&pool->dead))
-        join_dead_locked(pool);
-    bool spare = pool->queued < pool->idle;
-    if (pool->stopping)
-        rc = CONCUR_E_STOPPING;
-    else if (!spare && pool->threads < pool->cfg.threads_max)
-        rc = spawn_locked(pool) == CONCUR_OK || pool->threads > 0 ? CONCUR_OK : CONCUR_E_SYS;
-    else if (!spare && pool->queued >= pool->cfg.queue_max + pool->idle)
-        rc = CONCUR_E_FULL;
-    if (rc == CONCUR_OK) {
-        cnc_link_append(&pool->queue, &job->link);
-        pool->queued++;
-        note_waiting(pool);
-        next = pick_locked(pool);
-    }
+    join_dead_locked(pool);
+    int rc = is_full_locked(pool) && !pool->stopping ? CONCUR_E_FULL : enqueue_locked(pool, job, &next);
+    pthread_mutex_unlock(&pool->mu);
+    wake(next);
+    return rc;
+}
+
+int cnc_pool_reserve(struct cnc_pool *pool)
+{
+    pthread_mutex_lock(&pool->mu);
+    int rc = pool->stopping ? CONCUR_E_STOPPING : is_full_locked(pool) ? CONCUR_E_FULL : CONCUR_OK;
+    if (rc == CONCUR_OK)
+        pool->reserved++;
+    pthread_mutex_unlock(&pool->mu);
+    return rc;
+}
+
+int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job)
+{
+    struct worker *next = NULL;
+    pthread_mutex_lock(&pool->mu);
+    join_dead_locked(pool);
+    pool->reserved--;
+    int rc = job ? enqueue_locked(pool, job, &next) : CONCUR_OK;
     pthread_mutex_unlock(&pool->mu);
     wake(next);
     return rc;

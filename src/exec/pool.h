@@ -33,6 +33,10 @@ struct cnc_pool_stats {
 int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg);
 /* Any thread. CONCUR_E_FULL: queue_max jobs wait; CONCUR_E_STOPPING; CONCUR_E_SYS: no thread could be started at all. */
 int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job);
+/* Any thread. Promises room for one job that cnc_pool_submit_reserved() brings later. CONCUR_E_FULL or CONCUR_E_STOPPING. */
+int cnc_pool_reserve(struct cnc_pool *pool);
+/* The promise is used: CONCUR_OK, or CONCUR_E_STOPPING or CONCUR_E_SYS. A NULL job only gives it back. */
+int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job);
 /* Any thread. True: the job was still queued and is no more. */
 bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job);
 /* Any thread. True when a job waits for a thread: whoever holds one should let go soon. */
