@@ -130,6 +130,13 @@ static enum cnc_conn_class class_of(const struct cnc_conn *conn)
     }
 }
 
+bool cnc_conn_peer_takes(struct cnc_conn *conn)
+{
+    uint32_t before = conn->unacked;
+    conn->unacked = cnc_sys_outq(cnc_io_fd(&conn->io));
+    return conn->unacked < before;
+}
+
 static void set_class(struct cnc_conn *conn, enum cnc_conn_class class)
 {
     struct cnc_driver *drv = conn->drv;
@@ -139,6 +146,8 @@ static void set_class(struct cnc_conn *conn, enum cnc_conn_class class)
     }
     conn->class = (uint8_t)class;
     conn->moved = 0;
+    if (class == CNC_CLASS_WRITE)
+        (void)cnc_conn_peer_takes(conn);
     conn->flags &= (uint32_t)~CNC_CONN_SERVED;
     if (class == CNC_CLASS_NONE) {
         conn->deadline = INT64_MAX;

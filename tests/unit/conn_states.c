@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The state table, pair by pair, against a second writing of it.
+ */
+#include "conn_rig.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+#define ILLEGAL (-1)
+
+/* What each pair leads to; a plain connection without output, its body complete, half_close off. */
+static const int expected[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
+#define I CNC_CONN_IDLE
+#define H CNC_CONN_HEAD
+#define B CNC_CONN_BUSY
+#define F CNC_CONN_FLUSH
+#define L CNC_CONN_LINGER
+#define C CNC_CONN_CLOSED
+#define X ILLEGAL
+    /*        bytes head bad keep close abort flushed eof error deadline drain */
+    [I] = {   H,    B,   F,  X,   X,    X,    I,      C,  C,    L,       I },
+    [H] = {   H,    B,   F,  X,   X,    X,    H,      C,  C,    F,       H },
+    [B] = {   X,    X,   F,  I,   F,    F,    B,      C,  C,    F,       B },
+    [F] = {   X,    X,   X,  X,   X,    X,    C,      C,  C,    C,       F },
+    [L] = {   X,    X,   X,  X,   X,    X,    L,      C,  C,    C,       L },
+    [C] = {   X,    X,   X,  X,   X,    X,    C,      C,  C,    X,       C },
+#undef I
+#undef H
+#undef B
+#undef F
+#undef L
+#undef C
+#undef X
+};
+
+static struct rig rig;
+
+static void enter(int state, uint32_t flags)
+{
+    cnc_driver_cancel(&rig.drv, CONCUR_E_STOPPING);
+    rig_connect(&rig);
+    rig.conn->state = (uint8_t)state;
+    rig.conn->flags |= flags;
+    rig.conn->fail_status = 400;
+    cnc_http_body_init(&rig.conn->body, &(struct cnc_http_head){ .content_length = -1 });
+    rig.drv.current = rig.conn;
+}
+
+/* A body of n bytes has not come yet. */
+static void enter_with_body(int state, uint32_t flags, int64_t n)
+{
+    enter(state, flags);
+    cnc_http_body_init(&rig.conn->body, &(struct cnc_http_head){ .content_length = n });
+}
+
+static int after(int event)
+{
+    cnc_conn_step(rig.conn, (enum cnc_conn_event)event);
+    rig.drv.scratch_len = 0;
+    return rig.conn->state;
+}
+
+static bool has(uint32_t flag)
+{
+    return (rig.conn->flags & flag) != 0;
+}
+
+START_TEST(legal_pairs_lead_where_they_should)
+{
+    rig_init(&rig, false);
+    for (int s = 0; s < CNC_CONN_STATES; s++)
+        for (int e = 0; e < CNC_CONN_EVENTS; e++) {
+            if (expected[s][e] == ILLEGAL)
+                continue;
+            enter(s, 0);
+            int to = after(e);
+            ck_assert_msg(to == expected[s][e], "%s, event %d: %s", cnc_conn_state_name(s), e, cnc_conn_state_name(to));
+            cnc_driver_cancel(&rig.drv, CONCUR_E_STOPPING);
+        }
+    rig_deinit(&rig);
+}
+END_TEST
+
+#ifdef NDEBUG
+static void see_illegal(int s, int e)
+{
+    enter(s, 0);
+    uint32_t flags = rig.conn->flags;
+    ck_assert_int_eq(after(e), s);
+    ck_assert_uint_eq(rig.conn->flags, flags);
+    ck_assert_uint_eq(rig.drv.illegal, 1);
+    rig.drv.illegal = 0;
+    cnc_driver_cancel(&rig.drv, CONCUR_E_STOPPING);
+}
+#else
+static void see_illegal(int s, int e)
+{
+    int status = 0;
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        int null = open("/dev/null", O_WRONLY);
+        dup2(null, STDERR_FILENO);
+        enter(s, 0);
+        (void)after(e);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "%s, event %d", cnc_conn_state_name(s), e);
+}
+#endif
+
+START_TEST(other_pairs_assert_or_are_counted)
+{
+    rig_init(&rig, false);
+    for (int s = 0; s < CNC_CONN_STATES; s++)
+        for (int e = 0; e < CNC_CONN_EVENTS; e++)
+            if (expected[s][e] == ILLEGAL)
+                see_illegal(s, e);
+    rig_deinit(&rig);
+}
+END_TEST
+
+START_TEST(what_flags_change)
+{
+    rig_init(&rig, false);
+    /* Deadlines while idle or in a head. */
+    enter(CNC_CONN_IDLE, 0);
+    ck_assert_int_eq(after(CNC_CONN_ON_DRAIN), CNC_CONN_IDLE);
+    ck_assert(has(CNC_CONN_LAST));
+    enter(CNC_CONN_HEAD, 0);
+    ck_assert_int_eq(after(CNC_CONN_ON_DEADLINE), CNC_CONN_FLUSH);
+    ck_assert(has(CNC_CONN_LAST) && has(CNC_CONN_MUST_LINGER));
+    ck_assert_int_eq(rig.conn->fail_status, 408);
+    /* The rest of a body is read before the next request, or lingered for. */
+    enter_with_body(CNC_CONN_BUSY, 0, 10);
+    ck_assert_int_eq(after(CNC_CONN_ON_REPLY_KEEP), CNC_CONN_BUSY);
+    ck_assert(has(CNC_CONN_DISCARD));
+    enter_with_body(CNC_CONN_BUSY, 0, 10);
+    ck_assert_int_eq(after(CNC_CONN_ON_REPLY_CLOSE), CNC_CONN_FLUSH);
+    ck_assert(has(CNC_CONN_MUST_LINGER));
+    enter(CNC_CONN_FLUSH, CNC_CONN_MUST_LINGER);
+    ck_assert_int_eq(after(CNC_CONN_ON_FLUSHED), CNC_CONN_LINGER);
+    /* Only a reset shows that a reply was cut short whose end is the connection's end. */
+    enter(CNC_CONN_BUSY, CNC_CONN_REPLYING);
+    rig.conn->framing = CNC_HTTP_FRAME_CLOSE;
+    ck_assert_int_eq(after(CNC_CONN_ON_BAD), CNC_CONN_FLUSH);
+    ck_assert(has(CNC_CONN_RESET));
+    enter(CNC_CONN_BUSY, CNC_CONN_REPLYING);
+    rig.conn->framing = CNC_HTTP_FRAME_LENGTH;
+    ck_assert_int_eq(after(CNC_CONN_ON_BAD), CNC_CONN_FLUSH);
+    ck_assert(!has(CNC_CONN_RESET));
+    enter(CNC_CONN_BUSY, 0);
+    rig.conn->framing = CNC_HTTP_FRAME_CLOSE;
+    ck_assert_int_eq(after(CNC_CONN_ON_ABORT), CNC_CONN_FLUSH);
+    ck_assert(has(CNC_CONN_RESET));
+    enter(CNC_CONN_BUSY, 0);
+    rig.conn->framing = CNC_HTTP_FRAME_CHUNKED;
+    ck_assert_int_eq(after(CNC_CONN_ON_ABORT), CNC_CONN_FLUSH);
+    ck_assert(!has(CNC_CONN_RESET));
+    enter(CNC_CONN_FLUSH, 0);
+    ck_assert_int_eq(after(CNC_CONN_ON_DEADLINE), CNC_CONN_CLOSED);
+    ck_assert(has(CNC_CONN_RESET));
+    cnc_driver_cancel(&rig.drv, CONCUR_E_STOPPING);
+    rig_deinit(&rig);
+}
+END_TEST
+
+START_TEST(a_peer_that_closes_its_side)
+{
+    rig_init(&rig, false);
+    rig.limits.half_close = true;
+    enter(CNC_CONN_BUSY, 0);
+    ck_assert_int_eq(after(CNC_CONN_ON_EOF), CNC_CONN_BUSY);
+    ck_assert(has(CNC_CONN_LAST) && has(CNC_CONN_EOF));
+    enter_with_body(CNC_CONN_BUSY, CNC_CONN_BODY_WANTED, 10);
+    ck_assert_int_eq(after(CNC_CONN_ON_EOF), CNC_CONN_CLOSED);
+    enter(CNC_CONN_IDLE, 0);
+    ck_assert_int_eq(after(CNC_CONN_ON_EOF), CNC_CONN_CLOSED);
+    cnc_driver_cancel(&rig.drv, CONCUR_E_STOPPING);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* A write side that cannot be shut needs no lingering. */
+static int cannot_finish(int fd, void *state)
+{
+    (void)fd;
+    (void)state;
+    return -ENOTCONN;
+}
+
+START_TEST(a_goodbye_that_fails_closes)
+{
+    rig_init(&rig, false);
+    rig.transport.finish = cannot_finish;
+    enter(CNC_CONN_IDLE, 0);
+    ck_assert_int_eq(after(CNC_CONN_ON_DEADLINE), CNC_CONN_CLOSED);
+    cnc_driver_cancel(&rig.drv, CONCUR_E_STOPPING);
+    rig_deinit(&rig);
+}
+END_TEST
+
+/* One connection through all of it, seen from outside. */
+START_TEST(from_idle_to_closed)
+{
+    rig_init(&rig, false);
+    rig_connect(&rig);
+    ck_assert_int_eq(rig.conn->state, CNC_CONN_IDLE);
+    rig_send(&rig, "GET /wa");
+    ck_assert_int_eq(rig.conn->state, CNC_CONN_HEAD);
+    rig_send(&rig, "it HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nmore");
+    ck_assert_int_eq(rig.conn->state, CNC_CONN_BUSY);
+    rig_reply(rig_last(&rig), 200, "done", true);
+    ck_assert_int_eq(rig.conn->state, CNC_CONN_FLUSH);
+    rig_turn(&rig);
+    ck_assert_int_eq(rig.conn->state, CNC_CONN_LINGER); /* there was more to read */
+    ck_assert(rig_is_status(rig_read(&rig), "200"));
+    ck_assert(rig.eof);
+    ck_assert_ptr_nonnull(strstr(rig.got, "\r\n\r\ndone"));
+    ck_assert_uint_eq(rig.closed, 0);
+    close(rig.peer);
+    rig.peer = -1;
+    rig_turn(&rig);
+    ck_assert_uint_eq(rig.closed, 1);
+    ck_assert_uint_eq(rig_last(&rig)->gone_count, 0);
+    rig_deinit(&rig);
+}
+END_TEST
+
+START_TEST(states_have_names)
+{
+    for (int i = 0; i < CNC_CONN_STATES; i++)
+        ck_assert_str_ne(cnc_conn_state_name(i), "?");
+    ck_assert_str_eq(cnc_conn_state_name(CNC_CONN_STATES), "?");
+    ck_assert_str_eq(cnc_conn_state_name(-1), "?");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("conn_states");
+    TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, legal_pairs_lead_where_they_should);
+    tcase_add_test(tests, other_pairs_assert_or_are_counted);
+    tcase_add_test(tests, what_flags_change);
+    tcase_add_test(tests, a_peer_that_closes_its_side);
+    tcase_add_test(tests, a_goodbye_that_fails_closes);
+    tcase_add_test(tests, from_idle_to_closed);
+    tcase_add_test(tests, states_have_names);
+    suite_add_tcase(suite, tests);
+    return rig_run(suite);
+}
