@@ -88,6 +88,7 @@ struct cnc_conn {
     const struct cnc_transport_ops *transport;
     void *ext; /* the transport's state; NULL when plain */
     uint32_t moved;    /* bytes read or written since the class's deadline was set */
+    uint32_t unacked;  /* bytes the peer had not acknowledged when CNC_CLASS_WRITE was entered */
     uint32_t held;     /* bytes of a body piece that the request left in place */
     uint32_t discarded;
     uint32_t requests; /* begun on this connection */
@@ -182,6 +183,10 @@ size_t cnc_conn_queued(const struct cnc_conn *conn);                /* output.c:
 void cnc_conn_free_output(struct cnc_conn *conn);                  /* output.c */
 const char *cnc_conn_state_name(int state);                        /* states.c */
 extern const struct cnc_carrier_ops cnc_conn_carrier;              /* output.c */
+
+/* driver.c: has the peer taken anything since unacked was noted? A full socket buffer empties a good while before it takes
+ * more from us. Notes it anew. */
+bool cnc_conn_peer_takes(struct cnc_conn *conn);
 
 static inline bool cnc_conn_body_is_done(const struct cnc_conn *conn)
 {
