@@ -48,6 +48,7 @@ struct rig {
     int peer;
     unsigned closed, writes, begun;
     int take;
+    bool every_second; /* pieces are taken when they are offered again */
     size_t large, freed;
     bool eof, reset; /* what the peer has seen */
     char *got;       /* and what it has read, with a NUL */
@@ -115,6 +116,8 @@ static inline int rig_on_body(struct cnc_stream *s, const char *p, size_t n)
     struct rig_request *q = CNC_CONTAINER(s, struct rig_request, stream);
     q->last_piece = p;
     q->offers++;
+    if (q->rig->every_second && q->offers % 2)
+        return CONCUR_AGAIN;
     if (strncmp(q->path, "/hold", 5) == 0 && q->rig->take != CONCUR_OK)
         return q->rig->take;
     if (q->body_len + n > sizeof q->body)

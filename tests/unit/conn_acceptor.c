@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+#include "conn/acceptor.h"
+
+#include <sys/resource.h>
+
+#include "base/fault.h"
+#include "conn_rig.h"
+
+static struct rig rig;
+static struct cnc_acceptor acceptor;
+static atomic_uint open_now;
+static unsigned warnings;
+static int listener, warned_err;
+static struct sockaddr_in where;
+
+static void on_warn(void *arg, const char *what, int err)
+{
+    (void)arg;
+    ck_assert_str_ne(what, "");
+    warnings++;
+    warned_err = err;
+}
+
+static void on_closed(struct cnc_driver *drv)
+{
+    rig_on_closed(drv);
+    atomic_fetch_sub(&open_now, 1);
+    cnc_acceptor_nudge(&acceptor);
+}
+
+static void start(unsigned batch, unsigned connections_max)
+{
+    socklen_t len = sizeof where;
+    rig_init(&rig, false);
+    rig.ops.closed = on_closed;
+    atomic_store(&open_now, 0);
+    warnings = 0;
+    where = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&where, sizeof where), 0);
+    ck_assert_int_eq(listen(listener, 64), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&where, &len), 0);
+    struct cnc_acceptor_config cfg = { .batch = batch, .connections_max = connections_max, .open = &open_now,
+                                       .non_blocking = true, .warn = on_warn };
+    ck_assert_int_eq(cnc_acceptor_init(&acceptor, &rig.drv, &cfg, &listener, 1), CONCUR_OK);
+    ck_assert_int_eq(cnc_acceptor_start(&acceptor), CONCUR_OK);
+}
+
+static void end(void)
+{
+    cnc_acceptor_deinit(&acceptor);
+    rig_deinit(&rig);
+    ck_assert_uint_eq(open_now, 0);
+    close(listener);
+}
+
+/* Blocking: the connection is in the listener's queue when this returns. */
+static int dial(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&where, sizeof where), 0);
+    return fd;
+}
+
+static void ask(int fd)
+{
+    static const char request[] = "GET /now HTTP/1.1\r\nHost: a\r\n\r\n";
+    char answer[512];
+    ck_assert_int_eq(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
+    unsigned begun = rig.begun;
+    while (rig.begun == begun)
+        cnc_home_turn(rig.home, -1);
+    rig_turn(&rig);
+    ck_assert_int_gt(recv(fd, answer, sizeof answer, 0), 0);
+    ck_assert(rig_is_status(answer, "200"));
+}
+
+START_TEST(a_wake_accepts_up_to_its_budget)
+{
+    enum { CLIENTS = 10, BATCH = 4 };
+    int fds[CLIENTS];
+    start(BATCH, 100);
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = dial();
+    for (unsigned i = 1; i <= 3; i++) {
+        cnc_home_turn(rig.home, 0);
+        ck_assert_uint_eq(acceptor.accepted, i * BATCH < CLIENTS ? i * BATCH : CLIENTS);
+    }
+    ck_assert_uint_eq(open_now, CLIENTS);
+    ck_assert_uint_eq(rig.drv.count, CLIENTS);
+    ask(fds[CLIENTS - 1]);
+    for (int i = 0; i < CLIENTS; i++)
+        close(fds[i]);
+    end();
+}
+END_TEST
+
+START_TEST(at_the_maximum_idle_ones_go_or_accepting_pauses)
+{
+    int fds[3];
+    start(8, 2);
+    for (int i = 0; i < 3; i++)
+        fds[i] = dial();
+    rig_turn(&rig);
+    ck_assert_uint_eq(acceptor.accepted, 2);
+    ck_assert(acceptor.paused);
+    ck_assert_uint_eq(warnings, 1);
+    rig_pass(&rig, 60); /* tries again, in vain, and says nothing for a second */
+    rig_turn(&rig);
+    ck_assert(acceptor.paused);
+    ck_assert_uint_ge(acceptor.pauses, 2);
+    ck_assert_uint_eq(warnings, 1);
+    ask(fds[0]);
+    rig_pass(&rig, 1000); /* idle for a second: it may go */
+    rig_turn(&rig);
+    ck_assert_uint_eq(acceptor.accepted, 3);
+    ck_assert_uint_eq(open_now, 2);
+    ask(fds[2]);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    end();
+}
+END_TEST
+
+/* A descriptor that becomes free ends the pause at once; time has not moved. */
+START_TEST(a_connection_that_closes_ends_the_pause)
+{
+    start(8, 1);
+    int a = dial(), b = dial();
+    rig_turn(&rig);
+    ck_assert(acceptor.paused);
+    close(a);
+    while (acceptor.accepted < 2)
+        cnc_home_turn(rig.home, -1);
+    ask(b);
+    ck_assert_uint_le(acceptor.pauses, 2); /* full again now */
+    close(b);
+    end();
+}
+END_TEST
+
+START_TEST(without_descriptors_accepting_pauses_and_comes_back)
+{
+    struct rlimit before, none;
+    start(8, 100);
+    int a = dial(), b = dial();
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3; /* fewer than are open */
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    rig_turn(&rig);
+    ck_assert_uint_eq(acceptor.accepted, 0);
+    ck_assert_uint_eq(acceptor.pauses, 1); /* no spinning: one try for four turns */
+    ck_assert_uint_eq(warnings, 1);
+    ck_assert_int_eq(warned_err, EMFILE);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    rig_turn(&rig);
+    ck_assert_uint_eq(acceptor.accepted, 0);
+    rig_pass(&rig, 50);
+    ck_assert_uint_eq(acceptor.accepted, 2);
+    ask(a);
+    ask(b);
+    close(a);
+    close(b);
+    end();
+}
+END_TEST
+
+START_TEST(stopped_means_no_more_accepts)
+{
+    start(8, 1);
+    int a = dial(), b = dial();
+    rig_turn(&rig);
+    ck_assert(acceptor.paused);
+    cnc_acceptor_stop(&acceptor);
+    close(a);
+    rig_pass(&rig, 1000);
+    ck_assert_uint_eq(acceptor.accepted, 1);
+    ck_assert_int_eq(cnc_acceptor_start(&acceptor), CONCUR_OK);
+    while (acceptor.accepted < 2)
+        cnc_home_turn(rig.home, -1);
+    close(b);
+    end();
+}
+END_TEST
+
+#ifdef CNC_FAULTS
+START_TEST(faults_cost_a_pause_at_most)
+{
+    static const enum cnc_fault_kind kinds[] = { CNC_FAULT_ALLOC, CNC_FAULT_OPEN, CNC_FAULT_WAIT };
+    for (unsigned k = 0; k < CNC_COUNT(kinds); k++)
+        for (unsigned nth = 1;; nth++) {
+            start(8, 100);
+            int a = dial();
+            cnc_fault_arm(kinds[k], nth, false);
+            rig_turn(&rig);
+            bool untouched = cnc_fault_count(kinds[k]) < nth;
+            cnc_fault_arm(kinds[k], 0, false);
+            rig_pass(&rig, 50);
+            ck_assert_uint_le(acceptor.pauses, 1);
+            int b = dial();
+            rig_turn(&rig);
+            ask(b); /* whatever happened to the first: the next one is served */
+            close(a);
+            close(b);
+            end();
+            if (untouched)
+                break;
+        }
+}
+END_TEST
+#endif
+
+int main(void)
+{
+    Suite *suite = suite_create("conn_acceptor");
+    TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, 20);
+    tcase_add_test(tests, a_wake_accepts_up_to_its_budget);
+    tcase_add_test(tests, at_the_maximum_idle_ones_go_or_accepting_pauses);
+    tcase_add_test(tests, a_connection_that_closes_ends_the_pause);
+    tcase_add_test(tests, without_descriptors_accepting_pauses_and_comes_back);
+    tcase_add_test(tests, stopped_means_no_more_accepts);
+#ifdef CNC_FAULTS
+    tcase_add_test(tests, faults_cost_a_pause_at_most);
+#endif
+    suite_add_tcase(suite, tests);
+    return rig_run(suite);
+}
