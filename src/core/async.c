@@ -244,7 +244,8 @@ static void work_away(struct cnc_job *job, struct cnc_home *here)
 static void work_in_place(struct cnc_task *task)
 {
     struct offload *o = CNC_CONTAINER(task, struct offload, task);
-    o->rc = o->r->gone ? CONCUR_E_CANCELLED : o->work(o->arg);
+    bool late = o->r->gone || cnc_server_is_late(o->r->server);
+    o->rc = late ? CONCUR_E_CANCELLED : o->work(o->arg);
     on_back_home(task);
 }
 
@@ -435,12 +436,14 @@ int concur_request_gone(concur_request *r)
 {
     if (!CNC_REQUEST_IS_MINE(r))
         return CONCUR_E_HOME;
-    if (r->gone || !r->home->blocking || r->output >= CNC_OUTPUT_END)
+    if (r->gone || r->output >= CNC_OUTPUT_END)
         return r->gone;
-    if (cnc_home_now(r->home) >= r->deadline_at)
-        cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
-    else if (cnc_server_is_late(r->server))
+    if (cnc_server_is_late(r->server)) /* known even on a loop that this handler keeps from giving it up */
         cnc_request_give_up(r, CONCUR_E_STOPPING, true);
+    else if (!r->home->blocking)
+        return CONCUR_OK;
+    else if (cnc_home_now(r->home) >= r->deadline_at)
+        cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
     else if (!r->stream.carrier || r->stream.down->check(&r->stream))
         cnc_request_give_up(r, CONCUR_E_GONE, false);
     return r->gone;
