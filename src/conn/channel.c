@@ -18,6 +18,7 @@ struct cnc_channel {
     /* at there */
     struct cnc_tasks in;       /* body pieces that the request keeps waiting */
     bool in_paused, in_end;    /* in_end: body_end comes after them */
+    bool in_refused;           /* the request wants no more of its body, nor to hear of its end */
     /* at here */
     size_t unsettled;          /* bytes with the carrier that it has not sent on */
     bool body_held;            /* the carrier was told to keep its piece */
@@ -162,11 +163,15 @@ static int channel_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
     return send_down(stream->carrier, DATA, NULL, piece, last);
 }
 
+static void give_up(struct cnc_channel *ch, int reason);
+
 static void tell(struct cnc_channel *ch, enum kind kind, bool hold)
 {
     struct down *d = cnc_malloc(sizeof *d);
-    if (!d)
-        return; /* the carrier's own deadlines end what now hangs */
+    if (!d) {
+        give_up(ch, CONCUR_E_NOMEM); /* else both sides would wait for ever */
+        return;
+    }
     *d = (struct down){ .kind = kind, .hold = hold };
     (void)post_down(ch, d, run_down);
 }
@@ -204,8 +209,10 @@ static void on_hand_up(struct cnc_task *task)
 static void later(struct cnc_channel *ch, void (*run)(struct cnc_task *))
 {
     struct down *d = cnc_malloc(sizeof *d);
-    if (!d)
+    if (!d) {
+        give_up(ch, CONCUR_E_NOMEM);
         return;
+    }
     *d = (struct down){ .ch = ch, .task.run = run };
     ref(ch);
     cnc_home_defer(ch->there, &d->task);
@@ -323,6 +330,10 @@ static void hand_up(struct cnc_channel *ch)
 {
     while (ch->in.head && !ch->in_paused) {
         struct up *u = pop_piece(ch); /* out of reach of finish(): the callback may end the reply and still read */
+        if (ch->in_refused) {
+            piece_taken(ch, u);
+            continue;
+        }
         ch->in_paused = true;         /* before the call, which may already take it back */
         int rc = ch->upper->up->body(ch->upper, u->data, u->n);
         if (!ch->upper) {
@@ -335,9 +346,10 @@ static void hand_up(struct cnc_channel *ch)
             continue;
         }
         ch->in_paused = false;
+        ch->in_refused = rc < 0;
         piece_taken(ch, u);
     }
-    if (!ch->in.head && ch->in_end) {
+    if (!ch->in.head && ch->in_end && !ch->in_refused) {
         ch->in_end = false;
         ch->upper->up->body_end(ch->upper);
     }
