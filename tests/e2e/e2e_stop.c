@@ -15,7 +15,8 @@ static struct demo demo;
 
 static void start(int variant, const char *key_value)
 {
-    demo_start(&demo, variant_engine(variant), "--pool", variant_pool(variant), "--set", key_value, NULL);
+    demo_start(&demo, variant_engine(variant), "--pool", variant_pool(variant), "--set", key_value, "--set",
+               "linger_timeout=300ms", NULL);
 }
 
 static void send_get(struct client *c, const char *target)
