@@ -64,8 +64,8 @@ bool cnc_serving_gives_up(struct cnc_driver *drv)
 void cnc_serving_closed(struct cnc_driver *drv)
 {
     concur_server *server = drv->owner;
-    atomic_fetch_sub(&server->connections, 1);
-    if (atomic_load(&server->draining))
+    unsigned before = atomic_fetch_sub(&server->connections, 1);
+    if (atomic_load(&server->draining) || before >= (unsigned)server->cfg.connections_max)
         cnc_sys_eventfd_raise(server->stop_fd);
 }
 
@@ -77,10 +77,12 @@ static void warn_accept(void *arg, const char *what, int err)
             err ? strerror(err) : "");
 }
 
+/* A stop was asked for, or a connection that a thread closed makes room for another. */
 static void on_stop_fd(struct cnc_io *io, unsigned ready)
 {
     (void)ready;
     cnc_sys_eventfd_clear(cnc_io_fd(io));
+    cnc_acceptor_nudge(&CNC_CONTAINER(io, struct cnc_serving, stop_io)->acceptor);
 }
 
 static void on_stop_timer(struct cnc_timer *t)
