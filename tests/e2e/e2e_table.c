@@ -185,7 +185,8 @@ START_TEST(each_byte)
     const char *place = places[_i];
     for (int i = 0; i < engine_count(); i++) {
         struct demo d;
-        demo_start(&d, engine_name(i), TABLE_OPTIONS, "--set", "header_timeout=1s", "--set", "body_timeout=1s", NULL);
+        demo_start(&d, engine_name(i), TABLE_OPTIONS, "--set", "header_timeout=200ms", "--set", "body_timeout=200ms",
+                   NULL);
         for (int b = 0; b < 256; b++) {
             int status = status_of(d.port, place, (unsigned char)b);
             ck_assert_msg(is_fair(status) || status == 408 || status == 413, "%s: byte %d in %s: %d", d.engine, b,
