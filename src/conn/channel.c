@@ -260,7 +260,7 @@ static void channel_move(struct cnc_stream *stream, struct cnc_stream *to)
 {
     (void)stream;
     (void)to;
-    CNC_ASSERT(!"a channel cannot be moved");
+    CNC_ASSERT(false && "a channel cannot be moved");
 }
 
 static size_t channel_peer(struct cnc_stream *stream, char *out, size_t n)

@@ -204,7 +204,7 @@ void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev)
         fn(conn);
         return;
     }
-    CNC_ASSERT(!"illegal connection event");
+    CNC_ASSERT(false && "illegal connection event");
     conn->drv->illegal++;
 }
 
