@@ -155,7 +155,8 @@ CONCUR_API int concur_server_reload(concur_server *server);
  *          free what that code uses; CONCUR_E_STATE: was not started; CONCUR_E_HOME: called in a callback of this
  *          server
  * thread   any but those of the library, one at a time
- * blocks   without bound until stop is called, then the stop's deadline and a second
+ * blocks   without bound until stop is called, then until a second after the stop's deadline, or after the call if that is
+ *          later
  * since    0.1 */
 CONCUR_API int concur_server_wait(concur_server *server);
 

@@ -220,12 +220,15 @@ int concur_server_reload(concur_server *s)
     return s ? CONCUR_E_STATE : CONCUR_E_INVAL;
 }
 
-/* mu held. Until finished; once a stop was asked for, until a second after its deadline at most. */
+/* mu held. Until finished; once a stop was asked for, until a second after its deadline at most, or after this call if
+ * that is later: who calls again has given what holds on another chance. */
 static void wait_locked(concur_server *s)
 {
+    int64_t began = cnc_clock_now(s->clock);
     while (!s->finished) {
         int64_t stop_at = atomic_load(&s->stop_at);
-        int64_t left = stop_at == INT64_MAX ? PATIENCE_MS : stop_at + PATIENCE_MS - cnc_clock_now(s->clock);
+        int64_t from = stop_at > began ? stop_at : began, now = cnc_clock_now(s->clock);
+        int64_t left = stop_at == INT64_MAX ? PATIENCE_MS : from + PATIENCE_MS - now;
         if (left <= 0)
             return;
         struct timespec until = cnc_sys_in_ms(left);

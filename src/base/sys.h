@@ -16,7 +16,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <linux/sockios.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -114,6 +116,13 @@ static inline int cnc_sys_listen(int fd, int backlog)
 static inline int cnc_sys_shutdown_write(int fd)
 {
     return shutdown(fd, SHUT_WR);
+}
+
+/* Bytes sent and not yet acknowledged by the peer's system; 0 if that cannot be known. */
+static inline uint32_t cnc_sys_outq(int fd)
+{
+    int n = 0;
+    return ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 ? (uint32_t)n : 0;
 }
 
 static inline int cnc_sys_setsockopt(int fd, int level, int name, const void *p, socklen_t n)

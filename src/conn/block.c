@@ -15,8 +15,13 @@ static bool wait_for_room(struct cnc_conn *conn)
     struct cnc_driver *drv = conn->drv;
     struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLOUT };
     int64_t until = cnc_clock_now(drv->home->clock) + drv->limits->class_ms[CNC_CLASS_WRITE];
+    (void)cnc_conn_peer_takes(conn);
     for (;;) {
         int64_t left = until - cnc_clock_now(drv->home->clock);
+        if (left <= 0 && cnc_conn_peer_takes(conn)) {
+            left = drv->limits->class_ms[CNC_CLASS_WRITE];
+            until += left;
+        }
         if (left <= 0 || (drv->ops->gives_up && drv->ops->gives_up(drv)))
             return false;
         int n = cnc_sys_poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);

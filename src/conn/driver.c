@@ -325,7 +325,8 @@ static void expire(struct cnc_conn *conn)
         need = rate * drv->limits->class_ms[CNC_CLASS_BODY] / 1000;
     if (need < 1)
         need = 1;
-    if ((conn->class == CNC_CLASS_BODY || conn->class == CNC_CLASS_WRITE) && conn->moved >= need) {
+    bool goes_on = (conn->class == CNC_CLASS_BODY || conn->class == CNC_CLASS_WRITE) && conn->moved >= need;
+    if (goes_on || (conn->class == CNC_CLASS_WRITE && cnc_conn_peer_takes(conn))) {
         set_class(conn, conn->class);
         return;
     }

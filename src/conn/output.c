@@ -270,7 +270,7 @@ static void send_continue(struct cnc_conn *conn)
  * to be small; else the connection closes, so that its bytes can never be taken for a request. */
 static bool finds_boundary(const struct cnc_conn *conn)
 {
-    if (cnc_conn_body_is_done(conn) || (conn->flags & CNC_CONN_BODY_WANTED))
+    if (cnc_conn_body_is_done(conn))
         return true;
     int64_t left = cnc_http_body_left(&conn->body);
     return left >= 0 && left <= (int64_t)conn->drv->limits->pipeline_max && !(conn->flags & CNC_CONN_EXPECT);

@@ -28,6 +28,7 @@ struct cnc_pool {
     unsigned queued, idle;
     unsigned reserved; /* jobs promised room */
     unsigned threads; /* that will look at the queue again */
+    unsigned starting; /* of those, the ones that have not looked yet: each will take a job */
     unsigned ending;  /* that will not, but have not left yet */
     bool stopping;
     atomic_uint waiting; /* queued jobs that no idle thread is about to take; a hint read without mu */
@@ -56,7 +57,8 @@ int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg)
 
 static void note_waiting(struct cnc_pool *pool)
 {
-    unsigned n = pool->queued > pool->idle ? pool->queued - pool->idle : 0;
+    unsigned takers = pool->idle + pool->starting;
+    unsigned n = pool->queued > takers ? pool->queued - takers : 0;
     atomic_store_explicit(&pool->waiting, n, memory_order_relaxed);
 }
 
@@ -133,6 +135,7 @@ static void *worker_main(void *arg)
     struct cnc_job *job;
     cnc_home_adopt(w->home);
     pthread_mutex_lock(&pool->mu);
+    pool->starting--;
     while ((job = next_job_locked(pool, w)) != NULL) {
         struct worker *next = pick_locked(pool);
         pthread_mutex_unlock(&pool->mu);
@@ -194,13 +197,15 @@ static int spawn_locked(struct cnc_pool *pool)
     }
     cnc_link_append(&pool->live, &w->link);
     pool->threads++;
+    pool->starting++;
     return CONCUR_OK;
 }
 
 /* mu held. More jobs than threads that are free or may be started, and than may wait? */
 static bool is_full_locked(const struct cnc_pool *pool)
 {
-    return pool->queued + pool->reserved >= pool->cfg.queue_max + pool->idle + (pool->cfg.threads_max - pool->threads);
+    unsigned takers = pool->idle + pool->starting + (pool->cfg.threads_max - pool->threads);
+    return pool->queued + pool->reserved >= pool->cfg.queue_max + takers;
 }
 
 /* mu held. Queues the job; *next is to be woken. */
@@ -208,7 +213,7 @@ static int enqueue_locked(struct cnc_pool *pool, struct cnc_job *job, struct wor
 {
     if (pool->stopping)
         return CONCUR_E_STOPPING;
-    if (pool->queued >= pool->idle && pool->threads < pool->cfg.threads_max) {
+    if (pool->queued >= pool->idle + pool->starting && pool->threads < pool->cfg.threads_max) {
         int rc = spawn_locked(pool);
         if (rc < 0 && pool->threads == 0)
             return rc;
