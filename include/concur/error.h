@@ -29,7 +29,7 @@ enum {
     CONCUR_E_HOME = -9,         /* called from a thread that may not: see each function's thread line */
     CONCUR_E_UNSUPPORTED = -10, /* this build lacks the engine or feature */
     CONCUR_E_GONE = -11,        /* the client left: nothing is sent and nothing is logged */
-    CONCUR_E_CANCELLED = -12,   /* queued work was dropped before it began */
+    CONCUR_E_CANCELLED = -12,   /* queued work was dropped before it began: 503 */
     CONCUR_E_STOPPING = -13,    /* the server stops: 503 */
     CONCUR_E_FULL = -14,        /* a queue is at its limit: 503 with Retry-After */
     CONCUR_E_TIMEOUT = -15,     /* a deadline has passed: 504 */

@@ -85,6 +85,7 @@ int cnc_request_status_of(int rc)
         return 0;
     case CONCUR_E_FULL:
     case CONCUR_E_STOPPING:
+    case CONCUR_E_CANCELLED: /* of work that a stop dropped; if the client left, nobody sees it */
         return 503;
     case CONCUR_E_TIMEOUT:
         return 504;
