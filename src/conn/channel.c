@@ -22,6 +22,8 @@ struct cnc_channel {
     /* at here */
     size_t unsettled;          /* bytes with the carrier that it has not sent on */
     bool body_held;            /* the carrier was told to keep its piece */
+    void (*on_left)(void *);   /* the carrier went before the request had a thread */
+    void *on_left_arg;
     pthread_mutex_t mu;
     pthread_cond_t room;
     size_t out_bytes, in_bytes; /* under way; guarded by mu */
@@ -426,12 +428,15 @@ static void give_up(struct cnc_channel *ch, int reason)
 {
     pthread_mutex_lock(&ch->mu);
     bool tells = !ch->gone && ch->there && !ch->finished;
+    bool unheard = !ch->gone && !ch->there;
     if (!ch->gone)
         ch->gone = reason;
     pthread_cond_signal(&ch->room);
     pthread_mutex_unlock(&ch->mu);
     if (tells)
         (void)post_up(ch, &ch->gone_task, run_gone);
+    else if (unheard && ch->on_left)
+        ch->on_left(ch->on_left_arg);
 }
 
 static void pass_bytes_down(struct cnc_channel *ch, struct down *d, size_t n)
@@ -561,6 +566,12 @@ int cnc_channel_open(struct cnc_channel **out, struct cnc_stream *stream, struct
     stream->carrier = ch;
     *out = ch;
     return CONCUR_OK;
+}
+
+void cnc_channel_on_left(struct cnc_channel *ch, void (*fn)(void *), void *arg)
+{
+    ch->on_left = fn;
+    ch->on_left_arg = arg;
 }
 
 bool cnc_channel_start(struct cnc_channel *ch, struct cnc_home *there)

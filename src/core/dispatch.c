@@ -3,17 +3,21 @@
  * From a parsed head to a handler: the request's memory, its route, its body if the route wants it whole, and the thread
  * that runs it.
  */
+#include "base/sys.h"
 #include "conn/channel.h"
 #include "core/request.h"
 
 #define IDS_AT_ONCE 4096
 
-/* Travels to a pool thread with a blocking route's request. */
+/* Brings a blocking route's request to a pool thread. Belongs to the home that sent it, which may take it back while it
+ * waits: when its deadline passes, or its client leaves. Whoever gets the job out of the queue owns the request. */
 struct pool_run {
     struct cnc_job job;
     concur_request *r;
     struct cnc_channel *channel;
-    struct cnc_home *from; /* referenced: the request's first block belongs there */
+    struct cnc_home *from;   /* referenced by the thread that runs it: the request's first block belongs there */
+    struct cnc_timer late;
+    struct cnc_task started; /* tells from that the wait is over */
 };
 
 static void attach(concur_request *r, struct cnc_home *home)
@@ -79,49 +83,112 @@ static void serve_here(concur_request *r, struct cnc_home *here)
         cnc_home_turn(here, -1);
 }
 
+/* At from: the thread has what it needs. */
+static void on_started(struct cnc_task *task)
+{
+    struct pool_run *run = CNC_CONTAINER(task, struct pool_run, started);
+    cnc_home_timer_cancel(run->from, &run->late);
+    cnc_free(run);
+}
+
+/* The request ends without its handler: its client is gone. */
+static void end_unheard(concur_request *r)
+{
+    if (!(r->flags & CNC_REQ_ON_STACK))
+        cnc_request_enter(r);
+    r->gone = CONCUR_E_GONE;
+    r->output = CNC_OUTPUT_ABORT;
+    cnc_request_leave(r, CONCUR_OK);
+}
+
 static void pool_run(struct cnc_job *job, struct cnc_home *here)
 {
-    struct pool_run run = *CNC_CONTAINER(job, struct pool_run, job);
-    concur_request *r = run.r;
+    struct pool_run *run = CNC_CONTAINER(job, struct pool_run, job);
+    concur_request *r = run->r;
+    struct cnc_home *from = run->from;
     concur_server *before = cnc_server_enter(r->server);
     attach(r, here);
-    if (cnc_channel_start(run.channel, here)) {
+    bool heard = cnc_channel_start(run->channel, here);
+    (void)cnc_home_post(from, &run->started); /* it waits for its channels, so it is open */
+    if (heard)
         serve_here(r, here);
-    } else { /* the client left while it waited: its handler never runs */
-        cnc_request_enter(r);
-        r->gone = CONCUR_E_GONE;
-        r->output = CNC_OUTPUT_ABORT;
-        cnc_request_leave(r, CONCUR_OK);
-    }
+    else
+        end_unheard(r);
     while (here->local.head || atomic_load(&here->mail))
         cnc_home_settle(here);
-    cnc_home_unref(run.from);
+    cnc_home_unref(from);
     cnc_server_leave(before);
 }
 
-/* Hands the request to the pool. 0, or the status to answer with. */
-static int to_pool(concur_request *r)
+/* At from: the job is out of the queue again; the request ends here, with status if anybody still listens. */
+static void end_here(struct pool_run *run, int status)
+{
+    concur_request *r = run->r;
+    struct cnc_home *home = run->from;
+    cnc_home_timer_cancel(home, &run->late);
+    attach(r, home);
+    bool heard = cnc_channel_start(run->channel, home);
+    cnc_free(run);
+    cnc_home_unref(home);
+    if (!heard) {
+        end_unheard(r);
+        return;
+    }
+    if (!(r->flags & CNC_REQ_ON_STACK))
+        cnc_request_enter(r);
+    cnc_request_leave(r, status);
+}
+
+static void on_late(struct cnc_timer *t)
+{
+    struct pool_run *run = CNC_CONTAINER(t, struct pool_run, late);
+    if (cnc_pool_cancel(run->r->server->pool, &run->job))
+        end_here(run, 504);
+}
+
+static void on_client_left(void *arg)
+{
+    struct pool_run *run = arg;
+    if (cnc_pool_cancel(run->r->server->pool, &run->job))
+        end_here(run, 0);
+}
+
+static struct pool_run *make_run(concur_request *r)
 {
     struct cnc_home *home = r->home;
-    struct pool_run *run = cnc_arena_alloc(&r->arena, sizeof *run);
+    struct pool_run *run = cnc_malloc(sizeof *run);
     if (!run)
-        return 503;
-    *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home };
+        return NULL;
+    *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_late, .started.run = on_started };
     cnc_link_init(&run->job.link);
-    if (cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->cfg.output_high) < 0)
-        return 503;
+    bool timed = r->deadline_at != INT64_MAX;
+    if ((timed && cnc_home_timer(home, &run->late, r->deadline_at) < 0) ||
+        cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->cfg.output_high) < 0) {
+        cnc_home_timer_cancel(home, &run->late);
+        cnc_free(run);
+        return NULL;
+    }
+    cnc_channel_on_left(run->channel, on_client_left, run);
+    return run;
+}
+
+/* Hands the request, entered or not, to the pool, or ends it. */
+static void to_pool(concur_request *r)
+{
+    struct pool_run *run = make_run(r);
+    if (!run) {
+        if (!(r->flags & CNC_REQ_ON_STACK))
+            cnc_request_enter(r);
+        cnc_request_leave(r, 503);
+        return;
+    }
     if (r->deadline.pos)
-        cnc_home_timer_cancel(home, &r->deadline);
+        cnc_home_timer_cancel(r->home, &r->deadline);
     cnc_request_queue(r);
-    cnc_home_ref(home);
+    cnc_home_ref(r->home);
     detach(r);
-    if (cnc_pool_submit(r->server->pool, &run->job) == CONCUR_OK)
-        return 0; /* r belongs to another thread now */
-    cnc_home_unref(home);
-    attach(r, home);
-    if (!cnc_channel_start(run->channel, home))
-        r->output = CNC_OUTPUT_ABORT;
-    return 503;
+    if (cnc_pool_submit(r->server->pool, &run->job) < 0)
+        end_here(run, 503);
 }
 
 /* The route is known: may its handler run now? 0 yes; CONCUR_AGAIN when its body is there; else a status. */
@@ -152,12 +219,7 @@ void cnc_request_run(concur_request *r)
     for (;;) {
         const struct cnc_route *route = r->match.route;
         if (CNC_UNLIKELY(route->blocking) && r->server->pool && !r->home->blocking) {
-            int status = to_pool(r);
-            if (status == 0)
-                return;
-            if (!(r->flags & CNC_REQ_ON_STACK))
-                cnc_request_enter(r);
-            cnc_request_leave(r, status);
+            to_pool(r);
             return;
         }
         cnc_request_enter_handler(r);
