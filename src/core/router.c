@@ -92,12 +92,11 @@ static unsigned literal_at(const struct cnc_route_node *node, struct cnc_slice t
 /* The first segment of a path that begins with "/"; *path becomes what follows it. */
 static struct cnc_slice next_segment(struct cnc_slice *path)
 {
-    const char *p = path->p + 1, *end = path->p + path->n;
-    const char *slash = memchr(p, '/', (size_t)(end - p));
-    struct cnc_slice segment = { p, (size_t)((slash ? slash : end) - p) };
-    path->n = slash ? (size_t)(end - slash) : 0;
-    path->p = slash ? slash : end;
-    return segment;
+    const char *p = path->p + 1, *end = path->p + path->n, *stop = p;
+    while (stop < end && *stop != '/') /* segments are short: a call to memchr() would cost more */
+        stop++;
+    *path = (struct cnc_slice){ stop, (size_t)(end - stop) };
+    return (struct cnc_slice){ p, (size_t)(stop - p) };
 }
 
 /* ---- adding ---- */
@@ -390,11 +389,30 @@ static bool walk(struct search *s, const struct cnc_route_node *node, struct cnc
     return false;
 }
 
+/* The usual path is literal throughout, and then nothing is more literal. */
+static const struct cnc_route *find_literal(const struct cnc_route_node *node, struct cnc_slice path, unsigned bit)
+{
+    while (path.n) {
+        bool found = false;
+        unsigned at = node->literal_count ? literal_at(node, next_segment(&path), &found) : 0;
+        if (!found)
+            return NULL;
+        node = node->literals[at];
+    }
+    return node->routes && (node->routes->method_bits & bit) ? node->routes : NULL;
+}
+
 int cnc_router_find(const struct cnc_router *r, int id, struct cnc_slice method, struct cnc_slice path, unsigned skip,
                     struct cnc_match *out)
 {
     struct search s = { .method = method, .skip = skip, .match = out };
     s.method_bit = id == CNC_HTTP_OTHER ? 0 : 1u << id;
+    if (CNC_LIKELY(skip == 0 && r->root && path.n && path.p[0] == '/')) {
+        out->route = find_literal(r->root, path, s.method_bit);
+        out->param_count = 0;
+        if (out->route)
+            return CNC_ROUTE_FOUND;
+    }
     if (r->root && path.n && path.p[0] == '/' && walk(&s, r->root, path, 0))
         return CNC_ROUTE_FOUND;
     return s.path_exists ? CNC_ROUTE_BAD_METHOD : CNC_ROUTE_NOT_FOUND;
