@@ -40,14 +40,20 @@ static void free_route(struct cnc_route *route)
     cnc_free(route);
 }
 
+static void free_routes(struct cnc_route *first)
+{
+    while (first) {
+        struct cnc_route *route = first;
+        first = route->next;
+        free_route(route);
+    }
+}
+
 void cnc_router_deinit(struct cnc_router *r)
 {
     free_node(r->root);
-    while (r->first) {
-        struct cnc_route *route = r->first;
-        r->first = route->next;
-        free_route(route);
-    }
+    free_routes(r->first);
+    free_routes(r->refused);
     cnc_router_init(r);
 }
 
@@ -278,10 +284,10 @@ int cnc_router_add(struct cnc_router *r, const char *pattern, unsigned flags, co
     r->count++;
     return CONCUR_OK;
 out:
-    /* Nodes may have been made that borrow this text: keep the route's memory with the router, but unreachable. */
+    /* Nodes may have been made that borrow this text: it goes with the router. */
     if (route->text && r->root) {
-        *r->tail = route;
-        r->tail = &route->next;
+        route->next = r->refused;
+        r->refused = route;
     } else {
         free_route(route);
     }

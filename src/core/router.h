@@ -37,6 +37,7 @@ struct cnc_route_node;
 struct cnc_router {
     struct cnc_route_node *root; /* owned */
     struct cnc_route *first, **tail;
+    struct cnc_route *refused; /* only their text is of use */
     unsigned count;
 };
 

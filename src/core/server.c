@@ -99,6 +99,8 @@ static const char *spool_dir(const struct cnc_config *cfg)
 int cnc_server_configure(concur_server *server)
 {
     int rc = cnc_options_resolve(server->options, &server->cfg);
+    if (rc == CONCUR_E_NOMEM)
+        return rc; /* cfg is not filled then */
     for (struct cnc_route *r = server->router.first; r; r = r->next) {
         int route_rc = fill_route(server, r);
         if (rc == CONCUR_OK)
