@@ -434,8 +434,9 @@ static void run_on_pool(struct world *w, uint64_t seed, uint64_t i)
     struct run *run = &w->run;
     struct cnc_conn *conn = begin(w, seed, i);
     send_some(w, live_below(&run->random, 8) ? w->request_len : live_below(&run->random, (unsigned)w->request_len));
+    bool leaves = live_below(&run->random, 10) == 0; /* drawn before the request's thread draws */
     cnc_driver_take(&w->drv, conn);
-    if (live_below(&run->random, 10) == 0)
+    if (leaves)
         leave_now(run);
     for (unsigned k = 0; k < 5000 && (w->home->live || is_busy(w->server->pool)); k++) {
         receive_some(w, WIRE_MAX);

@@ -115,6 +115,58 @@ static inline bool live_latch_wait(struct live_latch *l, unsigned n)
     return ok;
 }
 
+/* ---- what this process holds ---- */
+
+/* Entries of a folder of /proc/self, less the one that looking takes. */
+static inline unsigned live_entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    unsigned n = 0;
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;)
+        n += e->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+static inline unsigned live_descriptors(void)
+{
+    return live_entries("/proc/self/fd");
+}
+
+static unsigned live_own_threads; /* a sanitizer's */
+
+static inline void *live_nothing(void *arg)
+{
+    return arg;
+}
+
+/* To be called in a process that has no other thread yet. */
+static inline void live_count_own_threads(void)
+{
+    pthread_t thread;
+    if (!LIVE_SANITIZED || pthread_create(&thread, NULL, live_nothing, NULL) != 0)
+        return;
+    pthread_join(thread, NULL);
+    live_own_threads = live_entries("/proc/self/task") - 1;
+    for (int i = 0; i < 2000; i++) { /* until the joined one is gone */
+        sched_yield();
+        unsigned n = live_entries("/proc/self/task") - 1;
+        live_own_threads = n < live_own_threads ? n : live_own_threads;
+    }
+}
+
+/* Threads beside this one; one that was joined may be listed for a moment longer, and a sanitizer has some of its own. */
+static inline unsigned live_other_threads(void)
+{
+    unsigned n = live_entries("/proc/self/task") - 1;
+    for (int i = 0; i < 10000 && n > live_own_threads; i++) {
+        sched_yield();
+        n = live_entries("/proc/self/task") - 1;
+    }
+    return n - live_own_threads;
+}
+
 /* ---- servers ---- */
 
 struct live {
@@ -195,7 +247,7 @@ struct live_peer {
 struct live_answer {
     int status;
     bool complete; /* else the connection ended before the announced end */
-    char head[2048];
+    char head[8192];
     char *body; /* NUL-terminated, in the peer's buffer: valid until its next answer */
     size_t n;
 };
@@ -392,36 +444,6 @@ static inline int live_get(const struct live *l, const char *path, char *body, s
     char request[2048];
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", path);
     return live_ask(l, request, body, n);
-}
-
-/* ---- what this process holds ---- */
-
-/* Entries of a folder of /proc/self, less the one that looking takes. */
-static inline unsigned live_entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    unsigned n = 0;
-    ck_assert_ptr_nonnull(dir);
-    for (struct dirent *e; (e = readdir(dir)) != NULL;)
-        n += e->d_name[0] != '.';
-    closedir(dir);
-    return n;
-}
-
-static inline unsigned live_descriptors(void)
-{
-    return live_entries("/proc/self/fd");
-}
-
-/* A thread that was joined may be listed for a moment longer. */
-static inline unsigned live_threads(unsigned expected)
-{
-    unsigned n = live_entries("/proc/self/task");
-    for (int i = 0; i < 10000 && n > expected; i++) {
-        sched_yield();
-        n = live_entries("/proc/self/task");
-    }
-    return n;
 }
 
 #endif

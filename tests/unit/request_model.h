@@ -388,7 +388,10 @@ static inline void call_drain(struct run *run, concur_request *r)
 
 static inline void call_defer(struct run *run, concur_request *r)
 {
-    if (run->held == TICKETS)
+    pthread_mutex_lock(&run->mu);
+    bool full = run->held == TICKETS; /* only home adds some */
+    pthread_mutex_unlock(&run->mu);
+    if (full)
         return;
     concur_ticket *t = concur_request_defer(r);
     MUST(run, !t || !run->ending);
