@@ -38,4 +38,24 @@ static inline void cnc_link_append(struct cnc_link *head, struct cnc_link *l)
     head->prev = l;
 }
 
+/* Moves all of from to the end of to, which both are heads. */
+static inline void cnc_link_move_all(struct cnc_link *to, struct cnc_link *from)
+{
+    if (cnc_link_alone(from))
+        return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    cnc_link_init(from);
+}
+
+/* Unlinks and returns the first; head must not stand alone. */
+static inline struct cnc_link *cnc_link_take_first(struct cnc_link *head)
+{
+    struct cnc_link *l = head->next;
+    cnc_link_remove(l);
+    return l;
+}
+
 #endif

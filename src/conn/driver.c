@@ -365,14 +365,9 @@ static void each(struct cnc_driver *drv, void (*fn)(struct cnc_conn *, int), int
     for (int i = 0; i < CNC_CLASSES; i++) {
         struct cnc_link todo;
         cnc_link_init(&todo);
-        while (!cnc_link_alone(&drv->classes[i])) {
-            struct cnc_link *l = drv->classes[i].next;
-            cnc_link_remove(l);
-            cnc_link_append(&todo, l);
-        }
+        cnc_link_move_all(&todo, &drv->classes[i]);
         while (!cnc_link_alone(&todo)) {
-            struct cnc_link *l = todo.next;
-            cnc_link_remove(l);
+            struct cnc_link *l = cnc_link_take_first(&todo);
             cnc_link_append(&drv->classes[i], l);
             fn(CNC_CONTAINER(l, struct cnc_conn, job.link), arg);
         }

@@ -31,14 +31,9 @@ void cnc_async_cut(concur_request *r)
 {
     struct cnc_link todo;
     cnc_link_init(&todo);
-    while (!cnc_link_alone(&r->ops)) {
-        struct cnc_link *l = r->ops.next;
-        cnc_link_remove(l);
-        cnc_link_append(&todo, l);
-    }
+    cnc_link_move_all(&todo, &r->ops);
     while (!cnc_link_alone(&todo)) {
-        struct cnc_link *l = todo.next;
-        cnc_link_remove(l);
+        struct cnc_link *l = cnc_link_take_first(&todo);
         cnc_link_append(&r->ops, l);
         struct cnc_op *op = CNC_CONTAINER(l, struct cnc_op, link);
         op->cut(op);

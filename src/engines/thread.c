@@ -91,11 +91,7 @@ static void take_back(struct cnc_task *task)
     struct cnc_link todo;
     cnc_link_init(&todo);
     pthread_mutex_lock(&e->mu);
-    while (!cnc_link_alone(&e->lot)) {
-        struct cnc_link *l = e->lot.next;
-        cnc_link_remove(l);
-        cnc_link_append(&todo, l);
-    }
+    cnc_link_move_all(&todo, &e->lot);
     pthread_mutex_unlock(&e->mu);
     while (!cnc_link_alone(&todo)) {
         struct cnc_conn *conn = CNC_CONTAINER(todo.next, struct cnc_conn, job.link);
