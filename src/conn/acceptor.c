@@ -143,7 +143,8 @@ static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket 
         take_a_break(a, "memory for a connection", ENOMEM);
         return false;
     }
-    a->accepted++;
+    atomic_store_explicit(&a->accepted, atomic_load_explicit(&a->accepted, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     atomic_fetch_add_explicit(a->cfg.open, 1, memory_order_relaxed);
     cnc_driver_take(a->drv, conn);
     return true;

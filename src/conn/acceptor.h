@@ -32,7 +32,8 @@ struct cnc_acceptor {
     struct cnc_timer retry;
     bool running, paused;
     int64_t warned_at;
-    uint64_t accepted, pauses;
+    uint64_t pauses;
+    atomic_ullong accepted; /* written by the loop's thread, read by any */
 };
 
 /* fds are borrowed. The home's loop must exist. */

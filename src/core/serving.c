@@ -211,7 +211,7 @@ static void check_stall(struct cnc_serving *s, int64_t began)
     int64_t now = cnc_clock_now(s->server->clock);
     if (limit == 0 || now - began < limit)
         return;
-    s->stalls++;
+    atomic_fetch_add_explicit(&s->stalls, 1, memory_order_relaxed);
     if (now - s->stall_warned_at < 1000)
         return;
     s->stall_warned_at = now;

@@ -26,7 +26,7 @@ struct cnc_serving {
     enum cnc_serving_phase phase;
     struct cnc_pool *threads;   /* borrowed: whose homes run requests too; NULL: none but server->pool */
     int64_t stall_warned_at;
-    uint64_t stalls;
+    atomic_ullong stalls;       /* written by the loop's thread, read by any */
 };
 
 /* Opens the server's listening sockets. receive_wait_ms: see net/listener.h. */

@@ -70,7 +70,13 @@ static int event_run(concur_server *server, bool may_give_up)
 static void event_stats(concur_server *server, struct cnc_engine_stats *out)
 {
     struct event_engine *e = server->engine;
-    *out = (struct cnc_engine_stats){ .threads = 1, .requests = atomic_load(&e->serving.home->served) };
+    struct cnc_pool_stats pool = { 0 };
+    if (server->pool)
+        cnc_pool_stats(server->pool, &pool);
+    *out = (struct cnc_engine_stats){ .threads = 1 + pool.threads, .threads_idle = pool.idle, .queued = pool.queued,
+                                      .requests = atomic_load(&e->serving.home->served),
+                                      .accepted = atomic_load(&e->serving.acceptor.accepted),
+                                      .stalls = atomic_load(&e->serving.stalls) };
 }
 
 const struct cnc_engine_ops cnc_engine_event = {

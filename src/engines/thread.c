@@ -177,7 +177,10 @@ static void thread_stats(concur_server *server, struct cnc_engine_stats *out)
     struct thread_engine *e = server->engine;
     struct cnc_pool_stats pool;
     cnc_pool_stats(e->threads, &pool);
-    *out = (struct cnc_engine_stats){ .threads = pool.threads, .threads_idle = pool.idle, .queued = pool.queued };
+    *out = (struct cnc_engine_stats){ .threads = 1 + pool.threads, .threads_idle = pool.idle, .queued = pool.queued,
+                                      .requests = pool.served,
+                                      .accepted = atomic_load(&e->serving.acceptor.accepted),
+                                      .stalls = atomic_load(&e->serving.stalls) };
 }
 
 const struct cnc_engine_ops cnc_engine_thread = {

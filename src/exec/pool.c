@@ -30,6 +30,7 @@ struct cnc_pool {
     unsigned threads; /* that will look at the queue again */
     unsigned starting; /* of those, the ones that have not looked yet: each will take a job */
     unsigned ending;  /* that will not, but have not left yet */
+    unsigned long long served; /* by threads that have ended */
     bool stopping;
     atomic_uint waiting; /* queued jobs that no idle thread is about to take; a hint read without mu */
 };
@@ -144,6 +145,7 @@ static void *worker_main(void *arg)
         pthread_mutex_lock(&pool->mu);
     }
     cnc_link_remove(&w->link); /* no more broadcasts to a home that closes */
+    pool->served += atomic_load_explicit(&w->home->served, memory_order_relaxed);
     pthread_mutex_unlock(&pool->mu);
     cnc_home_close(&w->home);
     pthread_mutex_lock(&pool->mu);
@@ -308,7 +310,10 @@ bool cnc_pool_is_wanted(struct cnc_pool *pool)
 void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out)
 {
     pthread_mutex_lock(&pool->mu);
-    *out = (struct cnc_pool_stats){ .threads = pool->threads, .idle = pool->idle, .queued = pool->queued };
+    *out = (struct cnc_pool_stats){ .threads = pool->threads, .idle = pool->idle, .queued = pool->queued,
+                                    .served = pool->served };
+    for (struct cnc_link *l = pool->live.next; l != &pool->live; l = l->next)
+        out->served += atomic_load_explicit(&CNC_CONTAINER(l, struct worker, link)->home->served, memory_order_relaxed);
     pthread_mutex_unlock(&pool->mu);
 }
 

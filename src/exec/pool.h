@@ -28,6 +28,7 @@ struct cnc_pool_config {
 
 struct cnc_pool_stats {
     unsigned threads, idle, queued;
+    unsigned long long served; /* requests begun on its threads, ended ones included */
 };
 
 int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg);

@@ -60,8 +60,20 @@ static __attribute__((noinline)) int take_length(struct cnc_http_head *h, const 
     return 0;
 }
 
-/* RFC 9112 §6.1, §7: a list of codings; chunked once and last, without parameters, is all we take. Other codings are
- * remembered and answered with 501 at the head's end, so that a malformed head is told so first. */
+/* Is "chunked" the last of a list of codings whose elements may have parameters? */
+static bool ends_in_chunked(const char *p, const char *end)
+{
+    const char *comma = end;
+    while (comma > p && comma[-1] != ',')
+        comma--;
+    while (comma < end && cnc_char_is(*comma, CNC_CHAR_BLANK))
+        comma++;
+    return comma > p && end - comma == 7 && CNC_TOKEN_IS(comma, "chunked");
+}
+
+/* RFC 9112 §6.1, §7: a list of codings; chunked once and last, without parameters, is all we take. Where it is not the
+ * last, nobody can tell where the body ends (§6.3: 400). Other codings before it are remembered and answered with 501 at
+ * the head's end, so that a malformed head is told so first. */
 static __attribute__((noinline)) int take_coding(struct cnc_http_head *h, const char *p, const char *end)
 {
     /* RFC 9112 §6.1: from HTTP/1.0 the framing is to be treated as faulty */
@@ -82,14 +94,15 @@ static __attribute__((noinline)) int take_coding(struct cnc_http_head *h, const 
         if (p == end)
             break;
         if (*p == ';' && !chunked) /* parameters: the coding is unknown anyhow */
-            return 0;
+            return ends_in_chunked(p, end) ? 0 : 400;
         if (*p++ != ',') /* RFC 9112 §7.1: parameters of chunked are an error */
             return 400;
         while (cnc_char_is(*p, CNC_CHAR_BLANK))
             p++;
     }
-    if (chunked)
-        h->flags |= CNC_HTTP_CHUNKED;
+    if (!chunked)
+        return 400;
+    h->flags |= CNC_HTTP_CHUNKED;
     return 0;
 }
 
