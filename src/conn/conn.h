@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A connection: the HTTP machine between a transport and one request at a time. The same connection is driven by events on
- * a loop (event.c) or by a thread that blocks (block.c); states.c holds its state table, input.c and output.c pump the bytes.
+ * a loop (driver.c) or by a thread that blocks (block.c); states.c holds its state table, input.c and output.c pump the bytes.
  */
 #ifndef CNC_CONN_H
 #define CNC_CONN_H

@@ -69,7 +69,6 @@ void cnc_serving_closed(struct cnc_driver *drv)
         cnc_sys_eventfd_raise(server->stop_fd);
 }
 
-/* Closing on the loop's own thread may end a pause of the acceptor. */
 static void warn_accept(void *arg, const char *what, int err)
 {
     struct cnc_serving *s = arg;
