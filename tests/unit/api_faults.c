@@ -322,6 +322,7 @@ static void each_fault(enum cnc_fault_kind kind, int engine, bool and_after)
     int64_t took = now_ms() - began + 5;
     ck_assert_uint_gt(count, 0);
     unsigned step = (unsigned)((int64_t)count * took / BUDGET_MS) + 1;
+    step *= and_after ? 4 : 1; /* accepting pauses after each failure */
     struct live_random random = live_random_of(seed, (uint64_t)kind);
     for (unsigned nth = 1 + live_below(&random, step); nth <= count; nth += step)
         (void)one_life(engine, kind, nth, and_after);
