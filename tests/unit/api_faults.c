@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A server whose nth allocation, read, write, descriptor or thread fails, for every n that a clean run reaches (in steps, so
- * that it does not take long; where the steps begin changes with the seed). Requests may fail then; but nothing crashes,
- * nobody waits for ever, every request ends, and once the system is well again so is the server.
+ * A server whose nth allocation, read, write, descriptor or thread fails, for every n that a clean run reaches (in
+ * steps, so that it does not take long; where the steps begin changes with the seed). Requests may fail then; but
+ * nothing crashes, nobody waits for ever, every request ends, and once the system is well again so is the server.
  */
 #include <sys/eventfd.h>
 
@@ -233,11 +233,12 @@ static void ask(const struct live *l, const char *method, const char *path, size
     ck_assert_msg(p.fd >= 0, "%s: connect: %s", l->name, strerror(errno));
     int n = snprintf(text, sizeof text, "%s %s?a=1 HTTP/1.1\r\nHost: t\r\nCookie: a=1\r\n", method, path);
     if (body && chunked)
-        n += snprintf(text + n, sizeof text - (size_t)n, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%0*d\r\n0\r\n\r\n", body,
-                      (int)body, 0);
+        n += snprintf(text + n, sizeof text - (size_t)n, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%0*d\r\n0\r\n\r\n",
+                      body, (int)body, 0);
     else if (body)
         n += snprintf(text + n, sizeof text - (size_t)n,
-                      "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n\r\n%0*d", body, (int)body, 0);
+                      "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %zu\r\n\r\n%0*d", body,
+                      (int)body, 0);
     else
         n += snprintf(text + n, sizeof text - (size_t)n, "\r\n");
     errno = 0;
@@ -298,8 +299,8 @@ static unsigned one_life(int engine, enum cnc_fault_kind kind, unsigned nth, boo
         ck_assert_msg(nth != 0, "%s: %d: %s", l.name, rc, concur_server_error(l.server));
         concur_server_free(l.server);
     }
-    ck_assert_msg(atomic_load(&begun) == atomic_load(&ended), "%s: kind %d, nth %u: %u requests, %u ended", l.name, (int)kind, nth,
-                  atomic_load(&begun), atomic_load(&ended));
+    ck_assert_msg(atomic_load(&begun) == atomic_load(&ended), "%s: kind %d, nth %u: %u requests, %u ended", l.name,
+                  (int)kind, nth, atomic_load(&begun), atomic_load(&ended));
     ck_assert_msg(atomic_load(&extra) == 0, "%s: kind %d, nth %u: %u callbacks missing", l.name, (int)kind, nth,
                   atomic_load(&extra));
     ck_assert_msg(live_other_threads() == 0, "%s: kind %d, nth %u: a thread is left", l.name, (int)kind, nth);

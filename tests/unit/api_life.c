@@ -1,92 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * The server's life inside a host's process, on every engine: start, stop in every way and at every moment, what is left
- * afterwards (nothing), what is refused, and what stays the host's own.
+ * The server's life inside a host's process, on every engine: start, run and free, what is left afterwards
+ * (nothing), what is refused, and what stays the host's own. Stops have a page of their own, api_stop.c.
  */
 #include <malloc.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "live.h"
+#include "live_routes.h"
 
 static int engines[8];
 static unsigned engine_count;
-static uint64_t seed;
-
-/* ---- handlers ---- */
-
-static int hello(concur_request *r, void *arg)
-{
-    (void)arg;
-    return concur_reply_text(r, 200, "hello");
-}
-
-static int echo(concur_request *r, void *arg)
-{
-    size_t n;
-    const void *body = concur_request_body(r, &n);
-    (void)arg;
-    return body ? concur_reply_bytes(r, 200, NULL, body, n, NULL, NULL) : concur_reply_printf(r, 200, NULL, "%zu", n);
-}
-
-static int later(concur_request *r, void *arg)
-{
-    return concur_request_after(r, arg ? 60000 : 2, hello, NULL);
-}
-
-static int work(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-static int worked(concur_request *r, int rc, void *arg)
-{
-    (void)arg;
-    return rc ? rc : concur_reply_text(r, 200, "hello");
-}
-
-static int offload(concur_request *r, void *arg)
-{
-    return concur_request_offload(r, work, worked, arg);
-}
-
-static int fill(concur_request *r, void *out, size_t *n, void *arg)
-{
-    (void)r, (void)arg;
-    memset(out, 'x', *n);
-    return CONCUR_OK;
-}
-
-static int endless(concur_request *r, void *arg)
-{
-    return concur_reply_pull(r, 200, NULL, -1, fill, arg);
-}
-
-/* What a server says when something is wrong belongs into the report of a failure. */
-static void show_errors(int level, const char *line, void *arg)
-{
-    if (level == CONCUR_LOG_ERROR)
-        fprintf(stderr, "%s: %s\n", (const char *)arg, line);
-}
-
-static void some_routes(struct live *l)
-{
-    ck_assert_int_eq(concur_server_log(l->server, show_errors, (void *)(uintptr_t)l->name), CONCUR_OK);
-    live_route(l, "GET /hello", 0, hello, NULL);
-    live_route(l, "GET /block", CONCUR_ROUTE_BLOCKING, hello, NULL);
-    live_route(l, "POST /echo", 0, echo, NULL);
-    live_route(l, "GET /later", 0, later, NULL);
-    live_route(l, "GET /offload", 0, offload, NULL);
-    live_route(l, "GET /endless", 0, endless, NULL);
-}
-
-static void must_answer(const struct live *l, const char *path)
-{
-    char body[64] = "";
-    int status = live_get(l, path, body, sizeof body);
-    ck_assert_msg(status == 200 && strcmp(body, "hello") == 0, "%s %s: %d %s", l->name, path, status, body);
-}
 
 START_TEST(hello_on_every_engine)
 {
@@ -143,7 +67,7 @@ static void *meet(void *barrier)
     return NULL;
 }
 
-/* The C library keeps the stacks of threads that ended, each with a block of memory: as many as are ever needed at once. */
+/* The C library keeps the stacks of threads that ended, each with a block of memory: as many as were in use at once. */
 static void fill_stack_cache(void)
 {
     pthread_t threads[10];
@@ -182,256 +106,7 @@ START_TEST(a_hundred_cycles_leave_nothing)
 }
 END_TEST
 
-/* ---- stops ---- */
-
-struct load {
-    const struct live *l;
-    struct live_random random;
-    atomic_uint *answers;
-    pthread_t thread;
-};
-
-/* Asks until the server is gone. */
-static void *ask_on(void *arg)
-{
-    static const char *const heads[] = {
-        "GET /hello HTTP/1.1\r\nHost: t\r\n\r\n", "GET /block HTTP/1.1\r\nHost: t\r\n\r\n",
-        "GET /later HTTP/1.1\r\nHost: t\r\n\r\n", "GET /offload HTTP/1.1\r\nHost: t\r\n\r\n",
-        "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\nhello",
-        "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-        "GET /endless HTTP/1.1\r\nHost: t\r\n\r\n",
-        "GET /hello HTTP/1.1\r\nHost: t\r\n\r\nGET /block HTTP/1.1\r\nHost: t\r\n\r\nGET /hel",
-    };
-    struct load *load = arg;
-    for (;;) {
-        struct live_peer p = { .fd = live_try_connect(load->l) };
-        struct live_answer a;
-        if (p.fd < 0)
-            return NULL;
-        for (unsigned n = 1 + live_below(&load->random, 6); n > 0; n--) {
-            unsigned which = live_below(&load->random, 8);
-            if (!live_send(&p, heads[which]))
-                break;
-            if (which == 6) {
-                (void)live_more(&p);
-                atomic_fetch_add(load->answers, 1);
-                break;
-            }
-            if (!live_receive(&p, &a, false))
-                break;
-            ck_assert_msg(a.status == 200 || a.status == 503, "%s: %s: %d", load->l->name, heads[which], a.status);
-            ck_assert(!a.complete || a.status == 503 || (a.n == 5 && memcmp(a.body, "hello", 5) == 0));
-            atomic_fetch_add(load->answers, 1);
-            if (which == 7)
-                break;
-        }
-        if (live_below(&load->random, 4))
-            live_close(&p);
-        else
-            live_reset(&p);
-    }
-}
-
-START_TEST(stops_at_any_moment_under_load)
-{
-    unsigned rounds = LIVE_SANITIZED ? 20 : 100;
-    for (unsigned i = 0; i < rounds; i++) {
-        struct live_random random = live_random_of(seed, (uint64_t)_i * 1000 + i);
-        atomic_uint answers = 0;
-        struct load loads[3];
-        struct live l = live_new(engines[_i]);
-        some_routes(&l);
-        live_set(&l, "drain_idle", live_below(&random, 2) ? "5ms" : "0");
-        live_set(&l, "threads_max", live_below(&random, 2) ? "1" : "4");
-        live_start(&l);
-        for (unsigned k = 0; k < 3; k++) {
-            loads[k] = (struct load){ .l = &l, .answers = &answers, .random = live_random_of(seed, i * 3 + k + 1000000) };
-            ck_assert_int_eq(pthread_create(&loads[k].thread, NULL, ask_on, &loads[k]), 0);
-        }
-        unsigned wanted = live_below(&random, 40);
-        while (atomic_load(&answers) < wanted)
-            sched_yield();
-        live_end(&l, live_below(&random, 3) ? live_below(&random, 30) : 0);
-        for (unsigned k = 0; k < 3; k++)
-            pthread_join(loads[k].thread, NULL);
-    }
-    ck_assert_uint_eq(live_other_threads(), 0);
-}
-END_TEST
-
-static int stop_here(concur_request *r, void *arg)
-{
-    (void)arg;
-    int rc = concur_server_stop(concur_request_server(r), 5000);
-    return concur_reply_text(r, rc == CONCUR_OK ? 200 : 500, "hello");
-}
-
-START_TEST(stop_in_a_handler)
-{
-    struct live l = live_new(engines[_i]);
-    live_route(&l, "/stop", 0, stop_here, NULL);
-    live_route(&l, "/blocking-stop", CONCUR_ROUTE_BLOCKING, stop_here, NULL);
-    live_start(&l);
-    must_answer(&l, _i % 2 ? "/stop" : "/blocking-stop");
-    ck_assert_int_eq(concur_server_wait(l.server), CONCUR_OK);
-    ck_assert_int_eq(concur_server_wait(l.server), CONCUR_OK);
-    concur_server_free(l.server);
-}
-END_TEST
-
-static void *stop_there(void *arg)
-{
-    int *rc = malloc(sizeof *rc);
-    *rc = concur_server_stop(arg, 1000);
-    return rc;
-}
-
-START_TEST(stop_on_another_thread)
-{
-    struct live l = live_new(engines[_i]);
-    pthread_t thread;
-    void *rc;
-    some_routes(&l);
-    live_start(&l);
-    must_answer(&l, "/hello");
-    ck_assert_int_eq(pthread_create(&thread, NULL, stop_there, l.server), 0);
-    ck_assert_int_eq(concur_server_wait(l.server), CONCUR_OK); /* perhaps before the stop, perhaps after it */
-    pthread_join(thread, &rc);
-    ck_assert_int_eq(*(int *)rc, CONCUR_OK);
-    free(rc);
-    concur_server_free(l.server);
-}
-END_TEST
-
-static concur_server *to_stop;
-static pthread_t host;
-static volatile sig_atomic_t stop_rc = 1, on_host, kept_errno;
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    errno = 77;
-    stop_rc = concur_server_stop(to_stop, 1000);
-    kept_errno = errno == 77;
-    on_host = pthread_equal(pthread_self(), host);
-}
-
-START_TEST(stop_in_a_signal_handler)
-{
-    struct sigaction sa = { .sa_handler = on_signal };
-    struct live l = live_new(engines[_i]);
-    some_routes(&l);
-    live_start(&l);
-    must_answer(&l, "/block");
-    host = pthread_self();
-    to_stop = l.server;
-    ck_assert_int_eq(sigaction(SIGUSR1, &sa, NULL), 0);
-    ck_assert_int_eq(kill(getpid(), SIGUSR1), 0); /* the library's threads take no signals of the host */
-    ck_assert_int_eq(stop_rc, CONCUR_OK);
-    ck_assert(on_host && kept_errno);
-    ck_assert_int_eq(concur_server_wait(l.server), CONCUR_OK);
-    concur_server_free(l.server);
-}
-END_TEST
-
-/* ---- what holds on ---- */
-
-static _Atomic(concur_ticket *) held;
-
-static int hold(concur_request *r, void *arg)
-{
-    concur_ticket *t = concur_request_defer(r);
-    if (!t)
-        return CONCUR_E_NOMEM;
-    atomic_store(&held, t);
-    live_latch_add(arg);
-    return CONCUR_OK;
-}
-
-/* What held on has let go; each call has a second's patience. */
-static void wait_again(struct live *l)
-{
-    int rc = CONCUR_E_BUSY;
-    for (int i = 0; i < LIVE_PATIENCE_S && rc == CONCUR_E_BUSY; i++)
-        rc = concur_server_wait(l->server);
-    ck_assert_int_eq(rc, CONCUR_OK);
-}
-
-START_TEST(a_ticket_holds_the_stop)
-{
-    struct live_latch latch = LIVE_LATCH;
-    struct live l = live_new(engines[_i]);
-    struct live_answer a;
-    live_route(&l, "/hold", 0, hold, &latch);
-    live_start(&l);
-    struct live_peer p = live_connect(&l);
-    ck_assert(live_send(&p, "GET /hold HTTP/1.1\r\nHost: t\r\n\r\n"));
-    ck_assert(live_latch_wait(&latch, 1));
-    concur_ticket *t = atomic_load(&held);
-    ck_assert_int_eq(concur_ticket_cancelled(t), 0);
-    ck_assert_int_eq(concur_server_stop(l.server, 0), CONCUR_OK);
-    ck_assert_int_eq(concur_server_wait(l.server), CONCUR_E_BUSY);
-    ck_assert_int_eq(concur_ticket_cancelled(t), CONCUR_E_STOPPING);
-    ck_assert(live_receive(&p, &a, false)); /* the client did not have to wait for it */
-    ck_assert_int_eq(a.status, 503);
-    concur_ticket_release(t);
-    wait_again(&l);
-    concur_server_free(l.server);
-    live_close(&p);
-    ck_assert_uint_eq(live_other_threads(), 0);
-}
-END_TEST
-
-static struct live_latch inside = LIVE_LATCH, outside = LIVE_LATCH;
-
-static int stuck(concur_request *r, void *arg)
-{
-    (void)arg;
-    live_latch_add(&inside);
-    bool released = live_latch_wait(&outside, 1);
-    return concur_reply_text(r, released ? 200 : 500, "hello");
-}
-
-START_TEST(a_handler_holds_the_stop)
-{
-    struct live l = live_new(engines[_i]);
-    live_route(&l, "/stuck", CONCUR_ROUTE_BLOCKING, stuck, NULL);
-    live_start(&l);
-    struct live_peer p = live_connect(&l);
-    ck_assert(live_send(&p, "GET /stuck HTTP/1.1\r\nHost: t\r\n\r\n"));
-    ck_assert(live_latch_wait(&inside, 1));
-    ck_assert_int_eq(concur_server_stop(l.server, 60000), CONCUR_OK);
-    ck_assert_int_eq(concur_server_stop(l.server, 0), CONCUR_OK);     /* forward */
-    ck_assert_int_eq(concur_server_stop(l.server, 60000), CONCUR_OK); /* and not back */
-    ck_assert_int_eq(concur_server_wait(l.server), CONCUR_E_BUSY);
-    live_latch_add(&outside);
-    wait_again(&l);
-    concur_server_free(l.server);
-    live_close(&p);
-    ck_assert_uint_eq(live_other_threads(), 0);
-}
-END_TEST
-
-START_TEST(requests_in_flight_may_finish)
-{
-    struct live l = live_new(engines[_i]);
-    struct live_answer a;
-    live_route(&l, "/stuck", CONCUR_ROUTE_BLOCKING, stuck, NULL);
-    live_start(&l);
-    struct live_peer p = live_connect(&l);
-    ck_assert(live_send(&p, "GET /stuck HTTP/1.1\r\nHost: t\r\n\r\n"));
-    ck_assert(live_latch_wait(&inside, 1));
-    ck_assert_int_eq(concur_server_stop(l.server, 60000), CONCUR_OK);
-    live_latch_add(&outside);
-    ck_assert(live_receive(&p, &a, false));
-    ck_assert_int_eq(a.status, 200);
-    ck_assert(a.complete);
-    ck_assert(live_at_end(&p));
-    live_close(&p);
-    ck_assert_int_eq(concur_server_wait(l.server), CONCUR_OK);
-    concur_server_free(l.server);
-}
-END_TEST
+/* ---- more than one, and none ---- */
 
 START_TEST(free_stops_what_runs)
 {
@@ -696,7 +371,8 @@ START_TEST(sigpipe_stays_as_it_was)
     live_start(&l);
     for (int i = 0; i < 30; i++) {
         struct live_peer p = live_connect(&l);
-        ck_assert(live_send(&p, i % 2 ? "GET /endless HTTP/1.1\r\nHost: t\r\n\r\n" : "GET /later HTTP/1.1\r\nHost: t\r\n\r\n"));
+        ck_assert(live_send(&p, i % 2 ? "GET /endless HTTP/1.1\r\nHost: t\r\n\r\n"
+                                      : "GET /later HTTP/1.1\r\nHost: t\r\n\r\n"));
         ck_assert(i % 2 == 0 || live_more(&p));
         live_reset(&p);
     }
@@ -726,7 +402,6 @@ END_TEST
 
 int main(void)
 {
-    seed = live_seed();
     engine_count = live_engines(engines);
     if (engine_count == 0)
         return EXIT_FAILURE;
@@ -737,13 +412,6 @@ int main(void)
     tcase_set_timeout(t, 100);
     tcase_add_loop_test(t, hello_on_every_engine, 0, n);
     tcase_add_loop_test(t, a_hundred_cycles_leave_nothing, 0, n);
-    tcase_add_loop_test(t, stops_at_any_moment_under_load, 0, n);
-    tcase_add_loop_test(t, stop_in_a_handler, 0, n);
-    tcase_add_loop_test(t, stop_on_another_thread, 0, n);
-    tcase_add_loop_test(t, stop_in_a_signal_handler, 0, n);
-    tcase_add_loop_test(t, a_ticket_holds_the_stop, 0, n);
-    tcase_add_loop_test(t, a_handler_holds_the_stop, 0, n);
-    tcase_add_loop_test(t, requests_in_flight_may_finish, 0, n);
     tcase_add_loop_test(t, free_stops_what_runs, 0, n);
     tcase_add_loop_test(t, two_servers_do_not_know_each_other, 0, n);
     tcase_add_loop_test(t, a_handler_may_not_end_its_server, 0, n);

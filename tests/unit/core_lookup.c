@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a handler can look up, on every engine: parameters, query, form, fields, cookies, ids, the peer. The handlers write
- * down what they see; the client compares.
+ * What a handler can look up, on every engine: parameters, query, form, fields, cookies, ids, the peer. The handlers
+ * write down what they see; the client compares.
  */
 #include <stdarg.h>
 
@@ -128,7 +128,8 @@ static int odd(concur_request *r, void *arg)
     (void)arg;
     const char *a = concur_request_get(r, CONCUR_IN_HEADER, "x-TWICE");
     bool ok = a && strcmp(a, "1") == 0 && a == concur_request_get(r, CONCUR_IN_HEADER, "X-Twice");
-    ok = ok && !concur_request_get(r, CONCUR_IN_HEADER, "X-Twic") && !concur_request_get(r, CONCUR_IN_HEADER, "X-Twice2");
+    ok = ok && !concur_request_get(r, CONCUR_IN_HEADER, "X-Twic") &&
+         !concur_request_get(r, CONCUR_IN_HEADER, "X-Twice2");
     ok = ok && !concur_request_get(r, CONCUR_IN_HEADER, "") && !concur_request_get(r, CONCUR_IN_HEADER, NULL);
     ok = ok && !concur_request_get(r, CONCUR_IN_QUERY, "Q") && concur_request_get(r, CONCUR_IN_QUERY, "q");
     ok = ok && !concur_request_get(r, CONCUR_IN_QUERY, NULL) && !concur_request_get(r, CONCUR_IN_COOKIE, NULL);
@@ -211,8 +212,8 @@ static void look_all(struct live *l)
         snprintf(request, sizeof request, "%s%sHost: t\r\n\r\n%s", k->head, length, k->body ? k->body : "");
         ck_assert(live_send(&p, request));
         ck_assert_msg(live_receive(&p, &a, false), "%s: %s", l->name, k->head);
-        ck_assert_msg(a.status == 200 && strcmp(a.body, k->expected) == 0, "%s: %s: %d \"%s\"", l->name, k->head, a.status,
-                      a.body);
+        ck_assert_msg(a.status == 200 && strcmp(a.body, k->expected) == 0, "%s: %s: %d \"%s\"", l->name, k->head,
+                      a.status, a.body);
     }
     live_close(&p);
 }
@@ -226,8 +227,10 @@ END_TEST
 static void look_odd(struct live *l)
 {
     char body[64];
-    ck_assert_int_eq(live_ask(l, "GET /odd/p?q=1 HTTP/1.1\r\nHost: t\r\nX-Twice: 1\r\nx-twice: 2\r\nCookie: c=1\r\n\r\n",
-                              body, sizeof body), 200);
+    ck_assert_int_eq(live_ask(l,
+                              "GET /odd/p?q=1 HTTP/1.1\r\nHost: t\r\nX-Twice: 1\r\nx-twice: 2\r\nCookie: c=1\r\n\r\n",
+                              body, sizeof body),
+                     200);
     ck_assert_str_eq(body, "fine");
 }
 
@@ -251,7 +254,8 @@ static void look_steady(struct live *l)
         ck_assert(live_send(&p, "GET /x/../steady/%61?q=%31 HTTP/1.1\r\nHost: h\r\nCookie: c=1\r\n\r\n"));
         ck_assert(live_receive(&p, &a, false));
         ck_assert_int_eq(a.status, 200);
-        ck_assert_msg(sscanf(a.body, "GET /steady/a 1 h %31s %63s %d", id, peer, &same) == 3, "%s: %s", l->name, a.body);
+        ck_assert_msg(sscanf(a.body, "GET /steady/a 1 h %31s %63s %d", id, peer, &same) == 3, "%s: %s", l->name,
+                      a.body);
         ck_assert_int_eq(same, 1);
         ck_assert_str_eq(peer, expected);
         ck_assert_uint_eq(strlen(id), 16);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The request's machine under a program that does anything (request_model.h), in three worlds: on a loop whose clock the
- * test moves, on a thread that blocks, and on pool threads behind a loop. What the client gets must be well formed in any
- * case: at most one reply to a request, in order, whole or visibly cut short.
+ * The request's machine under a program that does anything (request_model.h), in three worlds: on a loop whose clock
+ * the test moves, on a thread that blocks, and on pool threads behind a loop. What the client gets must be well
+ * formed in any case: at most one reply to a request, in order, whole or visibly cut short.
  */
 #include "request_model.h"
 
@@ -96,8 +96,9 @@ static void routes(concur_server *s)
 static void world_open(struct world *w, enum place place, uint64_t seed)
 {
     static const char *const options[][2] = {
-        { "environment", "off" }, { "output_high", "8k" }, { "output_low", "2k" }, { "body_memory", "1500" },
-        { "body_max", "5000" }, { "request_memory", "64k" }, { "keepalive_timeout", "100ms" }, { "linger_timeout", "20ms" },
+        { "environment", "off" },         { "output_high", "8k" },      { "output_low", "2k" },
+        { "body_memory", "1500" },        { "body_max", "5000" },       { "request_memory", "64k" },
+        { "keepalive_timeout", "100ms" }, { "linger_timeout", "20ms" },
     };
     *w = (struct world){ .place = place, .fd = -1, .poker_random = live_random_of(seed, (uint64_t)-1) };
     w->server = concur_server_new(CONCUR_ENGINE_EVENT, NULL);
@@ -114,8 +115,12 @@ static void world_open(struct world *w, enum place place, uint64_t seed)
     if (place == ON_LOOP)
         w->server->clock = &hand_clock;
     if (place == ON_POOL) {
-        struct cnc_pool_config cfg = { .clock = w->server->clock, .threads_max = 2, .queue_max = 8, .stack_size = 1 << 20,
-                                       .idle_ms = 50, .fields_max = 1 };
+        struct cnc_pool_config cfg = { .clock = w->server->clock,
+                                       .threads_max = 2,
+                                       .queue_max = 8,
+                                       .stack_size = 1 << 20,
+                                       .idle_ms = 50,
+                                       .fields_max = 1 };
         ck_assert_int_eq(cnc_pool_create(&w->server->pool, &cfg), CONCUR_OK);
     }
     unsigned fields = w->server->limits.http.fields_max;
@@ -224,13 +229,15 @@ static void send_some(struct world *w, size_t n)
 {
     if (n > w->request_len - w->sent)
         n = w->request_len - w->sent;
-    ssize_t put_n = n && !atomic_load(&w->run.left) ? send(w->fd, w->request + w->sent, n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+    ssize_t put_n =
+        n && !atomic_load(&w->run.left) ? send(w->fd, w->request + w->sent, n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
     w->sent += put_n > 0 ? (size_t)put_n : 0;
 }
 
 static void receive_some(struct world *w, size_t n)
 {
-    ssize_t got = recv(w->fd, w->wire + w->wire_len, n < WIRE_MAX - w->wire_len ? n : WIRE_MAX - w->wire_len, MSG_DONTWAIT);
+    ssize_t got =
+        recv(w->fd, w->wire + w->wire_len, n < WIRE_MAX - w->wire_len ? n : WIRE_MAX - w->wire_len, MSG_DONTWAIT);
     w->wire_len += got > 0 ? (size_t)got : 0;
 }
 
@@ -273,7 +280,8 @@ static void check_wire(struct world *w)
         bool keeps = !connection || strncmp(connection, "close", 5) != 0;
         if (!a.complete || !keeps) {
             MUST(run, !a.complete || p.at == p.len);
-        } else if (w->pipelined && !w->abrupt && run->end_rc == 0 && !loose && w->place == ON_LOOP && w->sent == w->request_len) {
+        } else if (w->pipelined && !w->abrupt && run->end_rc == 0 && !loose && w->place == ON_LOOP &&
+                   w->sent == w->request_len) {
             MUST(run, live_receive(&p, &a, false));
             MUST(run, a.status == 200 && a.complete && strcmp(a.body, "after") == 0);
             MUST(run, p.at == p.len);
@@ -347,7 +355,8 @@ static void finish(struct world *w)
     w->ended += atomic_load(&run->ended);
     MUST(run, run->handlers == 0 || atomic_load(&run->ended));
     size_t before = 0;
-    for (unsigned quiet = w->place == ON_LOOP ? 0 : 26; quiet < 30 && w->drv.count; quiet++) { /* the last bytes, and the pipelined request */
+    for (unsigned quiet = w->place == ON_LOOP ? 0 : 26; quiet < 30 && w->drv.count;
+         quiet++) { /* the last bytes, and the pipelined request */
         if (w->place == ON_LOOP)
             send_some(w, w->request_len);
         receive_some(w, WIRE_MAX);

@@ -156,7 +156,7 @@ static inline void live_count_own_threads(void)
     }
 }
 
-/* Threads beside this one; one that was joined may be listed for a moment longer, and a sanitizer has some of its own. */
+/* Threads beside this one, less a sanitizer's own; one that was joined may be listed for a moment longer. */
 static inline unsigned live_other_threads(void)
 {
     unsigned n = live_entries("/proc/self/task") - 1;

@@ -116,8 +116,25 @@ static void act(struct run *run, concur_request *r, unsigned most);
 /* What a callback returns: mostly that all is well. */
 static inline int verdict(struct run *run)
 {
-    static const int odd[] = { 200, 404, 500, 503, 99, 100, 150, 204, 304, 599, 600, CONCUR_DECLINE, CONCUR_AGAIN, CONCUR_E_GONE,
-                               CONCUR_E_FULL, CONCUR_E_TIMEOUT, CONCUR_E_LIMIT, CONCUR_E_INVAL, -1000 };
+    static const int odd[] = { 200,
+                               404,
+                               500,
+                               503,
+                               99,
+                               100,
+                               150,
+                               204,
+                               304,
+                               599,
+                               600,
+                               CONCUR_DECLINE,
+                               CONCUR_AGAIN,
+                               CONCUR_E_GONE,
+                               CONCUR_E_FULL,
+                               CONCUR_E_TIMEOUT,
+                               CONCUR_E_LIMIT,
+                               CONCUR_E_INVAL,
+                               -1000 };
     if (live_below(&run->random, 12))
         return CONCUR_OK;
     run->page = true;
@@ -307,8 +324,9 @@ static inline size_t some_bytes(struct run *run, char *out, size_t room)
 
 static inline void call_header(struct run *run, concur_request *r)
 {
-    static const char *const bad[][2] = { { "Bad Name", "x" }, { "X-A", "a\r\nb" }, { "Content-Length", "5" }, { "", "x" },
-                                          { "Connection", "close" }, { NULL, "x" }, { "X-A", NULL } };
+    static const char *const bad[][2] = { { "Bad Name", "x" }, { "X-A", "a\r\nb" },       { "Content-Length", "5" },
+                                          { "", "x" },         { "Connection", "close" }, { NULL, "x" },
+                                          { "X-A", NULL } };
     unsigned dice = live_below(&run->random, 20);
     bool is_bad = dice < CNC_COUNT(bad);
     int rc = is_bad ? concur_reply_header(r, bad[dice][0], bad[dice][1]) : concur_reply_header(r, "X-Model", "1");
@@ -477,7 +495,8 @@ static inline void call_small(struct run *run, concur_request *r)
     int rc = CONCUR_OK;
     switch (live_below(&run->random, 10)) {
     case 0:
-        rc = concur_request_deadline(r, r->home->blocking ? 1 + live_below(&run->random, 10) : live_below(&run->random, 80));
+        rc = concur_request_deadline(r, r->home->blocking ? 1 + live_below(&run->random, 10)
+                                                          : live_below(&run->random, 80));
         break;
     case 1:
     case 2:
