@@ -190,6 +190,7 @@ START_TEST(slow_reader)
         client_open_small(&c, demo.port, 16384);
         snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: e2e\r\n\r\n", targets[i]);
         ck_assert(client_text(&c, request));
+        ck_assert(client_wait_bytes(&c, 1, WAIT_MS)); /* it has begun: only then does the balance tell something */
         expect_balanced(demo.port, 400 + TICK_SLACK + WAIT_MS);
         const uint64_t got = client_drain(&c, WAIT_MS, &ended);
         ck_assert_msg(ended, "%s: still open", targets[i]);
