@@ -118,6 +118,8 @@ int concur_server_run(concur_server *s)
 {
     if (!s)
         return CONCUR_E_INVAL;
+    if (cnc_server_is_inside(s))
+        return CONCUR_E_HOME;
     if (atomic_exchange(&cnc_run_state.taken, true))
         return cnc_error_set(CONCUR_E_STATE, "another run of this process is under way");
     s->log.to_stderr = true;

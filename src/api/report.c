@@ -65,10 +65,10 @@ int concur_server_status(concur_server *s, char *json, size_t *len)
         return CONCUR_E_STATE;
     int n = snprintf(text, sizeof text,
                      "{\"engine\":\"%s\",\"pid\":%ld,\"stopping\":%s,\"connections\":%u,\"accepted\":%llu,"
-                     "\"requests\":%llu,\"stalls\":%llu,"
-                     "\"threads\":%u,\"threads_idle\":%u,\"queued\":%u}",
+                     "\"requests\":%llu,\"stalls\":%llu,\"threads\":%u,\"threads_idle\":%u,\"queued\":%u}",
                      s->ops->name, (long)getpid(), atomic_load(&s->draining) ? "true" : "false",
-                     atomic_load(&s->connections), stats.accepted, stats.requests, stats.stalls, stats.threads, stats.threads_idle, stats.queued);
+                     atomic_load(&s->connections), stats.accepted, stats.requests, stats.stalls, stats.threads,
+                     stats.threads_idle, stats.queued);
     return n < 0 ? CONCUR_E_NOMEM : hand_out(text, json, len);
 }
 

@@ -74,6 +74,7 @@ static bool should_park(const struct cnc_conn *conn, bool (*is_wanted)(void *), 
 bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
 {
     conn->drv = drv;
+    drv->head_at = conn->flags & CNC_CONN_READY ? conn->deadline : 0;
     conn->flags &= (uint32_t)~CNC_CONN_READY;
     drv->count++;
     drv->current = conn;
@@ -81,6 +82,7 @@ bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wa
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     else
         cnc_conn_resume(conn);
+    drv->head_at = 0;
     for (;;) {
         cnc_conn_flush(conn);
         while (CNC_UNLIKELY(drv->home->local.head != NULL))

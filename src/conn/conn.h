@@ -82,7 +82,7 @@ struct cnc_conn {
     struct cnc_stream *stream;      /* the request under way; NULL once its reply is complete */
     struct cnc_input *in;           /* NULL when nothing is buffered */
     struct cnc_chunk *out;          /* first of the queue; NULL when nothing waits to be sent */
-    int64_t deadline;
+    int64_t deadline;               /* of its class; with CNC_CONN_READY: when the head was complete */
     struct cnc_http_body body;
     struct cnc_conn *next_dirty;
     const struct cnc_transport_ops *transport;
@@ -134,6 +134,7 @@ struct cnc_driver {
     struct cnc_conn *current; /* being driven right now: its replies may use the scratch buffer */
     size_t scratch_len;       /* of current's output in home->out */
     struct cnc_conn *dirty;
+    int64_t head_at;         /* when the head being dispatched was complete; 0: just now */
     unsigned count;          /* connections here */
     bool ticking;            /* tick is registered */
     uint64_t illegal;        /* (state, event) pairs outside the table, in release builds */

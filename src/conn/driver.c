@@ -219,6 +219,7 @@ void cnc_conn_finish(struct cnc_conn *conn)
     if (CNC_LIKELY(conn->state != CNC_CONN_CLOSED)) {
         if (CNC_UNLIKELY(conn->flags & CNC_CONN_READY) && !conn->out) {
             cnc_driver_release(conn);
+            conn->deadline = cnc_home_now(drv->home);
             drv->ops->handover(drv, conn);
             return;
         }

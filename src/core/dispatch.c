@@ -321,6 +321,18 @@ static void discard(concur_request *r)
     cnc_home_block_put(r->home, r->block);
 }
 
+/* The route's deadline counts from the complete head, and so the wait for a thread in. 0, or a status. */
+static int start_deadline(concur_request *r, const struct cnc_driver *drv)
+{
+    int64_t limit = r->match.route->cfg.request_timeout;
+    if (CNC_LIKELY(limit == 0))
+        return 0;
+    int64_t waited = drv->head_at ? cnc_clock_now(drv->home->clock) - drv->head_at : 0;
+    if (waited >= limit)
+        return 504;
+    return cnc_request_set_deadline(r, limit - waited) < 0 ? 503 : 0;
+}
+
 static int on_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
 {
     concur_request *r = create(conn, head);
@@ -335,8 +347,9 @@ static int on_request(struct cnc_conn *conn, const struct cnc_http_head *head, c
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
     int found = cnc_router_find(&r->server->router, r->method, method, r->path, 0, &r->match);
     if (CNC_LIKELY(found == CNC_ROUTE_FOUND)) {
-        int64_t limit = r->match.route->cfg.request_timeout;
-        status = limit && cnc_request_set_deadline(r, limit) < 0 ? 503 : prepare(r);
+        status = start_deadline(r, conn->drv);
+        if (CNC_LIKELY(status == 0))
+            status = prepare(r);
     } else {
         status = refusal(r, found);
     }

@@ -25,6 +25,9 @@ struct thread_engine {
     pthread_mutex_t mu;
     struct cnc_link lot; /* guarded by mu */
     struct cnc_task lot_task;
+    /* connections with a complete head, until the end of the poller's turn */
+    struct cnc_link ready;
+    struct cnc_task ready_task;
 };
 
 /* ---- on the threads ---- */
@@ -103,13 +106,25 @@ static void take_back(struct cnc_task *task)
     }
 }
 
+/* At the end of the turn: a thread woken for each would push the poller aside each time. */
+static void submit_ready(struct cnc_task *task)
+{
+    struct thread_engine *e = CNC_CONTAINER(task, struct thread_engine, ready_task);
+    cnc_pool_submit_all(e->threads, &e->ready);
+    while (!cnc_link_alone(&e->ready)) {
+        struct cnc_link *l = cnc_link_take_first(&e->ready);
+        cnc_driver_refuse(&e->serving.drv, CNC_CONTAINER(l, struct cnc_conn, job.link), 503);
+    }
+}
+
 static void hand_over(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     concur_server *server = drv->owner;
     struct thread_engine *e = server->engine;
     conn->job.run = serve;
-    if (cnc_pool_submit(e->threads, &conn->job) < 0)
-        cnc_driver_refuse(drv, conn, 503);
+    if (cnc_link_alone(&e->ready))
+        cnc_home_defer(drv->home, &e->ready_task);
+    cnc_link_append(&e->ready, &conn->job.link);
 }
 
 /* ---- life ---- */
@@ -140,6 +155,8 @@ static int thread_open(concur_server *server)
     pthread_mutex_init(&e->mu, NULL);
     cnc_link_init(&e->lot);
     e->lot_task.run = take_back;
+    cnc_link_init(&e->ready);
+    e->ready_task.run = submit_ready;
     e->thread_ops = cnc_request_conn_ops;
     e->thread_ops.closed = cnc_serving_closed;
     e->thread_ops.gives_up = cnc_serving_gives_up;

@@ -223,7 +223,9 @@ static int enqueue_locked(struct cnc_pool *pool, struct cnc_job *job, struct wor
     cnc_link_append(&pool->queue, &job->link);
     pool->queued++;
     note_waiting(pool);
-    *next = pick_locked(pool);
+    struct worker *w = pick_locked(pool);
+    if (w)
+        *next = w;
     return CONCUR_OK;
 }
 
@@ -236,6 +238,22 @@ int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job)
     pthread_mutex_unlock(&pool->mu);
     wake(next);
     return rc;
+}
+
+void cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs)
+{
+    struct worker *next = NULL;
+    pthread_mutex_lock(&pool->mu);
+    join_dead_locked(pool);
+    while (!cnc_link_alone(jobs) && !is_full_locked(pool)) {
+        struct cnc_link *l = cnc_link_take_first(jobs);
+        if (enqueue_locked(pool, CNC_CONTAINER(l, struct cnc_job, link), &next) == CONCUR_OK)
+            continue;
+        cnc_link_append(jobs, l);
+        break;
+    }
+    pthread_mutex_unlock(&pool->mu);
+    wake(next);
 }
 
 int cnc_pool_reserve(struct cnc_pool *pool)

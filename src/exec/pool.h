@@ -34,6 +34,8 @@ struct cnc_pool_stats {
 int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg);
 /* Any thread. CONCUR_E_FULL: queue_max jobs wait; CONCUR_E_STOPPING; CONCUR_E_SYS: no thread could be started at all. */
 int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job);
+/* Any thread. Submits a ring of jobs at once, first to last; those that the pool would refuse stay in jobs. */
+void cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs);
 /* Any thread. Promises room for one job that cnc_pool_submit_reserved() brings later. CONCUR_E_FULL or CONCUR_E_STOPPING. */
 int cnc_pool_reserve(struct cnc_pool *pool);
 /* The promise is used: CONCUR_OK, or CONCUR_E_STOPPING or CONCUR_E_SYS. A NULL job only gives it back. */
