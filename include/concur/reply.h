@@ -50,7 +50,7 @@ CONCUR_API int concur_reply_header(concur_request *request, const char *name, co
  * returns  CONCUR_OK: the reply is on its way; CONCUR_E_INVAL: bad status; CONCUR_E_NOMEM; CONCUR_E_STATE: a second
  *          reply; CONCUR_E_GONE: given up; an error that stuck
  * thread   home
- * blocks   no on a loop; on a thread of the request until sent, at most `write_timeout` without progress
+ * blocks   no: what the client does not take at once is sent later, by the library
  * since    0.1 */
 CONCUR_API int concur_reply_text(concur_request *request, int status, const char *text);
 

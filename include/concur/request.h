@@ -106,7 +106,8 @@ CONCUR_API int concur_request_body_fd(concur_request *request);
  * data     called for each piece, later, never from within this call; while it says CONCUR_AGAIN nothing more is read
  *          from the client. Not called for an empty body
  * end      called once in every case, last: rc is CONCUR_OK when the body is complete, else what data returned if that
- *          was negative, else why no more will come (the values of concur_request_gone()). May be NULL
+ *          was negative, else why no more will come: CONCUR_E_LIMIT over `body_max`, CONCUR_E_CANCELLED if the reply
+ *          was complete before, or a value of concur_request_gone(). May be NULL
  * arg      handed to both; the caller's, must live until the request ends
  * returns  CONCUR_OK: the body is something pending until end has run; CONCUR_E_STATE: not a STREAM route, or asked
  *          before; CONCUR_E_INVAL: data is NULL; CONCUR_E_GONE: the request was given up
@@ -140,8 +141,7 @@ CONCUR_API void *concur_request_alloc(concur_request *request, size_t n);
  * runs one request it looks at the connection, so that a long handler can ask now and then.
  *
  * returns  0: yes; CONCUR_E_GONE: the client left; CONCUR_E_TIMEOUT: the request's deadline has passed;
- *          CONCUR_E_STOPPING: the server's stop has reached its deadline; CONCUR_E_LIMIT: the body grew over a limit.
- *          The first reason stays
+ *          CONCUR_E_STOPPING: the server's stop has reached its deadline. The first reason stays
  * thread   home
  * blocks   no; at most one system call
  * since    0.1 */
