@@ -127,7 +127,7 @@ START_TEST(no_field_adds_a_line)
         for (size_t i = 0; i < name_n; i++)
             name[i] = bytes[(size_t)rand() % (sizeof bytes - 1)];
         for (size_t i = 0; i < value_n; i++)
-            value[i] = wild || value_n < 4 ? bytes[(size_t)rand() % (sizeof bytes - 1)] : (char)('a' + rand() % 26);
+            value[i] = (char)(wild || value_n < 4 ? bytes[(size_t)rand() % (sizeof bytes - 1)] : 'a' + rand() % 26);
         const bool good_name = cnc_http_is_token(name, name_n), good_value = cnc_http_is_value(value, value_n);
         named += good_name;
         valued += good_value;
