@@ -413,6 +413,15 @@ static bool is_wanted(void *arg)
     return !arg;
 }
 
+/* What waits for something that never comes, such as a descriptor without a limit, ends with the server's stop. */
+static void stop_what_hangs(struct world *w)
+{
+    w->stopped = true;
+    cnc_request_give_up_all(w->home, CONCUR_E_STOPPING);
+    if (w->server->pool)
+        cnc_pool_broadcast(w->server->pool, cnc_request_give_up_all, CONCUR_E_STOPPING);
+}
+
 static void run_on_thread(struct world *w, uint64_t seed, uint64_t i)
 {
     struct run *run = &w->run;
@@ -425,6 +434,8 @@ static void run_on_thread(struct world *w, uint64_t seed, uint64_t i)
     if (cnc_block_serve(&w->drv, conn, is_wanted, NULL))
         cnc_driver_take(&w->drv, conn); /* parked; here the thread is its own poller */
     for (unsigned k = 0; k < 5000 && (w->home->live || k < 2); k++) {
+        if (k == 1000)
+            stop_what_hangs(w);
         receive_some(w, WIRE_MAX);
         turn(w, 2);
     }
@@ -448,6 +459,8 @@ static void run_on_pool(struct world *w, uint64_t seed, uint64_t i)
     if (leaves)
         leave_now(run);
     for (unsigned k = 0; k < 5000 && (w->home->live || is_busy(w->server->pool)); k++) {
+        if (k == 1000)
+            stop_what_hangs(w);
         receive_some(w, WIRE_MAX);
         turn(w, 2);
     }
