@@ -9,6 +9,7 @@
 #include "api/api.h"
 #include "base/error.h"
 #include "base/sys.h"
+#include "core/serving.h"
 
 #define PATIENCE_MS 1000
 
@@ -40,13 +41,24 @@ static int prepare(concur_server *s)
     s->stop_fd = cnc_sys_eventfd();
     if (s->stop_fd < 0)
         return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
-    rc = s->ops->open(s);
+    rc = cnc_serving_listen(s, s->ops->blocking_sockets ? s->cfg.park_after : 0);
+    if (rc == CONCUR_OK) {
+        rc = s->ops->worker.open(s);
+        if (rc < 0)
+            cnc_serving_close_listeners(s);
+    }
     if (rc < 0) {
         cnc_sys_close(&s->stop_fd);
         return rc == CONCUR_E_NOMEM ? rc : cnc_api_fail(s, rc, "%s", cnc_error_text());
     }
     atomic_store(&s->state, CNC_SERVER_RUNNING);
     return CONCUR_OK;
+}
+
+static void close_engine(concur_server *s)
+{
+    s->ops->worker.close(s);
+    cnc_serving_close_listeners(s);
 }
 
 /* Under the lock: status and address of other threads look at what closes here. */
@@ -56,7 +68,7 @@ static void finish(concur_server *s, int rc)
     if (rc == CONCUR_E_BUSY)
         s->leaked = true;
     else
-        s->ops->close(s);
+        close_engine(s);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
     s->ready = true;
     s->finished = true;
@@ -128,7 +140,7 @@ int concur_server_run(concur_server *s)
         concur_server *before = cnc_server_enter(s);
         log_lines(s, CONCUR_LOG_INFO, cnc_options_notes(s->options));
         take_signals(s);
-        rc = s->ops->run(s, true);
+        rc = s->ops->worker.run(s, true);
         give_signals_back();
         cnc_server_leave(before);
         finish(s, rc);
@@ -146,7 +158,7 @@ static void *serve(void *arg)
 {
     concur_server *s = arg;
     (void)cnc_server_enter(s);
-    int rc = s->ops->run(s, false);
+    int rc = s->ops->worker.run(s, false);
     finish(s, rc);
     return NULL;
 }
@@ -165,7 +177,7 @@ static int start_thread(concur_server *s)
     pthread_attr_destroy(&attr);
     if (!err)
         return CONCUR_OK;
-    s->ops->close(s);
+    close_engine(s);
     cnc_sys_close(&s->stop_fd);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
     return cnc_api_fail(s, CONCUR_E_SYS, "cannot start a thread: %s", strerror(err));

@@ -59,7 +59,7 @@ int concur_server_status(concur_server *s, char *json, size_t *len)
     pthread_mutex_lock(&s->mu);
     bool running = atomic_load(&s->state) == CNC_SERVER_RUNNING;
     if (running)
-        s->ops->stats(s, &stats);
+        s->ops->worker.stats(s, &stats);
     pthread_mutex_unlock(&s->mu);
     if (!running)
         return CONCUR_E_STATE;

@@ -144,7 +144,7 @@ int concur_server_check(concur_server *s)
         return cnc_api_fail(s, CONCUR_E_UNSUPPORTED, "engine %s: this build has none", cnc_engine_name(s->cfg.engine));
     if (s->cfg.listen.count == 0)
         return cnc_api_fail(s, CONCUR_E_LISTEN, "no address to listen on: concur_server_listen() or the option listen");
-    return s->ops->check(s);
+    return s->ops->check ? s->ops->check(s) : CONCUR_OK;
 }
 
 int concur_server_engine(const concur_server *s)

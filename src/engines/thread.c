@@ -129,18 +129,11 @@ static void hand_over(struct cnc_driver *drv, struct cnc_conn *conn)
 
 /* ---- life ---- */
 
-static int thread_check(concur_server *server)
-{
-    (void)server;
-    return CONCUR_OK;
-}
-
 static void thread_close(concur_server *server)
 {
     struct thread_engine *e = server->engine;
     cnc_pool_destroy(&e->threads);
     cnc_serving_close(&e->serving);
-    cnc_serving_close_listeners(server);
     pthread_mutex_destroy(&e->mu);
     cnc_free(e);
     server->engine = NULL;
@@ -170,9 +163,7 @@ static int thread_open(concur_server *server)
         .idle_ms = server->cfg.thread_idle,
         .fields_max = server->limits.http.fields_max,
     };
-    int rc = cnc_serving_listen(server, server->cfg.park_after);
-    if (rc == CONCUR_OK)
-        rc = cnc_pool_create(&e->threads, &cfg);
+    int rc = cnc_pool_create(&e->threads, &cfg);
     if (rc == CONCUR_OK)
         rc = cnc_serving_open(&e->serving, server, &e->poller_ops, true);
     if (rc < 0)
@@ -203,9 +194,12 @@ static void thread_stats(concur_server *server, struct cnc_engine_stats *out)
 const struct cnc_engine_ops cnc_engine_thread = {
     .id = CONCUR_ENGINE_THREAD,
     .name = "thread",
-    .check = thread_check,
-    .open = thread_open,
-    .run = thread_run,
-    .stats = thread_stats,
-    .close = thread_close,
+    .blocking_sockets = true,
+    .worker = {
+        .name = "threads",
+        .open = thread_open,
+        .run = thread_run,
+        .stats = thread_stats,
+        .close = thread_close,
+    },
 };
