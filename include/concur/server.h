@@ -95,6 +95,38 @@ CONCUR_API int concur_server_listen(concur_server *server, const char *address);
  * since    0.1 */
 CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void *arg);
 
+/* Adds a function that is called at a moment in the life of the server's processes. Several for one moment are called in
+ * the order in which they were added, those of CONCUR_HOOK_WORKER_EXIT the other way round; the first negative value ends
+ * it. On the engines of one process WORKER_START and WORKER_EXIT are called as well, once.
+ *
+ *   BEFORE_FORK    in the process that forks: the master, for each worker; with concur_server_start() the host, for the
+ *                  master. Only the thread that forks runs there. Negative: tried again later, or start fails with it
+ *   WORKER_START   the place to open what a process must not share, such as a database connection (or see
+ *                  concur_server_local() for one in each thread). Negative: this process cannot serve. At the first start
+ *                  that is what run or start returns; later it is tried again, and given up after five times within 30 s
+ *   WORKER_EXIT    not called in a process that was killed, or whose handlers held on after a stop's deadline
+ *   EVENT          in the host's process: during concur_server_run(), or in concur_server_dispatch() and
+ *                  concur_server_wait(). "ready" comes once, when connections are accepted
+ *
+ * what     one of CONCUR_HOOK_*
+ * arg      handed to hook as it is; the caller's, must live until the server is freed, in every process
+ * returns  CONCUR_OK; CONCUR_E_INVAL: unknown what, or no hook; CONCUR_E_NOMEM; CONCUR_E_STATE: the server has been run or
+ *          started. All but the last stick
+ * thread   set-up
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_hook(concur_server *server, int what, concur_hook_fn hook, void *arg);
+
+/* Says what the program's handlers cannot do without, so that an engine that lacks it refuses to start.
+ *
+ * needs    CONCUR_NEED_* bits, added to those of earlier calls
+ * returns  CONCUR_OK; CONCUR_E_INVAL: unknown bits, which sticks; CONCUR_E_STATE: the server has been run or started. The
+ *          refusal itself is CONCUR_E_UNSUPPORTED of check, run and start
+ * thread   set-up
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_require(concur_server *server, int needs);
+
 /* Checks all that run would check before it binds: options of every layer, routes, engine. Binds and starts nothing, so
  * it serves a --check flag; run or start may follow.
  *
@@ -128,6 +160,24 @@ CONCUR_API int concur_server_run(concur_server *server);
  * blocks   until it answers or has failed: name resolution and thread creation, no network traffic
  * since    0.1 */
 CONCUR_API int concur_server_start(concur_server *server);
+
+/* Gives a descriptor that is readable when concur_server_dispatch() has something to do. Fits any poll loop.
+ *
+ * returns  the descriptor, the library's, valid until the server is freed; CONCUR_E_STATE: was not started
+ * thread   any, after start has returned
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_fd(concur_server *server);
+
+/* Calls the functions of the host that other processes of the server have something for: the log's, and hooks of
+ * CONCUR_HOOK_EVENT. On the engines of one process these are called where things happen, and there is nothing to do here.
+ *
+ * returns  CONCUR_OK: nothing more for now; CONCUR_E_GONE: the server has ended, concur_server_wait() tells how;
+ *          CONCUR_E_STATE: was not started
+ * thread   any but those of the library, one at a time and not while another one waits
+ * blocks   no, but for what the host's functions do
+ * since    0.1 */
+CONCUR_API int concur_server_dispatch(concur_server *server);
 
 /* Asks the server to stop and returns at once. No more connections are accepted; requests in flight may finish; at the
  * deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted. A later call can only
@@ -201,6 +251,23 @@ CONCUR_API int concur_server_status(concur_server *server, char *json, size_t *l
  * blocks   no
  * since    0.1 */
 CONCUR_API int concur_server_engine(const concur_server *server);
+
+/* Tells which of the server's processes this is.
+ *
+ * returns  the worker's number from 0, below the most that there can be; 0 on the engines of one process. CONCUR_E_STATE: in
+ *          the master or in the host of several processes, or before it runs; CONCUR_E_INVAL: no server
+ * thread   any, also in a handler
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_worker(const concur_server *server);
+
+/* Tells which state of the configuration this process was made from: a reload makes a new one.
+ *
+ * returns  1 at the start, and one more for each generation; CONCUR_E_INVAL: no server
+ * thread   any, also in a handler
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_generation(const concur_server *server);
 
 /* Gives every error of the set-up, of check, and of run or start, one a line. A value's line names its origin and what
  * is allowed: `workers=9999 (server.conf:12): at most 1024`.

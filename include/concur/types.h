@@ -73,6 +73,19 @@ enum {
     CONCUR_LOG_DEBUG = 4
 };
 
+/* What concur_server_hook() is called for. */
+enum {
+    CONCUR_HOOK_BEFORE_FORK = 1,  /* in the process that is about to fork; negative: no fork now */
+    CONCUR_HOOK_WORKER_START = 2, /* once in every process that runs handlers, on the thread that serves, before it does */
+    CONCUR_HOOK_WORKER_EXIT = 3,  /* there, when the last request has ended */
+    CONCUR_HOOK_EVENT = 4         /* something happened to the server's processes; detail says what */
+};
+
+/* What concur_server_require() may ask for; a set of bits. */
+enum {
+    CONCUR_NEED_SHARED_MEMORY = 1 /* handlers share memory of the program: engines of several processes refuse */
+};
+
 /* What concur_server_text() writes. */
 enum {
     CONCUR_TEXT_HELP = 1, /* every option: default, bounds, unit and a line of documentation */
@@ -114,6 +127,11 @@ typedef int (*concur_work_fn)(void *arg);
 
 /* Frees what a program handed over. Called on any thread of the library; must not block for long. */
 typedef void (*concur_free_fn)(void *arg);
+
+/* A moment in the life of the server's processes; what is one of CONCUR_HOOK_*, detail a short line, "" for all but
+ * CONCUR_HOOK_EVENT, valid during the call. A negative value from CONCUR_HOOK_BEFORE_FORK and CONCUR_HOOK_WORKER_START
+ * refuses; other values are ignored. Must not run, start, wait for or free the server. */
+typedef int (*concur_hook_fn)(concur_server *server, int what, const char *detail, void *arg);
 
 /* Takes one line of the log, without a newline; level is one of CONCUR_LOG_*. The line is valid during the call. Called
  * on any thread of the library, on several at once; it must not call the library and should not block. */

@@ -28,6 +28,8 @@ static int init(concur_server *s)
     s->clock = &cnc_clock_system;
     s->id_base = random_base();
     s->stop_fd = -1;
+    s->place = (struct cnc_place){ .link = -1, .lend = -1, .up = -1, .lines = -1, .master_fd = -1 };
+    s->host_fd = -1;
     atomic_init(&s->state, CNC_SERVER_SETUP);
     atomic_init(&s->stop_at, INT64_MAX);
     s->options = cnc_options_create();
@@ -56,8 +58,10 @@ concur_server *concur_server_new(int engine, const char *config)
         (void)cnc_server_note(s, CONCUR_E_INVAL, "engine %d: no such engine", engine);
     else if (engine != CONCUR_ENGINE_DEFAULT)
         (void)stick(s, cnc_options_set(s->options, CNC_LAYER_CODE, NULL, "engine", name, NULL));
-    if (config)
-        (void)stick(s, cnc_options_load_file(s->options, config));
+    if (config) {
+        s->config_path = cnc_strdup(config); /* for a reload */
+        (void)stick(s, s->config_path ? cnc_options_load_file(s->options, config) : CONCUR_E_NOMEM);
+    }
     return s;
 }
 
@@ -121,6 +125,36 @@ int concur_server_log(concur_server *s, concur_log_fn log, void *arg)
     return CONCUR_OK;
 }
 
+int concur_server_hook(concur_server *s, int what, concur_hook_fn hook, void *arg)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (!is_set_up(s))
+        return CONCUR_E_STATE;
+    if (!hook || what < CONCUR_HOOK_BEFORE_FORK || what > CONCUR_HOOK_EVENT)
+        return cnc_server_note(s, CONCUR_E_INVAL, "hook %d: no such moment, or no function", what);
+    struct cnc_server_hook *h = cnc_malloc(sizeof *h), **at = &s->hooks;
+    if (!h)
+        return cnc_server_note(s, CONCUR_E_NOMEM, "hook %d: out of memory", what);
+    while (*at && what != CONCUR_HOOK_WORKER_EXIT) /* those of the end come first: the last that was added is the first */
+        at = &(*at)->next;
+    *h = (struct cnc_server_hook){ .next = *at, .what = what, .fn = hook, .arg = arg };
+    *at = h;
+    return CONCUR_OK;
+}
+
+int concur_server_require(concur_server *s, int needs)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (!is_set_up(s))
+        return CONCUR_E_STATE;
+    if (needs & ~CONCUR_NEED_SHARED_MEMORY)
+        return cnc_server_note(s, CONCUR_E_INVAL, "require 0x%x: no such need", (unsigned)needs);
+    s->needs |= (unsigned)needs;
+    return CONCUR_OK;
+}
+
 int cnc_api_resolve(concur_server *s)
 {
     int rc = cnc_options_load_env(s->options);
@@ -144,6 +178,9 @@ int concur_server_check(concur_server *s)
         return cnc_api_fail(s, CONCUR_E_UNSUPPORTED, "engine %s: this build has none", cnc_engine_name(s->cfg.engine));
     if (s->cfg.listen.count == 0)
         return cnc_api_fail(s, CONCUR_E_LISTEN, "no address to listen on: concur_server_listen() or the option listen");
+    if (s->ops->plan && (s->needs & CONCUR_NEED_SHARED_MEMORY))
+        return cnc_api_fail(s, CONCUR_E_UNSUPPORTED,
+                            "engine %s has several processes, and the program's handlers share its memory", s->ops->name);
     return s->ops->check ? s->ops->check(s) : CONCUR_OK;
 }
 
@@ -180,8 +217,15 @@ void cnc_api_destroy(concur_server *s)
     cnc_router_deinit(&s->router);
     cnc_options_destroy(&s->options);
     cnc_sys_close(&s->stop_fd);
+    cnc_sys_close(&s->host_fd);
     pthread_mutex_destroy(&s->mu);
     pthread_cond_destroy(&s->changed);
+    while (s->hooks) {
+        struct cnc_server_hook *h = s->hooks;
+        s->hooks = h->next;
+        cnc_free(h);
+    }
+    cnc_free(s->config_path);
     cnc_free(s->errors);
     cnc_free(s->run_error);
     cnc_free(s->all_errors);

@@ -23,11 +23,38 @@ enum cnc_server_state { CNC_SERVER_SETUP, CNC_SERVER_RUNNING, CNC_SERVER_STOPPED
 struct cnc_server_socket {
     int fd;
     struct cnc_address address;
+    char text[CNC_ADDRESS_TEXT_MAX]; /* where it is bound, port 0 resolved */
 };
 
 /* Numbers for status, kept by whoever does the thing. */
 struct cnc_server_counts {
     atomic_ullong ids; /* handed out to homes so far */
+};
+
+struct cnc_note;
+
+/* This process' place among those of the server (place.h). All of it is empty where there is no master. */
+struct cnc_place {
+    struct cnc_board *board;   /* owned by the process that called run or start; the others inherit it */
+    struct cnc_board_row *row; /* a child's own */
+    unsigned generation, slot;
+    int link;       /* a child's to its master; the host's to the master that start made; else -1 */
+    int lend;       /* a worker's to the front; else -1 */
+    int up;         /* where a master that start made tells the host something; -1: the master is the host */
+    int lines;      /* where its children write log lines; -1: they write to stderr */
+    long master;    /* its process id; 0: there is none */
+    int master_fd;  /* the host's: readable when the master has ended; -1 */
+    bool is_child;
+    unsigned long long recycle_at; /* requests after which a successor is asked for; 0: never */
+    /* A note for the role alone; fd is its own. */
+    void (*told)(concur_server *, const struct cnc_note *, int fd);
+};
+
+struct cnc_server_hook {
+    struct cnc_server_hook *next;
+    int what;
+    concur_hook_fn fn;
+    void *arg;
 };
 
 struct concur_server {
@@ -43,6 +70,9 @@ struct concur_server {
     char *run_error;           /* owned; the line of the last check, run or start */
     char *all_errors;          /* owned; what concur_server_error() last returned */
     uint64_t id_base;          /* of request ids */
+    char *config_path;         /* owned; NULL: no file */
+    struct cnc_server_hook *hooks; /* owned; in the order in which they are called */
+    unsigned needs;            /* CONCUR_NEED_* */
     const char *spool_dir;     /* where large bodies go */
 
     /* running */
@@ -59,13 +89,18 @@ struct concur_server {
     atomic_llong stop_at;      /* monotonic ms: deadline of the stop; INT64_MAX: none asked for */
     int stop_fd;               /* eventfd that stop() raises: safe in a signal handler; -1 before it runs */
     pthread_t thread;          /* of start */
+    bool announces;            /* run, in one process: "ready" is an event of its own */
     bool has_thread;           /* and not joined yet */
+    bool has_tree;             /* start made a master, which was not waited for yet */
+    int host_fd;               /* what concur_server_fd() gives where nothing comes; -1 */
     pthread_mutex_t mu;
     pthread_cond_t changed;
     bool ready;                /* accepting, or failed; guarded by mu */
     bool finished;             /* run is over; guarded by mu */
     int result;                /* guarded by mu */
     bool leaked;               /* something could not be joined: nothing may be freed */
+    struct cnc_place place;
+    atomic_bool reload_wanted; /* a master's */
 };
 
 /* The engine's parts call the request's through this (conn.h). */
@@ -77,6 +112,9 @@ void cnc_server_ready(concur_server *server);
 int cnc_server_configure(concur_server *server);
 /* Notes a set-up error that sticks: a line of its own. Returns code. */
 int cnc_server_note(concur_server *server, int code, const char *fmt, ...) CNC_PRINTF(3, 4);
+
+/* Calls the hooks of a moment: CONCUR_OK, or the first negative value. */
+int cnc_server_hooks(concur_server *server, int what, const char *detail);
 
 /* Any thread. The deadline of a stop has passed. */
 bool cnc_server_is_late(const concur_server *server);

@@ -4,6 +4,7 @@
  */
 #include "core/config.h"
 #include "core/options.h"
+#include "base/sys.h"
 #include "core/options_internal.h"
 
 #include <check.h>
@@ -63,7 +64,7 @@ static int load(const char *text)
 
 static void expect_in(const char *text, const char *part)
 {
-    ck_assert_msg(strstr(text, part) != NULL, "'%s' is not in:\n%s", part, text);
+    ck_assert_msg(strstr(text, part) != NULL, "'%s' is not in:\n%.2000s", part, text);
 }
 
 START_TEST(the_table_is_sound)
@@ -139,6 +140,17 @@ START_TEST(ids_and_names_stay)
         "pipeline_max",
         "half_close",
         "blocking",
+        "workers_start",
+        "spare_min",
+        "spare_max",
+        "workers_max",
+        "requests_per_worker",
+        "start_timeout",
+        "stuck_timeout",
+        "master",
+        "fork_with_threads",
+        "queue_timeout",
+        "lend",
     };
     ck_assert_uint_le(CNC_COUNT(names), cnc_option_count);
     for (size_t i = 0; i < CNC_COUNT(names); i++)
@@ -152,7 +164,7 @@ START_TEST(defaults)
     ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
     ck_assert_int_eq(config.engine, CONCUR_ENGINE_EVENT_POOL);
     ck_assert_int_eq(config.pool_threads, 4);
-    ck_assert_int_eq(config.workers, 0);
+    ck_assert_int_eq(config.workers, cnc_sys_cores());
     ck_assert_str_eq(config.name, "");
     ck_assert(config.environment);
     ck_assert_uint_eq(config.listen.count, 0);
@@ -524,7 +536,7 @@ START_TEST(a_file_is_read)
     ck_assert_int_eq(load("backlog = 5\n"), CONCUR_OK); /* a second file replaces the first */
     ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
     ck_assert_int_eq(config.backlog, 5);
-    ck_assert_int_eq(config.workers, 0);
+    ck_assert_int_eq(config.workers, cnc_sys_cores());
     ck_assert_uint_eq(config.listen.count, 0);
     ck_assert_int_eq(load(""), CONCUR_OK);
 }
@@ -702,7 +714,7 @@ START_TEST(help_has_every_option)
         snprintf(part, sizeof part, "  %s = ", cnc_option_rows[i].name);
         expect_in(help, part);
     }
-    expect_in(help, "  threads_max = 64  (1 to 65536; threads)\n      Threads that run requests");
+    expect_in(help, "  threads_max = auto  (auto, 1 to 65536; threads)\n      Threads that run requests");
     expect_in(help, "  body_max = 1m  (0 to 1024g; bytes; also in a route section)\n");
     free(help);
 }
