@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The raw form of blocking work behind a loop: an epoll loop puts connections that have something to say, one-shot, in
- * one queue; `--threads N` (64) threads take them from there, read, block for `--block MS` (20), answer, and arm them again.
+ * one queue; `--threads N` (64) threads take them from there, read, block for `--block MS` (20), answer, and arm them
+ * again.
  */
 #include <time.h>
 
