@@ -7,7 +7,8 @@
  *
  * A *home* is a serial executor: at most one thread runs it at a time, the thread may change between two callbacks, and
  * two callbacks never nest. Every callback of a request runs at the request's home. A request's own state therefore
- * needs no lock, on any engine. What several requests share is the program's to guard.
+ * needs no lock, on any engine. What several requests share is the program's to guard; <concur/shared.h> has what means
+ * the same on every engine.
  */
 #ifndef CONCUR_TYPES_H
 #define CONCUR_TYPES_H
@@ -31,6 +32,11 @@ typedef struct concur_request concur_request;
 
 /* The one thing of a request that other threads may touch: see <concur/async.h>. */
 typedef struct concur_ticket concur_ticket;
+
+/* What handlers share, see <concur/shared.h>: a number that anyone may add to, and memory under a lock. Each is made
+ * during the set-up and belongs to its server. */
+typedef struct concur_counter concur_counter;
+typedef struct concur_shared concur_shared;
 
 /* The concurrency models. A program names one; CONCUR_ENGINE in the environment or `engine` in the configuration file
  * may name another one. */

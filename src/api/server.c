@@ -61,16 +61,11 @@ concur_server *concur_server_new(int engine, const char *config)
     return s;
 }
 
-static bool is_set_up(concur_server *s)
-{
-    return atomic_load(&s->state) == CNC_SERVER_SETUP;
-}
-
 int concur_server_route(concur_server *s, const char *pattern, unsigned flags, concur_handler_fn handler, void *arg)
 {
     if (!s)
         return CONCUR_E_INVAL;
-    if (!is_set_up(s))
+    if (!cnc_api_is_set_up(s))
         return CONCUR_E_STATE;
     if (!pattern)
         return cnc_server_note(s, CONCUR_E_INVAL, "route: no pattern");
@@ -88,7 +83,7 @@ static int set(concur_server *s, enum cnc_layer layer, const char *section, cons
 {
     if (!s)
         return CONCUR_E_INVAL;
-    if (!is_set_up(s))
+    if (!cnc_api_is_set_up(s))
         return CONCUR_E_STATE;
     if (!name || !value)
         return cnc_server_note(s, CONCUR_E_INVAL, "option %s: no %s", name ? name : "", name ? "value" : "name");
@@ -114,7 +109,7 @@ int concur_server_log(concur_server *s, concur_log_fn log, void *arg)
 {
     if (!s)
         return CONCUR_E_INVAL;
-    if (!is_set_up(s))
+    if (!cnc_api_is_set_up(s))
         return CONCUR_E_STATE;
     s->log.fn = log;
     s->log.arg = arg;
@@ -133,7 +128,7 @@ int concur_server_check(concur_server *s)
 {
     if (!s)
         return CONCUR_E_INVAL;
-    if (!is_set_up(s))
+    if (!cnc_api_is_set_up(s))
         return CONCUR_E_STATE;
     int rc = cnc_api_resolve(s);
     if (s->first_error)
@@ -152,7 +147,7 @@ int concur_server_engine(const concur_server *s)
     if (!s)
         return CONCUR_E_INVAL;
     concur_server *own = (concur_server *)(uintptr_t)s; /* resolving caches, and changes nothing a caller can see */
-    if (is_set_up(own))
+    if (cnc_api_is_set_up(own))
         (void)cnc_api_resolve(own);
     return s->cfg.engine;
 }
@@ -178,6 +173,7 @@ const char *concur_server_error(const concur_server *s)
 void cnc_api_destroy(concur_server *s)
 {
     cnc_router_deinit(&s->router);
+    cnc_shares_deinit(&s->shares);
     cnc_options_destroy(&s->options);
     cnc_sys_close(&s->stop_fd);
     pthread_mutex_destroy(&s->mu);

@@ -19,6 +19,7 @@
 #include <linux/sockios.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -48,6 +49,19 @@ static inline void *cnc_realloc(void *p, size_t n)
 static inline void cnc_free(void *p)
 {
     free(p);
+}
+
+/* Zeroed memory on pages of its own, which this process shares with every one forked from now on. NULL, and errno. */
+static inline void *cnc_sys_map_shared(size_t n)
+{
+    void *p = CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM) ? MAP_FAILED
+                                                 : mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static inline void cnc_sys_unmap(void *p, size_t n)
+{
+    (void)munmap(p, n);
 }
 
 char *cnc_strdup(const char *s);

@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/options.h"
 #include "core/router.h"
+#include "core/shared.h"
 #include "net/address.h"
 
 struct cnc_engine_ops;
@@ -36,6 +37,7 @@ struct concur_server {
     struct cnc_config cfg;
     struct cnc_conn_limits limits;
     struct cnc_router router;
+    struct cnc_shares shares;
     struct cnc_log log;
     const struct cnc_clock *clock;
     int first_error;           /* of the set-up */
