@@ -56,6 +56,19 @@ enum {
     CONCUR_ROUTE_STREAM = 2    /* the handler is called when the head is complete, before the body */
 };
 
+/* When concur_server_hook() calls. */
+enum {
+    CONCUR_HOOK_BEFORE_FORK = 1,  /* a process of the server is about to be forked */
+    CONCUR_HOOK_WORKER_START = 2, /* a process that runs handlers is about to serve */
+    CONCUR_HOOK_WORKER_EXIT = 3,  /* it has served its last request */
+    CONCUR_HOOK_EVENT = 4         /* something happened to the server's processes */
+};
+
+/* What concur_server_require() asks for; a set of bits. */
+enum {
+    CONCUR_NEED_SHARED_MEMORY = 1 /* all handlers, and the program itself, run in one process and share its memory */
+};
+
 /* What concur_request_await() waits for; a set of bits. */
 enum {
     CONCUR_READ = 1,
@@ -124,6 +137,10 @@ typedef void (*concur_free_fn)(void *arg);
 /* Takes one line of the log, without a newline; level is one of CONCUR_LOG_*. The line is valid during the call. Called
  * on any thread of the library, on several at once; it must not call the library and should not block. */
 typedef void (*concur_log_fn)(int level, const char *line, void *arg);
+
+/* A hook of the server's life: what is one of CONCUR_HOOK_*, detail a short line for people, never NULL and without a
+ * newline, valid during the call. Returns CONCUR_OK or a negative code, which concur_server_hook() gives a meaning. */
+typedef int (*concur_hook_fn)(concur_server *server, int what, const char *detail, void *arg);
 
 #ifdef __cplusplus
 }

@@ -25,6 +25,7 @@ static int init(concur_server *s)
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
     cnc_router_init(&s->router);
+    cnc_link_init(&s->hooks);
     s->clock = &cnc_clock_system;
     s->id_base = random_base();
     s->stop_fd = -1;
@@ -174,6 +175,7 @@ void cnc_api_destroy(concur_server *s)
 {
     cnc_router_deinit(&s->router);
     cnc_shares_deinit(&s->shares);
+    cnc_server_free_hooks(s);
     cnc_options_destroy(&s->options);
     cnc_sys_close(&s->stop_fd);
     pthread_mutex_destroy(&s->mu);

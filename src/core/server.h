@@ -38,6 +38,8 @@ struct concur_server {
     struct cnc_conn_limits limits;
     struct cnc_router router;
     struct cnc_shares shares;
+    struct cnc_link hooks;     /* owned; in the order of registration */
+    unsigned needs;            /* CONCUR_NEED_* of the handlers */
     struct cnc_log log;
     const struct cnc_clock *clock;
     int first_error;           /* of the set-up */
@@ -79,6 +81,13 @@ void cnc_server_ready(concur_server *server);
 int cnc_server_configure(concur_server *server);
 /* Notes a set-up error that sticks: a line of its own. Returns code. */
 int cnc_server_note(concur_server *server, int code, const char *fmt, ...) CNC_PRINTF(3, 4);
+
+/* hooks.c */
+int cnc_server_add_hook(concur_server *server, int what, concur_hook_fn fn, void *arg);
+/* Calls the program's hooks for one moment. CONCUR_OK, or what the first that forbids it returned: those after it are not
+ * called then. Hooks for WORKER_EXIT and EVENT are all called, and forbid nothing. detail: NULL is "". */
+int cnc_server_hooks(concur_server *server, int what, const char *detail);
+void cnc_server_free_hooks(concur_server *server);
 
 /* Any thread. The deadline of a stop has passed. */
 bool cnc_server_is_late(const concur_server *server);
