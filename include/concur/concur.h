@@ -16,6 +16,7 @@
  *   <concur/request.h>  what the client sent, the body, memory, deadlines, the request's end
  *   <concur/reply.h>    whole, pulled and pushed replies
  *   <concur/async.h>    work on other threads, timers, descriptors, tickets
+ *   <concur/shared.h>   counters and memory that all handlers share, on every engine
  *
  * How to read the descriptions. Text is NUL-terminated UTF-8 or ASCII. *returns* lists every value; where a
  * thread rule is broken CONCUR_E_HOME may come on top. *thread* says who may call: "set-up" is one thread at a time
@@ -32,6 +33,7 @@
 #include <concur/reply.h>
 #include <concur/request.h>
 #include <concur/server.h>
+#include <concur/shared.h>
 #include <concur/types.h>
 
 #ifdef __cplusplus

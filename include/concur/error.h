@@ -27,7 +27,7 @@ enum {
     CONCUR_E_THREADS = -7,      /* the host has other threads, and the engine forks */
     CONCUR_E_FORKED = -8,       /* the object was made before a fork and belongs to the other process */
     CONCUR_E_HOME = -9,         /* called from a thread that may not: see each function's thread line */
-    CONCUR_E_UNSUPPORTED = -10, /* this build lacks the engine or feature */
+    CONCUR_E_UNSUPPORTED = -10, /* this build lacks the engine or feature, or the engine cannot do it */
     CONCUR_E_GONE = -11,        /* the client left: nothing is sent and nothing is logged */
     CONCUR_E_CANCELLED = -12,   /* queued work was dropped before it began: 503 */
     CONCUR_E_STOPPING = -13,    /* the server stops: 503 */

@@ -2,8 +2,8 @@
  *
  * The server: set-up, options, life.
  *
- *     new -> listen, route, set, override, log -> run            -> free
- *                                              -> start -> wait  -> free
+ *     new -> listen, route, set, override, log, hook -> run            -> free
+ *                                                    -> start -> wait  -> free
  *
  * Errors of the set-up stick: the failing call returns its error, run, start and check return the first of them, and
  * concur_server_error() has them all. A program may therefore ignore what the set-up functions return. A NULL server is
@@ -95,33 +95,45 @@ CONCUR_API int concur_server_listen(concur_server *server, const char *address);
  * since    0.1 */
 CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void *arg);
 
-/* Adds a function that is called at a moment in the life of the server's processes. Several for one moment are called in
- * the order in which they were added, those of CONCUR_HOOK_WORKER_EXIT the other way round; the first negative value ends
- * it. On the engines of one process WORKER_START and WORKER_EXIT are called as well, once.
+/* Calls a function at a moment of the server's life. Any number of them for each moment: in the order in which they were
+ * added, those of CONCUR_HOOK_WORKER_EXIT in the reverse order.
  *
- *   BEFORE_FORK    in the process that forks: the master, for each worker; with concur_server_start() the host, for the
- *                  master. Only the thread that forks runs there. Negative: tried again later, or start fails with it
- *   WORKER_START   the place to open what a process must not share, such as a database connection (or see
- *                  concur_server_local() for one in each thread). Negative: this process cannot serve. At the first start
- *                  that is what run or start returns; later it is tried again, and given up after five times within 30 s
- *   WORKER_EXIT    not called in a process that was killed, or whose handlers held on after a stop's deadline
- *   EVENT          in the host's process: during concur_server_run(), or in concur_server_dispatch() and
- *                  concur_server_wait(). "ready" comes once, when connections are accepted
+ *   CONCUR_HOOK_BEFORE_FORK   Before each fork, in the process that forks: the master, or for its own fork the host. A
+ *                             place to flush what the child would inherit. A negative value forbids the fork: nothing
+ *                             is forked, and the hooks after it are not called. Never on an engine of one process
+ *   CONCUR_HOOK_WORKER_START  Once in every process that runs handlers, on the thread that is going to serve, after the
+ *                             fork and before the first request; also on the engines of one process, once. A negative
+ *                             value: this worker cannot start, the hooks after it are not called, and none of
+ *                             CONCUR_HOOK_WORKER_EXIT is: a worker that never served has no end. On an engine of one
+ *                             process, run and start then return that value
+ *   CONCUR_HOOK_WORKER_EXIT   In the same processes, on the same thread, after the last request, thread and value of
+ *                             concur_server_local() has ended. Not in a worker that was killed or has crashed. Each is
+ *                             called, whatever the one before has returned
+ *   CONCUR_HOOK_EVENT         In the host's process: detail says what happened, such as "ready", "worker 3 (pid 123)
+ *                             ended: signal 9", "given up: 5 workers ended before they were ready". For people and their
+ *                             logs: the wording may change. What it returns is not looked at. It must not block
+ *
+ * For all but CONCUR_HOOK_EVENT detail may be "".
  *
  * what     one of CONCUR_HOOK_*
- * arg      handed to hook as it is; the caller's, must live until the server is freed, in every process
- * returns  CONCUR_OK; CONCUR_E_INVAL: unknown what, or no hook; CONCUR_E_NOMEM; CONCUR_E_STATE: the server has been run or
- *          started. All but the last stick
+ * hook     see concur_hook_fn; must not call concur_server_wait(), concur_server_run() or concur_server_free() for this
+ *          server, which refuse it
+ * arg      handed to hook as it is; the caller's, must live until the server is freed, in each process that calls hook
+ * returns  CONCUR_OK; CONCUR_E_INVAL: what is none of them, or no hook; CONCUR_E_NOMEM; CONCUR_E_STATE: the server has
+ *          been run or started. All but the last stick
  * thread   set-up
  * blocks   no
  * since    0.1 */
 CONCUR_API int concur_server_hook(concur_server *server, int what, concur_hook_fn hook, void *arg);
 
-/* Says what the program's handlers cannot do without, so that an engine that lacks it refuses to start.
+/* Says what the handlers need of an engine, whichever is named in the end. An engine that cannot give it is refused by
+ * check, run and start with CONCUR_E_UNSUPPORTED and a sentence, so that a program that is wrong on it does not serve.
  *
- * needs    CONCUR_NEED_* bits, added to those of earlier calls
- * returns  CONCUR_OK; CONCUR_E_INVAL: unknown bits, which sticks; CONCUR_E_STATE: the server has been run or started. The
- *          refusal itself is CONCUR_E_UNSUPPORTED of check, run and start
+ * needs    CONCUR_NEED_* bits, added to those of earlier calls. CONCUR_NEED_SHARED_MEMORY: handlers share variables of
+ *          the program, so engines with several processes are refused; programs that use <concur/shared.h> for that
+ *          need no such thing
+ * returns  CONCUR_OK; CONCUR_E_INVAL: an unknown bit; CONCUR_E_STATE: the server has been run or started. The first
+ *          sticks
  * thread   set-up
  * blocks   no
  * since    0.1 */
@@ -132,8 +144,8 @@ CONCUR_API int concur_server_require(concur_server *server, int needs);
  *
  * returns  CONCUR_OK; else the first error of the set-up; CONCUR_E_OPTION: a value of the environment or values that do
  *          not fit together; CONCUR_E_LISTEN: no address to listen on; CONCUR_E_UNSUPPORTED: this build lacks the
- *          engine; CONCUR_E_NOMEM; CONCUR_E_STATE: the server has been run or started. concur_server_error() has all
- *          that it found
+ *          engine, or the engine cannot give what concur_server_require() asked for; CONCUR_E_NOMEM; CONCUR_E_STATE: the
+ *          server has been run or started. concur_server_error() has all that it found
  * thread   set-up
  * blocks   no
  * since    0.1 */

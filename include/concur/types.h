@@ -7,7 +7,8 @@
  *
  * A *home* is a serial executor: at most one thread runs it at a time, the thread may change between two callbacks, and
  * two callbacks never nest. Every callback of a request runs at the request's home. A request's own state therefore
- * needs no lock, on any engine. What several requests share is the program's to guard.
+ * needs no lock, on any engine. What several requests share is the program's to guard; <concur/shared.h> has what means
+ * the same on every engine.
  */
 #ifndef CONCUR_TYPES_H
 #define CONCUR_TYPES_H
@@ -32,6 +33,11 @@ typedef struct concur_request concur_request;
 /* The one thing of a request that other threads may touch: see <concur/async.h>. */
 typedef struct concur_ticket concur_ticket;
 
+/* What handlers share, see <concur/shared.h>: a number that anyone may add to, and memory under a lock. Each is made
+ * during the set-up and belongs to its server. */
+typedef struct concur_counter concur_counter;
+typedef struct concur_shared concur_shared;
+
 /* The concurrency models. A program names one; CONCUR_ENGINE in the environment or `engine` in the configuration file
  * may name another one. */
 typedef enum {
@@ -48,6 +54,19 @@ typedef enum {
 enum {
     CONCUR_ROUTE_BLOCKING = 1, /* the handler may block: it runs on the pool where there is one, else in place */
     CONCUR_ROUTE_STREAM = 2    /* the handler is called when the head is complete, before the body */
+};
+
+/* When concur_server_hook() calls. */
+enum {
+    CONCUR_HOOK_BEFORE_FORK = 1,  /* a process of the server is about to be forked */
+    CONCUR_HOOK_WORKER_START = 2, /* a process that runs handlers is about to serve */
+    CONCUR_HOOK_WORKER_EXIT = 3,  /* it has served its last request */
+    CONCUR_HOOK_EVENT = 4         /* something happened to the server's processes */
+};
+
+/* What concur_server_require() asks for; a set of bits. */
+enum {
+    CONCUR_NEED_SHARED_MEMORY = 1 /* all handlers, and the program itself, run in one process and share its memory */
 };
 
 /* What concur_request_await() waits for; a set of bits. */
@@ -71,19 +90,6 @@ enum {
     CONCUR_LOG_WARN = 2,
     CONCUR_LOG_INFO = 3,
     CONCUR_LOG_DEBUG = 4
-};
-
-/* What concur_server_hook() is called for. */
-enum {
-    CONCUR_HOOK_BEFORE_FORK = 1,  /* in the process that is about to fork; negative: no fork now */
-    CONCUR_HOOK_WORKER_START = 2, /* once in every process that runs handlers, on the thread that serves, before it does */
-    CONCUR_HOOK_WORKER_EXIT = 3,  /* there, when the last request has ended */
-    CONCUR_HOOK_EVENT = 4         /* something happened to the server's processes; detail says what */
-};
-
-/* What concur_server_require() may ask for; a set of bits. */
-enum {
-    CONCUR_NEED_SHARED_MEMORY = 1 /* handlers share memory of the program: engines of several processes refuse */
 };
 
 /* What concur_server_text() writes. */
@@ -128,14 +134,13 @@ typedef int (*concur_work_fn)(void *arg);
 /* Frees what a program handed over. Called on any thread of the library; must not block for long. */
 typedef void (*concur_free_fn)(void *arg);
 
-/* A moment in the life of the server's processes; what is one of CONCUR_HOOK_*, detail a short line, "" for all but
- * CONCUR_HOOK_EVENT, valid during the call. A negative value from CONCUR_HOOK_BEFORE_FORK and CONCUR_HOOK_WORKER_START
- * refuses; other values are ignored. Must not run, start, wait for or free the server. */
-typedef int (*concur_hook_fn)(concur_server *server, int what, const char *detail, void *arg);
-
 /* Takes one line of the log, without a newline; level is one of CONCUR_LOG_*. The line is valid during the call. Called
  * on any thread of the library, on several at once; it must not call the library and should not block. */
 typedef void (*concur_log_fn)(int level, const char *line, void *arg);
+
+/* A hook of the server's life: what is one of CONCUR_HOOK_*, detail a short line for people, never NULL and without a
+ * newline, valid during the call. Returns CONCUR_OK or a negative code, which concur_server_hook() gives a meaning. */
+typedef int (*concur_hook_fn)(concur_server *server, int what, const char *detail, void *arg);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,12 @@
 #include "core/server.h"
 #include "engines/engine.h"
 
+/* Not run or started yet: what the set-up functions ask. */
+static inline bool cnc_api_is_set_up(concur_server *s)
+{
+    return atomic_load(&s->state) == CNC_SERVER_SETUP;
+}
+
 /* server.c: reads the environment and merges all layers; finds the engine. */
 int cnc_api_resolve(concur_server *s);
 void cnc_api_destroy(concur_server *s);

@@ -25,6 +25,7 @@ static int init(concur_server *s)
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
     cnc_router_init(&s->router);
+    cnc_link_init(&s->hooks);
     s->clock = &cnc_clock_system;
     s->id_base = random_base();
     s->stop_fd = -1;
@@ -65,16 +66,11 @@ concur_server *concur_server_new(int engine, const char *config)
     return s;
 }
 
-static bool is_set_up(concur_server *s)
-{
-    return atomic_load(&s->state) == CNC_SERVER_SETUP;
-}
-
 int concur_server_route(concur_server *s, const char *pattern, unsigned flags, concur_handler_fn handler, void *arg)
 {
     if (!s)
         return CONCUR_E_INVAL;
-    if (!is_set_up(s))
+    if (!cnc_api_is_set_up(s))
         return CONCUR_E_STATE;
     if (!pattern)
         return cnc_server_note(s, CONCUR_E_INVAL, "route: no pattern");
@@ -92,7 +88,7 @@ static int set(concur_server *s, enum cnc_layer layer, const char *section, cons
 {
     if (!s)
         return CONCUR_E_INVAL;
-    if (!is_set_up(s))
+    if (!cnc_api_is_set_up(s))
         return CONCUR_E_STATE;
     if (!name || !value)
         return cnc_server_note(s, CONCUR_E_INVAL, "option %s: no %s", name ? name : "", name ? "value" : "name");
@@ -118,40 +114,10 @@ int concur_server_log(concur_server *s, concur_log_fn log, void *arg)
 {
     if (!s)
         return CONCUR_E_INVAL;
-    if (!is_set_up(s))
+    if (!cnc_api_is_set_up(s))
         return CONCUR_E_STATE;
     s->log.fn = log;
     s->log.arg = arg;
-    return CONCUR_OK;
-}
-
-int concur_server_hook(concur_server *s, int what, concur_hook_fn hook, void *arg)
-{
-    if (!s)
-        return CONCUR_E_INVAL;
-    if (!is_set_up(s))
-        return CONCUR_E_STATE;
-    if (!hook || what < CONCUR_HOOK_BEFORE_FORK || what > CONCUR_HOOK_EVENT)
-        return cnc_server_note(s, CONCUR_E_INVAL, "hook %d: no such moment, or no function", what);
-    struct cnc_server_hook *h = cnc_malloc(sizeof *h), **at = &s->hooks;
-    if (!h)
-        return cnc_server_note(s, CONCUR_E_NOMEM, "hook %d: out of memory", what);
-    while (*at && what != CONCUR_HOOK_WORKER_EXIT) /* those of the end come first: the last that was added is the first */
-        at = &(*at)->next;
-    *h = (struct cnc_server_hook){ .next = *at, .what = what, .fn = hook, .arg = arg };
-    *at = h;
-    return CONCUR_OK;
-}
-
-int concur_server_require(concur_server *s, int needs)
-{
-    if (!s)
-        return CONCUR_E_INVAL;
-    if (!is_set_up(s))
-        return CONCUR_E_STATE;
-    if (needs & ~CONCUR_NEED_SHARED_MEMORY)
-        return cnc_server_note(s, CONCUR_E_INVAL, "require 0x%x: no such need", (unsigned)needs);
-    s->needs |= (unsigned)needs;
     return CONCUR_OK;
 }
 
@@ -167,7 +133,7 @@ int concur_server_check(concur_server *s)
 {
     if (!s)
         return CONCUR_E_INVAL;
-    if (!is_set_up(s))
+    if (!cnc_api_is_set_up(s))
         return CONCUR_E_STATE;
     int rc = cnc_api_resolve(s);
     if (s->first_error)
@@ -189,7 +155,7 @@ int concur_server_engine(const concur_server *s)
     if (!s)
         return CONCUR_E_INVAL;
     concur_server *own = (concur_server *)(uintptr_t)s; /* resolving caches, and changes nothing a caller can see */
-    if (is_set_up(own))
+    if (cnc_api_is_set_up(own))
         (void)cnc_api_resolve(own);
     return s->cfg.engine;
 }
@@ -215,16 +181,13 @@ const char *concur_server_error(const concur_server *s)
 void cnc_api_destroy(concur_server *s)
 {
     cnc_router_deinit(&s->router);
+    cnc_shares_deinit(&s->shares);
+    cnc_server_free_hooks(s);
     cnc_options_destroy(&s->options);
     cnc_sys_close(&s->stop_fd);
     cnc_sys_close(&s->host_fd);
     pthread_mutex_destroy(&s->mu);
     pthread_cond_destroy(&s->changed);
-    while (s->hooks) {
-        struct cnc_server_hook *h = s->hooks;
-        s->hooks = h->next;
-        cnc_free(h);
-    }
     cnc_free(s->config_path);
     cnc_free(s->errors);
     cnc_free(s->run_error);

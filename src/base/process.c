@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -69,20 +68,6 @@ void cnc_sys_close_others(int *keep, unsigned n)
         from = (unsigned)keep[i] + 1;
     }
     close_from_to(from, UINT_MAX);
-}
-
-void *cnc_sys_map_shared(size_t n)
-{
-    void *p = CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM)
-                  ? MAP_FAILED
-                  : mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
-
-void cnc_sys_unmap(void *p, size_t n)
-{
-    if (p)
-        (void)munmap(p, n);
 }
 
 /* A folder has a link for each folder within it, and two more. */

@@ -21,6 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -50,6 +51,19 @@ static inline void *cnc_realloc(void *p, size_t n)
 static inline void cnc_free(void *p)
 {
     free(p);
+}
+
+/* Zeroed memory on pages of its own, which this process shares with every one forked from now on. NULL, and errno. */
+static inline void *cnc_sys_map_shared(size_t n)
+{
+    void *p = CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM) ? MAP_FAILED
+                                                 : mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static inline void cnc_sys_unmap(void *p, size_t n)
+{
+    (void)munmap(p, n);
 }
 
 char *cnc_strdup(const char *s);
@@ -232,9 +246,6 @@ int cnc_sys_socketpair(int fds[2]);
 void cnc_sys_die_with_parent(void);
 /* Closes every descriptor from 3 up but those of keep (n of them, in any order; it is sorted). */
 void cnc_sys_close_others(int *keep, unsigned n);
-/* n zeroed bytes that processes forked later share; NULL: none. */
-void *cnc_sys_map_shared(size_t n);
-void cnc_sys_unmap(void *p, size_t n);
 /* Threads of this process, a sanitizer's own left out; 1 if that cannot be known. */
 unsigned cnc_sys_thread_count(void);
 /* Processor cores that this process may use: affinity, and the quota of its control group. At least 1. */

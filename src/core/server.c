@@ -51,15 +51,6 @@ int cnc_server_note(concur_server *server, int code, const char *fmt, ...)
     return cnc_error_set(code, "%s", line);
 }
 
-int cnc_server_hooks(concur_server *server, int what, const char *detail)
-{
-    int rc = CONCUR_OK;
-    for (struct cnc_server_hook *h = server->hooks; h && rc >= 0; h = h->next)
-        if (h->what == what)
-            rc = h->fn(server, what, detail, h->arg);
-    return rc < 0 ? cnc_error_set(rc, "a hook of the program refused: %s", concur_strerror(rc)) : CONCUR_OK;
-}
-
 static uint32_t bounded(int64_t v)
 {
     return v > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)v;

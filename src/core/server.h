@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/options.h"
 #include "core/router.h"
+#include "core/shared.h"
 #include "net/address.h"
 
 struct cnc_engine_ops;
@@ -50,19 +51,15 @@ struct cnc_place {
     void (*told)(concur_server *, const struct cnc_note *, int fd);
 };
 
-struct cnc_server_hook {
-    struct cnc_server_hook *next;
-    int what;
-    concur_hook_fn fn;
-    void *arg;
-};
-
 struct concur_server {
     /* set-up; read-only once it runs */
     struct cnc_options *options;
     struct cnc_config cfg;
     struct cnc_conn_limits limits;
     struct cnc_router router;
+    struct cnc_shares shares;
+    struct cnc_link hooks;     /* owned; in the order of registration */
+    unsigned needs;            /* CONCUR_NEED_* of the handlers */
     struct cnc_log log;
     const struct cnc_clock *clock;
     int first_error;           /* of the set-up */
@@ -71,8 +68,6 @@ struct concur_server {
     char *all_errors;          /* owned; what concur_server_error() last returned */
     uint64_t id_base;          /* of request ids */
     char *config_path;         /* owned; NULL: no file */
-    struct cnc_server_hook *hooks; /* owned; in the order in which they are called */
-    unsigned needs;            /* CONCUR_NEED_* */
     const char *spool_dir;     /* where large bodies go */
 
     /* running */
@@ -113,8 +108,12 @@ int cnc_server_configure(concur_server *server);
 /* Notes a set-up error that sticks: a line of its own. Returns code. */
 int cnc_server_note(concur_server *server, int code, const char *fmt, ...) CNC_PRINTF(3, 4);
 
-/* Calls the hooks of a moment: CONCUR_OK, or the first negative value. */
+/* hooks.c */
+int cnc_server_add_hook(concur_server *server, int what, concur_hook_fn fn, void *arg);
+/* Calls the program's hooks for one moment. CONCUR_OK, or what the first that forbids it returned: those after it are not
+ * called then. Hooks for WORKER_EXIT and EVENT are all called, and forbid nothing. detail: NULL is "". */
 int cnc_server_hooks(concur_server *server, int what, const char *detail);
+void cnc_server_free_hooks(concur_server *server);
 
 /* Any thread. The deadline of a stop has passed. */
 bool cnc_server_is_late(const concur_server *server);

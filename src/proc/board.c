@@ -24,7 +24,8 @@ struct cnc_board *cnc_board_create(void)
 
 void cnc_board_destroy(struct cnc_board **board)
 {
-    cnc_sys_unmap(*board, sizeof(struct cnc_board));
+    if (*board)
+        cnc_sys_unmap(*board, sizeof(struct cnc_board));
     *board = NULL;
 }
 

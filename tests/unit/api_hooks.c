@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Hooks: which are called, in which order, and what their value does; and what a program may require of an engine.
+ */
+#include "core/server.h"
+#include "live.h"
+
+struct record {
+    char text[256];
+    int value[4]; /* what the hooks return */
+};
+
+/* The hook's arg is a digit of the record's text: which of several hooks this is. */
+static struct record record;
+
+static int on_hook(concur_server *server, int what, const char *detail, void *arg)
+{
+    unsigned i = (unsigned)(uintptr_t)arg;
+    size_t n = strlen(record.text);
+    ck_assert_ptr_nonnull(server);
+    snprintf(record.text + n, sizeof record.text - n, "%d/%u(%s) ", what, i, detail);
+    return record.value[i];
+}
+
+static concur_server *make(void)
+{
+    concur_server *s = concur_server_new(CONCUR_ENGINE_EVENT, NULL);
+    ck_assert_ptr_nonnull(s);
+    memset(&record, 0, sizeof record);
+    return s;
+}
+
+static void add(concur_server *s, int what, unsigned i)
+{
+    ck_assert_int_eq(concur_server_hook(s, what, on_hook, (void *)(uintptr_t)i), CONCUR_OK);
+}
+
+static void expect(concur_server *s, int what, const char *detail, int rc, const char *text)
+{
+    record.text[0] = '\0';
+    ck_assert_int_eq(cnc_server_hooks(s, what, detail), rc);
+    ck_assert_str_eq(record.text, text);
+}
+
+START_TEST(hooks_are_called_in_order_and_exit_backwards)
+{
+    concur_server *s = make();
+    for (int what = CONCUR_HOOK_BEFORE_FORK; what <= CONCUR_HOOK_EVENT; what++)
+        expect(s, what, "x", CONCUR_OK, "");
+    for (unsigned i = 1; i <= 3; i++)
+        for (int what = CONCUR_HOOK_EVENT; what >= CONCUR_HOOK_BEFORE_FORK; what--)
+            add(s, what, i);
+    expect(s, CONCUR_HOOK_BEFORE_FORK, "a", CONCUR_OK, "1/1(a) 1/2(a) 1/3(a) ");
+    expect(s, CONCUR_HOOK_WORKER_START, NULL, CONCUR_OK, "2/1() 2/2() 2/3() ");
+    expect(s, CONCUR_HOOK_WORKER_EXIT, "", CONCUR_OK, "3/3() 3/2() 3/1() ");
+    expect(s, CONCUR_HOOK_EVENT, "ready", CONCUR_OK, "4/1(ready) 4/2(ready) 4/3(ready) ");
+    concur_server_free(s);
+}
+END_TEST
+
+START_TEST(a_negative_value_forbids_where_it_may)
+{
+    concur_server *s = make();
+    for (unsigned i = 1; i <= 3; i++)
+        for (int what = CONCUR_HOOK_BEFORE_FORK; what <= CONCUR_HOOK_EVENT; what++)
+            add(s, what, i);
+    record.value[1] = 7; /* no error */
+    record.value[2] = CONCUR_E_BUSY;
+    expect(s, CONCUR_HOOK_BEFORE_FORK, "a", CONCUR_E_BUSY, "1/1(a) 1/2(a) ");
+    expect(s, CONCUR_HOOK_WORKER_START, "", CONCUR_E_BUSY, "2/1() 2/2() ");
+    expect(s, CONCUR_HOOK_WORKER_EXIT, "", CONCUR_OK, "3/3() 3/2() 3/1() ");
+    expect(s, CONCUR_HOOK_EVENT, "b", CONCUR_OK, "4/1(b) 4/2(b) 4/3(b) ");
+    concur_server_free(s);
+}
+END_TEST
+
+static int is_refused(concur_server *server, int what, const char *detail, void *arg)
+{
+    (void)what, (void)detail, (void)arg;
+    ck_assert_int_eq(concur_server_wait(server), CONCUR_E_HOME);
+    ck_assert_int_eq(concur_server_run(server), CONCUR_E_HOME);
+    concur_server_free(server); /* has no effect */
+    return CONCUR_OK;
+}
+
+START_TEST(a_hook_is_a_callback_of_the_server)
+{
+    concur_server *s = make();
+    ck_assert_int_eq(concur_server_hook(s, CONCUR_HOOK_WORKER_START, is_refused, NULL), CONCUR_OK);
+    ck_assert_int_eq(cnc_server_hooks(s, CONCUR_HOOK_WORKER_START, ""), CONCUR_OK);
+    ck_assert(!cnc_server_is_inside(s));
+    concur_server_free(s);
+}
+END_TEST
+
+START_TEST(bad_hooks_stick)
+{
+    ck_assert_int_eq(concur_server_hook(NULL, CONCUR_HOOK_EVENT, on_hook, NULL), CONCUR_E_INVAL);
+    for (int what = 0; what <= 5; what += 5) {
+        concur_server *s = make();
+        ck_assert_int_eq(concur_server_hook(s, what, on_hook, NULL), CONCUR_E_INVAL);
+        ck_assert_int_eq(concur_server_check(s), CONCUR_E_INVAL);
+        ck_assert_ptr_nonnull(strstr(concur_server_error(s), "no such moment"));
+        concur_server_free(s);
+    }
+    concur_server *s = make();
+    ck_assert_int_eq(concur_server_hook(s, CONCUR_HOOK_EVENT, NULL, NULL), CONCUR_E_INVAL);
+    ck_assert_ptr_nonnull(strstr(concur_server_error(s), "no function"));
+    concur_server_free(s);
+#ifdef CNC_FAULTS
+    s = make();
+    cnc_fault_arm(CNC_FAULT_ALLOC, 1, false);
+    ck_assert_int_eq(concur_server_hook(s, CONCUR_HOOK_EVENT, on_hook, NULL), CONCUR_E_NOMEM);
+    cnc_fault_arm(CNC_FAULT_ALLOC, 0, false);
+    ck_assert_int_eq(concur_server_check(s), CONCUR_E_NOMEM);
+    concur_server_free(s);
+#endif
+}
+END_TEST
+
+START_TEST(needs_add_up)
+{
+    concur_server *s = make();
+    ck_assert_int_eq(concur_server_require(NULL, 0), CONCUR_E_INVAL);
+    ck_assert_int_eq(concur_server_require(s, 0), CONCUR_OK);
+    ck_assert_uint_eq(s->needs, 0);
+    ck_assert_int_eq(concur_server_require(s, CONCUR_NEED_SHARED_MEMORY), CONCUR_OK);
+    ck_assert_int_eq(concur_server_require(s, 0), CONCUR_OK);
+    ck_assert_uint_eq(s->needs, CONCUR_NEED_SHARED_MEMORY);
+    ck_assert_int_eq(concur_server_listen(s, "127.0.0.1:0"), CONCUR_OK);
+    ck_assert_int_eq(concur_server_check(s), CONCUR_OK); /* one process has it */
+    ck_assert_int_eq(concur_server_require(s, CONCUR_NEED_SHARED_MEMORY | 64), CONCUR_E_INVAL);
+    ck_assert_ptr_nonnull(strstr(concur_server_error(s), "0x41"));
+    ck_assert_int_eq(concur_server_check(s), CONCUR_E_INVAL);
+    concur_server_free(s);
+}
+END_TEST
+
+START_TEST(a_server_that_runs_takes_neither)
+{
+    struct live l = live_new(CONCUR_ENGINE_EVENT);
+    live_start(&l);
+    ck_assert_int_eq(concur_server_hook(l.server, CONCUR_HOOK_EVENT, on_hook, NULL), CONCUR_E_STATE);
+    ck_assert_int_eq(concur_server_require(l.server, CONCUR_NEED_SHARED_MEMORY), CONCUR_E_STATE);
+    ck_assert_str_eq(concur_server_error(l.server), "");
+    live_end(&l, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("api_hooks");
+    TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, LIVE_PATIENCE_S);
+    tcase_add_test(tests, hooks_are_called_in_order_and_exit_backwards);
+    tcase_add_test(tests, a_negative_value_forbids_where_it_may);
+    tcase_add_test(tests, a_hook_is_a_callback_of_the_server);
+    tcase_add_test(tests, bad_hooks_stick);
+    tcase_add_test(tests, needs_add_up);
+    tcase_add_test(tests, a_server_that_runs_takes_neither);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
