@@ -162,6 +162,8 @@ void cnc_driver_drain(struct cnc_driver *drv);
 void cnc_driver_cancel(struct cnc_driver *drv, int reason);
 /* Closes the connection that has been idle longest; false when none has been idle for after_ms. */
 bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms);
+/* Closes the connection that has lingered longest, though its peer has not closed; false when none lingers. */
+bool cnc_driver_reap_lingering(struct cnc_driver *drv);
 
 /* block.c: serves conn on the calling thread until nothing but waiting for the peer is left. True: conn is free of any
  * request and goes back to a poller; false: it is gone. is_wanted tells whether another connection waits for a thread. */

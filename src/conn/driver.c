@@ -402,6 +402,24 @@ void cnc_driver_cancel(struct cnc_driver *drv, int reason)
     each(drv, cancel_one, reason);
 }
 
+/* As if its peer had left. */
+static void reap_first(struct cnc_driver *drv, struct cnc_link *q)
+{
+    struct cnc_conn *conn = CNC_CONTAINER(q->next, struct cnc_conn, job.link);
+    drv->current = conn;
+    cnc_conn_step(conn, CNC_CONN_ON_EOF);
+    cnc_conn_finish(conn);
+}
+
+bool cnc_driver_reap_lingering(struct cnc_driver *drv)
+{
+    struct cnc_link *q = &drv->classes[CNC_CLASS_LINGER];
+    if (cnc_link_alone(q))
+        return false;
+    reap_first(drv, q);
+    return true;
+}
+
 bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms)
 {
     struct cnc_link *q = &drv->classes[CNC_CLASS_KEEPALIVE];
@@ -411,8 +429,6 @@ bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms)
     int64_t idle_since = conn->deadline - drv->limits->class_ms[CNC_CLASS_KEEPALIVE];
     if (cnc_home_now(drv->home) - idle_since < after_ms)
         return false;
-    drv->current = conn;
-    cnc_conn_step(conn, CNC_CONN_ON_EOF); /* as if it had left: the descriptor is wanted now */
-    cnc_conn_finish(conn);
+    reap_first(drv, q);
     return true;
 }

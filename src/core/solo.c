@@ -7,6 +7,7 @@
 
 #define PAUSE_MS 50  /* when descriptors have run out */
 #define YIELD_MS 250 /* between two looks whether somebody waits for this worker */
+#define LINGER_MS 50 /* the same while a connection that was closed lingers */
 
 static struct cnc_solo *solo_of(const struct cnc_driver *drv)
 {
@@ -48,12 +49,13 @@ static bool may_keep(struct cnc_driver *drv)
     return has_idle_peer(server) || !does_somebody_wait(server);
 }
 
-/* The same for a connection that is silent between two requests. */
+/* The same for a connection that is silent between two requests, or that lingers after its last one. */
 static void on_yield(struct cnc_timer *t)
 {
     struct cnc_solo *solo = CNC_CONTAINER(t, struct cnc_solo, yield);
     concur_server *server = solo->serving.server;
-    if (!has_idle_peer(server) && does_somebody_wait(server) && cnc_driver_reap_idle(&solo->serving.drv, 0))
+    bool due = !has_idle_peer(server) && does_somebody_wait(server);
+    if (due && (cnc_driver_reap_idle(&solo->serving.drv, 0) || cnc_driver_reap_lingering(&solo->serving.drv)))
         return;
     (void)cnc_home_timer(solo->serving.home, t, cnc_home_now(solo->serving.home) + YIELD_MS);
 }
@@ -82,7 +84,8 @@ static bool wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
     struct cnc_home *home = solo->serving.home;
     uint32_t requests = conn->requests;
     bool again = false;
-    (void)cnc_home_timer(home, &solo->yield, cnc_home_now(home) + YIELD_MS);
+    int64_t first = conn->state == CNC_CONN_LINGER ? LINGER_MS : YIELD_MS;
+    (void)cnc_home_timer(home, &solo->yield, cnc_home_now(home) + first);
     cnc_driver_take(drv, conn);
     while (drv->count && !again) {
         cnc_home_turn(home, -1);

@@ -347,9 +347,10 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
             cnc_member_step(m, &gen->members[i], CNC_SLOT_ON_DEADLINE, now);
     switch (gen->state) {
     case CNC_GENERATION_WARM:
-        if (is_up(gen))
-            cnc_generation_step(m, gen, CNC_GENERATION_ON_UP, now);
-        break;
+        if (!is_up(gen))
+            break;
+        cnc_generation_step(m, gen, CNC_GENERATION_ON_UP, now);
+        return now; /* it is another one now, and wants other things */
     case CNC_GENERATION_LIVE:
         look_for_hope(m, gen, now);
         if (gen->plan.spare_max && now >= gen->spawn_at && !gen->given_up)
