@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What every floor shares: the listener, the search for the end of a head, the fixed reply, and the one read and one
- * write of a connection that must not block. A floor is the least that a server of one model can do and still be one:
+ * write of a connection that must not block. floor_loop.h adds epoll, floor_block.h threads that block, floor_procs.h
+ * processes. A floor is the least that a server of one model can do and still be one:
  * it keeps partial heads, joins the replies of pipelined requests in one write, waits when a peer does not take them,
  * and honours `Connection: close`. It looks at nothing else of a request.
  */
@@ -157,10 +158,10 @@ static inline enum floor_next floor_resume(struct floor_conn *c)
     return c->closing ? FLOOR_CLOSE : FLOOR_READ;
 }
 
-/* One read, the replies to all whole heads, one write. */
-static inline enum floor_next floor_turn(struct floor_conn *c, struct floor_scratch *s)
+/* One read; in s->out the replies to all whole heads. FLOOR_WRITE when there are any. */
+static inline enum floor_next floor_read(struct floor_conn *c, struct floor_scratch *s, size_t *out_len)
 {
-    size_t have = c->in_len, out_len;
+    size_t have = c->in_len;
     ssize_t n, used;
 
     if (have > 0) {
@@ -170,11 +171,24 @@ static inline enum floor_next floor_turn(struct floor_conn *c, struct floor_scra
     if (n <= 0) {
         return n < 0 && (errno == EAGAIN || errno == EINTR) ? FLOOR_READ : FLOOR_CLOSE;
     }
-    used = floor_answer(s->in, have + (size_t) n, s->out, &out_len, &c->closing);
+    used = floor_answer(s->in, have + (size_t) n, s->out, out_len, &c->closing);
     if (used < 0 || !floor_keep(c, s->in + used, have + (size_t) n - (size_t) used)) {
         return FLOOR_CLOSE;
     }
-    return out_len > 0 ? floor_send(c, s->out, out_len) : FLOOR_READ;
+    return *out_len > 0 ? FLOOR_WRITE : FLOOR_READ;
+}
+
+/* One read, the replies to all whole heads, one write; or, after a peer that was slow, what it has not taken yet. */
+static inline enum floor_next floor_turn(struct floor_conn *c, struct floor_scratch *s)
+{
+    enum floor_next next;
+    size_t out_len;
+
+    if (c->out != NULL) {
+        return floor_resume(c);
+    }
+    next = floor_read(c, s, &out_len);
+    return next == FLOOR_WRITE ? floor_send(c, s->out, out_len) : next;
 }
 
 static inline void floor_conn_close(struct floor_conn *c)
@@ -208,12 +222,11 @@ static inline int floor_flag(int argc, char **argv, const char *name, int otherw
     return otherwise;
 }
 
-/* Listens on 127.0.0.1, prints the line that says so, and arranges the end on SIGTERM. TCP_NODELAY set on a listener is
- * inherited by what it accepts, which saves a system call per connection. */
-static inline int floor_listen(int argc, char **argv, const char *engine, int flags)
+/* Listens on 127.0.0.1 and arranges the end on SIGTERM. What is set on a listener is inherited by what it accepts:
+ * TCP_NODELAY here saves a system call per connection. */
+static inline int floor_listen(int argc, char **argv, int flags)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
     struct rlimit files;
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 
@@ -226,13 +239,23 @@ static inline int floor_listen(int argc, char **argv, const char *engine, int fl
     a.sin_port = htons((uint16_t) floor_flag(argc, argv, "--port", 0));
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
-        bind(fd, (struct sockaddr *) &a, sizeof(a)) < 0 || listen(fd, 4096) < 0 ||
-        getsockname(fd, (struct sockaddr *) &a, &len) < 0) {
+        bind(fd, (struct sockaddr *) &a, sizeof(a)) < 0 || listen(fd, 4096) < 0) {
         floor_fail("listen");
+    }
+    return fd;
+}
+
+/* Says that the threads and processes are there: the line that scripts wait for. */
+static inline void floor_ready(int listener, const char *engine)
+{
+    struct sockaddr_in a;
+    socklen_t len = sizeof(a);
+
+    if (getsockname(listener, (struct sockaddr *) &a, &len) < 0) {
+        floor_fail("getsockname");
     }
     printf("listening on 127.0.0.1:%d engine=%s pid=%d\n", ntohs(a.sin_port), engine, (int) getpid());
     fflush(stdout);
-    return fd;
 }
 
 #endif

@@ -31,7 +31,7 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct client *c = arg;
     bool was_writing = c->conn.out != NULL;
-    enum floor_next next = was_writing ? floor_resume(&c->conn) : floor_turn(&c->conn, &scratch);
+    enum floor_next next = floor_turn(&c->conn, &scratch);
     struct event_base *base;
 
     (void) fd;
@@ -69,7 +69,7 @@ static void on_connect(evutil_socket_t listener, short what, void *arg)
 
 int main(int argc, char **argv)
 {
-    int listener = floor_listen(argc, argv, "floor-libevent", SOCK_NONBLOCK);
+    int listener = floor_listen(argc, argv, SOCK_NONBLOCK);
     struct event_base *base = event_base_new();
     struct event accepting;
 
@@ -77,5 +77,6 @@ int main(int argc, char **argv)
         event_add(&accepting, NULL) < 0) {
         floor_fail("event_base");
     }
+    floor_ready(listener, "floor-libevent");
     return event_base_dispatch(base) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

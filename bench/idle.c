@@ -5,13 +5,14 @@
  *     idle --port PORT --pid PID [--connections N] [--settle MS]
  *
  * Opens N connections, each with one request answered, waits MS, and reports how much the resident and the proportional
- * set of PID have grown per connection (kernel memory is not in it). Then a new client must be answered, and every
- * tenth idle connection must wake and be answered. Exit status 1 if any is not. The server's deadline for idle
- * connections must be longer than the run, and its limit of connections higher than N.
+ * set of PID and its descendants have grown per connection (kernel memory is not in it). Then a new client must be
+ * answered, and every tenth idle connection must wake and be answered. Exit status 1 if any is not. The server's deadline
+ * for idle connections must be longer than the run, and its limit of connections higher than N.
  */
 #include <poll.h>
 
 #include "client.h"
+#include "tree.h"
 
 /* One source address has some 28,000 ports; more connections than this use the next one. */
 enum { PER_SOURCE = 20000, EVERY = 10 };
@@ -19,7 +20,7 @@ enum { PER_SOURCE = 20000, EVERY = 10 };
 static const char request[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
 
 struct memory {
-    long rss; /* KiB */
+    long rss;
     long pss;
 };
 
@@ -35,24 +36,13 @@ static bool ask(int fd)
 
 static struct memory measure(int pid)
 {
-    struct memory m = {0};
-    char line[256];
-    FILE *f;
+    static struct tree_process all[TREE_MAX];
+    int n = tree_list(pid, all);
 
-    snprintf(line, sizeof(line), "/proc/%d/smaps_rollup", pid);
-    f = fopen(line, "r");
-    if (f == NULL) {
-        client_fail(line);
+    if (n == 0) {
+        client_fail("no such process");
     }
-    while (fgets(line, sizeof(line), f) != NULL) {
-        if (strncmp(line, "Rss:", 4) == 0) {
-            m.rss = atol(line + 4);
-        } else if (strncmp(line, "Pss:", 4) == 0) {
-            m.pss = atol(line + 4);
-        }
-    }
-    fclose(f);
-    return m;
+    return (struct memory){.rss = tree_memory(all, n, "Rss:"), .pss = tree_memory(all, n, "Pss:")};
 }
 
 static void pause_ms(int ms)
@@ -137,7 +127,7 @@ int main(int argc, char **argv)
     woken = wake_some(fds, n, &worst);
     wanted = (n + EVERY - 1) / EVERY;
     printf("idle connections=%d answered=%d rss_bytes=%ld pss_bytes=%ld ", n, opened,
-           (after.rss - before.rss) * 1024 / n, (after.pss - before.pss) * 1024 / n);
+           (after.rss - before.rss) / n, (after.pss - before.pss) / n);
     printf("new_ms=%.2f woken=%d/%d worst_ms=%.2f\n", fresh, woken, wanted, worst);
     free(fds);
     return opened == n && woken == wanted && fresh >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;

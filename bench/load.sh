@@ -70,16 +70,49 @@ load_engines() {
     done
 }
 
-# server_start KEY ENGINE [PREFIX...]: starts the server of an engine or a floor behind a prefix such as `taskset -c 0`,
-# and waits until it listens. KEY names it from then on.
+# engine_flags ENGINE WORKLOAD: sets `flags`, which let an engine or a floor serve 64 connections at once. Two workers
+# stand for several: they share one core, as every server does here, and more would share it no better.
+engine_flags() {
+    case $1 in
+    floor_threads_pre) flags=(--threads 64) ;;
+    prefork) flags=(--set workers_start=72 --set spare_min=2 --set spare_max=72 --set workers_max=96) ;;
+    process-thread) flags=(--workers 2 --threads 32) ;;
+    process-event) flags=(--workers 2) ;;
+    *) flags=() ;;
+    esac
+    case $1/$2 in
+    thread/block64) flags+=(--threads 64) ;;
+    event-pool/block64) flags+=(--pool 64) ;;
+    event-pool/offload64) flags+=(--pool 4) ;;
+    esac
+}
+
+# raw_form ENGINE WORKLOAD: prints the floor of the same model, - for a floor.
+raw_form() {
+    case $1/$2 in
+    floor_*) echo - ;;
+    */block64) echo floor_queue ;;
+    event-pool/offload64) echo floor_pool ;;
+    prefork/*) echo floor_prefork ;;
+    thread/*) echo floor_threads_pre ;;
+    process-thread/close64) echo floor_front ;;
+    process-thread/*) echo floor_procs_threads ;;
+    process-event/*) echo floor_procs_epoll ;;
+    *) echo floor_epoll ;;
+    esac
+}
+
+# server_start KEY ENGINE WORKLOAD [PREFIX...]: starts the server of an engine or a floor behind a prefix such as
+# `taskset -c 0`, and waits until it listens. KEY names it from then on.
 server_start() {
-    local key=$1 engine=$2 out=$work/server.$1 line tries
-    local cmd=()
-    shift 2
+    local key=$1 engine=$2 workload=$3 out=$work/server.$1 line tries
+    local cmd=() flags=()
+    shift 3
+    engine_flags "$engine" "$workload"
     case $engine in
-    floor_threads_pre) cmd=("$build/bench/floor_threads" --threads 64) ;;
-    floor_*) cmd=("$build/bench/$engine") ;;
-    *) cmd=("$demo" --engine "$engine" --listen 127.0.0.1:0) ;;
+    floor_threads_pre) cmd=("$build/bench/floor_threads" "${flags[@]}") ;;
+    floor_*) cmd=("$build/bench/$engine" "${flags[@]}") ;;
+    *) cmd=("$demo" --engine "$engine" --listen 127.0.0.1:0 "${flags[@]}") ;;
     esac
     : >"$out"
     "$@" "${cmd[@]}" >"$out" 2>"$out.err" &
@@ -130,9 +163,15 @@ tree_pids() {
         }'
 }
 
-# tree_cpu_us PID: user and system time of the process, its threads, its descendants and those already reaped. The sum
-# comes from the scheduler, in steps of one clock tick.
+# tree_cpu_us PID: user and system time of the process, its threads, its descendants and those already reaped. bench/tree
+# has it from the scheduler's clocks; /proc, for builds without bench/, in ticks for each process.
 tree_cpu_us() {
+    local line
+    if [[ -x $build/bench/tree ]]; then
+        line=$("$build/bench/tree" "$1") || die "process $1 has ended"
+        value cpu_us "$line"
+        return
+    fi
     cat /proc/[0-9]*/stat 2>/dev/null | awk -v root="$1" -v hz="$(getconf CLK_TCK)" '
         { pid = $1; sub(/^.*\) /, ""); parent[pid] = $2; ticks[pid] = $12 + $13 + $14 + $15 }
         END {

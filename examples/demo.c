@@ -11,7 +11,6 @@
  * Exit status: 0 stopped or checked, 1 the server failed, 2 a bad flag.
  */
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,7 @@
 
 #include "demo.h"
 
-enum { OVERRIDES_MAX = 64, STOP_MS = 10000 };
+enum { OVERRIDES_MAX = 64 };
 
 struct setting {
     const char *name, *value;
@@ -188,49 +187,24 @@ static int check(concur_server *server)
     return print_text(server, CONCUR_TEXT_NOTES);
 }
 
-/* Signals. Atomics, since a handler runs on any thread. */
-
-static concur_server *_Atomic served;
-static atomic_int signals_seen;
-
-static void on_signal(int number)
-{
-    (void)number;
-    int first = atomic_fetch_add(&signals_seen, 1) == 0;
-    concur_server_stop(atomic_load(&served), first ? STOP_MS : 0);
-}
-
-static void catch_signals(concur_server *server)
-{
-    atomic_store(&served, server);
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-}
-
-/* After this no handler touches the server, which is about to be freed. */
-static void ignore_signals(void)
-{
-    signal(SIGTERM, SIG_IGN);
-    signal(SIGINT, SIG_IGN);
-    atomic_store(&served, NULL);
-}
-
-static int serve(concur_server *server)
+/* What happens to the server's processes. The first thing is that it serves. */
+static int on_event(concur_server *server, int what, const char *detail, void *arg)
 {
     char address[128] = "";
-    catch_signals(server);
-    int rc = concur_server_start(server);
-    if (rc < 0)
-        return fail(server, rc);
+    (void)what, (void)arg;
+    if (strcmp(detail, "ready") != 0)
+        return CONCUR_OK;
     concur_server_address(server, 0, address, sizeof address);
     printf("listening on %s engine=%s pid=%ld\n", address, concur_engine_name(concur_server_engine(server)),
            (long)getpid());
     fflush(stdout);
-    if (atomic_load(&signals_seen)) /* one that came before there was anything to stop */
-        concur_server_stop(server, STOP_MS);
-    rc = concur_server_wait(server);
+    return CONCUR_OK;
+}
+
+static int serve(concur_server *server)
+{
+    concur_server_hook(server, CONCUR_HOOK_EVENT, on_event, NULL);
+    int rc = concur_server_run(server);
     return rc < 0 ? fail(server, rc) : 0;
 }
 
@@ -255,7 +229,6 @@ int main(int argc, char **argv)
     } else {
         status = serve(server);
     }
-    ignore_signals();
     concur_server_free(server);
     return status;
 }

@@ -11,7 +11,6 @@
 #ifndef DEMO_H
 #define DEMO_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,6 +34,8 @@
     ROW(freed, "Runs of that free function")                                                              \
     ROW(bodies, "Bodies asked for")                                                                       \
     ROW(bodies_run, "Their end functions that ran")                                                       \
+    ROW(locals_made, "What threads have made for themselves")                                             \
+    ROW(locals_freed, "What threads have freed again")                                                    \
     ROW(gone_seen, "Handlers that learned in the middle of their work that nobody waits any more")        \
     ROW(misuse, "Calls that should have failed with CONCUR_E_STATE and did not")
 #define DEMO_COUNTS_MEMBER(name, help) concur_counter *name;

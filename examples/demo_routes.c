@@ -344,15 +344,16 @@ static int cpu(concur_request *r, void *arg)
     return concur_reply_printf(r, 200, NULL, "%016" PRIx64 "\n", hash);
 }
 
-/* GET /whoami: one process, so worker 0 of generation 1 */
+/* GET /whoami */
 
 static int whoami(concur_request *r, void *arg)
 {
     (void)arg;
-    const char *engine = concur_engine_name(concur_server_engine(concur_request_server(r)));
+    concur_server *server = concur_request_server(r);
     return concur_reply_printf(r, 200, "application/json",
-                               "{\"engine\":\"%s\",\"pid\":%ld,\"tid\":%ld,\"worker\":0,\"generation\":1}\n",
-                               engine ? engine : "", (long)getpid(), (long)gettid());
+                               "{\"engine\":\"%s\",\"pid\":%ld,\"tid\":%ld,\"worker\":%d,\"generation\":%d}\n",
+                               concur_engine_name(concur_server_engine(server)), (long)getpid(), (long)gettid(),
+                               concur_server_worker(server), concur_server_generation(server));
 }
 
 /* With --unsafe only */

@@ -6,7 +6,7 @@
  *   GET /test/counts          the counters of demo.h as JSON; not counted itself
  *   GET /test/lock/{n}        n times: lock, read, write one more, unlock    "VALUE DIED\n", DIED: holders that died
  *   GET /test/local           what the thread has of a local, as JSON: {"made":N,"freed":N,"value":K,"pid":P,"tid":T}.
- *                             made, freed: of all threads of all processes; K: the how manieth the thread's own is
+ *                             made, freed: by all threads of all processes; K: the number of the thread's own
  *   GET /test/local/blocking  the same in a blocking route
  *   GET /test/local/offload   the same in offloaded work
  *   GET /test/lock-crash      with --unsafe: takes the lock, raises the value by one, and aborts
@@ -27,7 +27,7 @@ struct tally {
 };
 
 /* Made during the set-up; every process has them. */
-static concur_counter *hits, *locals_made, *locals_freed;
+static concur_counter *hits;
 static concur_shared *tally;
 static concur_local *local;
 
@@ -107,7 +107,7 @@ static void *make_own(void *arg)
     (void)arg;
     struct own *own = malloc(sizeof *own);
     if (own)
-        *own = (struct own){ concur_counter_add(locals_made, 1), getpid(), gettid() };
+        *own = (struct own){ concur_counter_add(demo_counts.locals_made, 1), getpid(), gettid() };
     return own;
 }
 
@@ -116,7 +116,7 @@ static void free_own(void *arg)
     struct own *own = arg;
     if (own->pid != getpid() || own->tid != gettid())
         DEMO_COUNT(misuse);
-    concur_counter_add(locals_freed, 1);
+    DEMO_COUNT(locals_freed);
     free(own);
 }
 
@@ -138,8 +138,9 @@ static int tell(concur_request *r, const struct own *own)
     return concur_reply_printf(r, 200, "application/json",
                                "{\"made\":%" PRId64 ",\"freed\":%" PRId64 ",\"value\":%" PRId64
                                ",\"pid\":%ld,\"tid\":%ld}\n",
-                               concur_counter_get(locals_made), concur_counter_get(locals_freed), own->number,
-                               (long)own->pid, (long)own->tid);
+                               concur_counter_get(demo_counts.locals_made),
+                               concur_counter_get(demo_counts.locals_freed), own->number, (long)own->pid,
+                               (long)own->tid);
 }
 
 static int local_here(concur_request *r, void *arg)
@@ -183,8 +184,6 @@ void demo_shared_add(concur_server *server, bool is_unsafe)
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         *counters[i].counter = concur_server_counter(server, counters[i].name, counters[i].help);
     hits = concur_server_counter(server, "hits", "Requests for /counter");
-    locals_made = concur_server_counter(server, "locals_made", "What threads have made for themselves");
-    locals_freed = concur_server_counter(server, "locals_freed", "What threads have freed again");
     tally = concur_server_shared(server, "tally", sizeof(struct tally));
     local = concur_server_local(server, make_own, free_own, NULL);
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)

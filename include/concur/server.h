@@ -109,9 +109,11 @@ CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void 
  *   CONCUR_HOOK_WORKER_EXIT   In the same processes, on the same thread, after the last request, thread and value of
  *                             concur_server_local() has ended. Not in a worker that was killed or has crashed. Each is
  *                             called, whatever the one before has returned
- *   CONCUR_HOOK_EVENT         In the host's process: detail says what happened, such as "ready", "worker 3 (pid 123)
- *                             ended: signal 9", "given up: 5 workers ended before they were ready". For people and their
- *                             logs: the wording may change. What it returns is not looked at. It must not block
+ *   CONCUR_HOOK_EVENT         In the host's process: during concur_server_run(), or after start in
+ *                             concur_server_dispatch() and concur_server_wait(). detail says what happened, such as
+ *                             "worker 3 (pid 123) ended: signal 9" or "given up: 5 workers ended before they were
+ *                             ready". Its wording is for people and may change, but for "ready", which comes once, when
+ *                             connections are accepted. What it returns is not looked at. It must not block
  *
  * For all but CONCUR_HOOK_EVENT detail may be "".
  *
@@ -172,6 +174,24 @@ CONCUR_API int concur_server_run(concur_server *server);
  * blocks   until it answers or has failed: name resolution and thread creation, no network traffic
  * since    0.1 */
 CONCUR_API int concur_server_start(concur_server *server);
+
+/* Gives a descriptor that is readable when concur_server_dispatch() has something to do. Fits any poll loop.
+ *
+ * returns  the descriptor, the library's, valid until the server is freed; CONCUR_E_STATE: was not started
+ * thread   any, after start has returned
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_fd(concur_server *server);
+
+/* Calls the functions of the host that other processes of the server have something for: the log's, and hooks of
+ * CONCUR_HOOK_EVENT. On the engines of one process these are called where things happen, and there is nothing to do here.
+ *
+ * returns  CONCUR_OK: nothing more for now; CONCUR_E_GONE: the server has ended, concur_server_wait() tells how;
+ *          CONCUR_E_STATE: was not started
+ * thread   any but those of the library, one at a time and not while another one waits
+ * blocks   no, but for what the host's functions do
+ * since    0.1 */
+CONCUR_API int concur_server_dispatch(concur_server *server);
 
 /* Asks the server to stop and returns at once. No more connections are accepted; requests in flight may finish; at the
  * deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted. A later call can only
@@ -245,6 +265,23 @@ CONCUR_API int concur_server_status(concur_server *server, char *json, size_t *l
  * blocks   no
  * since    0.1 */
 CONCUR_API int concur_server_engine(const concur_server *server);
+
+/* Tells which of the server's processes this is.
+ *
+ * returns  the worker's number from 0, below the most that there can be; 0 on the engines of one process. CONCUR_E_STATE: in
+ *          the master or in the host of several processes, or before it runs; CONCUR_E_INVAL: no server
+ * thread   any, also in a handler
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_worker(const concur_server *server);
+
+/* Tells which state of the configuration this process was made from: a reload makes a new one.
+ *
+ * returns  1 at the start, and one more for each generation; CONCUR_E_INVAL: no server
+ * thread   any, also in a handler
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_server_generation(const concur_server *server);
 
 /* Gives every error of the set-up, of check, and of run or start, one a line. A value's line names its origin and what
  * is allowed: `workers=9999 (server.conf:12): at most 1024`.

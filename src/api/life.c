@@ -2,14 +2,17 @@
  *
  * The server's life: run, start, stop, wait, free.
  */
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "api/api.h"
 #include "base/error.h"
 #include "base/sys.h"
+#include "core/place.h"
 #include "core/serving.h"
+#include "core/signals.h"
+#include "engines/tree.h"
+#include "proc/note.h"
 
 #define PATIENCE_MS 1000
 
@@ -42,7 +45,7 @@ static int prepare(concur_server *s)
     if (s->stop_fd < 0)
         return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
     rc = cnc_serving_listen(s, s->ops->blocking_sockets ? s->cfg.park_after : 0);
-    if (rc == CONCUR_OK) {
+    if (rc == CONCUR_OK && !cnc_tree_is_due(s)) {
         rc = s->ops->worker.open(s);
         if (rc < 0)
             cnc_serving_close_listeners(s);
@@ -57,8 +60,21 @@ static int prepare(concur_server *s)
 
 static void close_engine(concur_server *s)
 {
-    s->ops->worker.close(s);
+    if (!cnc_tree_is_due(s))
+        s->ops->worker.close(s);
     cnc_serving_close_listeners(s);
+}
+
+/* The one process that serves, from its first hook to its last. */
+static int serve_here(concur_server *s, bool may_give_up)
+{
+    int rc = cnc_server_hooks(s, CONCUR_HOOK_WORKER_START, "");
+    if (rc < 0)
+        return cnc_api_fail(s, rc, "%s", cnc_error_text());
+    rc = s->ops->worker.run(s, may_give_up);
+    if (rc != CONCUR_E_BUSY)
+        (void)cnc_server_hooks(s, CONCUR_HOOK_WORKER_EXIT, "");
+    return rc;
 }
 
 /* Under the lock: status and address of other threads look at what closes here. */
@@ -79,43 +95,6 @@ static void finish(concur_server *s, int rc)
 
 /* ---- run ---- */
 
-/* What a run in progress changed in the process. One at a time. */
-static struct {
-    atomic_bool taken;
-    _Atomic(concur_server *) server;
-    atomic_uint signals;
-    struct sigaction term, intr;
-} cnc_run_state;
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    concur_server *s = atomic_load(&cnc_run_state.server);
-    if (!s)
-        return;
-    bool again = atomic_fetch_add(&cnc_run_state.signals, 1) > 0;
-    (void)concur_server_stop(s, again ? 0 : (unsigned)s->cfg.stop_timeout);
-}
-
-static void take_signals(concur_server *s)
-{
-    struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-    sigemptyset(&sa.sa_mask);
-    sigaddset(&sa.sa_mask, SIGTERM);
-    sigaddset(&sa.sa_mask, SIGINT);
-    atomic_store(&cnc_run_state.signals, 0);
-    atomic_store(&cnc_run_state.server, s);
-    sigaction(SIGTERM, &sa, &cnc_run_state.term);
-    sigaction(SIGINT, &sa, &cnc_run_state.intr);
-}
-
-static void give_signals_back(void)
-{
-    sigaction(SIGTERM, &cnc_run_state.term, NULL);
-    sigaction(SIGINT, &cnc_run_state.intr, NULL);
-    atomic_store(&cnc_run_state.server, NULL);
-}
-
 static void log_lines(concur_server *s, int level, const char *lines)
 {
     while (*lines) {
@@ -132,23 +111,26 @@ int concur_server_run(concur_server *s)
         return CONCUR_E_INVAL;
     if (cnc_server_is_inside(s))
         return CONCUR_E_HOME;
-    if (atomic_exchange(&cnc_run_state.taken, true))
+    if (!cnc_signals_claim())
         return cnc_error_set(CONCUR_E_STATE, "another run of this process is under way");
     s->log.to_stderr = true;
     int rc = prepare(s);
     if (rc == CONCUR_OK) {
         concur_server *before = cnc_server_enter(s);
         log_lines(s, CONCUR_LOG_INFO, cnc_options_notes(s->options));
-        take_signals(s);
-        rc = s->ops->worker.run(s, true);
-        give_signals_back();
+        cnc_signals_take(s);
+        s->announces = !cnc_tree_is_due(s);
+        rc = cnc_tree_is_due(s) ? cnc_tree_run(s) : serve_here(s, true);
+        cnc_signals_give_back();
         cnc_server_leave(before);
+        if (rc < 0 && rc != CONCUR_E_BUSY)
+            (void)cnc_api_fail(s, rc, "%s", cnc_error_text());
         finish(s, rc);
-    } else {
-        log_lines(s, CONCUR_LOG_ERROR, concur_server_error(s));
     }
+    if (rc < 0 && rc != CONCUR_E_BUSY)
+        log_lines(s, CONCUR_LOG_ERROR, concur_server_error(s));
     s->log.to_stderr = false;
-    atomic_store(&cnc_run_state.taken, false);
+    cnc_signals_release();
     return rc;
 }
 
@@ -158,7 +140,7 @@ static void *serve(void *arg)
 {
     concur_server *s = arg;
     (void)cnc_server_enter(s);
-    int rc = s->ops->worker.run(s, false);
+    int rc = serve_here(s, false);
     finish(s, rc);
     return NULL;
 }
@@ -183,6 +165,20 @@ static int start_thread(concur_server *s)
     return cnc_api_fail(s, CONCUR_E_SYS, "cannot start a thread: %s", strerror(err));
 }
 
+/* The master and its children do the rest. */
+static int start_tree(concur_server *s)
+{
+    int rc = cnc_tree_start(s);
+    s->has_tree = rc == CONCUR_OK;
+    if (rc == CONCUR_OK)
+        return rc;
+    rc = cnc_api_fail(s, rc, "%s", cnc_error_text());
+    cnc_serving_close_listeners(s);
+    cnc_sys_close(&s->stop_fd);
+    atomic_store(&s->state, CNC_SERVER_STOPPED);
+    return rc;
+}
+
 static void join(concur_server *s)
 {
     if (s->has_thread)
@@ -195,6 +191,8 @@ int concur_server_start(concur_server *s)
     if (!s)
         return CONCUR_E_INVAL;
     int rc = prepare(s);
+    if (rc == CONCUR_OK && cnc_tree_is_due(s))
+        return start_tree(s);
     if (rc == CONCUR_OK)
         rc = start_thread(s);
     if (rc < 0)
@@ -220,18 +218,55 @@ int concur_server_stop(concur_server *s, unsigned deadline_ms)
         return CONCUR_E_INVAL;
     if (atomic_load(&s->state) == CNC_SERVER_SETUP)
         return CONCUR_E_STATE;
-    long long at = cnc_clock_now(s->clock) + deadline_ms;
-    long long before = atomic_load(&s->stop_at);
-    while (at < before && !atomic_compare_exchange_weak(&s->stop_at, &before, at))
-        ;
-    if (s->stop_fd >= 0)
-        cnc_sys_eventfd_raise(s->stop_fd);
+    if (s->place.link >= 0) /* the whole server stops, not this process */
+        (void)cnc_note_tell(s->place.link, CNC_NOTE_STOP_ALL, deadline_ms);
+    else
+        cnc_place_stop(s, deadline_ms);
     return CONCUR_OK;
 }
 
 int concur_server_reload(concur_server *s)
 {
-    return s ? CONCUR_E_STATE : CONCUR_E_INVAL;
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (atomic_load(&s->state) != CNC_SERVER_RUNNING || !s->place.board)
+        return CONCUR_E_STATE;
+    if (s->place.link >= 0)
+        return cnc_note_tell(s->place.link, CNC_NOTE_RELOAD, 0) < 0 ? CONCUR_E_STATE : CONCUR_OK;
+    atomic_store(&s->reload_wanted, true);
+    cnc_sys_eventfd_raise(s->stop_fd);
+    return CONCUR_OK;
+}
+
+int concur_server_fd(concur_server *s)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (!s->has_tree && !s->has_thread)
+        return CONCUR_E_STATE;
+    if (s->has_tree)
+        return s->place.link;
+    if (s->host_fd < 0) /* nothing ever comes */
+        s->host_fd = cnc_sys_eventfd();
+    return s->host_fd < 0 ? CONCUR_E_SYS : s->host_fd;
+}
+
+int concur_server_dispatch(concur_server *s)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (!s->has_tree && !s->has_thread)
+        return CONCUR_E_STATE;
+    return s->has_tree ? cnc_tree_dispatch(s) : CONCUR_OK;
+}
+
+static int wait_tree(concur_server *s)
+{
+    s->result = cnc_tree_wait(s, -1);
+    s->has_tree = false;
+    atomic_store(&s->state, CNC_SERVER_STOPPED);
+    cnc_tree_close(s);
+    return s->result;
 }
 
 /* mu held. Until finished; once a stop was asked for, until a second after its deadline at most, or after this call if
@@ -256,6 +291,8 @@ int concur_server_wait(concur_server *s)
         return CONCUR_E_INVAL;
     if (cnc_server_is_inside(s))
         return CONCUR_E_HOME;
+    if (s->has_tree)
+        return wait_tree(s);
     if (!s->has_thread)
         return atomic_load(&s->state) == CNC_SERVER_STOPPED ? s->result : CONCUR_E_STATE;
     pthread_mutex_lock(&s->mu);
@@ -280,6 +317,10 @@ void concur_server_free(concur_server *s)
         (void)concur_server_stop(s, 0);
         if (concur_server_wait(s) < 0)
             return; /* code of the program still runs: what it uses is given up, not freed */
+    }
+    if (s->has_tree) {
+        (void)concur_server_stop(s, 0);
+        (void)concur_server_wait(s);
     }
     if (!s->leaked)
         cnc_api_destroy(s);

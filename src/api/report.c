@@ -6,7 +6,7 @@
 
 #include "api/api.h"
 #include "base/sys.h"
-#include "net/listener.h"
+#include "proc/master.h"
 
 /* mu held: sockets close and go while others look. */
 static int address_locked(concur_server *s, unsigned i, char *text, size_t n, size_t *len)
@@ -15,8 +15,9 @@ static int address_locked(concur_server *s, unsigned i, char *text, size_t n, si
         return CONCUR_E_STATE;
     if (i >= s->socket_count)
         return CONCUR_E_INVAL;
-    *len = cnc_listener_text(s->sockets[i].fd, text, n);
-    return *len ? CONCUR_OK : CONCUR_E_STATE; /* it has begun to stop */
+    *len = strlen(s->sockets[i].text);
+    memcpy(text, s->sockets[i].text, *len < n ? *len + 1 : 0);
+    return *len ? CONCUR_OK : CONCUR_E_STATE;
 }
 
 int concur_server_address(concur_server *s, unsigned i, char *out, size_t n)
@@ -50,6 +51,20 @@ static int hand_out(const char *text, char *out, size_t *len)
     return CONCUR_E_LIMIT;
 }
 
+/* Of all processes together. mu held. Returns the number of open connections. */
+static unsigned look(concur_server *s, struct cnc_engine_stats *out)
+{
+    struct cnc_board_sum sum;
+    if (!s->place.board) {
+        s->ops->worker.stats(s, out);
+        return atomic_load(&s->connections);
+    }
+    cnc_board_sum(s->place.board, &sum);
+    *out = (struct cnc_engine_stats){ .threads = sum.threads, .threads_idle = sum.threads_idle, .queued = sum.queued,
+                                      .requests = sum.requests, .accepted = sum.accepted, .stalls = sum.stalls };
+    return sum.connections;
+}
+
 int concur_server_status(concur_server *s, char *json, size_t *len)
 {
     char text[512];
@@ -58,18 +73,33 @@ int concur_server_status(concur_server *s, char *json, size_t *len)
         return CONCUR_E_INVAL;
     pthread_mutex_lock(&s->mu);
     bool running = atomic_load(&s->state) == CNC_SERVER_RUNNING;
-    if (running)
-        s->ops->worker.stats(s, &stats);
+    unsigned connections = running ? look(s, &stats) : 0;
     pthread_mutex_unlock(&s->mu);
     if (!running)
         return CONCUR_E_STATE;
     int n = snprintf(text, sizeof text,
                      "{\"engine\":\"%s\",\"pid\":%ld,\"stopping\":%s,\"connections\":%u,\"accepted\":%llu,"
                      "\"requests\":%llu,\"stalls\":%llu,\"threads\":%u,\"threads_idle\":%u,\"queued\":%u}",
-                     s->ops->name, (long)getpid(), atomic_load(&s->draining) ? "true" : "false",
-                     atomic_load(&s->connections), stats.accepted, stats.requests, stats.stalls, stats.threads,
+                     s->ops->name, s->place.master ? s->place.master : (long)getpid(),
+                     atomic_load(&s->draining) ? "true" : "false", connections, stats.accepted, stats.requests, stats.stalls, stats.threads,
                      stats.threads_idle, stats.queued);
     return n < 0 ? CONCUR_E_NOMEM : hand_out(text, json, len);
+}
+
+int concur_server_worker(const concur_server *s)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    if (atomic_load(&s->state) != CNC_SERVER_RUNNING || (s->place.board && !s->place.is_child))
+        return CONCUR_E_STATE;
+    return s->place.is_child ? (int)s->place.slot - CNC_FIRST_WORKER : 0;
+}
+
+int concur_server_generation(const concur_server *s)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    return s->place.is_child ? (int)s->place.generation : 1;
 }
 
 int concur_server_text(concur_server *s, int what, char *out, size_t *len)

@@ -29,6 +29,8 @@ static int init(concur_server *s)
     s->clock = &cnc_clock_system;
     s->id_base = random_base();
     s->stop_fd = -1;
+    s->place = (struct cnc_place){ .link = -1, .lend = -1, .up = -1, .lines = -1, .master_fd = -1 };
+    s->host_fd = -1;
     atomic_init(&s->state, CNC_SERVER_SETUP);
     atomic_init(&s->stop_at, INT64_MAX);
     s->options = cnc_options_create();
@@ -57,8 +59,10 @@ concur_server *concur_server_new(int engine, const char *config)
         (void)cnc_server_note(s, CONCUR_E_INVAL, "engine %d: no such engine", engine);
     else if (engine != CONCUR_ENGINE_DEFAULT)
         (void)stick(s, cnc_options_set(s->options, CNC_LAYER_CODE, NULL, "engine", name, NULL));
-    if (config)
-        (void)stick(s, cnc_options_load_file(s->options, config));
+    if (config) {
+        s->config_path = cnc_strdup(config); /* for a reload */
+        (void)stick(s, s->config_path ? cnc_options_load_file(s->options, config) : CONCUR_E_NOMEM);
+    }
     return s;
 }
 
@@ -140,6 +144,9 @@ int concur_server_check(concur_server *s)
         return cnc_api_fail(s, CONCUR_E_UNSUPPORTED, "engine %s: this build has none", cnc_engine_name(s->cfg.engine));
     if (s->cfg.listen.count == 0)
         return cnc_api_fail(s, CONCUR_E_LISTEN, "no address to listen on: concur_server_listen() or the option listen");
+    if (s->ops->plan && (s->needs & CONCUR_NEED_SHARED_MEMORY))
+        return cnc_api_fail(s, CONCUR_E_UNSUPPORTED,
+                            "engine %s has several processes, and the program's handlers share its memory", s->ops->name);
     return s->ops->check ? s->ops->check(s) : CONCUR_OK;
 }
 
@@ -179,8 +186,10 @@ void cnc_api_destroy(concur_server *s)
     cnc_server_free_hooks(s);
     cnc_options_destroy(&s->options);
     cnc_sys_close(&s->stop_fd);
+    cnc_sys_close(&s->host_fd);
     pthread_mutex_destroy(&s->mu);
     pthread_cond_destroy(&s->changed);
+    cnc_free(s->config_path);
     cnc_free(s->errors);
     cnc_free(s->run_error);
     cnc_free(s->all_errors);

@@ -15,7 +15,8 @@ enum cnc_fault_kind {
     CNC_FAULT_OPEN = 3, /* descriptors coming to life: socket, accept, open, eventfd, bind, listen */
     CNC_FAULT_WAIT = 4,
     CNC_FAULT_THREAD = 5,
-    CNC_FAULT_KINDS = 6
+    CNC_FAULT_PROCESS = 6, /* fork */
+    CNC_FAULT_KINDS = 7
 };
 
 #ifdef CNC_FAULTS

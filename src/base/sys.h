@@ -13,10 +13,12 @@
 #include <stdint.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <linux/sockios.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -92,6 +94,11 @@ static inline ssize_t cnc_sys_send(int fd, const void *p, size_t n, int flags)
 static inline ssize_t cnc_sys_sendmsg(int fd, const struct msghdr *m, int flags)
 {
     return CNC_FAULT(CNC_FAULT_WRITE, ECONNRESET) ? -1 : sendmsg(fd, m, flags);
+}
+
+static inline ssize_t cnc_sys_recvmsg(int fd, struct msghdr *m, int flags)
+{
+    return CNC_FAULT(CNC_FAULT_READ, ECONNRESET) ? -1 : recvmsg(fd, m, flags);
 }
 
 static inline ssize_t cnc_sys_read(int fd, void *p, size_t n)
@@ -185,6 +192,21 @@ static inline void cnc_sys_eventfd_clear(int fd)
         ;
 }
 
+static inline int cnc_sys_epoll(void)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : epoll_create1(EPOLL_CLOEXEC);
+}
+
+static inline int cnc_sys_epoll_wait(int epoll, struct epoll_event *out, int n, int timeout_ms)
+{
+    return CNC_FAULT(CNC_FAULT_WAIT, EINTR) ? -1 : epoll_wait(epoll, out, n, timeout_ms);
+}
+
+static inline int cnc_sys_epoll_ctl(int epoll, int op, int fd, struct epoll_event *ev)
+{
+    return CNC_FAULT(CNC_FAULT_WAIT, ENOMEM) ? -1 : epoll_ctl(epoll, op, fd, ev);
+}
+
 static inline int cnc_sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
 {
     return CNC_FAULT(CNC_FAULT_WAIT, EINTR) ? -1 : poll(fds, n, timeout_ms);
@@ -194,6 +216,43 @@ static inline int cnc_sys_thread(pthread_t *out, const pthread_attr_t *attr, voi
 {
     return CNC_FAULT(CNC_FAULT_THREAD, EAGAIN) ? EAGAIN : pthread_create(out, attr, fn, arg);
 }
+
+/* processes */
+
+static inline pid_t cnc_sys_fork(void)
+{
+    if (CNC_FAULT(CNC_FAULT_PROCESS, EAGAIN))
+        return -1;
+    return fork();
+}
+
+/* A descriptor that is readable when the child has ended. */
+static inline int cnc_sys_pidfd(pid_t pid)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* Of this one child, without waiting for it: pid, 0: still runs, or -1 (it is nobody's, or somebody else has taken it). */
+pid_t cnc_sys_waitpid(pid_t pid, int *status);
+
+static inline int cnc_sys_kill(pid_t pid, int sig)
+{
+    return kill(pid, sig);
+}
+
+/* A connected pair that keeps the borders of messages. */
+int cnc_sys_socketpair(int fds[2]);
+/* Lets this process die by SIGKILL when the thread that forked it ends. */
+void cnc_sys_die_with_parent(void);
+/* Closes every descriptor from 3 up but those of keep (n of them, in any order; it is sorted). */
+void cnc_sys_close_others(int *keep, unsigned n);
+/* Threads of this process, a sanitizer's own left out; 1 if that cannot be known. */
+unsigned cnc_sys_thread_count(void);
+/* Processor cores that this process may use: affinity, and the quota of its control group. At least 1. */
+unsigned cnc_sys_cores(void);
+/* Ends this process without the program's atexit functions: flushes stdio, and lets a sanitizer or a coverage run write its
+ * report. A leak makes the status 23. */
+_Noreturn void cnc_sys_end_process(int status);
 
 /* Sleeps while *word is value, until woken, at most ms. False: the time is over. May wake for no reason. */
 bool cnc_sys_sleep_while(atomic_uint *word, unsigned value, int64_t ms);

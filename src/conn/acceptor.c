@@ -4,6 +4,8 @@
 #include "base/sys.h"
 
 #define PAUSE_MS 50
+#define REAP_AFTER_MS 1000 /* a connection idle for less is not taken for idle */
+#define IN_A_ROW 16 /* accepts after which another process is woken first */
 
 static void on_ready(struct cnc_io *io, unsigned ready);
 
@@ -51,7 +53,7 @@ static void watch(struct cnc_acceptor *a, unsigned mask)
 int cnc_acceptor_start(struct cnc_acceptor *a)
 {
     a->running = true;
-    watch(a, CNC_IO_READ);
+    watch(a, a->cfg.exclusive ? CNC_IO_READ | CNC_IO_EXCLUSIVE : CNC_IO_READ);
     for (unsigned i = 0; i < a->count; i++)
         if (!a->sockets[i].watched)
             return CONCUR_E_SYS;
@@ -103,51 +105,66 @@ static bool is_full(struct cnc_acceptor *a)
 {
     if (atomic_load_explicit(a->cfg.open, memory_order_relaxed) < a->cfg.connections_max)
         return false;
-    return !cnc_driver_reap_idle(a->drv);
+    return !cnc_driver_reap_idle(a->drv, REAP_AFTER_MS);
 }
 
 /* A thread that waits in recv() must come back from there. */
-static bool set_wait(const struct cnc_acceptor *a, int fd)
+static bool set_wait(int64_t ms, int fd)
 {
-    int64_t ms = a->cfg.receive_wait_ms;
     struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
     return !ms || cnc_sys_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
+}
+
+bool cnc_accept_is_exhausted(int err)
+{
+    return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
+
+struct cnc_conn *cnc_accept(int listener, const struct cnc_accept *how, int *err)
+{
+    int fd = cnc_sys_accept(listener, NULL, NULL, how->non_blocking ? SOCK_NONBLOCK : 0);
+    *err = errno;
+    if (fd < 0)
+        return NULL;
+    struct cnc_conn *conn = NULL;
+    *err = ECONNABORTED;
+    if (how->inherits || set_wait(how->receive_wait_ms, fd)) {
+        conn = cnc_conn_create(fd, &cnc_transport_plain, NULL);
+        *err = conn ? 0 : ENOMEM;
+    }
+    if (!conn)
+        cnc_sys_close(&fd);
+    return conn;
 }
 
 /* True: go on accepting. */
 static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket *s)
 {
-    int fd = cnc_sys_accept(cnc_io_fd(&s->io), NULL, NULL, a->cfg.non_blocking ? SOCK_NONBLOCK : 0);
-    if (fd < 0) {
-        switch (errno) {
-        case EAGAIN:
-            return false;
-        case EMFILE:
-        case ENFILE:
-        case ENOBUFS:
-        case ENOMEM:
-            if (!cnc_driver_reap_idle(a->drv))
-                take_a_break(a, "accept", errno);
-            return false;
-        default:
-            return true; /* that one peer is gone, or its network had an error (accept(2)) */
-        }
-    }
-    if (!s->inherits && !set_wait(a, fd)) {
-        cnc_sys_close(&fd);
-        return true;
-    }
-    struct cnc_conn *conn = cnc_conn_create(fd, &cnc_transport_plain, NULL);
-    if (!conn) {
-        cnc_sys_close(&fd);
-        take_a_break(a, "memory for a connection", ENOMEM);
+    struct cnc_accept how = { a->cfg.non_blocking, s->inherits, a->cfg.receive_wait_ms };
+    int err;
+    struct cnc_conn *conn = cnc_accept(cnc_io_fd(&s->io), &how, &err);
+    if (!conn && cnc_accept_is_exhausted(err)) {
+        if (!cnc_driver_reap_idle(a->drv, REAP_AFTER_MS))
+            take_a_break(a, "accept", err);
         return false;
     }
+    if (!conn)
+        return err != EAGAIN; /* that one peer is gone, or its network had an error (accept(2)) */
     atomic_store_explicit(&a->accepted, atomic_load_explicit(&a->accepted, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     atomic_fetch_add_explicit(a->cfg.open, 1, memory_order_relaxed);
     cnc_driver_take(a->drv, conn);
     return true;
+}
+
+/* The kernel wakes the one that has waited longest: who has taken its share stands at the end again. */
+static void give_way(struct cnc_acceptor *a, struct cnc_acceptor_socket *s)
+{
+    if (++a->in_a_row < IN_A_ROW)
+        return;
+    a->in_a_row = 0;
+    if (a->cfg.exclusive && s->watched)
+        s->watched = cnc_io_watch(a->drv->home->loop, &s->io, CNC_IO_READ | CNC_IO_EXCLUSIVE) == CONCUR_OK;
 }
 
 static void on_ready(struct cnc_io *io, unsigned ready)
@@ -162,5 +179,6 @@ static void on_ready(struct cnc_io *io, unsigned ready)
         }
         if (!accept_one(a, s))
             return;
+        give_way(a, s);
     }
 }

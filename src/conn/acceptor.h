@@ -7,11 +7,24 @@
 
 #include "conn/conn.h"
 
+/* One accept. */
+struct cnc_accept {
+    bool non_blocking;       /* the accepted socket is */
+    bool inherits;           /* it has the options of the listening one (Linux: TCP, not AF_UNIX) */
+    int64_t receive_wait_ms; /* SO_RCVTIMEO where it does not; 0: none */
+};
+
+/* A connection, which belongs to no driver yet; NULL and *err: none. */
+struct cnc_conn *cnc_accept(int listener, const struct cnc_accept *how, int *err);
+/* Was it for lack of descriptors or memory? Then a pause is due. */
+bool cnc_accept_is_exhausted(int err);
+
 struct cnc_acceptor_config {
     unsigned batch;           /* accepts per wake and listener */
     unsigned connections_max; /* open at once, over all drivers that share `open` */
     atomic_uint *open;
     bool non_blocking;        /* accepted sockets are */
+    bool exclusive;           /* other processes accept from the same sockets: one of them is woken, not all */
     int64_t receive_wait_ms;  /* SO_RCVTIMEO of accepted sockets that do not inherit it; 0: none */
     void (*warn)(void *arg, const char *what, int err); /* at most once a second */
     void *warn_arg;
@@ -33,6 +46,7 @@ struct cnc_acceptor {
     bool running, paused;
     int64_t warned_at;
     uint64_t pauses;
+    unsigned in_a_row;      /* accepts since the others had precedence */
     atomic_ullong accepted; /* written by the loop's thread, read by any */
 };
 

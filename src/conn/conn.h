@@ -118,6 +118,8 @@ struct cnc_conn_ops {
     void (*handover)(struct cnc_driver *from, struct cnc_conn *);
     /* Optional: true when a thread that waits for its peer is to wait no longer (the stop's deadline has passed). */
     bool (*gives_up)(struct cnc_driver *);
+    /* Optional: false when a reply should be the last of its connection, since others need the room. */
+    bool (*may_keep)(struct cnc_driver *);
     /* A connection was freed. */
     void (*closed)(struct cnc_driver *);
 };
@@ -158,8 +160,8 @@ void cnc_driver_release(struct cnc_conn *conn);
 void cnc_driver_drain(struct cnc_driver *drv);
 /* Gives up on every connection: requests are told reason, what is left is closed. */
 void cnc_driver_cancel(struct cnc_driver *drv, int reason);
-/* Closes the connection that has been idle longest; false when none has been idle for a second. */
-bool cnc_driver_reap_idle(struct cnc_driver *drv);
+/* Closes the connection that has been idle longest; false when none has been idle for after_ms. */
+bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms);
 
 /* block.c: serves conn on the calling thread until nothing but waiting for the peer is left. True: conn is free of any
  * request and goes back to a poller; false: it is gone. is_wanted tells whether another connection waits for a thread. */

@@ -7,8 +7,6 @@
 #include "base/sys.h"
 #include "conn/conn.h"
 
-#define REAP_AFTER_MS 1000 /* a connection idle for less is not taken for idle */
-
 static void on_tick(struct cnc_tick *tick);
 static void after_turn(void *arg);
 
@@ -404,14 +402,14 @@ void cnc_driver_cancel(struct cnc_driver *drv, int reason)
     each(drv, cancel_one, reason);
 }
 
-bool cnc_driver_reap_idle(struct cnc_driver *drv)
+bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms)
 {
     struct cnc_link *q = &drv->classes[CNC_CLASS_KEEPALIVE];
     if (cnc_link_alone(q))
         return false;
     struct cnc_conn *conn = CNC_CONTAINER(q->next, struct cnc_conn, job.link);
     int64_t idle_since = conn->deadline - drv->limits->class_ms[CNC_CLASS_KEEPALIVE];
-    if (cnc_home_now(drv->home) - idle_since < REAP_AFTER_MS)
+    if (cnc_home_now(drv->home) - idle_since < after_ms)
         return false;
     drv->current = conn;
     cnc_conn_step(conn, CNC_CONN_ON_EOF); /* as if it had left: the descriptor is wanted now */

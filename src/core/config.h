@@ -3,7 +3,7 @@
  * The options as plain values: one member for each row of options.def, named like it.
  *   BOOL bool; INT, AUTO, SIZE (bytes) and TIME (ms) int64_t; ENUM int; STRING const char *, never NULL;
  *   LIST struct cnc_config_list
- * What an AUTO without a number means has been settled: pool_threads is the engine's number; workers stays 0 for auto.
+ * What an AUTO without a number means has been settled: pool_threads, threads_max and workers are the engine's number.
  */
 #ifndef CNC_CONFIG_H
 #define CNC_CONFIG_H
@@ -11,6 +11,7 @@
 #include "base/base.h"
 
 enum cnc_half_close { CNC_HALF_CLOSE_CANCEL = 0, CNC_HALF_CLOSE_ALLOW = 1 };
+enum cnc_lend { CNC_LEND_REQUEST = 0, CNC_LEND_CONNECTION = 1 };
 enum cnc_blocking { CNC_BLOCKING_AUTO = 0, CNC_BLOCKING_ON = 1, CNC_BLOCKING_OFF = 2 };
 
 struct cnc_config_list {

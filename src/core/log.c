@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/sys.h"
+#include "proc/note.h"
 
 static size_t escape(char *out, size_t room, const char *line)
 {
@@ -39,6 +40,17 @@ static const char *level_name(int level)
     }
 }
 
+/* The program's function belongs to another process. A line that finds no room there is lost: nothing waits for a log. */
+static void send_up(const struct cnc_log *log, int level, const char *line)
+{
+    struct cnc_note note = { .what = CNC_NOTE_LOG, .value = level };
+    size_t n = strlen(line);
+    if (n > CNC_NOTE_TEXT_MAX)
+        n = CNC_NOTE_TEXT_MAX;
+    memcpy(note.text, line, n);
+    (void)cnc_note_send(log->up, &note, -1, false);
+}
+
 void cnc_log(const struct cnc_log *log, int level, const char *fmt, ...)
 {
     char raw[CNC_LOG_LINE_MAX], line[CNC_LOG_LINE_MAX];
@@ -50,6 +62,10 @@ void cnc_log(const struct cnc_log *log, int level, const char *fmt, ...)
     vsnprintf(raw, sizeof raw, fmt, args);
     va_end(args);
     size_t n = escape(line, sizeof line - 2, raw);
+    if (log->fn && log->up > 0) {
+        send_up(log, level, line);
+        return;
+    }
     if (log->fn) {
         log->fn(level, line, log->arg);
         return;

@@ -15,6 +15,7 @@ struct cnc_log {
     concur_log_fn fn; /* NULL: silent, or stderr if to_stderr */
     void *arg;
     bool to_stderr; /* only while run() owns the process, and only warnings and errors */
+    int up;         /* where the process that has fn reads; 0: this is it */
 };
 
 /* Any thread. Control characters, quotes of a peer's making and bytes over 0x7e become \xHH. */

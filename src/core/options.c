@@ -106,6 +106,18 @@ static int store(struct cnc_options *o, enum cnc_layer layer, struct cnc_section
     return CONCUR_OK;
 }
 
+struct cnc_options *cnc_options_copy_own(const struct cnc_options *o)
+{
+    struct cnc_options *copy = cnc_options_create();
+    int rc = copy ? CONCUR_OK : CONCUR_E_NOMEM;
+    for (const struct cnc_option_value *v = o->first; v && rc == CONCUR_OK; v = v->next)
+        if (v->layer == CNC_LAYER_CODE || v->layer == CNC_LAYER_OVERRIDE)
+            rc = store(copy, v->layer, v->section, v->row, v->text, v->number, v->origin);
+    if (rc < 0 && copy)
+        cnc_options_destroy(&copy);
+    return copy;
+}
+
 /* An error is one line whatever the value holds. */
 static void make_printable(char *s)
 {
@@ -273,7 +285,7 @@ static int write_list(struct cnc_options *o, const struct cnc_option_value *v, s
 /* Bounds that one option sets another. */
 static const struct {
     const char *name, *bound;
-} at_most[] = { { "output_low", "output_high" }, { "line_max", "head_max" } };
+} at_most[] = { { "output_low", "output_high" }, { "line_max", "head_max" }, { "workers_start", "workers_max" } };
 
 static void check_pairs(struct cnc_options *o, const struct cnc_config *config)
 {
@@ -296,6 +308,22 @@ static void check_pairs(struct cnc_options *o, const struct cnc_config *config)
     }
 }
 
+/* A number of workers is, on prefork, the whole of its pool: so many, always. */
+static void settle_autos(struct cnc_config *out)
+{
+    bool given = out->workers > 0;
+    if (out->pool_threads < 0)
+        out->pool_threads = out->engine == CONCUR_ENGINE_EVENT_POOL ? 4 : 0;
+    if (out->threads_max <= 0)
+        out->threads_max = out->engine == CONCUR_ENGINE_PROCESS_THREAD ? 10 : 64;
+    if (!given)
+        out->workers = (int64_t)cnc_sys_cores();
+    if (given && out->engine == CONCUR_ENGINE_PREFORK) {
+        out->workers_start = out->workers_max = out->workers;
+        out->spare_min = out->spare_max = 0;
+    }
+}
+
 int cnc_options_resolve(struct cnc_options *o, struct cnc_config *out)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };
@@ -315,8 +343,7 @@ int cnc_options_resolve(struct cnc_options *o, struct cnc_config *out)
         if (rc != CONCUR_OK)
             return rc;
     }
-    if (out->pool_threads < 0)
-        out->pool_threads = out->engine == CONCUR_ENGINE_EVENT_POOL ? 4 : 0;
+    settle_autos(out);
     if (!o->errors.n)
         check_pairs(o, out);
     if (o->errors.failed || o->pairs.failed)

@@ -25,6 +25,8 @@ struct cnc_options; /* opaque; owned by the server; one thread, before start */
 
 struct cnc_options *cnc_options_create(void); /* NULL: out of memory */
 void cnc_options_destroy(struct cnc_options **o);
+/* What the program's code and its command line said, and nothing else. NULL: out of memory. */
+struct cnc_options *cnc_options_copy_own(const struct cnc_options *o);
 
 /* Stores a value given as text. section: NULL or "" for the server, else "route PATTERN", "tls NAME", "upstream NAME".
  * origin: what an error names, such as "server.conf:12"; NULL names the layer. Returns CONCUR_OK, CONCUR_E_NOMEM or

@@ -140,20 +140,16 @@ static bool is_first_of_section(const struct cnc_options *o, const struct cnc_op
     return v->section.kind != CNC_SECTION_SERVER;
 }
 
-/* Threads that can run handlers or work: as many can each have what concur_server_local() registers. */
+/* Threads that can run handlers or work, in all processes: as many can have what concur_server_local() registers. */
 static void add_locals(const struct cnc_config *cfg, struct cnc_text *t)
 {
     bool threaded = cfg->engine == CONCUR_ENGINE_THREAD || cfg->engine == CONCUR_ENGINE_PROCESS_THREAD;
-    bool workers = cfg->engine == CONCUR_ENGINE_PREFORK || cfg->engine == CONCUR_ENGINE_PROCESS_THREAD ||
-                   cfg->engine == CONCUR_ENGINE_PROCESS_EVENT;
+    bool workers = cfg->engine == CONCUR_ENGINE_PROCESS_THREAD || cfg->engine == CONCUR_ENGINE_PROCESS_EVENT;
+    int64_t processes = cfg->engine == CONCUR_ENGINE_PREFORK ? cfg->workers_max : workers ? cfg->workers : 1;
     int64_t each = (threaded ? cfg->threads_max : 1) + cfg->pool_threads;
-    if (!workers)
-        cnc_text_add(t, "# concur_server_local: at most %lld of each\n", (long long)each);
-    else if (cfg->workers == 0)
-        cnc_text_add(t, "# concur_server_local: at most %lld of each in each worker\n", (long long)each);
-    else
-        cnc_text_add(t, "# concur_server_local: at most %lld of each; twice that while workers are replaced\n",
-                     (long long)(each * cfg->workers));
+    bool replaced = workers || cfg->engine == CONCUR_ENGINE_PREFORK || cfg->master; /* a reload has two generations */
+    cnc_text_add(t, "# concur_server_local: at most %lld of each%s\n", (long long)(processes * each),
+                 replaced ? "; twice that while workers are replaced" : "");
 }
 
 char *cnc_options_dump(const struct cnc_options *o, const struct cnc_config *cfg)

@@ -117,4 +117,6 @@ void cnc_server_ready(concur_server *server)
     server->ready = true;
     pthread_cond_broadcast(&server->changed);
     pthread_mutex_unlock(&server->mu);
+    if (server->announces)
+        (void)cnc_server_hooks(server, CONCUR_HOOK_EVENT, "ready");
 }

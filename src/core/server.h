@@ -25,11 +25,31 @@ enum cnc_server_state { CNC_SERVER_SETUP, CNC_SERVER_RUNNING, CNC_SERVER_STOPPED
 struct cnc_server_socket {
     int fd;
     struct cnc_address address;
+    char text[CNC_ADDRESS_TEXT_MAX]; /* where it is bound, port 0 resolved */
 };
 
 /* Numbers for status, kept by whoever does the thing. */
 struct cnc_server_counts {
     atomic_ullong ids; /* handed out to homes so far */
+};
+
+struct cnc_note;
+
+/* This process' place among those of the server (place.h). All of it is empty where there is no master. */
+struct cnc_place {
+    struct cnc_board *board;   /* owned by the process that called run or start; the others inherit it */
+    struct cnc_board_row *row; /* a child's own */
+    unsigned generation, slot;
+    int link;       /* a child's to its master; the host's to the master that start made; else -1 */
+    int lend;       /* a worker's to the front; else -1 */
+    int up;         /* where a master that start made tells the host something; -1: the master is the host */
+    int lines;      /* where its children write log lines; -1: they write to stderr */
+    long master;    /* its process id; 0: there is none */
+    int master_fd;  /* the host's: readable when the master has ended; -1 */
+    bool is_child;
+    unsigned long long recycle_at; /* requests after which a successor is asked for; 0: never */
+    /* A note for the role alone; fd is its own. */
+    void (*told)(concur_server *, const struct cnc_note *, int fd);
 };
 
 struct concur_server {
@@ -49,6 +69,7 @@ struct concur_server {
     char *run_error;           /* owned; the line of the last check, run or start */
     char *all_errors;          /* owned; what concur_server_error() last returned */
     uint64_t id_base;          /* of request ids */
+    char *config_path;         /* owned; NULL: no file */
     const char *spool_dir;     /* where large bodies go */
 
     /* running */
@@ -65,13 +86,18 @@ struct concur_server {
     atomic_llong stop_at;      /* monotonic ms: deadline of the stop; INT64_MAX: none asked for */
     int stop_fd;               /* eventfd that stop() raises: safe in a signal handler; -1 before it runs */
     pthread_t thread;          /* of start */
+    bool announces;            /* run, in one process: "ready" is an event of its own */
     bool has_thread;           /* and not joined yet */
+    bool has_tree;             /* start made a master, which was not waited for yet */
+    int host_fd;               /* what concur_server_fd() gives where nothing comes; -1 */
     pthread_mutex_t mu;
     pthread_cond_t changed;
     bool ready;                /* accepting, or failed; guarded by mu */
     bool finished;             /* run is over; guarded by mu */
     int result;                /* guarded by mu */
     bool leaked;               /* something could not be joined: nothing may be freed */
+    struct cnc_place place;
+    atomic_bool reload_wanted; /* a master's */
 };
 
 /* The engine's parts call the request's through this (conn.h). */

@@ -18,13 +18,21 @@ static int open_one(concur_server *server, unsigned i, const struct cnc_listener
     if (cnc_address_parse(&s->address, server->cfg.listen.items[i], why, sizeof why) < 0)
         return cnc_server_note(server, CONCUR_E_LISTEN, "%s", why);
     int rc = cnc_listener_open(&s->fd, &s->address, options);
-    return rc < 0 ? cnc_server_note(server, rc, "%s", concur_last_error()) : CONCUR_OK;
+    if (rc < 0)
+        return cnc_server_note(server, rc, "%s", concur_last_error());
+    (void)cnc_listener_text(s->fd, s->text, sizeof s->text);
+    return CONCUR_OK;
+}
+
+static struct cnc_listener_options listener_options(const concur_server *server, int64_t receive_wait_ms)
+{
+    return (struct cnc_listener_options){ .backlog = (int)server->cfg.backlog, .nodelay = server->cfg.tcp_nodelay,
+                                          .receive_wait_ms = receive_wait_ms };
 }
 
 int cnc_serving_listen(concur_server *server, int64_t receive_wait_ms)
 {
-    struct cnc_listener_options options = { .backlog = (int)server->cfg.backlog, .nodelay = server->cfg.tcp_nodelay,
-                                            .receive_wait_ms = receive_wait_ms };
+    struct cnc_listener_options options = listener_options(server, receive_wait_ms);
     size_t n = server->cfg.listen.count;
     int rc = CONCUR_OK;
     if (n == 0)
@@ -41,13 +49,26 @@ int cnc_serving_listen(concur_server *server, int64_t receive_wait_ms)
     return rc;
 }
 
-void cnc_serving_close_listeners(concur_server *server)
+void cnc_serving_retune_listeners(concur_server *server, int64_t receive_wait_ms)
+{
+    struct cnc_listener_options options = listener_options(server, receive_wait_ms);
+    for (unsigned i = 0; i < server->socket_count; i++)
+        cnc_listener_tune(server->sockets[i].fd, &server->sockets[i].address, &options);
+}
+
+void cnc_serving_shut_listeners(concur_server *server)
 {
     for (unsigned i = 0; i < server->socket_count; i++) {
-        if (server->sockets[i].fd >= 0 && server->sockets[i].address.kind == CNC_ADDRESS_UNIX)
-            cnc_listener_unlink(&server->sockets[i].address);
-        cnc_sys_close(&server->sockets[i].fd);
+        struct cnc_server_socket *s = &server->sockets[i];
+        if (s->fd >= 0 && s->address.kind == CNC_ADDRESS_UNIX && !server->place.is_child && server->place.link < 0)
+            cnc_listener_unlink(&s->address);
+        cnc_sys_close(&s->fd);
     }
+}
+
+void cnc_serving_close_listeners(concur_server *server)
+{
+    cnc_serving_shut_listeners(server);
     cnc_free(server->sockets);
     server->sockets = NULL;
     server->socket_count = 0;
@@ -79,14 +100,32 @@ static void warn_accept(void *arg, const char *what, int err)
 /* A stop was asked for, or a connection that a thread closed makes room for another. */
 static void on_stop_fd(struct cnc_io *io, unsigned ready)
 {
+    struct cnc_serving *s = CNC_CONTAINER(io, struct cnc_serving, stop_io);
     (void)ready;
     cnc_sys_eventfd_clear(cnc_io_fd(io));
-    cnc_acceptor_nudge(&CNC_CONTAINER(io, struct cnc_serving, stop_io)->acceptor);
+    cnc_acceptor_nudge(&s->acceptor);
+    if (s->home->blocking) /* a request may be waiting in this very loop, and nobody else looks meanwhile */
+        (void)cnc_serving_look(s, false);
 }
 
+/* Ends the wait: who turns the loop looks at the clock. */
 static void on_stop_timer(struct cnc_timer *t)
 {
-    (void)t; /* only ends the wait: advance() looks at the clock */
+    struct cnc_serving *s = CNC_CONTAINER(t, struct cnc_serving, stop_timer);
+    if (s->home->blocking)
+        (void)cnc_serving_look(s, false);
+}
+
+static void on_link(struct cnc_io *io, unsigned ready)
+{
+    struct cnc_serving *s = CNC_CONTAINER(io, struct cnc_serving, link_io);
+    (void)ready;
+    cnc_place_hear(s->server);
+}
+
+static void on_publish(struct cnc_timer *t)
+{
+    (void)t; /* as on_stop_timer() */
 }
 
 static int open_pool(concur_server *server)
@@ -103,25 +142,37 @@ static int open_pool(concur_server *server)
     return cfg.threads_max ? cnc_pool_create(&server->pool, &cfg) : CONCUR_OK;
 }
 
-int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, bool blocking_sockets)
+static int watch(struct cnc_serving *s, struct cnc_io *io, int fd, void (*fn)(struct cnc_io *, unsigned))
 {
-    *s = (struct cnc_serving){ .server = server, .stop_timer.fn = on_stop_timer, .stall_warned_at = INT64_MIN / 2 };
+    cnc_io_init(s->home->loop, io, fd, fn);
+    return cnc_io_watch(s->home->loop, io, CNC_IO_READ);
+}
+
+int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, unsigned flags)
+{
+    bool blocking_sockets = (flags & CNC_SERVING_BLOCKING_SOCKETS) != 0;
+    *s = (struct cnc_serving){ .server = server, .stop_timer.fn = on_stop_timer, .publish_timer.fn = on_publish,
+                               .stall_warned_at = INT64_MIN / 2 };
     struct cnc_acceptor_config accept = {
         .batch = (unsigned)server->cfg.accept_batch,
         .connections_max = (unsigned)server->cfg.connections_max,
         .open = &server->connections,
         .non_blocking = !blocking_sockets,
+        .exclusive = server->place.is_child,
         .receive_wait_ms = blocking_sockets ? server->cfg.park_after : 0,
         .warn = warn_accept,
         .warn_arg = s,
     };
     int fds[64];
     unsigned count = server->socket_count < CNC_COUNT(fds) ? server->socket_count : CNC_COUNT(fds);
+    if (flags & CNC_SERVING_NO_ACCEPT)
+        count = 0;
     for (unsigned i = 0; i < count; i++)
         fds[i] = server->sockets[i].fd;
     int rc = open_pool(server);
     if (rc == CONCUR_OK)
-        rc = cnc_home_create(&s->home, server->clock, server->limits.http.fields_max, false);
+        rc = cnc_home_create(&s->home, server->clock, server->limits.http.fields_max,
+                             (flags & CNC_SERVING_BLOCKING_HOME) != 0);
     if (rc < 0) {
         cnc_serving_close(s);
         return rc;
@@ -131,10 +182,10 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
     rc = cnc_driver_need_loop(&s->drv);
     if (rc == CONCUR_OK)
         rc = cnc_acceptor_init(&s->acceptor, &s->drv, &accept, fds, count);
-    if (rc == CONCUR_OK) {
-        cnc_io_init(s->home->loop, &s->stop_io, server->stop_fd, on_stop_fd);
-        rc = cnc_io_watch(s->home->loop, &s->stop_io, CNC_IO_READ);
-    }
+    if (rc == CONCUR_OK)
+        rc = watch(s, &s->stop_io, server->stop_fd, on_stop_fd);
+    if (rc == CONCUR_OK && server->place.is_child)
+        rc = watch(s, &s->link_io, server->place.link, on_link);
     if (rc < 0)
         cnc_serving_close(s);
     return rc;
@@ -149,7 +200,10 @@ void cnc_serving_close(struct cnc_serving *s)
     cnc_acceptor_deinit(&s->acceptor);
     if (s->stop_io.fn)
         (void)cnc_io_watch(s->home->loop, &s->stop_io, 0);
+    if (s->link_io.fn)
+        (void)cnc_io_watch(s->home->loop, &s->link_io, 0);
     cnc_home_timer_cancel(s->home, &s->stop_timer);
+    cnc_home_timer_cancel(s->home, &s->publish_timer);
     cnc_driver_deinit(&s->drv);
     cnc_home_close(&s->home);
 }
@@ -168,11 +222,7 @@ static void begin_drain(struct cnc_serving *s)
     cnc_driver_drain(&s->drv);
     /* The port is free for a successor as soon as nobody accepts any more. */
     pthread_mutex_lock(&s->server->mu);
-    for (unsigned i = 0; i < s->server->socket_count; i++) {
-        if (s->server->sockets[i].address.kind == CNC_ADDRESS_UNIX && s->server->sockets[i].fd >= 0)
-            cnc_listener_unlink(&s->server->sockets[i].address);
-        cnc_sys_close(&s->server->sockets[i].fd);
-    }
+    cnc_serving_shut_listeners(s->server);
     pthread_mutex_unlock(&s->server->mu);
 }
 
@@ -230,6 +280,32 @@ int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give
     return cnc_pool_stop(pool, may_give_up ? PATIENCE_MS : -1);
 }
 
+#define PUBLISH_MS 100
+
+void cnc_serving_publish(struct cnc_serving *s, int64_t now)
+{
+    struct cnc_engine_stats stats;
+    if (!s->server->place.row || !s->stats)
+        return;
+    if (now - s->published_at < PUBLISH_MS) { /* what comes after the last turn but one is told as well */
+        if (!s->publish_timer.pos)
+            (void)cnc_home_timer(s->home, &s->publish_timer, s->published_at + PUBLISH_MS);
+        return;
+    }
+    s->published_at = now;
+    s->stats(s->server, &stats);
+    cnc_place_publish(s->server, &stats);
+}
+
+int cnc_serving_begin(struct cnc_serving *s)
+{
+    cnc_home_adopt(s->home);
+    int rc = cnc_acceptor_start(&s->acceptor);
+    if (rc == CONCUR_OK)
+        cnc_server_ready(s->server);
+    return rc;
+}
+
 /* What the program has at this thread goes here, and not with the home: that closes under the server's lock. */
 static int end(struct cnc_serving *s, bool may_give_up)
 {
@@ -239,26 +315,30 @@ static int end(struct cnc_serving *s, bool may_give_up)
     return rc;
 }
 
+int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
+{
+    int64_t stop_at = atomic_load_explicit(&s->server->stop_at, memory_order_relaxed);
+    if (CNC_LIKELY(stop_at == INT64_MAX))
+        return CONCUR_AGAIN;
+    int64_t now = cnc_clock_now(s->server->clock);
+    int64_t next = advance(s, now);
+    if (is_over(s))
+        return end(s, may_give_up);
+    if (may_give_up && now >= stop_at + PATIENCE_MS)
+        return CONCUR_E_BUSY;
+    if (next != INT64_MAX)
+        (void)cnc_home_timer(s->home, &s->stop_timer, next);
+    return CONCUR_AGAIN;
+}
+
 int cnc_serving_run(struct cnc_serving *s, bool may_give_up)
 {
-    cnc_home_adopt(s->home);
-    int rc = cnc_acceptor_start(&s->acceptor);
-    if (rc < 0)
-        return rc;
-    cnc_server_ready(s->server);
-    for (;;) {
-        int64_t stop_at = atomic_load_explicit(&s->server->stop_at, memory_order_relaxed);
-        if (CNC_UNLIKELY(stop_at != INT64_MAX)) {
-            int64_t now = cnc_clock_now(s->server->clock);
-            int64_t next = advance(s, now);
-            if (is_over(s))
-                return end(s, may_give_up);
-            if (may_give_up && now >= stop_at + PATIENCE_MS)
-                return CONCUR_E_BUSY;
-            if (next != INT64_MAX)
-                (void)cnc_home_timer(s->home, &s->stop_timer, next);
-        }
+    int rc = cnc_serving_begin(s);
+    while (rc == CONCUR_OK && (rc = cnc_serving_look(s, may_give_up)) == CONCUR_AGAIN) {
         cnc_home_turn(s->home, -1);
         check_stall(s, cnc_home_turn_began(s->home));
+        cnc_serving_publish(s, cnc_home_turn_began(s->home));
+        rc = CONCUR_OK;
     }
+    return rc;
 }

@@ -7,6 +7,7 @@
 #define CNC_SERVING_H
 
 #include "conn/acceptor.h"
+#include "core/place.h"
 #include "core/request.h"
 
 enum cnc_serving_phase {
@@ -27,14 +28,34 @@ struct cnc_serving {
     struct cnc_pool *threads;   /* borrowed: whose homes run requests too; NULL: none but server->pool */
     int64_t stall_warned_at;
     atomic_ullong stalls;       /* written by the loop's thread, read by any */
+    struct cnc_io link_io;      /* what the master says */
+    struct cnc_timer publish_timer;
+    int64_t published_at;
+    void (*stats)(concur_server *, struct cnc_engine_stats *); /* the role's; NULL: nothing is published */
 };
 
 /* Opens the server's listening sockets. receive_wait_ms: see net/listener.h. */
 int cnc_serving_listen(concur_server *server, int64_t receive_wait_ms);
+/* Closes the sockets; their addresses are still told. A socket's file goes with the process that made it. */
+void cnc_serving_shut_listeners(concur_server *server);
 void cnc_serving_close_listeners(concur_server *server);
+/* A reload may have changed what accepted sockets inherit. */
+void cnc_serving_retune_listeners(concur_server *server, int64_t receive_wait_ms);
 
-/* Opens the loop, and the server's pool if there is to be one. ops: the request's own, or with a handover. blocking_sockets: accepted ones may block. */
-int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, bool blocking_sockets);
+enum {
+    CNC_SERVING_BLOCKING_SOCKETS = 1, /* accepted ones may block */
+    CNC_SERVING_BLOCKING_HOME = 2,    /* handlers run here, and may block: the loop is turned between them only */
+    CNC_SERVING_NO_ACCEPT = 4         /* connections come in another way */
+};
+
+/* Opens the loop, and the server's pool if there is to be one. ops: the request's own, or with a handover. */
+int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, unsigned flags);
+/* Moves a stop on, if there is one. CONCUR_AGAIN: there is more to do; else as cnc_serving_run(). */
+int cnc_serving_look(struct cnc_serving *s, bool may_give_up);
+/* Begins to serve on the calling thread: what cnc_serving_run() does first. */
+int cnc_serving_begin(struct cnc_serving *s);
+/* Tells the other processes how it goes, at most ten times a second. */
+void cnc_serving_publish(struct cnc_serving *s, int64_t now);
 /* Blocks until a stop is complete. CONCUR_OK, or CONCUR_E_BUSY if may_give_up and code of the program holds on a second
  * after the deadline. */
 int cnc_serving_run(struct cnc_serving *s, bool may_give_up);

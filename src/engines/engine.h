@@ -6,12 +6,9 @@
 #ifndef CNC_ENGINE_H
 #define CNC_ENGINE_H
 
+#include "core/place.h"
 #include "core/server.h"
-
-struct cnc_engine_stats {
-    unsigned threads, threads_idle, queued;
-    unsigned long long requests, accepted, stalls;
-};
+#include "proc/master.h"
 
 /* Every function runs in the process that serves, but stats, which any of its threads may call while it runs. */
 struct cnc_role {
@@ -25,6 +22,8 @@ struct cnc_role {
     void (*stats)(concur_server *, struct cnc_engine_stats *);
     /* After run returned CONCUR_OK, or after open alone. NULLs server->engine. */
     void (*close)(concur_server *);
+    /* A note of the master's for this role alone; fd is its own from then on. NULL: there are none. */
+    void (*told)(concur_server *, const struct cnc_note *, int fd);
 };
 
 struct cnc_engine_ops {
@@ -34,14 +33,22 @@ struct cnc_engine_ops {
     /* Refuses what cannot work, with a sentence in the server's errors; before any resource. CONCUR_OK or an error. NULL:
      * there is nothing to check. */
     int (*check)(concur_server *);
+    /* The processes that it takes, as cfg says; the rest of plan is filled in already. NULL: one, with or without a master. */
+    void (*plan)(const struct cnc_config *cfg, struct cnc_plan *plan);
     struct cnc_role worker;
+    struct cnc_role front; /* if the plan has one */
 };
 
 /* The engine of an id, or NULL when this build has none. */
 const struct cnc_engine_ops *cnc_engine_find(int id);
 
+extern const struct cnc_engine_ops cnc_engine_prefork;
 extern const struct cnc_engine_ops cnc_engine_thread;
 extern const struct cnc_engine_ops cnc_engine_event;
+extern const struct cnc_engine_ops cnc_engine_process_event;
 extern const struct cnc_engine_ops cnc_engine_event_pool;
+
+/* Not an engine's: answers 503 to everybody, in the place of workers that cannot be had. */
+extern const struct cnc_role cnc_role_refuser;
 
 #endif

@@ -26,15 +26,24 @@ void cnc_looped_close(concur_server *server)
 
 int cnc_looped_open(concur_server *server)
 {
+    return cnc_looped_open_with(server, cnc_request_conn_ops.request);
+}
+
+int cnc_looped_open_with(concur_server *server,
+                         int (*request)(struct cnc_conn *, const struct cnc_http_head *, const char *))
+{
     struct looped *e = cnc_calloc(1, sizeof *e);
     if (!e)
         return CONCUR_E_NOMEM;
     server->engine = e;
     e->conn_ops = cnc_request_conn_ops;
+    e->conn_ops.request = request;
     e->conn_ops.closed = closed;
-    int rc = cnc_serving_open(&e->serving, server, &e->conn_ops, false);
+    int rc = cnc_serving_open(&e->serving, server, &e->conn_ops, 0);
     if (rc < 0)
         cnc_looped_close(server);
+    else
+        e->serving.stats = cnc_looped_stats;
     return rc;
 }
 

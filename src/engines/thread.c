@@ -129,6 +129,8 @@ static void hand_over(struct cnc_driver *drv, struct cnc_conn *conn)
 
 /* ---- life ---- */
 
+static void thread_stats(concur_server *server, struct cnc_engine_stats *out);
+
 static void thread_close(concur_server *server)
 {
     struct thread_engine *e = server->engine;
@@ -166,12 +168,14 @@ static int thread_open(concur_server *server)
     };
     int rc = cnc_pool_create(&e->threads, &cfg);
     if (rc == CONCUR_OK)
-        rc = cnc_serving_open(&e->serving, server, &e->poller_ops, true);
-    if (rc < 0)
+        rc = cnc_serving_open(&e->serving, server, &e->poller_ops, CNC_SERVING_BLOCKING_SOCKETS);
+    if (rc < 0) {
         thread_close(server);
-    else
-        e->serving.threads = e->threads;
-    return rc;
+        return rc;
+    }
+    e->serving.threads = e->threads;
+    e->serving.stats = thread_stats;
+    return CONCUR_OK;
 }
 
 static int thread_run(concur_server *server, bool may_give_up)

@@ -14,6 +14,7 @@ struct cnc_loop {
     int64_t now;
     int64_t began;
     int wake_fd, timer_fd;
+    int epoll_fd; /* libevent's own; -1: not known yet; -2: it has none */
     bool stale; /* now must be read again */
 };
 
@@ -57,7 +58,7 @@ int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock)
     loop->clock = clock;
     loop->armed_at = INT64_MAX;
     loop->stale = true;
-    loop->timer_fd = -1;
+    loop->timer_fd = loop->epoll_fd = -1;
     loop->wake_fd = cnc_sys_eventfd();
     if (loop->wake_fd >= 0)
         loop->timer_fd = cnc_sys_timerfd();
@@ -188,6 +189,33 @@ void cnc_io_init(struct cnc_loop *loop, struct cnc_io *io, int fd, void (*fn)(st
     io->fn = fn;
 }
 
+/* libevent does not tell its epoll descriptor: it is the one that knows our waker. Looking changes nothing there. */
+static int find_epoll(const struct cnc_loop *loop)
+{
+    struct epoll_event ev = { .events = EPOLLIN, .data.fd = loop->wake_fd };
+    if (strcmp(event_base_get_method(loop->base), "epoll") != 0)
+        return -2;
+    for (int fd = 3; fd < loop->wake_fd + 64; fd++)
+        if (fd != loop->wake_fd && cnc_sys_epoll_ctl(fd, EPOLL_CTL_MOD, loop->wake_fd, &ev) == 0)
+            return fd;
+    return -2;
+}
+
+/* libevent 2.1 knows no EPOLLEXCLUSIVE: what it has added is added again with it. Where that fails the descriptor stays
+ * watched as usual, which is right as well, but wakes everybody. */
+static void make_exclusive(struct cnc_loop *loop, int fd)
+{
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = fd };
+    if (loop->epoll_fd == -1)
+        loop->epoll_fd = find_epoll(loop);
+    if (loop->epoll_fd < 0 || cnc_sys_epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL) < 0)
+        return;
+    if (cnc_sys_epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0)
+        return;
+    ev.events = EPOLLIN;
+    (void)cnc_sys_epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+}
+
 int cnc_io_watch(struct cnc_loop *loop, struct cnc_io *io, unsigned mask)
 {
     short events = EV_PERSIST;
@@ -204,6 +232,8 @@ int cnc_io_watch(struct cnc_loop *loop, struct cnc_io *io, unsigned mask)
         event_assign(&io->ev, loop->base, cnc_io_fd(io), events, on_io, io);
     if (CNC_FAULT(CNC_FAULT_WAIT, ENOMEM) || event_add(&io->ev, NULL) < 0)
         return cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch a descriptor");
+    if (CNC_UNLIKELY(mask & CNC_IO_EXCLUSIVE))
+        make_exclusive(loop, cnc_io_fd(io));
     return CONCUR_OK;
 }
 

@@ -172,11 +172,14 @@ START_TEST(bad_routes_are_refused)
 }
 END_TEST
 
-START_TEST(an_engine_that_is_not_built_is_unsupported)
+START_TEST(an_engine_that_lacks_what_is_required_is_unsupported)
 {
     concur_server *s = concur_server_new(CONCUR_ENGINE_PREFORK, NULL);
     concur_server_listen(s, "127.0.0.1:0");
+    ck_assert_int_eq(concur_server_check(s), CONCUR_OK);
+    ck_assert_int_eq(concur_server_require(s, CONCUR_NEED_SHARED_MEMORY), CONCUR_OK);
     ck_assert_int_eq(concur_server_check(s), CONCUR_E_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(concur_server_error(s), "prefork"));
     ck_assert_int_eq(concur_server_engine(s), CONCUR_ENGINE_PREFORK);
     concur_server_free(s);
     s = concur_server_new(99, NULL);
@@ -252,7 +255,7 @@ int main(void)
     tcase_add_test(tests, no_server_is_an_error_and_no_crash);
     tcase_add_test(tests, set_up_errors_stick);
     tcase_add_test(tests, bad_routes_are_refused);
-    tcase_add_test(tests, an_engine_that_is_not_built_is_unsupported);
+    tcase_add_test(tests, an_engine_that_lacks_what_is_required_is_unsupported);
     tcase_add_test(tests, without_an_address_there_is_nothing_to_serve);
     tcase_add_test(tests, overrides_beat_the_program);
     tcase_add_test(tests, texts_say_how_much_room_they_need);

@@ -366,11 +366,11 @@ START_TEST(the_longest_idle_goes_first)
 {
     int first, second;
     rig_init(&rig, false);
-    ck_assert(!cnc_driver_reap_idle(&rig.drv));
+    ck_assert(!cnc_driver_reap_idle(&rig.drv, 1000));
     rig_connect(&rig);
     first = dup(rig.peer);
     rig_send(&rig, GET("/now"));
-    ck_assert(!cnc_driver_reap_idle(&rig.drv)); /* not idle for a second yet */
+    ck_assert(!cnc_driver_reap_idle(&rig.drv, 1000)); /* not idle for a second yet */
     rig_pass(&rig, 500);
     rig_connect(&rig);
     second = dup(rig.peer);
@@ -378,18 +378,18 @@ START_TEST(the_longest_idle_goes_first)
     rig_connect(&rig);
     rig_send(&rig, GET("/wait"));
     rig_pass(&rig, 500);
-    ck_assert(cnc_driver_reap_idle(&rig.drv));
+    ck_assert(cnc_driver_reap_idle(&rig.drv, 1000));
     ck_assert_uint_eq(rig.closed, 1);
     char c[512];
     ck_assert_int_gt(recv(first, c, sizeof c, MSG_DONTWAIT), 0);
     ck_assert_int_eq(recv(first, c, sizeof c, MSG_DONTWAIT), 0);
-    ck_assert(!cnc_driver_reap_idle(&rig.drv));
+    ck_assert(!cnc_driver_reap_idle(&rig.drv, 1000));
     rig_pass(&rig, 500);
-    ck_assert(cnc_driver_reap_idle(&rig.drv));
+    ck_assert(cnc_driver_reap_idle(&rig.drv, 1000));
     ck_assert_int_gt(recv(second, c, sizeof c, MSG_DONTWAIT), 0);
     ck_assert_int_eq(recv(second, c, sizeof c, MSG_DONTWAIT), 0);
     rig_pass(&rig, 1000);
-    ck_assert(!cnc_driver_reap_idle(&rig.drv)); /* a request under way is not idle */
+    ck_assert(!cnc_driver_reap_idle(&rig.drv, 1000)); /* a request under way is not idle */
     ck_assert_uint_eq(rig.drv.count, 1);
     close(first);
     close(second);

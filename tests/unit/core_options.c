@@ -4,6 +4,7 @@
  */
 #include "core/config.h"
 #include "core/options.h"
+#include "base/sys.h"
 #include "core/options_internal.h"
 
 #include <check.h>
@@ -63,7 +64,7 @@ static int load(const char *text)
 
 static void expect_in(const char *text, const char *part)
 {
-    ck_assert_msg(strstr(text, part) != NULL, "'%s' is not in:\n%s", part, text);
+    ck_assert_msg(strstr(text, part) != NULL, "'%s' is not in:\n%.2000s", part, text);
 }
 
 START_TEST(the_table_is_sound)
@@ -139,6 +140,17 @@ START_TEST(ids_and_names_stay)
         "pipeline_max",
         "half_close",
         "blocking",
+        "workers_start",
+        "spare_min",
+        "spare_max",
+        "workers_max",
+        "requests_per_worker",
+        "start_timeout",
+        "stuck_timeout",
+        "master",
+        "fork_with_threads",
+        "queue_timeout",
+        "lend",
     };
     ck_assert_uint_le(CNC_COUNT(names), cnc_option_count);
     for (size_t i = 0; i < CNC_COUNT(names); i++)
@@ -152,7 +164,7 @@ START_TEST(defaults)
     ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
     ck_assert_int_eq(config.engine, CONCUR_ENGINE_EVENT_POOL);
     ck_assert_int_eq(config.pool_threads, 4);
-    ck_assert_int_eq(config.workers, 0);
+    ck_assert_int_eq(config.workers, cnc_sys_cores());
     ck_assert_str_eq(config.name, "");
     ck_assert(config.environment);
     ck_assert_uint_eq(config.listen.count, 0);
@@ -524,7 +536,7 @@ START_TEST(a_file_is_read)
     ck_assert_int_eq(load("backlog = 5\n"), CONCUR_OK); /* a second file replaces the first */
     ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
     ck_assert_int_eq(config.backlog, 5);
-    ck_assert_int_eq(config.workers, 0);
+    ck_assert_int_eq(config.workers, cnc_sys_cores());
     ck_assert_uint_eq(config.listen.count, 0);
     ck_assert_int_eq(load(""), CONCUR_OK);
 }
@@ -703,7 +715,7 @@ START_TEST(help_has_every_option)
         snprintf(part, sizeof part, "  %s = ", cnc_option_rows[i].name);
         expect_in(help, part);
     }
-    expect_in(help, "  threads_max = 64  (1 to 65536; threads)\n      Threads that run requests");
+    expect_in(help, "  threads_max = auto  (auto, 1 to 65536; threads)\n      Threads that run requests");
     expect_in(help, "  body_max = 1m  (0 to 1024g; bytes; also in a route section)\n");
     free(help);
 }
@@ -729,7 +741,7 @@ START_TEST(the_page_is_current)
 }
 END_TEST
 
-/* Every engine has a number of threads that may each have a local; those without one of their own count in workers. */
+/* Every engine has a number of threads that run handlers, in so many processes. */
 START_TEST(the_dump_tells_how_many_locals_there_can_be)
 {
     static const struct {
@@ -740,21 +752,25 @@ START_TEST(the_dump_tells_how_many_locals_there_can_be)
         { "event-pool", "auto", "auto", "at most 5 of each\n" },
         { "thread", "auto", "7", "at most 10 of each\n" },
         { "thread", "2", "auto", "at most 12 of each\n" },
-        { "process-event", "auto", "auto", "at most 1 of each in each worker\n" },
         { "process-event", "2", "3", "at most 9 of each; twice that while workers are replaced\n" },
-        { "process-thread", "2", "auto", "at most 12 of each in each worker\n" },
+        { "process-thread", "2", "1", "at most 12 of each; twice that while workers are replaced\n" },
         { "process-thread", "auto", "3", "at most 30 of each; twice that while workers are replaced\n" },
-        { "prefork", "auto", "auto", "at most 1 of each in each worker\n" },
+        { "prefork", "auto", "auto", "at most 50 of each; twice that while workers are replaced\n" },
+        { "prefork", "1", "4", "at most 8 of each; twice that while workers are replaced\n" },
     };
     set(CNC_LAYER_CODE, "threads_max", "10");
-    for (size_t i = 0; i < CNC_COUNT(rows); i++) {
-        set(CNC_LAYER_CODE, "engine", rows[i].engine);
-        set(CNC_LAYER_CODE, "pool_threads", rows[i].pool);
-        set(CNC_LAYER_CODE, "workers", rows[i].workers);
+    set(CNC_LAYER_CODE, "workers_max", "50");
+    for (size_t i = 0; i <= CNC_COUNT(rows); i++) {
+        bool last = i == CNC_COUNT(rows);
+        set(CNC_LAYER_CODE, "engine", last ? "event" : rows[i].engine);
+        set(CNC_LAYER_CODE, "pool_threads", last ? "0" : rows[i].pool);
+        set(CNC_LAYER_CODE, "workers", last ? "auto" : rows[i].workers);
+        set(CNC_LAYER_CODE, "master", last ? "on" : "off");
         ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
         char *dump = cnc_options_dump(o, &config);
         char line[128];
-        snprintf(line, sizeof line, "\n# concur_server_local: %s", rows[i].line);
+        snprintf(line, sizeof line, "\n# concur_server_local: %s",
+                 last ? "at most 1 of each; twice that while workers are replaced\n" : rows[i].line);
         expect_in(dump, line);
         free(dump);
     }

@@ -175,13 +175,14 @@ struct live {
     struct sockaddr_in at;
 };
 
-/* The engines of this build; returns their number. */
+/* The engines of this build whose handlers share the test's memory; returns their number. */
 static inline unsigned live_engines(int out[8])
 {
     unsigned n = 0;
     for (int e = 1; concur_engine_name(e); e++) {
         concur_server *s = concur_server_new(e, NULL);
         (void)concur_server_listen(s, "127.0.0.1:0");
+        (void)concur_server_require(s, CONCUR_NEED_SHARED_MEMORY);
         if (concur_server_check(s) == CONCUR_OK)
             out[n++] = e;
         concur_server_free(s);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * System calls about processes: the parts of sys.h that are more than a line.
+ */
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/base.h"
+#include "base/sys.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define OWN_THREADS 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define OWN_THREADS 1
+#endif
+#endif
+#ifndef OWN_THREADS
+#define OWN_THREADS 0
+#endif
+
+pid_t cnc_sys_waitpid(pid_t pid, int *status)
+{
+    pid_t got;
+    *status = 0;
+    do
+        got = waitpid(pid, status, WNOHANG);
+    while (got < 0 && errno == EINTR);
+    return got;
+}
+
+int cnc_sys_socketpair(int fds[2])
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
+}
+
+void cnc_sys_die_with_parent(void)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void close_from_to(unsigned from, unsigned to)
+{
+    if (from <= to && syscall(SYS_close_range, from, to, 0) < 0 && errno == ENOSYS)
+        for (unsigned fd = from; fd <= to && fd < 65536; fd++)
+            (void)close((int)fd);
+}
+
+void cnc_sys_close_others(int *keep, unsigned n)
+{
+    for (unsigned i = 1; i < n; i++) /* few: by insertion */
+        for (unsigned k = i; k > 0 && keep[k] < keep[k - 1]; k--) {
+            int t = keep[k];
+            keep[k] = keep[k - 1];
+            keep[k - 1] = t;
+        }
+    unsigned from = 3;
+    for (unsigned i = 0; i < n; i++) {
+        if (keep[i] < (int)from)
+            continue;
+        if ((unsigned)keep[i] > from)
+            close_from_to(from, (unsigned)keep[i] - 1);
+        from = (unsigned)keep[i] + 1;
+    }
+    close_from_to(from, UINT_MAX);
+}
+
+/* A folder has a link for each folder within it, and two more. */
+unsigned cnc_sys_thread_count(void)
+{
+    struct stat st;
+    if (stat("/proc/self/task", &st) < 0 || st.st_nlink < 3)
+        return 1;
+    unsigned n = (unsigned)st.st_nlink - 2;
+    return n > OWN_THREADS + 1 ? n - OWN_THREADS : 1;
+}
+
+/* cpu.max of this process' control group (version 2): "max 100000" or "150000 100000". 0: no quota is known. */
+static unsigned quota_of(const char *path)
+{
+    char text[64];
+    unsigned long long quota = 0, period = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        (void)close(fd);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    if (sscanf(text, "%llu %llu", &quota, &period) != 2 || period == 0)
+        return 0;
+    return (unsigned)((quota + period - 1) / period);
+}
+
+/* The group's own quota, or, in a container that sees itself as the root, the root's. */
+static unsigned group_quota(void)
+{
+    char line[512], path[600];
+    unsigned best = 0;
+    FILE *f = fopen("/proc/self/cgroup", "re");
+    while (f && fgets(line, sizeof line, f)) {
+        if (strncmp(line, "0::", 3) != 0)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        for (char *end = line + strlen(line); end > line + 3; end--) { /* every group above counts too */
+            if (*end && *end != '/')
+                continue;
+            *end = '\0';
+            (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", line + 3);
+            unsigned n = quota_of(path);
+            best = n && (!best || n < best) ? n : best;
+        }
+    }
+    if (f)
+        (void)fclose(f);
+    unsigned root = quota_of("/sys/fs/cgroup/cpu.max");
+    return root && (!best || root < best) ? root : best;
+}
+
+unsigned cnc_sys_cores(void)
+{
+    cpu_set_t set;
+    unsigned cores = 1, quota = group_quota();
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        cores = (unsigned)CPU_COUNT(&set);
+    else if (sysconf(_SC_NPROCESSORS_ONLN) > 0)
+        cores = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+    if (quota && quota < cores)
+        cores = quota;
+    return cores ? cores : 1;
+}
+
+/* There in builds with the tool in question only. */
+extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+extern void __gcov_dump(void) __attribute__((weak));
+
+#define LEAK_STATUS 23 /* as the leak sanitizer's own */
+
+void cnc_sys_end_process(int status)
+{
+    (void)fflush(NULL);
+    if (__lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check() && !status)
+        status = LEAK_STATUS;
+    if (__gcov_dump)
+        __gcov_dump();
+    _exit(status);
+}

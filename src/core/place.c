@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/place.h"
+
+#include "base/sys.h"
+#include "proc/board.h"
+#include "proc/child.h"
+
+void cnc_place_stop(concur_server *server, int64_t ms)
+{
+    long long at = cnc_clock_now(server->clock) + ms;
+    long long before = atomic_load(&server->stop_at);
+    while (at < before && !atomic_compare_exchange_weak(&server->stop_at, &before, at))
+        ;
+    if (server->stop_fd >= 0)
+        cnc_sys_eventfd_raise(server->stop_fd);
+}
+
+void cnc_place_hear(concur_server *server)
+{
+    struct cnc_note note;
+    int fd = -1, rc;
+    while ((rc = cnc_note_receive(server->place.link, &note, &fd, false)) == CONCUR_OK) {
+        if (note.what == CNC_NOTE_STOP)
+            cnc_place_stop(server, note.value);
+        else if (server->place.told)
+            server->place.told(server, &note, fd);
+        else
+            cnc_sys_close(&fd);
+    }
+    if (rc == CONCUR_E_GONE)
+        cnc_child_orphaned();
+}
+
+static void put(atomic_uint *to, unsigned n)
+{
+    atomic_store_explicit(to, n, memory_order_relaxed);
+}
+
+void cnc_place_publish(concur_server *server, const struct cnc_engine_stats *stats)
+{
+    struct cnc_place *place = &server->place;
+    if (!place->row)
+        return;
+    atomic_store_explicit(&place->row->requests, stats->requests, memory_order_relaxed);
+    atomic_store_explicit(&place->row->accepted, stats->accepted, memory_order_relaxed);
+    atomic_store_explicit(&place->row->stalls, stats->stalls, memory_order_relaxed);
+    put(&place->row->connections, atomic_load_explicit(&server->connections, memory_order_relaxed));
+    put(&place->row->threads, stats->threads);
+    put(&place->row->threads_idle, stats->threads_idle);
+    put(&place->row->queued, stats->queued);
+    if (place->recycle_at && stats->requests >= place->recycle_at) {
+        place->recycle_at = 0;
+        (void)cnc_note_tell(place->link, CNC_NOTE_RECYCLE, 0);
+    }
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * This process' place among those of the server: how it hears from the master, what it tells the others.
+ */
+#ifndef CNC_PLACE_H
+#define CNC_PLACE_H
+
+#include "core/server.h"
+#include "proc/note.h"
+
+struct cnc_engine_stats {
+    unsigned threads, threads_idle, queued;
+    unsigned long long requests, accepted, stalls;
+};
+
+/* Serving thread of a child. Takes what the master has said: a stop begins, what is for the role goes to place.told. Ends
+ * the process when the master is gone. */
+void cnc_place_hear(concur_server *server);
+/* Serving thread of a child. Writes this process' row, and asks for a successor when its share of requests is served. */
+void cnc_place_publish(concur_server *server, const struct cnc_engine_stats *stats);
+/* Begins a stop of this process alone. Any thread, any signal handler. */
+void cnc_place_stop(concur_server *server, int64_t ms);
+
+#endif

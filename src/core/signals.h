@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The signals of a process that belongs to a server: of one that runs concur_server_run(), and of those that we forked. They
+ * ask for a stop of the server in this process.
+ */
+#ifndef CNC_SIGNALS_H
+#define CNC_SIGNALS_H
+
+#include "core/server.h"
+
+/* One run in a process at a time. False: another one is under way. */
+bool cnc_signals_claim(void);
+void cnc_signals_release(void);
+/* SIGTERM and SIGINT stop server gracefully, within stop_timeout; a second one at once. What was set before is kept. */
+void cnc_signals_take(concur_server *server);
+void cnc_signals_give_back(void);
+/* In a process that we forked: SIGTERM likewise; nothing is kept. */
+void cnc_signals_adopt(concur_server *server);
+
+#endif

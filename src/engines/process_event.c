@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The process-event engine: a master, and workers that are loops (nginx).
+ *
+ *                      +--- worker: accept --- loop: read, parse, handler, write
+ *     clients --- socket --- worker: the same
+ *                      +--- ...              master: forks them, watches over them
+ *
+ * Handler runs in:   the loop of one of the workers, one at a time there; there is a worker for every usable core.
+ * Crash costs:       the worker and what it had in flight; another one takes its place at once. Connections that wait in the
+ *                    kernel's queue are lost to nobody: all workers share the one socket.
+ * What blocks what:  a handler that blocks stands in the way of its own worker's connections, no other's.
+ * Overload:          as on event, for each worker, which has its share of connections_max.
+ * Stop:              as on event, in every worker at once; one that does not end a second after the deadline is killed.
+ */
+#include "engines/looped.h"
+
+static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
+{
+    out->workers = out->workers_max = (unsigned)cfg->workers;
+}
+
+/* Whoever has its share pauses, and the others take what comes. */
+static int open_share(concur_server *server)
+{
+    int64_t n = server->cfg.workers;
+    server->cfg.connections_max = (server->cfg.connections_max + n - 1) / n;
+    return cnc_looped_open(server);
+}
+
+const struct cnc_engine_ops cnc_engine_process_event = {
+    .id = CONCUR_ENGINE_PROCESS_EVENT,
+    .name = "process-event",
+    .plan = plan,
+    .worker = {
+        .name = "loop",
+        .open = open_share,
+        .run = cnc_looped_run,
+        .stats = cnc_looped_stats,
+        .close = cnc_looped_close,
+    },
+};

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: MIT */
+#include "engines/tree.h"
+
+#include <sys/random.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "core/serving.h"
+#include "core/signals.h"
+#include "net/passing.h"
+#include "proc/child.h"
+#include "proc/host.h"
+
+#define LINE_BUFFER 262144 /* bytes of log lines that may be under way */
+
+bool cnc_tree_is_due(const concur_server *server)
+{
+    return server->ops->plan || server->cfg.master;
+}
+
+int cnc_tree_check(concur_server *server)
+{
+    if (server->cfg.fork_with_threads || cnc_child_is_alone())
+        return CONCUR_OK;
+    return cnc_error_set(CONCUR_E_THREADS,
+                         "engine %s forks, and the process has other threads: start before the first of them, or vouch for "
+                         "them with the option fork_with_threads",
+                         server->ops->name);
+}
+
+/* ---- a child ---- */
+
+static const struct cnc_role *role_of(const concur_server *server, enum cnc_member_kind kind)
+{
+    return kind == CNC_MEMBER_FRONT    ? &server->ops->front
+           : kind == CNC_MEMBER_HELPER ? &cnc_role_refuser
+                                       : &server->ops->worker;
+}
+
+static unsigned long long with_jitter(unsigned long long n)
+{
+    unsigned more = 0;
+    (void)!getrandom(&more, sizeof more, GRND_NONBLOCK);
+    return n ? n + more % (n / 10 + 1) : 0;
+}
+
+/* What was copied from the master, and must be this process' own. */
+static int settle(concur_server *server, const struct cnc_child *child)
+{
+    struct cnc_place *place = &server->place;
+    int wake = server->stop_fd;
+    if (place->lines >= 0)
+        server->log.up = place->lines;
+    *place = (struct cnc_place){ .board = place->board, .generation = child->generation, .slot = child->slot,
+                                 .link = child->link, .lend = child->lend, .up = -1, .lines = -1, .master_fd = -1,
+                                 .master = place->master, .is_child = true,
+                                 .recycle_at = with_jitter((unsigned long long)server->cfg.requests_per_worker) };
+    place->row = cnc_board_row(place->board, child->generation, child->slot);
+    atomic_store(&server->stop_at, INT64_MAX);
+    (void)!getrandom(&server->id_base, sizeof server->id_base, GRND_NONBLOCK);
+    server->stop_fd = cnc_sys_eventfd();
+    cnc_sys_close(&wake);
+    cnc_signals_adopt(server);
+    return server->stop_fd < 0 ? cnc_error_set(CONCUR_E_SYS, "eventfd: %s", strerror(errno)) : CONCUR_OK;
+}
+
+static int fail(concur_server *server, int rc)
+{
+    struct cnc_note note = { .what = CNC_NOTE_FAILED, .value = rc };
+    const char *text = *cnc_error_text() ? cnc_error_text() : concur_strerror(rc);
+    size_t n = strlen(text);
+    memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
+    (void)cnc_note_send(server->place.link, &note, -1, true);
+    return -rc;
+}
+
+/* Until the master says that this generation serves. False: it is to stop before that. */
+static bool await_go(concur_server *server)
+{
+    struct cnc_note note;
+    int fd = -1;
+    for (;;) {
+        if (cnc_note_receive(server->place.link, &note, &fd, true) == CONCUR_E_GONE)
+            cnc_child_orphaned();
+        if (note.what == CNC_NOTE_GO)
+            return true;
+        if (note.what == CNC_NOTE_STOP)
+            return false;
+        if (server->place.told)
+            server->place.told(server, &note, fd);
+        else
+            cnc_sys_close(&fd);
+    }
+}
+
+static int serve_child(concur_server *server, const struct cnc_role *role)
+{
+    int rc = role->open(server);
+    if (rc < 0)
+        return fail(server, rc);
+    server->place.told = role->told;
+    if (cnc_note_tell(server->place.link, CNC_NOTE_READY, 0) < 0)
+        cnc_child_orphaned();
+    if (await_go(server))
+        rc = role->run(server, true);
+    if (rc != CONCUR_E_BUSY) {
+        cnc_serving_shut_listeners(server);
+        role->close(server);
+    }
+    return -rc;
+}
+
+static int child_main(void *arg, const struct cnc_child *child)
+{
+    concur_server *server = arg;
+    bool hooks = child->kind == CNC_MEMBER_WORKER;
+    int rc = settle(server, child);
+    (void)cnc_server_enter(server);
+    if (rc == CONCUR_OK && hooks)
+        rc = cnc_server_hooks(server, CONCUR_HOOK_WORKER_START, "");
+    if (rc < 0)
+        return fail(server, rc);
+    int status = serve_child(server, role_of(server, child->kind));
+    if (hooks && status != -CONCUR_E_BUSY)
+        (void)cnc_server_hooks(server, CONCUR_HOOK_WORKER_EXIT, "");
+    return status;
+}
+
+/* ---- the master ---- */
+
+static int before_fork(void *arg)
+{
+    return cnc_server_hooks(arg, CONCUR_HOOK_BEFORE_FORK, "");
+}
+
+static int64_t stop_at(void *arg)
+{
+    return atomic_load(&((concur_server *)arg)->stop_at);
+}
+
+static void stop_asked(void *arg, int64_t ms)
+{
+    cnc_place_stop(arg, ms < 0 ? 0 : ms);
+}
+
+static bool reload_asked(void *arg)
+{
+    return atomic_exchange(&((concur_server *)arg)->reload_wanted, false);
+}
+
+static void stopping(void *arg)
+{
+    concur_server *server = arg;
+    atomic_store(&server->draining, true);
+    cnc_serving_shut_listeners(server);
+}
+
+/* The host's functions run in the host's process: here, or where the notes arrive. */
+static void hear(concur_server *server, enum cnc_note_what what, int64_t value, const char *text)
+{
+    if (what == CNC_NOTE_LOG)
+        cnc_log(&server->log, value >= CONCUR_LOG_ERROR && value <= CONCUR_LOG_DEBUG ? (int)value : CONCUR_LOG_WARN, "%s",
+                text);
+    else if (what == CNC_NOTE_EVENT || what == CNC_NOTE_READY)
+        (void)cnc_server_hooks(server, CONCUR_HOOK_EVENT, text);
+}
+
+static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *text)
+{
+    concur_server *server = arg;
+    if (what == CNC_NOTE_READY)
+        cnc_server_ready(server);
+    if (server->place.up < 0 || what == CNC_NOTE_LOG) {
+        hear(server, what, value, text);
+        return;
+    }
+    struct cnc_note note = { .what = (uint32_t)what, .value = value };
+    size_t n = strlen(text);
+    memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
+    (void)cnc_note_send(server->place.up, &note, -1, false);
+}
+
+static void make_plan(const concur_server *server, struct cnc_plan *plan)
+{
+    const struct cnc_config *cfg = &server->cfg;
+    *plan = (struct cnc_plan){ .workers = 1, .workers_max = 1, .start_ms = cfg->start_timeout,
+                               .drain_ms = cfg->stop_timeout, .stuck_ms = cfg->stuck_timeout };
+    if (server->ops->plan)
+        server->ops->plan(cfg, plan);
+}
+
+/* ---- reload ---- */
+
+static bool same_addresses(const concur_server *server, const struct cnc_config_list *before)
+{
+    const struct cnc_config_list *now = &server->cfg.listen;
+    bool same = now->count == before->count;
+    for (size_t i = 0; i < now->count && same; i++)
+        same = strcmp(now->items[i], before->items[i]) == 0;
+    return same;
+}
+
+static int configure(concur_server *server, const struct cnc_config_list *addresses)
+{
+    int rc = CONCUR_OK;
+    if (server->config_path)
+        rc = cnc_options_load_file(server->options, server->config_path);
+    if (rc == CONCUR_OK)
+        rc = cnc_options_load_env(server->options);
+    if (rc == CONCUR_OK)
+        rc = cnc_server_configure(server);
+    if (rc < 0)
+        return rc;
+    if (!same_addresses(server, addresses))
+        return cnc_error_set(CONCUR_E_OPTION, "listen: cannot change while the server runs");
+    server->ops = cnc_engine_find(server->cfg.engine);
+    if (!server->ops)
+        return cnc_error_set(CONCUR_E_UNSUPPORTED, "engine %s: this build has none", cnc_engine_name(server->cfg.engine));
+    return server->ops->check ? server->ops->check(server) : CONCUR_OK;
+}
+
+/* In the master, so that the next generation inherits it; the one that serves has its own copy of what was. What fails leaves
+ * everything as it is. */
+static int reload(void *arg, struct cnc_plan *plan)
+{
+    concur_server *server = arg;
+    const struct cnc_engine_ops *ops = server->ops;
+    struct cnc_options *before = server->options;
+    const struct cnc_config_list addresses = server->cfg.listen;
+    server->options = cnc_options_copy_own(before);
+    int rc = server->options ? configure(server, &addresses) : CONCUR_E_NOMEM;
+    if (rc < 0) {
+        cnc_options_destroy(&server->options);
+        server->options = before;
+        server->ops = ops;
+        (void)cnc_server_configure(server);
+        return rc;
+    }
+    cnc_options_destroy(&before);
+    cnc_serving_retune_listeners(server, server->ops->blocking_sockets ? server->cfg.park_after : 0);
+    make_plan(server, plan);
+    return CONCUR_OK;
+}
+
+static const struct cnc_master_ops master_ops = {
+    .child = child_main,
+    .before_fork = before_fork,
+    .stop_at = stop_at,
+    .reload_asked = reload_asked,
+    .stop_asked = stop_asked,
+    .tell = tell,
+    .stopping = stopping,
+    .reload = reload,
+};
+
+static int run_master(concur_server *server, int lines)
+{
+    struct cnc_master_config cfg = { .ops = &master_ops, .arg = server, .clock = server->clock,
+                                     .board = server->place.board, .wake_fd = server->stop_fd, .host = lines };
+    make_plan(server, &cfg.plan);
+    return cnc_master_run(&cfg);
+}
+
+static int open_board(concur_server *server)
+{
+    server->place.board = cnc_board_create();
+    return server->place.board ? CONCUR_OK : CONCUR_E_NOMEM;
+}
+
+int cnc_tree_run(concur_server *server)
+{
+    int lines[2] = { -1, -1 };
+    int rc = cnc_tree_check(server);
+    if (rc == CONCUR_OK)
+        rc = open_board(server);
+    /* The program's log function is called here, not in the children; what goes to stderr can go there from anywhere. */
+    if (rc == CONCUR_OK && server->log.fn)
+        rc = cnc_passing_pair(lines, LINE_BUFFER);
+    if (rc == CONCUR_OK) {
+        server->place.lines = lines[1];
+        rc = run_master(server, lines[0]);
+    }
+    server->place.lines = -1;
+    cnc_sys_close(&lines[0]);
+    cnc_sys_close(&lines[1]);
+    cnc_board_destroy(&server->place.board);
+    return rc;
+}
+
+/* ---- a host that goes on with its own work ---- */
+
+/* In the master's process, just forked: the host's descriptors are the host's. */
+static void leave_host(concur_server *server, int up)
+{
+    int keep[66] = { up, server->stop_fd };
+    unsigned n = 2;
+    for (unsigned i = 0; i < server->socket_count && n < CNC_COUNT(keep); i++)
+        keep[n++] = server->sockets[i].fd;
+    cnc_sys_close_others(keep, n);
+    server->log.up = server->place.up = up;
+    server->place.master = getpid();
+    cnc_signals_adopt(server);
+}
+
+static _Noreturn void master_process(concur_server *server, int up)
+{
+    leave_host(server, up);
+    int rc = run_master(server, up);
+    if (rc < 0) {
+        struct cnc_note note = { .what = CNC_NOTE_FAILED, .value = rc };
+        size_t n = strlen(cnc_error_text());
+        memcpy(note.text, cnc_error_text(), n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
+        (void)cnc_note_send(up, &note, -1, false);
+    }
+    cnc_serving_close_listeners(server);
+    cnc_sys_end_process(-rc);
+}
+
+/* CONCUR_AGAIN: nothing more now. CONCUR_OK: the server serves. Negative: why it does not, or CONCUR_E_GONE. */
+static int hear_master(concur_server *server)
+{
+    struct cnc_note note;
+    int rc;
+    while ((rc = cnc_note_receive(server->place.link, &note, NULL, false)) == CONCUR_OK) {
+        if (note.what == CNC_NOTE_FAILED)
+            return cnc_error_set((int)note.value, "%s", note.text);
+        hear(server, note.what, note.value, note.text);
+        if (note.what == CNC_NOTE_READY)
+            return CONCUR_OK;
+    }
+    return rc;
+}
+
+int cnc_tree_start(concur_server *server)
+{
+    int pair[2] = { -1, -1 };
+    int rc = cnc_tree_check(server);
+    if (rc == CONCUR_OK)
+        rc = cnc_server_hooks(server, CONCUR_HOOK_BEFORE_FORK, "");
+    if (rc == CONCUR_OK)
+        rc = open_board(server);
+    if (rc == CONCUR_OK)
+        rc = cnc_passing_pair(pair, LINE_BUFFER);
+    pid_t pid = rc == CONCUR_OK ? cnc_child_fork(false) : -1;
+    if (pid == 0)
+        master_process(server, pair[1]);
+    cnc_sys_close(&pair[1]);
+    server->place.link = pair[0];
+    if (pid < 0) {
+        rc = rc < 0 ? rc : cnc_error_set(CONCUR_E_SYS, "fork: %s", strerror(errno));
+        cnc_tree_close(server);
+        return rc;
+    }
+    server->place.master = pid;
+    server->place.master_fd = cnc_sys_pidfd(pid);
+    cnc_serving_shut_listeners(server); /* the master's, and its children's */
+    while ((rc = hear_master(server)) == CONCUR_AGAIN)
+        cnc_host_wait(server->place.link, server->place.master_fd, -1);
+    if (rc == CONCUR_OK) {
+        cnc_server_ready(server);
+        return CONCUR_OK;
+    }
+    int end;
+    while ((end = cnc_host_reap(&server->place.master)) == CONCUR_AGAIN)
+        cnc_host_wait(-1, server->place.master_fd, 10);
+    cnc_tree_close(server);
+    return rc == CONCUR_E_GONE ? end < 0 ? end : CONCUR_E_SYS : rc;
+}
+
+int cnc_tree_dispatch(concur_server *server)
+{
+    int rc;
+    while ((rc = hear_master(server)) == CONCUR_OK)
+        continue;
+    return rc == CONCUR_AGAIN ? CONCUR_OK : CONCUR_E_GONE;
+}
+
+int cnc_tree_wait(concur_server *server, int64_t ms)
+{
+    int64_t until = ms < 0 ? INT64_MAX : cnc_clock_now(server->clock) + ms;
+    for (;;) {
+        bool gone = cnc_tree_dispatch(server) == CONCUR_E_GONE;
+        int rc = cnc_host_reap(&server->place.master);
+        if (rc != CONCUR_AGAIN)
+            return rc;
+        int64_t left = until == INT64_MAX ? -1 : until - cnc_clock_now(server->clock);
+        if (ms >= 0 && left <= 0)
+            return CONCUR_AGAIN;
+        cnc_host_wait(gone ? -1 : server->place.link, server->place.master_fd, left);
+    }
+}
+
+void cnc_tree_close(concur_server *server)
+{
+    cnc_sys_close(&server->place.link);
+    cnc_sys_close(&server->place.master_fd);
+    cnc_board_destroy(&server->place.board);
+}

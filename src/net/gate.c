@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/gate.h"
+
+#include "base/error.h"
+#include "base/sys.h"
+
+static int add(const struct cnc_gate *gate, int fd, uint32_t events, unsigned index)
+{
+    struct epoll_event ev = { .events = events, .data.u32 = index };
+    return cnc_sys_epoll_ctl(gate->epoll, EPOLL_CTL_ADD, fd, &ev);
+}
+
+int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener_count, const int *others,
+                  unsigned other_count)
+{
+    int rc = 0;
+    gate->listeners = listener_count;
+    gate->epoll = cnc_sys_epoll();
+    for (unsigned i = 0; i < listener_count && rc == 0; i++)
+        rc = add(gate, listeners[i], EPOLLIN | EPOLLEXCLUSIVE, i);
+    for (unsigned i = 0; i < other_count && rc == 0; i++)
+        rc = add(gate, others[i], EPOLLIN, listener_count + i);
+    if (gate->epoll >= 0 && rc == 0)
+        return CONCUR_OK;
+    rc = cnc_error_set(CONCUR_E_SYS, "cannot wait for connections: %s", strerror(errno));
+    cnc_gate_close(gate);
+    return rc;
+}
+
+void cnc_gate_close(struct cnc_gate *gate)
+{
+    cnc_sys_close(&gate->epoll);
+}
+
+int cnc_gate_wait(const struct cnc_gate *gate, int timeout_ms)
+{
+    struct epoll_event ev;
+    return cnc_sys_epoll_wait(gate->epoll, &ev, 1, timeout_ms) == 1 ? (int)ev.data.u32 : -1;
+}

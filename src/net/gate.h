@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where a process that takes one connection at a time waits for the next one: at listening sockets that other processes wait
+ * at too, of which the kernel wakes one. Who does not stand there is not woken.
+ */
+#ifndef CNC_GATE_H
+#define CNC_GATE_H
+
+#include "base/base.h"
+
+struct cnc_gate {
+    int epoll;
+    unsigned listeners;
+};
+
+/* listeners and others are borrowed. CONCUR_OK or CONCUR_E_SYS. */
+int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener_count, const int *others,
+                  unsigned other_count);
+void cnc_gate_close(struct cnc_gate *gate);
+/* Which is ready: 0.. a listener, then the others; -1: none within timeout_ms (-1: no limit), or a signal came. */
+int cnc_gate_wait(const struct cnc_gate *gate, int timeout_ms);
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Messages of bytes, each with at most one descriptor, between processes: a pair of sockets that keeps the borders.
+ */
+#ifndef CNC_PASSING_H
+#define CNC_PASSING_H
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/base.h"
+
+/* buffer: bytes that may be under way in each direction, as far as the system allows. CONCUR_OK or CONCUR_E_SYS. */
+int cnc_passing_pair(int fds[2], int buffer);
+/* fd: -1 for none; stays the caller's. CONCUR_OK; CONCUR_AGAIN: no room now (never if wait); CONCUR_E_GONE: the other end has
+ * closed, or the message can never pass. Async-signal-safe. */
+int cnc_passing_send(int link, const struct iovec *iov, int count, int fd, bool wait);
+/* Bytes of the message, 0 at the end, -EAGAIN, or -errno; -EMSGSIZE: it did not fit, and is lost. *fd: what came along, or
+ * -1. */
+ssize_t cnc_passing_recv(int link, void *p, size_t n, int *fd, bool wait);
+
+#endif

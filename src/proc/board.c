@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "proc/board.h"
+
+#include "base/sys.h"
+
+#define WORDS (CNC_BOARD_SLOTS / 64)
+
+struct cnc_board {
+    /* the master's alone */
+    atomic_ullong requests, accepted, stalls;  /* of processes that have ended */
+    atomic_uint used[CNC_BOARD_GENERATIONS]; /* rows from here on were never written */
+    /* a bit for each slot */
+    _Alignas(64) atomic_ullong idle[CNC_BOARD_GENERATIONS][WORDS];
+    struct cnc_board_row rows[CNC_BOARD_GENERATIONS][CNC_BOARD_SLOTS];
+};
+
+_Static_assert(CNC_BOARD_SLOTS % 64 == 0, "a bit for each slot");
+
+/* Memory that nobody touches costs nothing: only the rows in use are ever backed. */
+struct cnc_board *cnc_board_create(void)
+{
+    return cnc_sys_map_shared(sizeof(struct cnc_board));
+}
+
+void cnc_board_destroy(struct cnc_board **board)
+{
+    if (*board)
+        cnc_sys_unmap(*board, sizeof(struct cnc_board));
+    *board = NULL;
+}
+
+struct cnc_board_row *cnc_board_row(struct cnc_board *board, unsigned generation, unsigned slot)
+{
+    CNC_ASSERT(slot < CNC_BOARD_SLOTS);
+    return &board->rows[generation % CNC_BOARD_GENERATIONS][slot];
+}
+
+static unsigned long long take(atomic_ullong *n)
+{
+    return atomic_exchange_explicit(n, 0, memory_order_relaxed);
+}
+
+static void add(atomic_ullong *to, unsigned long long n)
+{
+    (void)atomic_fetch_add_explicit(to, n, memory_order_relaxed);
+}
+
+void cnc_board_fold(struct cnc_board *board, unsigned generation, unsigned slot)
+{
+    struct cnc_board_row *row = cnc_board_row(board, generation, slot);
+    add(&board->requests, take(&row->requests));
+    add(&board->accepted, take(&row->accepted));
+    add(&board->stalls, take(&row->stalls));
+    atomic_store(&row->connections, 0);
+    atomic_store(&row->threads, 0);
+    atomic_store(&row->threads_idle, 0);
+    atomic_store(&row->queued, 0);
+    atomic_store(&row->busy_since, 0);
+    cnc_board_set_idle(board, generation, slot, false);
+}
+
+static unsigned long long get(const atomic_ullong *n)
+{
+    return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+static unsigned get_now(const atomic_uint *n)
+{
+    return atomic_load_explicit(n, memory_order_relaxed);
+}
+
+void cnc_board_use(struct cnc_board *board, unsigned generation, unsigned slot)
+{
+    atomic_uint *used = &board->used[generation % CNC_BOARD_GENERATIONS];
+    if (slot >= atomic_load(used))
+        atomic_store(used, slot + 1);
+}
+
+/* What a worker may have written to `used` as well. */
+static unsigned used_rows(const struct cnc_board *board, unsigned generation)
+{
+    unsigned n = get_now(&board->used[generation]);
+    return n < CNC_BOARD_SLOTS ? n : CNC_BOARD_SLOTS;
+}
+
+void cnc_board_sum(const struct cnc_board *board, struct cnc_board_sum *out)
+{
+    *out = (struct cnc_board_sum){ .requests = get(&board->requests), .accepted = get(&board->accepted),
+                                   .stalls = get(&board->stalls) };
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
+        for (unsigned i = 0, n = used_rows(board, g); i < n; i++) {
+            const struct cnc_board_row *row = &board->rows[g][i];
+            out->requests += get(&row->requests);
+            out->accepted += get(&row->accepted);
+            out->stalls += get(&row->stalls);
+            out->connections += get_now(&row->connections);
+            out->threads += get_now(&row->threads);
+            out->threads_idle += get_now(&row->threads_idle);
+            out->queued += get_now(&row->queued);
+        }
+}
+
+void cnc_board_set_idle(struct cnc_board *board, unsigned generation, unsigned slot, bool is_idle)
+{
+    atomic_ullong *word = &board->idle[generation % CNC_BOARD_GENERATIONS][slot / 64];
+    unsigned long long bit = 1ull << slot % 64;
+    if (is_idle)
+        (void)atomic_fetch_or(word, bit);
+    else
+        (void)atomic_fetch_and(word, ~bit);
+}
+
+bool cnc_board_is_idle(const struct cnc_board *board, unsigned generation, unsigned slot)
+{
+    return get(&board->idle[generation % CNC_BOARD_GENERATIONS][slot / 64]) >> slot % 64 & 1;
+}
+
+bool cnc_board_has_idle(const struct cnc_board *board, unsigned generation)
+{
+    const atomic_ullong *words = board->idle[generation % CNC_BOARD_GENERATIONS];
+    for (unsigned i = 0; i < WORDS; i++)
+        if (get(&words[i]))
+            return true;
+    return false;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The making of a process, and what makes it a good child.
+ */
+#ifndef CNC_CHILD_H
+#define CNC_CHILD_H
+
+#include <sys/types.h>
+
+#include "base/base.h"
+
+/* Is this thread the process' only one? A thread that was joined may be listed for a moment longer: looks for 50 ms. */
+bool cnc_child_is_alone(void);
+/* Forks with every signal blocked, so that none is taken by a process that is not ready for it, and with stdio flushed, so
+ * that nothing is printed twice. In the child: returns 0; signals that a program may catch have their default again, but for
+ * those by which a fault is reported; SIGPIPE, SIGINT and SIGHUP are ignored (what a terminal says is said to the master);
+ * the mask is empty. with_parent: the child dies with the calling thread. In the parent: the child's id, or -1 and errno. */
+pid_t cnc_child_fork(bool with_parent);
+
+/* The master is gone, and so is this process. */
+_Noreturn void cnc_child_orphaned(void);
+
+/* A signal's handler in a child, in place of the default. */
+void cnc_child_catch(int sig, void (*handler)(int));
+
+/* Did it end by a fault of the program? As waitpid's status says. */
+bool cnc_child_crashed(int status);
+/* "exit status 3" or "signal 11"; n >= 40. */
+void cnc_child_end_text(int status, char *out, size_t n);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#include "proc/host.h"
+
+#include <sys/wait.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "proc/child.h"
+
+void cnc_host_wait(int link, int master_fd, int64_t ms)
+{
+    struct pollfd fds[2] = { { .fd = link, .events = POLLIN }, { .fd = master_fd, .events = POLLIN } };
+    (void)cnc_sys_poll(fds, 2, ms < 0 ? -1 : ms > 60000 ? 60000 : (int)ms);
+}
+
+int cnc_host_reap(long *master)
+{
+    int status = 0;
+    pid_t got = *master ? cnc_sys_waitpid((pid_t)*master, &status) : -1;
+    if (got == 0)
+        return CONCUR_AGAIN;
+    *master = 0;
+    if (got < 0)
+        return cnc_error_set(CONCUR_E_SYS, "the master has ended, and somebody else has taken its exit status");
+    if (WIFEXITED(status) && WEXITSTATUS(status) <= -CONCUR_E_BUSY)
+        return -WEXITSTATUS(status);
+    char how[48];
+    cnc_child_end_text(status, how, sizeof how);
+    return cnc_error_set(CONCUR_E_SYS, "the master ended: %s", how);
+}

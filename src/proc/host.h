@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A process that has a master of its own making: how it waits for it.
+ */
+#ifndef CNC_HOST_H
+#define CNC_HOST_H
+
+#include "base/base.h"
+
+/* Until the master has said something or ended, at most ms (-1: no limit). */
+void cnc_host_wait(int link, int master_fd, int64_t ms);
+/* CONCUR_AGAIN: it still runs. Else what it ended with, and *master becomes 0: CONCUR_OK, one of CONCUR_E_*, or CONCUR_E_SYS
+ * with the reason in words. */
+int cnc_host_reap(long *master);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The master's wait: what woke it, what follows, and how long it may sleep next.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "proc/master_internal.h"
+
+void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...)
+{
+    char text[CNC_NOTE_TEXT_MAX + 1];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    m->cfg->ops->tell(m->cfg->arg, what, value, text);
+}
+
+static void for_each_generation(struct cnc_master *m, enum cnc_generation_event ev, int64_t now)
+{
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {
+        enum cnc_generation_state state = m->generations[g].state;
+        if (state == CNC_GENERATION_WARM || state == CNC_GENERATION_LIVE)
+            cnc_generation_step(m, &m->generations[g], ev, now);
+    }
+}
+
+/* ---- what is wanted of it ---- */
+
+/* Those that drain already have less time now. */
+static void hurry(struct cnc_master *m, int64_t now)
+{
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
+        for (unsigned i = 0; i < m->generations[g].count; i++)
+            if (m->generations[g].members[i].slot.state == CNC_SLOT_DRAIN)
+                cnc_member_step(m, &m->generations[g].members[i], CNC_SLOT_ON_DRAIN, now);
+}
+
+static void look_at_stop(struct cnc_master *m, int64_t now)
+{
+    int64_t at = m->host_gone ? now : m->cfg->ops->stop_at(m->cfg->arg);
+    if (at >= m->stop_at)
+        return;
+    m->stop_at = at;
+    if (!m->stopping) {
+        m->stopping = true;
+        m->cfg->ops->stopping(m->cfg->arg);
+        for_each_generation(m, CNC_GENERATION_ON_LEAVE, now);
+    }
+    hurry(m, now);
+}
+
+static void reload(struct cnc_master *m, int64_t now)
+{
+    struct cnc_plan plan;
+    m->reload_due = false;
+    int rc = m->cfg->ops->reload ? m->cfg->ops->reload(m->cfg->arg, &plan) : CONCUR_E_STATE;
+    if (rc == CONCUR_OK) /* a newer one takes the place of one that has not served yet */
+        for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
+            if (m->generations[g].state == CNC_GENERATION_WARM)
+                cnc_generation_step(m, &m->generations[g], CNC_GENERATION_ON_LEAVE, now);
+    if (rc == CONCUR_OK)
+        rc = cnc_generation_start(m, &plan, now);
+    if (rc == CONCUR_E_BUSY)
+        m->reload_due = true; /* when one of the old ones has gone */
+    else if (rc < 0)
+        cnc_master_say(m, CNC_NOTE_EVENT, 0, "reload refused: %s", cnc_error_text());
+}
+
+static bool has_room(const struct cnc_master *m)
+{
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
+        if (m->generations[g].state == CNC_GENERATION_NONE)
+            return true;
+    return false;
+}
+
+static void look_at_reload(struct cnc_master *m, int64_t now)
+{
+    if (m->cfg->ops->reload_asked(m->cfg->arg))
+        m->reload_due = true;
+    if (m->reload_due && !m->stopping && m->was_up && has_room(m))
+        reload(m, now);
+}
+
+static void hear_host(struct cnc_master *m)
+{
+    struct cnc_note note;
+    int rc;
+    while ((rc = cnc_note_receive(m->cfg->host, &note, NULL, false)) == CONCUR_OK) {
+        if (note.what == CNC_NOTE_STOP_ALL)
+            m->cfg->ops->stop_asked(m->cfg->arg, note.value);
+        else if (note.what == CNC_NOTE_RELOAD)
+            m->reload_due = true;
+        else if (note.what == CNC_NOTE_LOG) /* a child's, for the program's function in this process */
+            m->cfg->ops->tell(m->cfg->arg, CNC_NOTE_LOG, note.value, note.text);
+    }
+    m->host_gone = rc == CONCUR_E_GONE;
+}
+
+/* ---- the wait ---- */
+
+struct waits {
+    struct pollfd *fds; /* owned */
+    struct cnc_member **members; /* owned; of each descriptor, NULL for the first two */
+    unsigned count, cap;
+};
+
+static void add_wait(struct waits *w, int fd, struct cnc_member *mem)
+{
+    if (fd < 0 || w->count == w->cap)
+        return;
+    w->members[w->count] = mem;
+    w->fds[w->count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+}
+
+static bool make_room(struct waits *w, unsigned n)
+{
+    if (w->cap >= n)
+        return true;
+    struct pollfd *fds = cnc_realloc(w->fds, n * sizeof *fds);
+    if (fds)
+        w->fds = fds;
+    struct cnc_member **members = cnc_realloc(w->members, n * sizeof(struct cnc_member *));
+    if (members)
+        w->members = members;
+    if (fds && members)
+        w->cap = n;
+    return fds && members;
+}
+
+/* Out of memory: those that found no place have their turn when there is some. */
+static void collect(struct cnc_master *m, struct waits *w)
+{
+    unsigned n = 2;
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
+        n += 2 * m->generations[g].count;
+    (void)make_room(w, n);
+    w->count = 0;
+    add_wait(w, m->cfg->wake_fd, NULL);
+    if (!m->host_gone)
+        add_wait(w, m->cfg->host, NULL);
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
+        for (unsigned i = 0; i < m->generations[g].count; i++) {
+            struct cnc_member *mem = &m->generations[g].members[i];
+            add_wait(w, mem->link, mem);
+            add_wait(w, mem->pidfd, mem);
+        }
+}
+
+static void handle(struct cnc_master *m, const struct waits *w, int64_t now)
+{
+    for (unsigned i = 0; i < w->count; i++) {
+        struct cnc_member *mem = w->members[i];
+        int fd = w->fds[i].fd;
+        if (!w->fds[i].revents)
+            continue;
+        if (!mem && fd == m->cfg->wake_fd)
+            cnc_sys_eventfd_clear(fd);
+        else if (!mem)
+            hear_host(m);
+        else if (fd == mem->pidfd)
+            cnc_member_reap(m, mem, now);
+        else if (fd == mem->link)
+            cnc_member_hear(m, mem, now);
+    }
+}
+
+/* Moves everything on; returns when the next look is due at the latest, or -1 when nothing is left. */
+static int64_t look(struct cnc_master *m, int64_t now)
+{
+    int64_t next = INT64_MAX;
+    bool any = false;
+    look_at_stop(m, now);
+    look_at_reload(m, now);
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {
+        struct cnc_generation *gen = &m->generations[g];
+        if (gen->state == CNC_GENERATION_NONE)
+            continue;
+        int64_t at = cnc_generation_look(m, gen, now);
+        next = at < next ? at : next;
+        any = any || gen->state != CNC_GENERATION_NONE;
+    }
+    if (!any)
+        return -1;
+    return next;
+}
+
+int cnc_master_run(const struct cnc_master_config *cfg)
+{
+    struct cnc_master m = { .cfg = cfg, .next_number = 1, .stop_at = INT64_MAX, .result = CONCUR_OK };
+    struct waits w = { 0 };
+    int64_t next, now = cnc_clock_now(cfg->clock);
+    (void)cnc_error_set(CONCUR_OK, "%s", "");
+    int rc = cnc_generation_start(&m, &cfg->plan, now);
+    while (rc == CONCUR_OK && (next = look(&m, now)) >= 0) {
+        int64_t wait = next == INT64_MAX ? -1 : next > now ? next - now : 0;
+        collect(&m, &w);
+        if (cnc_sys_poll(w.fds, w.count, wait > 60000 ? 60000 : (int)wait) > 0)
+            handle(&m, &w, cnc_clock_now(cfg->clock));
+        now = cnc_clock_now(cfg->clock);
+    }
+    cnc_free(w.fds);
+    cnc_free(w.members);
+    if (rc == CONCUR_OK && !m.was_up && !m.stopping)
+        rc = CONCUR_E_SYS;
+    return rc < 0 ? rc : m.result;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The master: it forks the processes of a server, watches over them, and has one wait with one deadline for all of it. It
+ * is single-threaded for ever, and knows of no loop, connection or request; nothing that a worker writes or sends is trusted
+ * further than that worker's own fate.
+ */
+#ifndef CNC_MASTER_H
+#define CNC_MASTER_H
+
+#include <sys/types.h>
+
+#include "base/clock.h"
+#include "proc/board.h"
+#include "proc/note.h"
+#include "proc/slot.h"
+#include "proc/spawn.h"
+
+enum cnc_member_kind {
+    CNC_MEMBER_FRONT,  /* accepts for all, and lends connections to the workers */
+    CNC_MEMBER_HELPER, /* answers 503 to everybody when there are no workers any more */
+    CNC_MEMBER_WORKER
+};
+
+/* The processes of a generation. */
+struct cnc_plan {
+    bool has_front;
+    unsigned workers;                 /* at the start; with spare_max == 0 for ever */
+    unsigned workers_max;
+    unsigned spare_min, spare_max;    /* a varying pool keeps so many idle; 0: the number is fixed */
+    int64_t start_ms;                 /* for each, from fork to READY */
+    int64_t drain_ms;                 /* for a generation or a worker that is replaced, to finish what it has */
+    int64_t stuck_ms;                 /* a handler that holds its worker for so long is killed with it; 0: never */
+};
+
+#define CNC_FIRST_WORKER 2 /* its slot: those before are the front's and the helper's */
+
+/* What a child is told about itself. */
+struct cnc_child {
+    enum cnc_member_kind kind;
+    unsigned generation, slot;
+    int link; /* to the master */
+    int lend; /* a worker's end of its link to the front; -1: none */
+};
+
+struct cnc_master_ops {
+    /* In the child: everything of it. Returns its exit status. */
+    int (*child)(void *arg, const struct cnc_child *child);
+    /* Before each fork; negative: not now. */
+    int (*before_fork)(void *arg);
+    /* Monotonic ms at which a stop gives up what is left; INT64_MAX: none was asked for. */
+    int64_t (*stop_at)(void *arg);
+    /* Was a reload asked for since the last look? */
+    bool (*reload_asked)(void *arg);
+    /* A child asks for a stop of the whole server. */
+    void (*stop_asked)(void *arg, int64_t ms);
+    /* The first generation serves, or something else that the host should know: one of CNC_NOTE_READY, _EVENT, _LOG (value:
+     * level). */
+    void (*tell)(void *arg, enum cnc_note_what what, int64_t value, const char *text);
+    /* A stop has begun: the master's copies of the listening sockets are to be closed. */
+    void (*stopping)(void *arg);
+    /* Reads the configuration anew and fills the plan of the next generation, whose children will be
+     * forked from the process as it is then. CONCUR_OK, or an error and nothing has changed. NULL: there is none. */
+    int (*reload)(void *arg, struct cnc_plan *out);
+};
+
+struct cnc_master_config {
+    const struct cnc_master_ops *ops;
+    void *arg;
+    const struct cnc_clock *clock;
+    struct cnc_board *board; /* borrowed */
+    struct cnc_plan plan;
+    int wake_fd; /* an eventfd: raised when stop_at or a wish for a reload has changed; borrowed */
+    int host;    /* link to the host's process, whose end ends the server at once; -1: the master is the host. Borrowed */
+};
+
+struct cnc_master;
+
+/* Serves until a stop is complete. CONCUR_OK; CONCUR_E_BUSY: code of the program held on after the stop's deadline, and was
+ * killed; CONCUR_E_SYS: the first generation did not come up (concur_last_error() says why), or a process ended badly while
+ * it stopped; CONCUR_E_NOMEM. Only ever returns in the calling process. */
+int cnc_master_run(const struct cnc_master_config *cfg);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Shared by master.c (the wait), generation.c (which processes there should be) and member.c (one of them).
+ */
+#ifndef CNC_MASTER_INTERNAL_H
+#define CNC_MASTER_INTERNAL_H
+
+#include "proc/master.h"
+
+#define CNC_FRONT 0  /* places in members */
+#define CNC_HELPER 1
+#define CNC_WORKERS CNC_FIRST_WORKER /* their numbers count from 0 */
+
+struct cnc_generation;
+
+/* A slot and the process in it. */
+struct cnc_member {
+    struct cnc_slot slot;
+    struct cnc_generation *gen;
+    unsigned index;
+    enum cnc_member_kind kind;
+    pid_t pid;
+    int pidfd;  /* readable when it has ended; -1: no process */
+    int link;   /* our end of the link to it */
+    int lend;   /* a worker's: our copy of the front's end of the link between the two */
+    unsigned twin; /* the member that this one replaces; 0: none */
+};
+
+enum cnc_generation_state {
+    CNC_GENERATION_NONE,    /* no processes */
+    CNC_GENERATION_WARM,    /* they start; nobody accepts */
+    CNC_GENERATION_LIVE,    /* they serve */
+    CNC_GENERATION_RETIRE,  /* they finish what they have */
+    CNC_GENERATION_REFUSED, /* one of them could not start: all go */
+    CNC_GENERATION_STATES
+};
+
+enum cnc_generation_event {
+    CNC_GENERATION_ON_START,
+    CNC_GENERATION_ON_UP,    /* all that are wanted are ready */
+    CNC_GENERATION_ON_DOWN,  /* one ended before it was ready */
+    CNC_GENERATION_ON_LEAVE, /* another one serves, or the server stops */
+    CNC_GENERATION_ON_EMPTY, /* the last process has gone */
+    CNC_GENERATION_EVENTS
+};
+
+struct cnc_generation {
+    enum cnc_generation_state state;
+    unsigned number;
+    struct cnc_plan plan;
+    struct cnc_slot_times times;
+    struct cnc_member *members; /* owned */
+    unsigned count;
+    struct cnc_spawn spawn;
+    int64_t spawn_at;           /* when the pool is looked at next */
+    bool given_up;              /* no worker is left; the helper answers */
+};
+
+struct cnc_master {
+    const struct cnc_master_config *cfg;
+    struct cnc_generation generations[CNC_BOARD_GENERATIONS];
+    unsigned next_number;
+    int64_t stop_at;   /* as last seen */
+    bool stopping;
+    bool was_up;       /* some generation has served */
+    bool host_gone;
+    bool reload_due;   /* asked for, and not begun yet */
+    int result;
+};
+
+/* member.c */
+void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned index, enum cnc_member_kind kind);
+/* Tells the slot, and does what it asks for. */
+void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot_event ev, int64_t now);
+/* There may be messages, or the end. */
+void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now);
+void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now);
+/* "worker 3 (pid 123)"; n >= 48. */
+void cnc_member_text(const struct cnc_member *mem, char *out, size_t n);
+
+/* generation.c */
+/* A generation of a plan in a free place. CONCUR_OK, CONCUR_E_BUSY: four live already, CONCUR_E_NOMEM. */
+int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int64_t now);
+/* What became of its members: moves it on. Returns when it wants to be looked at again. */
+int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, int64_t now);
+void cnc_generation_step(struct cnc_master *m, struct cnc_generation *gen, enum cnc_generation_event ev, int64_t now);
+/* A member has become ready, or has ended. */
+void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64_t now);
+void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now);
+/* A worker would like to be replaced. */
+void cnc_generation_recycle(struct cnc_master *m, struct cnc_member *mem, int64_t now);
+/* The times of a stop, as the moment has them: milliseconds until what is left is given up. */
+int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now);
+void cnc_generation_free(struct cnc_generation *gen);
+const char *cnc_generation_state_name(int state);
+
+/* master.c */
+void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...) CNC_PRINTF(4, 5);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One process of the master's: its birth, what it says, its end.
+ */
+#include <stdio.h>
+#include <sys/wait.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "net/passing.h"
+#include "proc/child.h"
+#include "proc/master_internal.h"
+
+#define LEND_BUFFER 262144
+#define BUSY_STATUS (-CONCUR_E_BUSY) /* a child's exit status when code of the program would not let go */
+
+void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned index, enum cnc_member_kind kind)
+{
+    *mem = (struct cnc_member){ .gen = gen, .index = index, .kind = kind, .pidfd = -1, .link = -1, .lend = -1 };
+    cnc_slot_init(&mem->slot);
+}
+
+void cnc_member_text(const struct cnc_member *mem, char *out, size_t n)
+{
+    if (mem->kind == CNC_MEMBER_WORKER)
+        (void)snprintf(out, n, "worker %u (pid %ld)", mem->index - CNC_WORKERS, (long)mem->pid);
+    else
+        (void)snprintf(out, n, "%s (pid %ld)", mem->kind == CNC_MEMBER_FRONT ? "front" : "helper", (long)mem->pid);
+}
+
+static void close_all(struct cnc_member *mem)
+{
+    cnc_sys_close(&mem->pidfd);
+    cnc_sys_close(&mem->link);
+    cnc_sys_close(&mem->lend);
+}
+
+/* ---- birth ---- */
+
+/* In the child: what is the master's is of no use here, and a copy kept open would hide its end from others. */
+static void forget_family(struct cnc_master *m)
+{
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
+        for (unsigned i = 0; i < m->generations[g].count; i++)
+            close_all(&m->generations[g].members[i]);
+}
+
+static int open_links(struct cnc_member *mem, int link[2], int lend[2])
+{
+    if (cnc_sys_socketpair(link) < 0)
+        return CONCUR_E_SYS;
+    if (mem->kind == CNC_MEMBER_WORKER && mem->gen->plan.has_front)
+        return cnc_passing_pair(lend, LEND_BUFFER);
+    return CONCUR_OK;
+}
+
+/* It cannot be watched over, so it cannot be. */
+static void end_at_once(pid_t pid)
+{
+    int status;
+    (void)cnc_sys_kill(pid, SIGKILL);
+    while (cnc_sys_waitpid(pid, &status) == 0)
+        (void)cnc_sys_poll(NULL, 0, 1);
+}
+
+static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
+{
+    const struct cnc_master_config *cfg = m->cfg;
+    int link[2] = { -1, -1 }, lend[2] = { -1, -1 };
+    bool ok = cfg->ops->before_fork(cfg->arg) >= 0 && open_links(mem, link, lend) == CONCUR_OK;
+    cnc_board_use(cfg->board, mem->gen->number, mem->index);
+    pid_t pid = ok ? cnc_child_fork(true) : -1;
+    if (pid == 0) {
+        struct cnc_child self = { .kind = mem->kind, .generation = mem->gen->number, .slot = mem->index,
+                                  .link = link[1], .lend = lend[1] };
+        cnc_sys_close(&link[0]);
+        cnc_sys_close(&lend[0]);
+        forget_family(m);
+        cnc_sys_end_process(cfg->ops->child(cfg->arg, &self));
+    }
+    cnc_sys_close(&link[1]);
+    cnc_sys_close(&lend[1]);
+    int pidfd = pid > 0 ? cnc_sys_pidfd(pid) : -1;
+    if (pidfd < 0) {
+        int err = errno;
+        if (pid > 0)
+            end_at_once(pid);
+        cnc_sys_close(&link[0]);
+        cnc_sys_close(&lend[0]);
+        if (ok)
+            cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "cannot start a process: %s", strerror(err));
+        return false;
+    }
+    mem->pid = pid;
+    mem->pidfd = pidfd;
+    mem->link = link[0];
+    mem->lend = lend[0];
+    return true;
+}
+
+/* ---- what a slot asks for ---- */
+
+static void send_stop(struct cnc_master *m, struct cnc_member *mem, int64_t now)
+{
+    struct cnc_note note = { .what = CNC_NOTE_STOP, .value = cnc_generation_time_left(m, mem->gen, now) };
+    (void)cnc_note_send(mem->link, &note, -1, false); /* one that does not even read is ended by its deadline */
+}
+
+void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot_event ev, int64_t now)
+{
+    struct cnc_slot *slot = &mem->slot;
+    mem->gen->times.drain_ms = cnc_generation_time_left(m, mem->gen, now) + 1500;
+    cnc_slot_step(slot, ev, &mem->gen->times, now);
+    unsigned todo = slot->todo;
+    slot->todo = 0;
+    if (todo & CNC_SLOT_DO_STOP)
+        send_stop(m, mem, now);
+    if (todo & CNC_SLOT_DO_TERM)
+        (void)cnc_sys_kill(mem->pid, SIGTERM);
+    if (todo & CNC_SLOT_DO_KILL) {
+        (void)cnc_sys_kill(mem->pid, SIGKILL);
+        if (m->stopping && slot->was_ready)
+            m->result = CONCUR_E_BUSY;
+    }
+    if (todo & CNC_SLOT_DO_TELL) {
+        char who[64];
+        cnc_member_text(mem, who, sizeof who);
+        cnc_master_say(m, CNC_NOTE_EVENT, 0, "given up: %s ended %u times before it was ready", who, slot->early);
+    }
+    if (todo & CNC_SLOT_DO_FORK)
+        cnc_member_step(m, mem, fork_member(m, mem) ? CNC_SLOT_ON_FORKED : CNC_SLOT_ON_FORK_FAILED, now);
+}
+
+/* ---- what it says ---- */
+
+static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct cnc_note *note, int64_t now)
+{
+    switch (note->what) {
+    case CNC_NOTE_READY:
+        if (mem->slot.state != CNC_SLOT_STARTING)
+            return;
+        cnc_member_step(m, mem, CNC_SLOT_ON_READY, now);
+        cnc_generation_on_ready(m, mem, now);
+        return;
+    case CNC_NOTE_FAILED:
+        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "%s", note->text);
+        (void)cnc_error_set(CONCUR_E_SYS, "%s", note->text);
+        return;
+    case CNC_NOTE_STOP_ALL:
+        m->cfg->ops->stop_asked(m->cfg->arg, note->value);
+        return;
+    case CNC_NOTE_RELOAD:
+        m->reload_due = true;
+        return;
+    case CNC_NOTE_RECYCLE:
+        cnc_generation_recycle(m, mem, now);
+        return;
+    default: /* nothing that a worker has to say */
+        return;
+    }
+}
+
+void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now)
+{
+    struct cnc_note note;
+    int rc = CONCUR_OK;
+    /* A worker that floods us gets its turn, and no more. */
+    for (int i = 0; i < 16 && mem->link >= 0 && (rc = cnc_note_receive(mem->link, &note, NULL, false)) == CONCUR_OK; i++)
+        on_note(m, mem, &note, now);
+    if (rc == CONCUR_E_GONE)
+        cnc_sys_close(&mem->link);
+}
+
+/* ---- its end ---- */
+
+static void report(struct cnc_master *m, const struct cnc_member *mem, int status)
+{
+    bool asked = mem->slot.state == CNC_SLOT_DRAIN || mem->slot.state == CNC_SLOT_TERM;
+    char who[64], how[48];
+    if (status == 0 && mem->slot.was_ready)
+        return; /* it was asked to, or has had its share of requests */
+    if (mem->slot.state == CNC_SLOT_KILL && !mem->slot.wanted)
+        return; /* our doing */
+    cnc_member_text(mem, who, sizeof who);
+    cnc_child_end_text(status, how, sizeof how);
+    if (asked && m->result == CONCUR_OK)
+        m->result = WIFEXITED(status) && WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY
+                    : mem->slot.state == CNC_SLOT_TERM                      ? CONCUR_E_BUSY
+                                                                            : CONCUR_E_SYS;
+    if (!mem->slot.was_ready && !m->was_up && !*cnc_error_text())
+        (void)cnc_error_set(CONCUR_E_SYS, "%s ended before it was ready: %s", who, how);
+    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s ended: %s", who, how);
+    cnc_master_say(m, CNC_NOTE_EVENT, 0, "%s ended: %s", who, how);
+}
+
+void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now)
+{
+    int status = 0;
+    cnc_member_hear(m, mem, now); /* what it said before it died */
+    if (cnc_sys_waitpid(mem->pid, &status) == 0)
+        return;
+    bool early = !mem->slot.was_ready;
+    report(m, mem, status);
+    cnc_board_fold(m->cfg->board, mem->gen->number, mem->index);
+    close_all(mem);
+    mem->slot.crashed = cnc_child_crashed(status);
+    cnc_member_step(m, mem, CNC_SLOT_ON_EXIT, now);
+    cnc_generation_on_gone(m, mem, early, now);
+    mem->pid = 0;
+}

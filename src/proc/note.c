@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#include "proc/note.h"
+
+#include "base/sys.h"
+#include "net/passing.h"
+
+#define HEAD offsetof(struct cnc_note, text)
+
+int cnc_note_send(int link, const struct cnc_note *note, int fd, bool wait)
+{
+    struct iovec iov = { .iov_base = (void *)(uintptr_t)note, .iov_len = HEAD + strlen(note->text) };
+    return cnc_passing_send(link, &iov, 1, fd, wait);
+}
+
+int cnc_note_tell(int link, enum cnc_note_what what, int64_t value)
+{
+    struct { /* the same without the room for text: a signal handler's stack may be small */
+        uint32_t what, slot;
+        int64_t value;
+    } note = { .what = (uint32_t)what, .value = value };
+    struct iovec iov = { .iov_base = &note, .iov_len = sizeof note };
+    _Static_assert(sizeof note == HEAD, "the head of a note");
+    return cnc_passing_send(link, &iov, 1, -1, false);
+}
+
+int cnc_note_receive(int link, struct cnc_note *out, int *fd, bool wait)
+{
+    int came = -1;
+    ssize_t n = cnc_passing_recv(link, out, sizeof *out - 1, &came, wait);
+    if (n < (ssize_t)HEAD || !fd)
+        cnc_sys_close(&came);
+    if (fd)
+        *fd = came;
+    if (n == 0 || (n < 0 && n != -EAGAIN))
+        return CONCUR_E_GONE;
+    if (n < (ssize_t)HEAD)
+        return CONCUR_AGAIN;
+    ((char *)out)[n] = '\0';
+    return CONCUR_OK;
+}

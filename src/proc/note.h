@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the processes of a server tell each other: short messages over socket pairs that keep their borders, some with a
+ * descriptor.
+ */
+#ifndef CNC_NOTE_H
+#define CNC_NOTE_H
+
+#include <concur/types.h>
+
+#include "base/base.h"
+
+enum cnc_note_what {
+    /* from the master to its children */
+    CNC_NOTE_GO = 1,     /* serve */
+    CNC_NOTE_STOP = 2,   /* value: milliseconds until what is left is given up */
+    CNC_NOTE_LINK = 3,   /* to a front: slot has a worker; the descriptor is the link to it */
+    CNC_NOTE_RETIRE = 4, /* to a front: nothing more for the worker in slot */
+    CNC_NOTE_DEAD = 5,   /* to a front: the worker in slot has ended, and was waited for */
+    /* from a child to the master */
+    CNC_NOTE_READY = 6,  /* from a master to its host as well */
+    CNC_NOTE_FAILED = 7, /* it cannot serve; value: why, CONCUR_E_*; text: the same in words. Also to the host */
+    CNC_NOTE_STOP_ALL = 8, /* value as STOP; also from the host */
+    CNC_NOTE_RELOAD = 9,   /* likewise */
+    CNC_NOTE_RECYCLE = 10, /* a successor would be welcome */
+    /* to the host */
+    CNC_NOTE_LOG = 11,  /* value: level */
+    CNC_NOTE_EVENT = 12
+};
+
+#define CNC_NOTE_TEXT_MAX 1023
+
+struct cnc_note {
+    uint32_t what;
+    uint32_t slot;
+    int64_t value;
+    char text[CNC_NOTE_TEXT_MAX + 1]; /* NUL-terminated; only what it holds is sent */
+};
+
+/* Never waits but if told to. fd: -1 for none; stays the caller's. CONCUR_OK, CONCUR_AGAIN (no room), CONCUR_E_GONE.
+ * Async-signal-safe. */
+int cnc_note_send(int link, const struct cnc_note *note, int fd, bool wait);
+/* Without a text or a descriptor. */
+int cnc_note_tell(int link, enum cnc_note_what what, int64_t value);
+/* CONCUR_OK; CONCUR_AGAIN: nothing there; CONCUR_E_GONE: the other side has closed. *fd: what came along, or -1; NULL: none
+ * is expected, and is closed. A message that is none of ours is dropped and counts as nothing there. */
+int cnc_note_receive(int link, struct cnc_note *out, int *fd, bool wait);
+
+#endif

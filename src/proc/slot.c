@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The slot's state table. Ends before READY are what a crash loop is made of: the next start waits twice as long each time,
+ * and too many of them give the slot up. An end after READY is an accident: the next start comes at once, unless it was a
+ * fault of the program soon after the last one.
+ */
+#include "proc/slot.h"
+
+#define DELAY_FIRST_MS 50
+#define DELAY_MAX_MS 1000
+#define STEADY_MS 10000 /* who was ready for so long is no crash loop */
+#define TERM_MS 1000    /* from SIGTERM to SIGKILL */
+
+struct step {
+    const struct cnc_slot_times *times;
+    int64_t now;
+};
+
+static void go(struct cnc_slot *slot, enum cnc_slot_state to, int64_t deadline)
+{
+    slot->state = (uint8_t)to;
+    slot->deadline = deadline;
+}
+
+static void to_empty(struct cnc_slot *slot, const struct step *s)
+{
+    (void)s;
+    go(slot, CNC_SLOT_EMPTY, INT64_MAX);
+}
+
+static void back_off(struct cnc_slot *slot, int64_t delay, int64_t now)
+{
+    go(slot, CNC_SLOT_BACKOFF, now + delay);
+}
+
+/* Twice as long as the last time. */
+static void back_off_longer(struct cnc_slot *slot, int64_t now)
+{
+    int64_t delay = slot->delay ? slot->delay : DELAY_FIRST_MS;
+    slot->delay = delay * 2 < DELAY_MAX_MS ? delay * 2 : DELAY_MAX_MS;
+    back_off(slot, delay, now);
+}
+
+static void do_fork(struct cnc_slot *slot, const struct step *s)
+{
+    slot->todo |= CNC_SLOT_DO_FORK;
+    slot->deadline = INT64_MAX;
+    (void)s;
+}
+
+static void fork_if_wanted(struct cnc_slot *slot, const struct step *s)
+{
+    if (slot->wanted)
+        do_fork(slot, s);
+    else
+        to_empty(slot, s);
+}
+
+static void to_starting(struct cnc_slot *slot, const struct step *s)
+{
+    slot->was_ready = false;
+    go(slot, CNC_SLOT_STARTING, s->now + s->times->start_ms);
+}
+
+static void fork_failed(struct cnc_slot *slot, const struct step *s)
+{
+    back_off_longer(slot, s->now);
+}
+
+static void to_ready(struct cnc_slot *slot, const struct step *s)
+{
+    slot->was_ready = true;
+    slot->early = 0;
+    slot->ready_at = s->now;
+    go(slot, CNC_SLOT_READY, INT64_MAX);
+}
+
+static void ended_early(struct cnc_slot *slot, const struct step *s)
+{
+    if (slot->early == 0 || s->now - slot->early_at > s->times->early_window_ms) {
+        slot->early = 0;
+        slot->early_at = s->now;
+    }
+    if (++slot->early < s->times->early_max) {
+        back_off_longer(slot, s->now);
+        return;
+    }
+    slot->todo |= CNC_SLOT_DO_TELL;
+    go(slot, CNC_SLOT_GAVE_UP, INT64_MAX);
+}
+
+/* After READY. The first start that follows is at once. */
+static void ended(struct cnc_slot *slot, const struct step *s)
+{
+    if (!slot->wanted) {
+        to_empty(slot, s);
+    } else if (!slot->crashed || s->now - slot->ready_at >= STEADY_MS) {
+        slot->delay = 0;
+        back_off(slot, 0, s->now);
+    } else if (slot->delay == 0) {
+        slot->delay = DELAY_FIRST_MS;
+        back_off(slot, 0, s->now);
+    } else {
+        back_off_longer(slot, s->now);
+    }
+}
+
+static void killed(struct cnc_slot *slot, const struct step *s)
+{
+    if (!slot->wanted)
+        to_empty(slot, s);
+    else if (slot->was_ready)
+        ended(slot, s);
+    else
+        ended_early(slot, s);
+}
+
+static void to_kill(struct cnc_slot *slot, const struct step *s)
+{
+    (void)s;
+    slot->todo |= CNC_SLOT_DO_KILL;
+    go(slot, CNC_SLOT_KILL, INT64_MAX);
+}
+
+static void unwanted(struct cnc_slot *slot, const struct step *s)
+{
+    slot->wanted = false;
+    to_kill(slot, s);
+}
+
+static void to_drain(struct cnc_slot *slot, const struct step *s)
+{
+    slot->wanted = false;
+    slot->todo |= CNC_SLOT_DO_STOP;
+    go(slot, CNC_SLOT_DRAIN, s->now + s->times->drain_ms);
+}
+
+/* The stop's deadline came forward. */
+static void drain_sooner(struct cnc_slot *slot, const struct step *s)
+{
+    if (s->now + s->times->drain_ms < slot->deadline)
+        to_drain(slot, s);
+}
+
+static void to_replacing(struct cnc_slot *slot, const struct step *s)
+{
+    (void)s;
+    slot->wanted = false; /* the successor is wanted instead */
+    slot->state = CNC_SLOT_REPLACING;
+}
+
+static void keep(struct cnc_slot *slot, const struct step *s)
+{
+    (void)s;
+    slot->wanted = true;
+    slot->state = CNC_SLOT_READY;
+}
+
+static void to_term(struct cnc_slot *slot, const struct step *s)
+{
+    slot->todo |= CNC_SLOT_DO_TERM;
+    go(slot, CNC_SLOT_TERM, s->now + TERM_MS);
+}
+
+static void no_more(struct cnc_slot *slot, const struct step *s)
+{
+    slot->wanted = false;
+    to_empty(slot, s);
+}
+
+static void start_anew(struct cnc_slot *slot, const struct step *s)
+{
+    slot->early = 0;
+    slot->delay = 0;
+    slot->wanted = true;
+    go(slot, CNC_SLOT_EMPTY, s->now);
+}
+
+static void nothing(struct cnc_slot *slot, const struct step *s)
+{
+    (void)slot;
+    (void)s;
+}
+
+typedef void step_fn(struct cnc_slot *, const struct step *);
+
+static step_fn *const table[CNC_SLOT_STATES][CNC_SLOT_EVENTS] = {
+    [CNC_SLOT_EMPTY] = {
+        [CNC_SLOT_ON_FORKED] = to_starting,
+        [CNC_SLOT_ON_FORK_FAILED] = fork_failed,
+        [CNC_SLOT_ON_DRAIN] = no_more,
+        [CNC_SLOT_ON_DEADLINE] = fork_if_wanted,
+    },
+    [CNC_SLOT_STARTING] = {
+        [CNC_SLOT_ON_READY] = to_ready,
+        [CNC_SLOT_ON_EXIT] = ended_early,
+        [CNC_SLOT_ON_DRAIN] = unwanted,
+        [CNC_SLOT_ON_DEADLINE] = to_kill,
+    },
+    [CNC_SLOT_READY] = {
+        [CNC_SLOT_ON_EXIT] = ended,
+        [CNC_SLOT_ON_DRAIN] = to_drain,
+        [CNC_SLOT_ON_REPLACE] = to_replacing,
+        [CNC_SLOT_ON_STUCK] = to_kill,
+    },
+    [CNC_SLOT_REPLACING] = {
+        [CNC_SLOT_ON_EXIT] = ended,
+        [CNC_SLOT_ON_DRAIN] = to_drain,
+        [CNC_SLOT_ON_REPLACED] = to_drain,
+        [CNC_SLOT_ON_UNREPLACED] = keep,
+        [CNC_SLOT_ON_STUCK] = to_kill,
+    },
+    [CNC_SLOT_DRAIN] = {
+        [CNC_SLOT_ON_READY] = nothing,
+        [CNC_SLOT_ON_EXIT] = to_empty,
+        [CNC_SLOT_ON_DRAIN] = drain_sooner,
+        [CNC_SLOT_ON_STUCK] = to_kill,
+        [CNC_SLOT_ON_DEADLINE] = to_term,
+    },
+    [CNC_SLOT_TERM] = {
+        [CNC_SLOT_ON_EXIT] = to_empty,
+        [CNC_SLOT_ON_DRAIN] = nothing,
+        [CNC_SLOT_ON_STUCK] = to_kill,
+        [CNC_SLOT_ON_DEADLINE] = to_kill,
+    },
+    [CNC_SLOT_KILL] = {
+        [CNC_SLOT_ON_READY] = nothing, /* said before it died */
+        [CNC_SLOT_ON_EXIT] = killed,
+        [CNC_SLOT_ON_DRAIN] = unwanted,
+        [CNC_SLOT_ON_STUCK] = nothing,
+    },
+    [CNC_SLOT_BACKOFF] = {
+        [CNC_SLOT_ON_FORKED] = to_starting,
+        [CNC_SLOT_ON_FORK_FAILED] = fork_failed,
+        [CNC_SLOT_ON_DRAIN] = no_more,
+        [CNC_SLOT_ON_DEADLINE] = fork_if_wanted,
+        [CNC_SLOT_ON_RESET] = start_anew,
+    },
+    [CNC_SLOT_GAVE_UP] = {
+        [CNC_SLOT_ON_DRAIN] = no_more,
+        [CNC_SLOT_ON_RESET] = start_anew,
+    },
+};
+
+void cnc_slot_init(struct cnc_slot *slot)
+{
+    *slot = (struct cnc_slot){ .state = CNC_SLOT_EMPTY, .deadline = INT64_MAX };
+}
+
+void cnc_slot_step(struct cnc_slot *slot, enum cnc_slot_event ev, const struct cnc_slot_times *times, int64_t now)
+{
+    step_fn *fn = table[slot->state][ev];
+    const struct step s = { times, now };
+    if (CNC_LIKELY(fn != NULL)) {
+        fn(slot, &s);
+        return;
+    }
+    CNC_ASSERT(false && "illegal slot event");
+    slot->illegal++;
+}
+
+void cnc_slot_want(struct cnc_slot *slot, int64_t now)
+{
+    slot->wanted = true;
+    if (slot->state == CNC_SLOT_EMPTY)
+        slot->deadline = now;
+}
+
+const char *cnc_slot_state_name(int state)
+{
+    static const char *const names[CNC_SLOT_STATES] = {
+        [CNC_SLOT_EMPTY] = "empty",         [CNC_SLOT_STARTING] = "starting", [CNC_SLOT_READY] = "ready",
+        [CNC_SLOT_REPLACING] = "replacing", [CNC_SLOT_DRAIN] = "drain",       [CNC_SLOT_TERM] = "term",
+        [CNC_SLOT_KILL] = "kill",           [CNC_SLOT_BACKOFF] = "backoff",   [CNC_SLOT_GAVE_UP] = "gave up",
+    };
+    return state >= 0 && state < CNC_SLOT_STATES ? names[state] : "?";
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A worker's slot in the master: what has become of its process, and what is to be done about it. Pure: it is told the time
+ * and what happened, and says what the master has to do. docs/states.md carries the table in words.
+ */
+#ifndef CNC_SLOT_H
+#define CNC_SLOT_H
+
+#include "base/base.h"
+
+enum cnc_slot_state {
+    CNC_SLOT_EMPTY,     /* no process */
+    CNC_SLOT_STARTING,  /* forked, not ready yet */
+    CNC_SLOT_READY,     /* serves */
+    CNC_SLOT_REPLACING, /* serves until its successor, in another slot, is ready */
+    CNC_SLOT_DRAIN,     /* was asked to stop; finishes what it has */
+    CNC_SLOT_TERM,      /* took too long: SIGTERM was sent */
+    CNC_SLOT_KILL,      /* SIGKILL was sent; awaits the end */
+    CNC_SLOT_BACKOFF,   /* ended; the next one waits for its time */
+    CNC_SLOT_GAVE_UP,   /* ended too often before it was ready */
+    CNC_SLOT_STATES
+};
+
+enum cnc_slot_event {
+    CNC_SLOT_ON_FORKED,
+    CNC_SLOT_ON_FORK_FAILED,
+    CNC_SLOT_ON_READY,
+    CNC_SLOT_ON_EXIT,       /* reaped; slot->crashed says how */
+    CNC_SLOT_ON_DRAIN,      /* it is to end and not to come again */
+    CNC_SLOT_ON_REPLACE,    /* a successor is started elsewhere */
+    CNC_SLOT_ON_REPLACED,   /* ... and is ready */
+    CNC_SLOT_ON_UNREPLACED, /* ... and failed */
+    CNC_SLOT_ON_STUCK,      /* it gave no sign of life for too long */
+    CNC_SLOT_ON_DEADLINE,
+    CNC_SLOT_ON_RESET,      /* another chance */
+    CNC_SLOT_EVENTS
+};
+
+/* What the master has to do, a set of bits; it clears them. */
+enum {
+    CNC_SLOT_DO_FORK = 1,
+    CNC_SLOT_DO_STOP = 2, /* ask it to stop */
+    CNC_SLOT_DO_TERM = 4,
+    CNC_SLOT_DO_KILL = 8,
+    CNC_SLOT_DO_TELL = 16 /* it was given up */
+};
+
+struct cnc_slot_times {
+    int64_t start_ms;        /* from fork to READY */
+    int64_t drain_ms;        /* from the request to stop until SIGTERM; the current stop's */
+    unsigned early_max;      /* ends before READY until it is given up */
+    int64_t early_window_ms; /* ... within this time */
+};
+
+struct cnc_slot {
+    uint8_t state; /* enum cnc_slot_state */
+    uint8_t todo;
+    bool wanted;   /* a process should be here */
+    bool crashed;  /* the last one ended by a fault of the program */
+    bool was_ready;
+    unsigned early;      /* ends before READY in the window */
+    int64_t early_at;    /* when the first of them was */
+    int64_t delay;       /* before the next fork, if this one fails as well */
+    int64_t deadline;    /* INT64_MAX: none */
+    int64_t ready_at;
+    uint64_t illegal;    /* pairs outside the table, in release builds */
+};
+
+void cnc_slot_init(struct cnc_slot *slot);
+void cnc_slot_step(struct cnc_slot *slot, enum cnc_slot_event ev, const struct cnc_slot_times *times, int64_t now);
+/* A process is wanted here from now on: forks at once if there is none. */
+void cnc_slot_want(struct cnc_slot *slot, int64_t now);
+/* There is a process. */
+static inline bool cnc_slot_is_alive(const struct cnc_slot *slot)
+{
+    return slot->state >= CNC_SLOT_STARTING && slot->state <= CNC_SLOT_KILL;
+}
+static inline bool cnc_slot_serves(const struct cnc_slot *slot)
+{
+    return slot->state == CNC_SLOT_READY || slot->state == CNC_SLOT_REPLACING;
+}
+const char *cnc_slot_state_name(int state);
+
+#endif

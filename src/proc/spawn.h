@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How many workers a varying pool should have: the rule of Apache's prefork, looked at once a second. Pure.
+ */
+#ifndef CNC_SPAWN_H
+#define CNC_SPAWN_H
+
+#include "base/base.h"
+
+#define CNC_SPAWN_EVERY_MS 1000
+#define CNC_SPAWN_RATE_MAX 32
+
+struct cnc_spawn {
+    unsigned rate; /* how many may be started next time; 0 counts as 1 */
+};
+
+struct cnc_spawn_limits {
+    unsigned spare_min, spare_max; /* idle workers, starting ones included; spare_max > spare_min */
+    unsigned workers_max;
+};
+
+/* Starts so many (> 0), ends one (-1), or leaves it (0). While spares are short the number doubles from second to second,
+ * 1, 2, 4 ... 32; workers that are too many go one at a time. */
+int cnc_spawn_plan(struct cnc_spawn *spawn, const struct cnc_spawn_limits *limits, unsigned idle, unsigned total);
+
+#endif
