@@ -53,7 +53,7 @@ static const char usage[] =
     "  --root DIR        the folder of files to serve\n"
     "  --config FILE     a configuration file\n"
     "  --set KEY=VALUE   any option; may be repeated\n"
-    "  --unsafe          adds /crash and /hang\n"
+    "  --unsafe          adds /crash, /hang and /test/lock-crash\n"
     "  --check           checks flags, environment and file, and exits\n"
     "  --dump            prints the options in force with their origin, and exits\n"
     "  --help            prints this and every option\n";
@@ -154,6 +154,7 @@ static concur_server *make_server(const struct command *c)
     demo_routes_add(server, c->is_unsafe);
     demo_test_add(server);
     demo_async_add(server);
+    demo_shared_add(server, c->is_unsafe);
     return server;
 }
 

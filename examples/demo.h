@@ -6,33 +6,45 @@
  *   demo_routes.c  the routes that people and load tools use
  *   demo_test.c    the routes under /test/, which exercise every call for the end-to-end tests
  *   demo_async.c   those of them that answer later
+ *   demo_shared.c  what handlers share, and routes that show it
  */
 #ifndef DEMO_H
 #define DEMO_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include <concur/concur.h>
 
-/* What was begun and what has ended, as /test/counts shows it: when the server is idle, each pair is equal. Handlers
- * share it, and on some engines they run on several threads. */
+/* What was begun and what has ended, as /test/counts shows it: when the server is idle, each pair is equal. Handlers run
+ * on several threads on some engines and in several processes on others, so these are counters of the library. */
+#define DEMO_COUNTS(ROW)                                                                                  \
+    ROW(requests, "Requests with an on_end")                                                              \
+    ROW(ended, "Runs of that on_end")                                                                     \
+    ROW(cancelled, "Runs of on_cancel")                                                                   \
+    ROW(tickets, "Tickets taken")                                                                         \
+    ROW(released, "Tickets released")                                                                     \
+    ROW(posts, "Posts that said OK")                                                                      \
+    ROW(posts_run, "Posted functions that ran")                                                           \
+    ROW(offloads, "Offloads that said OK")                                                                \
+    ROW(offloads_run, "Done functions that ran")                                                          \
+    ROW(timers, "Timers and waits for descriptors")                                                       \
+    ROW(timers_run, "Those that ran")                                                                     \
+    ROW(buffers, "Bytes handed over with a free function")                                                \
+    ROW(freed, "Runs of that free function")                                                              \
+    ROW(bodies, "Bodies asked for")                                                                       \
+    ROW(bodies_run, "Their end functions that ran")                                                       \
+    ROW(locals_made, "What threads have made for themselves")                                             \
+    ROW(locals_freed, "What threads have freed again")                                                    \
+    ROW(gone_seen, "Handlers that learned in the middle of their work that nobody waits any more")        \
+    ROW(misuse, "Calls that should have failed with CONCUR_E_STATE and did not")
+#define DEMO_COUNTS_MEMBER(name, help) concur_counter *name;
 struct demo_counts {
-    atomic_llong requests, ended;        /* requests with an on_end; on_end runs */
-    atomic_llong cancelled;              /* on_cancel runs */
-    atomic_llong tickets, released;
-    atomic_llong posts, posts_run;       /* posts that said OK; posted functions that ran */
-    atomic_llong offloads, offloads_run; /* offloads that said OK; done functions that ran */
-    atomic_llong timers, timers_run;     /* timers and waits for descriptors */
-    atomic_llong buffers, freed;         /* bytes handed over with a free function; its runs */
-    atomic_llong bodies, bodies_run;     /* bodies asked for; their end functions that ran */
-    atomic_llong gone_seen;              /* handlers that learned it in the middle of their work */
-    atomic_llong misuse;                 /* calls that should have failed with CONCUR_E_STATE and did not */
+    DEMO_COUNTS(DEMO_COUNTS_MEMBER)
 };
-extern struct demo_counts demo_counts;
+extern struct demo_counts demo_counts; /* written before any process is forked, read-only afterwards */
 
-#define DEMO_COUNT(what) ((void)atomic_fetch_add_explicit(&demo_counts.what, 1, memory_order_relaxed))
+#define DEMO_COUNT(what) ((void)concur_counter_add(demo_counts.what, 1))
 
 /* Registers the on_end and on_cancel that count. Returns CONCUR_OK or why not: return it. */
 int demo_track(concur_request *r);
@@ -69,5 +81,6 @@ struct demo_route {
 void demo_routes_add(concur_server *server, bool is_unsafe);
 void demo_test_add(concur_server *server);
 void demo_async_add(concur_server *server);
+void demo_shared_add(concur_server *server, bool is_unsafe);
 
 #endif

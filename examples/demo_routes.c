@@ -12,8 +12,6 @@
 
 #include "demo.h"
 
-struct demo_counts demo_counts;
-
 /* helpers */
 
 static int count_end(concur_request *r, int rc, void *arg)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Routes under /test/, for the end-to-end tests: each exercises one call or one rule. Those of
- * <concur/async.h> are in demo_async.c.
+ * <concur/async.h> are in demo_async.c, those of <concur/shared.h> in demo_shared.c.
  *
  *   GET /test/abort              begins, writes "partial\n", then fails           visible abort
  *   GET /test/header             X-One: 1, X-Two: two, Set-Cookie: a=1 and b=2    "headers\n"
@@ -23,7 +23,6 @@
  *   GET /test/printf             201, application/json                            {"answer":42}
  *   GET /test/big                5,000,000 bytes with a free function
  *   GET /test/request            "METHOD PATH PEER ID\n"
- *   GET /test/counts             struct demo_counts as JSON; not counted itself
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -349,22 +348,6 @@ static int big(concur_request *r, void *arg)
     return concur_reply_bytes(r, 200, "application/octet-stream", p, n, big_free, p);
 }
 
-static int counts(concur_request *r, void *arg)
-{
-    (void)arg;
-    struct demo_counts *c = &demo_counts;
-    return concur_reply_printf(
-        r, 200, "application/json",
-        "{\"requests\":%lld,\"ended\":%lld,\"cancelled\":%lld,\"tickets\":%lld,\"released\":%lld,"
-        "\"posts\":%lld,\"posts_run\":%lld,\"offloads\":%lld,\"offloads_run\":%lld,\"timers\":%lld,\"timers_run\":%lld,"
-        "\"buffers\":%lld,\"freed\":%lld,\"bodies\":%lld,\"bodies_run\":%lld,\"gone_seen\":%lld,\"misuse\":%lld}\n",
-        atomic_load(&c->requests), atomic_load(&c->ended), atomic_load(&c->cancelled), atomic_load(&c->tickets),
-        atomic_load(&c->released), atomic_load(&c->posts), atomic_load(&c->posts_run), atomic_load(&c->offloads),
-        atomic_load(&c->offloads_run), atomic_load(&c->timers), atomic_load(&c->timers_run), atomic_load(&c->buffers),
-        atomic_load(&c->freed), atomic_load(&c->bodies), atomic_load(&c->bodies_run), atomic_load(&c->gone_seen),
-        atomic_load(&c->misuse));
-}
-
 static const struct demo_route routes[] = {
     { "GET /test/abort", 0, abort_reply },
     { "GET /test/header", 0, header },
@@ -387,7 +370,6 @@ static const struct demo_route routes[] = {
     { "GET /test/pull/{n}", 0, pull },
     { "GET /test/printf", 0, printf_reply },
     { "GET /test/big", 0, big },
-    { "GET /test/counts", 0, counts },
 };
 
 void demo_test_add(concur_server *server)

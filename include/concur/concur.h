@@ -16,7 +16,7 @@
  *   <concur/request.h>  what the client sent, the body, memory, deadlines, the request's end
  *   <concur/reply.h>    whole, pulled and pushed replies
  *   <concur/async.h>    work on other threads, timers, descriptors, tickets
- *   <concur/shared.h>   counters and memory that all handlers share, on every engine
+ *   <concur/shared.h>   counters and memory that all handlers share; what each thread has one of
  *
  * How to read the descriptions. Text is NUL-terminated UTF-8 or ASCII. *returns* lists every value; where a
  * thread rule is broken CONCUR_E_HOME may come on top. *thread* says who may call: "set-up" is one thread at a time

@@ -109,9 +109,11 @@ CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void 
  *   CONCUR_HOOK_WORKER_EXIT   In the same processes, on the same thread, after the last request, thread and value of
  *                             concur_server_local() has ended. Not in a worker that was killed or has crashed. Each is
  *                             called, whatever the one before has returned
- *   CONCUR_HOOK_EVENT         In the host's process: detail says what happened, such as "ready", "worker 3 (pid 123)
- *                             ended: signal 9", "given up: 5 workers ended before they were ready". For people and their
- *                             logs: the wording may change. What it returns is not looked at. It must not block
+ *   CONCUR_HOOK_EVENT         In the host's process: during concur_server_run(), or after start in
+ *                             concur_server_dispatch() and concur_server_wait(). detail says what happened, such as
+ *                             "worker 3 (pid 123) ended: signal 9" or "given up: 5 workers ended before they were
+ *                             ready". Its wording is for people and may change, but for "ready", which comes once, when
+ *                             connections are accepted. What it returns is not looked at. It must not block
  *
  * For all but CONCUR_HOOK_EVENT detail may be "".
  *

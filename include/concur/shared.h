@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * What handlers share.
+ * What handlers share, and what each thread of them has for itself.
  *
  * A variable of the program is one to all handlers on event, needs a lock or an atomic on thread, and is one for each
  * worker on the engines with processes. What is made here means the same on every engine: all threads of all processes
  * of a server see one counter and one piece of memory, and the death of a worker at any moment leaves both usable.
  *
- * Both are made during the set-up, before any process is forked, and lie at the same address in each. Names are 1 to 63
+ * The opposite is what threads must not share, and what does not survive a fork: a connection to a database, a handle of
+ * a library, a large buffer. concur_server_local() has one for each thread that needs it.
+ *
+ * Counters and memory are made during the set-up, before any process is forked, and lie at the same address in each. Names are 1 to 63
  * letters, digits and "_", ASCII, and do not begin with a digit. A name that was given before finds the same object, so
  * that two parts of a program need not know each other; counters and memory have names apart from each other. The
  * objects are the server's: valid until concur_server_free(), in the process that made them and in every worker.
@@ -93,6 +96,36 @@ CONCUR_API void concur_shared_unlock(concur_shared *shared);
  * blocks   no
  * since    0.1 */
 CONCUR_API void *concur_shared_get(concur_shared *shared);
+
+/* Registers something that each thread has one of: a connection to a database, say. A thread is one that runs handlers,
+ * their callbacks or offloaded work, in any process of the server; how many there can be at most is a line of
+ * CONCUR_TEXT_DUMP. It is made when concur_local_get() first asks for it on a thread, so a thread that never asks has
+ * none. At most 64 for a server.
+ *
+ * make     makes the thread's own. It may call concur_local_get() for another one
+ * free     called with what make returned, on the same thread, when the thread ends: after idling for `thread_idle`, or
+ *          in the server's stop, once every request is over. Several are freed in the reverse order of registration, so
+ *          that one may use those registered before it. It may block, as the thread does nothing else any more. NULL:
+ *          nothing to free
+ * arg      handed to make as it is; the caller's, must live until the server is freed
+ * returns  the handle, the server's. NULL: server or make is NULL, too many, out of memory, or the server has been run
+ *          or started; concur_last_error() tells. All but a NULL server and the last stick in the server
+ * thread   set-up
+ * blocks   no
+ * since    0.1 */
+CONCUR_API concur_local *concur_server_local(concur_server *server, concur_make_fn make, concur_free_fn free, void *arg);
+
+/* Gives what the calling thread has of it, made now if there is none yet. Two callbacks of one request may run on two
+ * threads: ask in each.
+ *
+ * returns  the thread's own; the program's, valid on this thread until its free function is called. NULL: make returned
+ *          NULL (the next call tries again); out of memory; local is NULL; or the calling thread is none that runs
+ *          handlers or work of local's server, as in a hook, in a thread of the program's own, or in another server's
+ *          handler. concur_last_error() tells
+ * thread   in a handler, in any callback of a request, in work, in make and free functions; elsewhere NULL
+ * blocks   for as long as make does, when it is called
+ * since    0.1 */
+CONCUR_API void *concur_local_get(concur_local *local);
 
 #ifdef __cplusplus
 }

@@ -38,6 +38,9 @@ typedef struct concur_ticket concur_ticket;
 typedef struct concur_counter concur_counter;
 typedef struct concur_shared concur_shared;
 
+/* What each thread that runs handlers has one of, such as a database connection: see <concur/shared.h>. */
+typedef struct concur_local concur_local;
+
 /* The concurrency models. A program names one; CONCUR_ENGINE in the environment or `engine` in the configuration file
  * may name another one. */
 typedef enum {
@@ -131,7 +134,12 @@ typedef int (*concur_pull_fn)(concur_request *request, void *out, size_t *n, voi
  * takes a request. Its value goes to the done function as it is. */
 typedef int (*concur_work_fn)(void *arg);
 
-/* Frees what a program handed over. Called on any thread of the library; must not block for long. */
+/* Makes what concur_server_local() keeps one of for each thread, on that thread, after any fork; may block. NULL: it could
+ * not be made. */
+typedef void *(*concur_make_fn)(void *arg);
+
+/* Frees what a program handed over. Called on any thread of the library, unless the registration says otherwise; must
+ * not block for long. */
 typedef void (*concur_free_fn)(void *arg);
 
 /* Takes one line of the log, without a newline; level is one of CONCUR_LOG_*. The line is valid during the call. Called

@@ -113,7 +113,7 @@ int concur_server_text(concur_server *s, int what, char *out, size_t *len)
         return hand_out(cnc_options_notes(s->options), out, len);
     if (what != CONCUR_TEXT_HELP && what != CONCUR_TEXT_DUMP)
         return CONCUR_E_INVAL;
-    char *text = what == CONCUR_TEXT_HELP ? cnc_options_help() : cnc_options_dump(s->options);
+    char *text = what == CONCUR_TEXT_HELP ? cnc_options_help() : cnc_options_dump(s->options, &s->cfg);
     if (!text)
         return CONCUR_E_NOMEM;
     int rc = hand_out(text, out, len);

@@ -182,6 +182,7 @@ void cnc_api_destroy(concur_server *s)
 {
     cnc_router_deinit(&s->router);
     cnc_shares_deinit(&s->shares);
+    cnc_locals_deinit(&s->locals);
     cnc_server_free_hooks(s);
     cnc_options_destroy(&s->options);
     cnc_sys_close(&s->stop_fd);

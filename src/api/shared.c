@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What handlers share.
+ * What handlers share, and what each thread of them has.
  */
 #include <concur/shared.h>
 
@@ -91,4 +91,17 @@ void concur_shared_unlock(concur_shared *shared)
 void *concur_shared_get(concur_shared *shared)
 {
     return shared ? shared->region->data : NULL;
+}
+
+/* ---- one for each thread; concur_local_get() is in core/local.c ---- */
+
+concur_local *concur_server_local(concur_server *s, concur_make_fn make, concur_free_fn free, void *arg)
+{
+    concur_local *local = NULL;
+    if (!may_add(s, "local"))
+        return NULL;
+    int rc = make ? cnc_locals_add(s, make, free, arg, &local) : cnc_error_set(CONCUR_E_INVAL, "local: no make function");
+    if (rc < 0)
+        (void)cnc_server_note(s, rc, "%s", cnc_error_text());
+    return local;
 }

@@ -58,9 +58,10 @@ const char *cnc_options_errors(const struct cnc_options *o);
 const char *cnc_options_notes(const struct cnc_options *o);
 
 /* Text for --help (every option, its default, bounds, unit, line of doc), --dump (the values in force with their
- * origin, in the file's own syntax) and the reference page (Markdown). Return malloc'd text or NULL. */
+ * origin, in the file's own syntax, and what follows from those of cfg, resolved before) and the reference page
+ * (Markdown). Return malloc'd text or NULL. */
 char *cnc_options_help(void);
-char *cnc_options_dump(const struct cnc_options *o);
+char *cnc_options_dump(const struct cnc_options *o, const struct cnc_config *cfg);
 char *cnc_options_reference(void);
 
 /* Names of engines as the option `engine` takes them. NULL or CONCUR_E_INVAL: no such engine. */

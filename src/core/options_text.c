@@ -140,7 +140,19 @@ static bool is_first_of_section(const struct cnc_options *o, const struct cnc_op
     return v->section.kind != CNC_SECTION_SERVER;
 }
 
-char *cnc_options_dump(const struct cnc_options *o)
+/* Threads that can run handlers or work, in all processes: as many can have what concur_server_local() registers. */
+static void add_locals(const struct cnc_config *cfg, struct cnc_text *t)
+{
+    bool threaded = cfg->engine == CONCUR_ENGINE_THREAD || cfg->engine == CONCUR_ENGINE_PROCESS_THREAD;
+    bool workers = cfg->engine == CONCUR_ENGINE_PROCESS_THREAD || cfg->engine == CONCUR_ENGINE_PROCESS_EVENT;
+    int64_t processes = cfg->engine == CONCUR_ENGINE_PREFORK ? cfg->workers_max : workers ? cfg->workers : 1;
+    int64_t each = (threaded ? cfg->threads_max : 1) + cfg->pool_threads;
+    bool replaced = workers || cfg->engine == CONCUR_ENGINE_PREFORK || cfg->master; /* a reload has two generations */
+    cnc_text_add(t, "# concur_server_local: at most %lld of each%s\n", (long long)(processes * each),
+                 replaced ? "; twice that while workers are replaced" : "");
+}
+
+char *cnc_options_dump(const struct cnc_options *o, const struct cnc_config *cfg)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };
     struct cnc_text t = { 0 };
@@ -154,6 +166,7 @@ char *cnc_options_dump(const struct cnc_options *o)
         add_section(o, v->section, &t);
         cnc_text_add(&t, "}\n");
     }
+    add_locals(cfg, &t);
     return cnc_text_take(&t);
 }
 

@@ -11,6 +11,7 @@
 
 #include "conn/conn.h"
 #include "core/config.h"
+#include "core/local.h"
 #include "core/log.h"
 #include "core/options.h"
 #include "core/router.h"
@@ -58,6 +59,7 @@ struct concur_server {
     struct cnc_conn_limits limits;
     struct cnc_router router;
     struct cnc_shares shares;
+    struct cnc_locals locals;
     struct cnc_link hooks;     /* owned; in the order of registration */
     unsigned needs;            /* CONCUR_NEED_* of the handlers */
     struct cnc_log log;

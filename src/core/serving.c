@@ -137,6 +137,7 @@ static int open_pool(concur_server *server)
         .stack_size = (size_t)server->cfg.thread_stack,
         .idle_ms = server->cfg.thread_idle,
         .fields_max = 1, /* these threads parse no heads */
+        .owner = server,
     };
     return cfg.threads_max ? cnc_pool_create(&server->pool, &cfg) : CONCUR_OK;
 }
@@ -176,6 +177,7 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         cnc_serving_close(s);
         return rc;
     }
+    s->home->owner = ops->handover ? NULL : server; /* a poller runs no handlers */
     cnc_driver_init(&s->drv, s->home, &server->limits, ops, server, &server->draining);
     rc = cnc_driver_need_loop(&s->drv);
     if (rc == CONCUR_OK)
@@ -304,6 +306,15 @@ int cnc_serving_begin(struct cnc_serving *s)
     return rc;
 }
 
+/* What the program has at this thread goes here, and not with the home: that closes under the server's lock. */
+static int end(struct cnc_serving *s, bool may_give_up)
+{
+    int rc = cnc_serving_join(s->server, s->server->pool, may_give_up);
+    if (rc == CONCUR_OK)
+        cnc_home_leave(s->home);
+    return rc;
+}
+
 int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
 {
     int64_t stop_at = atomic_load_explicit(&s->server->stop_at, memory_order_relaxed);
@@ -312,7 +323,7 @@ int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
     int64_t now = cnc_clock_now(s->server->clock);
     int64_t next = advance(s, now);
     if (is_over(s))
-        return cnc_serving_join(s->server, s->server->pool, may_give_up);
+        return end(s, may_give_up);
     if (may_give_up && now >= stop_at + PATIENCE_MS)
         return CONCUR_E_BUSY;
     if (next != INT64_MAX)

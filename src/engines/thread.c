@@ -164,6 +164,7 @@ static int thread_open(concur_server *server)
         .stack_size = (size_t)server->cfg.thread_stack,
         .idle_ms = server->cfg.thread_idle,
         .fields_max = server->limits.http.fields_max,
+        .owner = server,
     };
     int rc = cnc_pool_create(&e->threads, &cfg);
     if (rc == CONCUR_OK)

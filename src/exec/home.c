@@ -9,6 +9,8 @@ struct cnc_block {
     max_align_t data[];
 };
 
+static _Thread_local struct cnc_home *at_home; /* what the calling thread is at */
+
 static void tasks_push(struct cnc_tasks *q, struct cnc_task *t)
 {
     t->next = NULL;
@@ -55,9 +57,32 @@ int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsign
     return CONCUR_OK;
 }
 
+/* One thread may serve within a callback of another server: the inner home goes before the outer one. */
 void cnc_home_adopt(struct cnc_home *home)
 {
     home->thread = pthread_self();
+    if (at_home != home)
+        home->outer = at_home;
+    at_home = home;
+}
+
+struct cnc_home *cnc_home_here(void)
+{
+    return at_home;
+}
+
+void cnc_home_free_locals(struct cnc_home *home)
+{
+    if (home->locals)
+        home->locals_free(home->locals);
+    home->locals = NULL;
+}
+
+void cnc_home_leave(struct cnc_home *home)
+{
+    cnc_home_free_locals(home);
+    if (at_home == home)
+        at_home = home->outer;
 }
 
 static void free_blocks(struct cnc_home *home)
@@ -81,6 +106,7 @@ void cnc_home_close(struct cnc_home **home_)
     pthread_mutex_unlock(&home->mu);
     while (home->local.head || atomic_load(&home->mail))
         cnc_home_settle(home);
+    cnc_home_leave(home);
     if (home->user_free)
         home->user_free(home->user);
     cnc_timers_deinit(&home->timers);

@@ -56,6 +56,10 @@ struct cnc_home {
     void *after_arg;
     void *user;             /* what the engine hangs on a thread; freed by user_free */
     void (*user_free)(void *);
+    const void *owner;      /* the server whose handlers or work run here; NULL: none do */
+    void *locals;           /* what the program has at this thread; freed by locals_free */
+    void (*locals_free)(void *);
+    struct cnc_home *outer; /* the home that the thread had before it adopted this one */
     int64_t date_s;         /* the second that date shows */
     int64_t date_at;        /* monotonic ms at which it must be made anew */
     char date[32];
@@ -69,8 +73,14 @@ struct cnc_home {
 
 /* A home for the calling thread. fields_max sizes the scratch for heads. blocking homes get their loop on demand. */
 int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsigned fields_max, bool blocking);
-/* The calling thread becomes the owner (a home created for a thread that starts later). */
+/* The calling thread becomes the owner (a home created for a thread that starts later), and is at home from now on. */
 void cnc_home_adopt(struct cnc_home *home);
+/* Owner. Frees the locals; there may be new ones afterwards. */
+void cnc_home_free_locals(struct cnc_home *home);
+/* Owner, when no callback of a request is still to come: frees the locals, and there will be none again. */
+void cnc_home_leave(struct cnc_home *home);
+/* The home that the calling thread has adopted and not left; NULL: none. */
+struct cnc_home *cnc_home_here(void);
 /* Refuses further posts, runs what is queued, frees everything but the shell, which dies with its last reference. */
 void cnc_home_close(struct cnc_home **home);
 void cnc_home_ref(struct cnc_home *home);

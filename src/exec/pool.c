@@ -110,12 +110,25 @@ static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
     return false;
 }
 
+/* mu held, released meanwhile. What the thread has for itself goes while it still counts: with threads_max there are never
+ * more of a kind than threads_max. */
+static void free_locals_locked(struct cnc_pool *pool, struct worker *w)
+{
+    if (!w->home->locals)
+        return;
+    pthread_mutex_unlock(&pool->mu);
+    cnc_home_free_locals(w->home);
+    pthread_mutex_lock(&pool->mu);
+}
+
 /* mu held. NULL: this thread ends, and no longer counts: the queue was seen empty under this lock. */
 static struct cnc_job *next_job_locked(struct cnc_pool *pool, struct worker *w)
 {
     bool stays = true;
     while (cnc_link_alone(&pool->queue) && !pool->stopping && stays)
         stays = sleep_locked(pool, w);
+    if (cnc_link_alone(&pool->queue))
+        free_locals_locked(pool, w);
     struct cnc_job *job = NULL;
     if (!cnc_link_alone(&pool->queue)) {
         job = CNC_CONTAINER(pool->queue.next, struct cnc_job, link);
@@ -183,6 +196,7 @@ static int spawn_locked(struct cnc_pool *pool)
         cnc_free(w);
         return rc;
     }
+    w->home->owner = pool->cfg.owner;
     pthread_attr_t attr;
     sigset_t all, old;
     pthread_attr_init(&attr);

@@ -24,6 +24,7 @@ struct cnc_pool_config {
     size_t stack_size;     /* bytes */
     int64_t idle_ms;       /* a thread with nothing to do for so long ends */
     unsigned fields_max;   /* for the homes */
+    const void *owner;     /* likewise */
 };
 
 struct cnc_pool_stats {

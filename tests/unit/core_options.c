@@ -672,11 +672,12 @@ START_TEST(the_dump_can_be_loaded)
     cnc_options_set(o, CNC_LAYER_CODE, "route GET /y", "blocking", "off", NULL);
     cnc_options_resolve(o, &config);
     cnc_options_resolve_route(o, "GET /{\"x\"}", &route);
-    char *dump = cnc_options_dump(o);
+    char *dump = cnc_options_dump(o, &config);
     expect_in(dump, "engine = thread # code\n");
     expect_in(dump, "backlog = 511 # default\n");
     expect_in(dump, "pool_threads = auto # default\n");
     expect_in(dump, "header_timeout = 1500ms # override\n");
+    expect_in(dump, "# concur_server_local: at most 64 of each\n");
     expect_in(dump,
               "route \"GET /{\\\"x\\\"}\" {\n    request_timeout = 90s # server.conf:7\n    blocking = on # code\n}\n");
     o = cnc_options_create();
@@ -740,6 +741,42 @@ START_TEST(the_page_is_current)
 }
 END_TEST
 
+/* Every engine has a number of threads that run handlers, in so many processes. */
+START_TEST(the_dump_tells_how_many_locals_there_can_be)
+{
+    static const struct {
+        const char *engine, *pool, *workers, *line;
+    } rows[] = {
+        { "event", "auto", "auto", "at most 1 of each\n" },
+        { "event", "3", "auto", "at most 4 of each\n" },
+        { "event-pool", "auto", "auto", "at most 5 of each\n" },
+        { "thread", "auto", "7", "at most 10 of each\n" },
+        { "thread", "2", "auto", "at most 12 of each\n" },
+        { "process-event", "2", "3", "at most 9 of each; twice that while workers are replaced\n" },
+        { "process-thread", "2", "1", "at most 12 of each; twice that while workers are replaced\n" },
+        { "process-thread", "auto", "3", "at most 30 of each; twice that while workers are replaced\n" },
+        { "prefork", "auto", "auto", "at most 50 of each; twice that while workers are replaced\n" },
+        { "prefork", "1", "4", "at most 8 of each; twice that while workers are replaced\n" },
+    };
+    set(CNC_LAYER_CODE, "threads_max", "10");
+    set(CNC_LAYER_CODE, "workers_max", "50");
+    for (size_t i = 0; i <= CNC_COUNT(rows); i++) {
+        bool last = i == CNC_COUNT(rows);
+        set(CNC_LAYER_CODE, "engine", last ? "event" : rows[i].engine);
+        set(CNC_LAYER_CODE, "pool_threads", last ? "0" : rows[i].pool);
+        set(CNC_LAYER_CODE, "workers", last ? "auto" : rows[i].workers);
+        set(CNC_LAYER_CODE, "master", last ? "on" : "off");
+        ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+        char *dump = cnc_options_dump(o, &config);
+        char line[128];
+        snprintf(line, sizeof line, "\n# concur_server_local: %s",
+                 last ? "at most 1 of each; twice that while workers are replaced\n" : rows[i].line);
+        expect_in(dump, line);
+        free(dump);
+    }
+}
+END_TEST
+
 #ifdef CNC_FAULTS
 static int everything(void)
 {
@@ -756,7 +793,7 @@ static int everything(void)
     rc = rc == CONCUR_OK && resolved != CONCUR_E_OPTION ? resolved : rc;
     resolved = cnc_options_resolve_route(all, "GET /", &route);
     rc = rc == CONCUR_OK && resolved != CONCUR_E_OPTION ? resolved : rc;
-    char *dump = cnc_options_dump(all);
+    char *dump = cnc_options_dump(all, &config);
     rc = rc == CONCUR_OK && !dump ? CONCUR_E_NOMEM : rc;
     free(dump);
     ck_assert_ptr_nonnull(cnc_options_errors(all));
@@ -828,6 +865,7 @@ static void add_tests(TCase *tests)
 #else
     tcase_add_test(tests, files_need_libconfuse);
 #endif
+    tcase_add_test(tests, the_dump_tells_how_many_locals_there_can_be);
     tcase_add_test(tests, help_has_every_option);
     tcase_add_test(tests, the_page_is_current);
 #ifdef CNC_FAULTS

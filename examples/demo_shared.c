@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the demo's handlers share, whichever threads and processes run them, and routes that show it.
+ *
+ *   GET /counter              adds one to a counter and answers it           "N\n"
+ *   GET /test/counts          the counters of demo.h as JSON; not counted itself
+ *   GET /test/lock/{n}        n times: lock, read, write one more, unlock    "VALUE DIED\n", DIED: holders that died
+ *   GET /test/local           what the thread has of a local, as JSON: {"made":N,"freed":N,"value":K,"pid":P,"tid":T}.
+ *                             made, freed: by all threads of all processes; K: the number of the thread's own
+ *   GET /test/local/blocking  the same in a blocking route
+ *   GET /test/local/offload   the same in offloaded work
+ *   GET /test/lock-crash      with --unsafe: takes the lock, raises the value by one, and aborts
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "demo.h"
+
+struct demo_counts demo_counts;
+
+/* Memory of all processes, under its lock. */
+struct tally {
+    int64_t value, died;
+};
+
+/* Made during the set-up; every process has them. */
+static concur_counter *hits;
+static concur_shared *tally;
+static concur_local *local;
+
+/* Counters. */
+
+static int counter(concur_request *r, void *arg)
+{
+    (void)arg;
+    return concur_reply_printf(r, 200, NULL, "%" PRId64 "\n", concur_counter_add(hits, 1));
+}
+
+#define DEMO_COUNTS_NAME(name, help) { #name, help, &demo_counts.name },
+static const struct {
+    const char *name, *help;
+    concur_counter **counter;
+} counters[] = { DEMO_COUNTS(DEMO_COUNTS_NAME) };
+
+static int counts(concur_request *r, void *arg)
+{
+    (void)arg;
+    char json[1024];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        n += (size_t)snprintf(json + n, sizeof json - n, "%c\"%s\":%" PRId64, i ? ',' : '{', counters[i].name,
+                              concur_counter_get(*counters[i].counter));
+    return concur_reply_printf(r, 200, "application/json", "%s}\n", json);
+}
+
+/* Memory and its lock. A real program would put its data in order when a holder has died; here a count is enough. */
+
+static struct tally *lock_tally(void)
+{
+    int died;
+    struct tally *t = concur_shared_lock(tally, &died);
+    if (t)
+        t->died += died;
+    return t;
+}
+
+static int lock(concur_request *r, void *arg)
+{
+    (void)arg;
+    uint64_t n;
+    struct tally seen = { 0 };
+    if (!demo_number(r, "n", 1000000, &n))
+        return CONCUR_OK;
+    for (uint64_t i = 0; i <= n; i++) {
+        struct tally *t = lock_tally();
+        if (!t)
+            return CONCUR_E_STATE;
+        if (i < n)
+            t->value++; /* three steps, which the lock makes one */
+        seen = *t;
+        concur_shared_unlock(tally);
+    }
+    return concur_reply_printf(r, 200, NULL, "%" PRId64 " %" PRId64 "\n", seen.value, seen.died);
+}
+
+static int lock_crash(concur_request *r, void *arg)
+{
+    (void)r, (void)arg;
+    struct tally *t = lock_tally();
+    if (t)
+        t->value++;
+    abort();
+}
+
+/* One for each thread. */
+
+struct own {
+    int64_t number;
+    pid_t pid, tid;
+};
+
+static void *make_own(void *arg)
+{
+    (void)arg;
+    struct own *own = malloc(sizeof *own);
+    if (own)
+        *own = (struct own){ concur_counter_add(demo_counts.locals_made, 1), getpid(), gettid() };
+    return own;
+}
+
+static void free_own(void *arg)
+{
+    struct own *own = arg;
+    if (own->pid != getpid() || own->tid != gettid())
+        DEMO_COUNT(misuse);
+    DEMO_COUNT(locals_freed);
+    free(own);
+}
+
+/* What the calling thread has; number 0: it could not be made. */
+static struct own look(void)
+{
+    struct own *own = concur_local_get(local);
+    if (!own)
+        return (struct own){ 0 };
+    if (own->pid != getpid() || own->tid != gettid() || concur_local_get(local) != own)
+        DEMO_COUNT(misuse);
+    return *own;
+}
+
+static int tell(concur_request *r, const struct own *own)
+{
+    if (own->number == 0)
+        return concur_reply_printf(r, 500, NULL, "%s\n", concur_last_error());
+    return concur_reply_printf(r, 200, "application/json",
+                               "{\"made\":%" PRId64 ",\"freed\":%" PRId64 ",\"value\":%" PRId64
+                               ",\"pid\":%ld,\"tid\":%ld}\n",
+                               concur_counter_get(demo_counts.locals_made),
+                               concur_counter_get(demo_counts.locals_freed), own->number, (long)own->pid,
+                               (long)own->tid);
+}
+
+static int local_here(concur_request *r, void *arg)
+{
+    (void)arg;
+    struct own own = look();
+    return tell(r, &own);
+}
+
+static int local_work(void *arg)
+{
+    *(struct own *)arg = look();
+    return CONCUR_OK;
+}
+
+static int local_done(concur_request *r, int rc, void *arg)
+{
+    DEMO_COUNT(offloads_run);
+    return rc < 0 ? rc : tell(r, arg);
+}
+
+static int local_offload(concur_request *r, void *arg)
+{
+    (void)arg;
+    struct own *own = concur_request_alloc(r, sizeof *own);
+    int rc = own ? demo_track(r) : CONCUR_E_NOMEM;
+    return rc < 0 ? rc : demo_offload(r, local_work, local_done, own);
+}
+
+static const struct demo_route routes[] = {
+    { "GET /counter", 0, counter },
+    { "GET /test/counts", 0, counts },
+    { "GET /test/lock/{n}", 0, lock },
+    { "GET /test/local", 0, local_here },
+    { "GET /test/local/blocking", CONCUR_ROUTE_BLOCKING, local_here },
+    { "GET /test/local/offload", 0, local_offload },
+};
+
+void demo_shared_add(concur_server *server, bool is_unsafe)
+{
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        *counters[i].counter = concur_server_counter(server, counters[i].name, counters[i].help);
+    hits = concur_server_counter(server, "hits", "Requests for /counter");
+    tally = concur_server_shared(server, "tally", sizeof(struct tally));
+    local = concur_server_local(server, make_own, free_own, NULL);
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+        concur_server_route(server, routes[i].pattern, routes[i].flags, routes[i].handler, NULL);
+    if (is_unsafe)
+        concur_server_route(server, "GET /test/lock-crash", 0, lock_crash, NULL);
+}
