@@ -87,6 +87,7 @@ struct concur_server {
     int stop_fd;               /* eventfd that stop() raises: safe in a signal handler; -1 before it runs */
     pthread_t thread;          /* of start */
     bool announces;            /* run, in one process: "ready" is an event of its own */
+    bool hooked;               /* the hooks of its start were called here: those of its end are due */
     bool has_thread;           /* and not joined yet */
     bool has_tree;             /* start made a master, which was not waited for yet */
     int host_fd;               /* what concur_server_fd() gives where nothing comes; -1 */
