@@ -44,7 +44,8 @@ static int prepare(concur_server *s)
     s->stop_fd = cnc_sys_eventfd();
     if (s->stop_fd < 0)
         return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
-    rc = cnc_serving_listen(s, s->ops->blocking_sockets ? s->cfg.park_after : 0);
+    s->receive_wait_ms = cnc_engine_receive_wait(s->ops, &s->cfg);
+    rc = cnc_serving_listen(s);
     if (rc == CONCUR_OK && !cnc_tree_is_due(s)) {
         rc = s->ops->worker.open(s);
         if (rc < 0)

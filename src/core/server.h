@@ -74,6 +74,7 @@ struct concur_server {
 
     /* running */
     const struct cnc_engine_ops *ops;
+    int64_t receive_wait_ms;   /* SO_RCVTIMEO of accepted sockets; 0: none */
     void *engine;              /* the engine's own; NULL unless running */
     struct cnc_pool *pool;     /* offloads and blocking routes; NULL: in place */
     struct cnc_server_socket *sockets; /* owned */

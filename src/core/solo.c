@@ -71,10 +71,11 @@ static bool gives_up(struct cnc_driver *drv)
 
 /* ---- one connection ---- */
 
+/* Nobody else could have this thread: who waits is seen when the peer is silent (on_yield()). */
 static bool is_wanted(void *arg)
 {
-    const concur_server *server = arg;
-    return server->cfg.park_after == 0;
+    (void)arg;
+    return false;
 }
 
 /* The peer is silent, or slow: events drive the connection. True: it has been served and is quick again; false: it is gone. */
@@ -125,7 +126,7 @@ static void pause_accepting(struct cnc_solo *solo, int err)
 static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
 {
     concur_server *server = solo->serving.server;
-    struct cnc_accept how = { .receive_wait_ms = server->cfg.park_after,
+    struct cnc_accept how = { .receive_wait_ms = server->receive_wait_ms,
                               .inherits = server->sockets[i].address.kind != CNC_ADDRESS_UNIX &&
                                           server->sockets[i].address.kind != CNC_ADDRESS_FD };
     int err = 0;
