@@ -165,8 +165,8 @@ tree_pids() {
         }'
 }
 
-# tree_cpu_us PID: user and system time of the process, its threads, its descendants and those already reaped. bench/tree
-# has it from the scheduler's clocks; /proc, for builds without bench/, in ticks for each process.
+# tree_cpu_us PID: user and system time of the process, its threads, its descendants and those already reaped.
+# bench/tree has it from the scheduler's clocks; /proc, for builds without bench/, in ticks for each process.
 tree_cpu_us() {
     local line
     if [[ -x $build/bench/tree ]]; then
