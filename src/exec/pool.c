@@ -292,6 +292,24 @@ int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job)
     return rc;
 }
 
+void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs)
+{
+    struct worker *next = NULL;
+    struct cnc_link left;
+    cnc_link_init(&left);
+    pthread_mutex_lock(&pool->mu);
+    join_dead_locked(pool);
+    while (!cnc_link_alone(jobs)) {
+        struct cnc_link *l = cnc_link_take_first(jobs);
+        pool->reserved--;
+        if (enqueue_locked(pool, CNC_CONTAINER(l, struct cnc_job, link), &next) != CONCUR_OK)
+            cnc_link_append(&left, l);
+    }
+    pthread_mutex_unlock(&pool->mu);
+    cnc_link_move_all(jobs, &left);
+    wake(next);
+}
+
 bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job)
 {
     pthread_mutex_lock(&pool->mu);
