@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Processes of blocking threads without a front: `--workers N` (2) processes, in each `--threads N` (32) threads
- * started in advance, all of them in accept on the one listening socket, each serving one connection at a time to its end.
+ * Processes of blocking threads without a front: `--workers N` (2) processes, in each `--threads N` (32) threads that
+ * are started in advance, all in accept on the one listening socket, each serving one connection at a time to its end.
  */
 #include "floor_block.h"
 #include "floor_procs.h"

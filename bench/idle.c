@@ -6,8 +6,8 @@
  *
  * Opens N connections, each with one request answered, waits MS, and reports how much the resident and the proportional
  * set of PID and its descendants have grown per connection (kernel memory is not in it). Then a new client must be
- * answered, and every tenth idle connection must wake and be answered. Exit status 1 if any is not. The server's deadline
- * for idle connections must be longer than the run, and its limit of connections higher than N.
+ * answered, and every tenth idle connection must wake and be answered. Exit status 1 if any is not. The server's
+ * deadline for idle connections must be longer than the run, and its limit of connections higher than N.
  */
 #include <poll.h>
 

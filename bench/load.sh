@@ -75,12 +75,14 @@ load_engines() {
 engine_flags() {
     case $1 in
     floor_threads_pre) flags=(--threads 64) ;;
+    floor_queue) flags=(--block 0) ;;
     prefork) flags=(--set workers_start=72 --set spare_min=2 --set spare_max=72 --set workers_max=96) ;;
     process-thread) flags=(--workers 2 --threads 32) ;;
     process-event) flags=(--workers 2) ;;
     *) flags=() ;;
     esac
     case $1/$2 in
+    floor_queue/block64) flags=(--block 20) ;;
     thread/block64) flags+=(--threads 64) ;;
     event-pool/block64) flags+=(--pool 64) ;;
     event-pool/offload64) flags+=(--pool 4) ;;
@@ -95,7 +97,7 @@ raw_form() {
     event-pool/offload64) echo floor_pool ;;
     prefork/*) echo floor_prefork ;;
     thread/*) echo floor_threads_pre ;;
-    process-thread/close64) echo floor_front ;;
+    process-thread/close64 | process-thread/idle) echo floor_front ;;
     process-thread/*) echo floor_procs_threads ;;
     process-event/*) echo floor_procs_epoll ;;
     *) echo floor_epoll ;;
@@ -163,8 +165,8 @@ tree_pids() {
         }'
 }
 
-# tree_cpu_us PID: user and system time of the process, its threads, its descendants and those already reaped. bench/tree
-# has it from the scheduler's clocks; /proc, for builds without bench/, in ticks for each process.
+# tree_cpu_us PID: user and system time of the process, its threads, its descendants and those already reaped.
+# bench/tree has it from the scheduler's clocks; /proc, for builds without bench/, in ticks for each process.
 tree_cpu_us() {
     local line
     if [[ -x $build/bench/tree ]]; then

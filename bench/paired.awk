@@ -5,8 +5,8 @@
 #     paired WORKLOAD ENGINE RAW  FLOOR...  ENGINE...  RAW...
 #
 # where each of the last three is requests, processor microseconds, run-time microseconds, errors. RAW is `-` with zeros
-# when the engine has no raw form but floor_epoll itself. Each raw form gets a row of its own from the same rounds, unless
-# it has been measured as a row (`rows`, names between blanks). Also writes the figures, one row a line, to `summary`.
+# when the engine has no raw form but floor_epoll itself. Each raw form gets a row of its own from the same rounds,
+# unless it has been measured as a row (`rows`, names between blanks). Also writes the figures, one row a line, to `summary`.
 
 function sort(v, n,   i, j, t) {
     for (i = 2; i <= n; i++) {
@@ -53,8 +53,8 @@ BEGIN {
           "event-pool offload64 1.35", goal)
     goals("prefork ka64 1.05 prefork hdr64 1.05 prefork pipe16 1.05 prefork close64 1.05 process-thread ka64 1.1 " \
           "process-thread close64 1.1", own_goal)
-    printf "%-19s %-9s %6s %12s %5s  %-13s %6s %12s %5s %8s %9s %6s\n", "engine", "workload", "ratio", "min..max", "goal",
-        "its raw form", "ratio", "min..max", "goal", "us/req", "req/s", "errors"
+    printf "%-19s %-9s %6s %12s %5s  %-13s %6s %12s %5s %8s %9s %6s\n", "engine", "workload", "ratio", "min..max",
+        "goal", "its raw form", "ratio", "min..max", "goal", "us/req", "req/s", "errors"
 }
 
 $1 == "paired" {
@@ -85,7 +85,7 @@ END {
             printf "%-13s %6.3f %5.2f..%-5.2f %5s", raw, m, least, most, goal_of(own_goal, key)
         }
         printf " %8.2f %9.0f %6d\n", median(us, key, c), median(rate, key, c), errors[key]
-        printf "%s %s %s %.3f %.0f %d %d\n", part[1], part[2], json, median(us, key, c), median(rate, key, c), errors[key],
-            c > summary
+        printf "%s %s %s %.3f %.0f %d %d\n", part[1], part[2], json, median(us, key, c), median(rate, key, c),
+            errors[key], c > summary
     }
 }

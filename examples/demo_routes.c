@@ -70,7 +70,7 @@ int64_t demo_query_number(concur_request *r, const char *name, int64_t otherwise
 void demo_block(unsigned ms)
 {
     struct timespec left = { (time_t)(ms / 1000), (long)(ms % 1000) * 1000000 };
-    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+    while (ms && nanosleep(&left, &left) < 0 && errno == EINTR)
         continue;
 }
 

@@ -44,7 +44,8 @@ static int prepare(concur_server *s)
     s->stop_fd = cnc_sys_eventfd();
     if (s->stop_fd < 0)
         return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
-    rc = cnc_serving_listen(s, s->ops->blocking_sockets ? s->cfg.park_after : 0);
+    s->receive_wait_ms = cnc_engine_receive_wait(s->ops, &s->cfg);
+    rc = cnc_serving_listen(s);
     if (rc == CONCUR_OK && !cnc_tree_is_due(s)) {
         rc = s->ops->worker.open(s);
         if (rc < 0)
@@ -71,10 +72,8 @@ static int serve_here(concur_server *s, bool may_give_up)
     int rc = cnc_server_hooks(s, CONCUR_HOOK_WORKER_START, "");
     if (rc < 0)
         return cnc_api_fail(s, rc, "%s", cnc_error_text());
-    rc = s->ops->worker.run(s, may_give_up);
-    if (rc != CONCUR_E_BUSY)
-        (void)cnc_server_hooks(s, CONCUR_HOOK_WORKER_EXIT, "");
-    return rc;
+    s->hooked = true;
+    return s->ops->worker.run(s, may_give_up);
 }
 
 /* Under the lock: status and address of other threads look at what closes here. */
@@ -86,6 +85,10 @@ static void finish(concur_server *s, int rc)
     else
         close_engine(s);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
+    pthread_mutex_unlock(&s->mu);
+    if (s->hooked && !s->leaked)
+        (void)cnc_server_hooks(s, CONCUR_HOOK_WORKER_EXIT, "");
+    pthread_mutex_lock(&s->mu);
     s->ready = true;
     s->finished = true;
     s->result = rc;

@@ -134,6 +134,7 @@ struct cnc_driver {
     struct cnc_link classes[CNC_CLASSES];
     struct cnc_tick tick;
     struct cnc_conn *current; /* being driven right now: its replies may use the scratch buffer */
+    bool borrowed;            /* current is not being driven: a reply that came later borrowed its place */
     size_t scratch_len;       /* of current's output in home->out */
     struct cnc_conn *dirty;
     int64_t head_at;         /* when the head being dispatched was complete; 0: just now */
@@ -162,6 +163,8 @@ void cnc_driver_drain(struct cnc_driver *drv);
 void cnc_driver_cancel(struct cnc_driver *drv, int reason);
 /* Closes the connection that has been idle longest; false when none has been idle for after_ms. */
 bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms);
+/* Closes the connection that has lingered longest, though its peer has not closed; false when none lingers. */
+bool cnc_driver_reap_lingering(struct cnc_driver *drv);
 
 /* block.c: serves conn on the calling thread until nothing but waiting for the peer is left. True: conn is free of any
  * request and goes back to a poller; false: it is gone. is_wanted tells whether another connection waits for a thread. */
@@ -170,6 +173,7 @@ bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wa
 int cnc_block_flush(struct cnc_conn *conn, size_t down_to);
 
 /* Shared by the files of this folder. */
+void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn); /* driver.c: conn is the current one from now on */
 void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev); /* states.c */
 void cnc_conn_touch(struct cnc_conn *conn);                        /* driver.c: look at conn after this turn */
 void cnc_conn_finish(struct cnc_conn *conn);                       /* driver.c: flush, watch, deadline; may free */

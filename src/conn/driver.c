@@ -55,6 +55,19 @@ struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transpo
     return conn;
 }
 
+/* One that borrowed the place gives it up: its bytes leave, and the rest is done when it is looked at as dirty. */
+void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    struct cnc_conn *before = drv->current;
+    if (CNC_UNLIKELY(before && before != conn)) {
+        CNC_ASSERT(drv->borrowed);
+        cnc_conn_flush(before);
+        drv->scratch_len = 0;
+    }
+    drv->borrowed = false;
+    drv->current = conn;
+}
+
 static void unwatch(struct cnc_conn *conn)
 {
     if (conn->flags & CNC_CONN_WATCHED)
@@ -254,7 +267,7 @@ static void on_io(struct cnc_io *io, unsigned ready)
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
         ready = 0;
     }
-    drv->current = conn;
+    cnc_driver_enter(drv, conn);
     if (CNC_UNLIKELY(ready & CNC_IO_WRITE)) {
         cnc_conn_flush(conn);
         if (!conn->out && can_resume(conn) && conn->state != CNC_CONN_CLOSED)
@@ -277,7 +290,7 @@ static void after_turn(void *arg)
         conn->flags &= (uint32_t)~CNC_CONN_DIRTY;
         if (cnc_home_need_scratch(drv->home) < 0)
             cnc_conn_step(conn, CNC_CONN_ON_ERROR);
-        drv->current = conn;
+        cnc_driver_enter(drv, conn);
         cnc_conn_flush(conn);
         if (can_resume(conn) && conn->state != CNC_CONN_CLOSED)
             cnc_conn_resume(conn);
@@ -294,7 +307,7 @@ void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)
     if (cnc_home_need_scratch(drv->home) < 0) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     } else {
-        drv->current = conn;
+        cnc_driver_enter(drv, conn);
         if (conn->in)
             cnc_conn_resume(conn);
         if (conn->state != CNC_CONN_CLOSED && cnc_conn_reads(conn) && !(conn->flags & CNC_CONN_READY))
@@ -309,7 +322,7 @@ void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status
     conn->flags &= (uint32_t)~CNC_CONN_READY;
     conn->fail_status = (uint16_t)status;
     drv->count++;
-    drv->current = conn;
+    cnc_driver_enter(drv, conn);
     cnc_conn_step(conn, cnc_home_need_scratch(drv->home) < 0 ? CNC_CONN_ON_ERROR : CNC_CONN_ON_BAD);
     cnc_conn_finish(conn);
 }
@@ -329,7 +342,7 @@ static void expire(struct cnc_conn *conn)
         set_class(conn, conn->class);
         return;
     }
-    drv->current = conn;
+    cnc_driver_enter(drv, conn);
     if (conn->class == CNC_CLASS_WRITE) {
         conn->flags |= CNC_CONN_RESET;
         cnc_conn_free_output(conn);
@@ -377,7 +390,7 @@ static void drain_one(struct cnc_conn *conn, int arg)
 {
     (void)arg;
     cnc_conn_step(conn, CNC_CONN_ON_DRAIN);
-    conn->drv->current = conn;
+    cnc_driver_enter(conn->drv, conn);
     cnc_conn_finish(conn);
 }
 
@@ -389,7 +402,7 @@ void cnc_driver_drain(struct cnc_driver *drv)
 static void cancel_one(struct cnc_conn *conn, int reason)
 {
     struct cnc_driver *drv = conn->drv;
-    drv->current = conn;
+    cnc_driver_enter(drv, conn);
     if (conn->stream)
         cnc_conn_lose(conn, reason);
     conn->state = CNC_CONN_CLOSED;
@@ -402,6 +415,24 @@ void cnc_driver_cancel(struct cnc_driver *drv, int reason)
     each(drv, cancel_one, reason);
 }
 
+/* As if its peer had left. */
+static void reap_first(struct cnc_driver *drv, struct cnc_link *q)
+{
+    struct cnc_conn *conn = CNC_CONTAINER(q->next, struct cnc_conn, job.link);
+    cnc_driver_enter(drv, conn);
+    cnc_conn_step(conn, CNC_CONN_ON_EOF);
+    cnc_conn_finish(conn);
+}
+
+bool cnc_driver_reap_lingering(struct cnc_driver *drv)
+{
+    struct cnc_link *q = &drv->classes[CNC_CLASS_LINGER];
+    if (cnc_link_alone(q))
+        return false;
+    reap_first(drv, q);
+    return true;
+}
+
 bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms)
 {
     struct cnc_link *q = &drv->classes[CNC_CLASS_KEEPALIVE];
@@ -411,8 +442,6 @@ bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms)
     int64_t idle_since = conn->deadline - drv->limits->class_ms[CNC_CLASS_KEEPALIVE];
     if (cnc_home_now(drv->home) - idle_since < after_ms)
         return false;
-    drv->current = conn;
-    cnc_conn_step(conn, CNC_CONN_ON_EOF); /* as if it had left: the descriptor is wanted now */
-    cnc_conn_finish(conn);
+    reap_first(drv, q);
     return true;
 }

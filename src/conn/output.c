@@ -85,10 +85,25 @@ static int spill_scratch(struct cnc_conn *conn)
     return CONCUR_OK;
 }
 
+/* A reply that comes later, of a timer or of work elsewhere, finds its connection asleep. Where nobody else is being driven it
+ * takes the scratch buffer all the same; the next one that does so, or the end of the turn, sends it off. */
+static void borrow_scratch(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    if (conn->out || drv->current == conn || (drv->current && !drv->borrowed) || drv->home->blocking ||
+        cnc_home_need_scratch(drv->home) < 0)
+        return;
+    cnc_conn_touch(conn);
+    cnc_driver_enter(drv, conn);
+    drv->borrowed = true;
+}
+
 /* Room for n bytes of output in one piece; commit says how many were used. NULL: out of memory. */
 static char *reserve(struct cnc_conn *conn, size_t n)
 {
     struct cnc_driver *drv = conn->drv;
+    if (CNC_UNLIKELY(drv->current != conn))
+        borrow_scratch(conn);
     if (CNC_LIKELY(in_scratch(conn))) {
         if (CNC_LIKELY(n <= CNC_HOME_SCRATCH - drv->scratch_len))
             return drv->home->out + drv->scratch_len;
@@ -311,7 +326,7 @@ static int carrier_reply(struct cnc_stream *stream, struct cnc_http_reply *r, st
     const struct cnc_conn_limits *limits = conn->drv->limits;
     const struct cnc_conn_ops *ops = conn->drv->ops;
     if ((limits->requests_max && conn->requests >= limits->requests_max) || !limits->class_ms[CNC_CLASS_KEEPALIVE] ||
-        atomic_load_explicit(conn->drv->draining, memory_order_relaxed) || (ops->may_keep && !ops->may_keep(conn->drv)))
+        atomic_load_explicit(conn->drv->draining, memory_order_relaxed) || (r->keep_alive && ops->may_keep && !ops->may_keep(conn->drv)))
         conn->flags |= CNC_CONN_LAST;
     if (r->keep_alive && ((conn->flags & CNC_CONN_LAST) || (last && !finds_boundary(conn)))) {
         r->keep_alive = false;

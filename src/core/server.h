@@ -74,6 +74,7 @@ struct concur_server {
 
     /* running */
     const struct cnc_engine_ops *ops;
+    int64_t receive_wait_ms;   /* SO_RCVTIMEO of accepted sockets; 0: none */
     void *engine;              /* the engine's own; NULL unless running */
     struct cnc_pool *pool;     /* offloads and blocking routes; NULL: in place */
     struct cnc_server_socket *sockets; /* owned */
@@ -87,6 +88,7 @@ struct concur_server {
     int stop_fd;               /* eventfd that stop() raises: safe in a signal handler; -1 before it runs */
     pthread_t thread;          /* of start */
     bool announces;            /* run, in one process: "ready" is an event of its own */
+    bool hooked;               /* the hooks of its start were called here: those of its end are due */
     bool has_thread;           /* and not joined yet */
     bool has_tree;             /* start made a master, which was not waited for yet */
     int host_fd;               /* what concur_server_fd() gives where nothing comes; -1 */

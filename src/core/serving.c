@@ -25,15 +25,15 @@ static int open_one(concur_server *server, unsigned i, const struct cnc_listener
     return CONCUR_OK;
 }
 
-static struct cnc_listener_options listener_options(const concur_server *server, int64_t receive_wait_ms)
+static struct cnc_listener_options listener_options(const concur_server *server)
 {
     return (struct cnc_listener_options){ .backlog = (int)server->cfg.backlog, .nodelay = server->cfg.tcp_nodelay,
-                                          .receive_wait_ms = receive_wait_ms };
+                                          .receive_wait_ms = server->receive_wait_ms };
 }
 
-int cnc_serving_listen(concur_server *server, int64_t receive_wait_ms)
+int cnc_serving_listen(concur_server *server)
 {
-    struct cnc_listener_options options = listener_options(server, receive_wait_ms);
+    struct cnc_listener_options options = listener_options(server);
     size_t n = server->cfg.listen.count;
     int rc = CONCUR_OK;
     if (n == 0)
@@ -50,9 +50,9 @@ int cnc_serving_listen(concur_server *server, int64_t receive_wait_ms)
     return rc;
 }
 
-void cnc_serving_retune_listeners(concur_server *server, int64_t receive_wait_ms)
+void cnc_serving_retune_listeners(concur_server *server)
 {
-    struct cnc_listener_options options = listener_options(server, receive_wait_ms);
+    struct cnc_listener_options options = listener_options(server);
     for (unsigned i = 0; i < server->socket_count; i++)
         cnc_listener_tune(server->sockets[i].fd, &server->sockets[i].address, &options);
 }
@@ -161,7 +161,7 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         .open = &server->connections,
         .non_blocking = !blocking_sockets,
         .exclusive = server->place.is_child,
-        .receive_wait_ms = blocking_sockets ? server->cfg.park_after : 0,
+        .receive_wait_ms = blocking_sockets ? server->receive_wait_ms : 0,
         .warn = warn_accept,
         .warn_arg = s,
     };

@@ -34,13 +34,13 @@ struct cnc_serving {
     void (*stats)(concur_server *, struct cnc_engine_stats *); /* the role's; NULL: nothing is published */
 };
 
-/* Opens the server's listening sockets. receive_wait_ms: see net/listener.h. */
-int cnc_serving_listen(concur_server *server, int64_t receive_wait_ms);
+/* Opens the server's listening sockets. */
+int cnc_serving_listen(concur_server *server);
 /* Closes the sockets; their addresses are still told. A socket's file goes with the process that made it. */
 void cnc_serving_shut_listeners(concur_server *server);
 void cnc_serving_close_listeners(concur_server *server);
 /* A reload may have changed what accepted sockets inherit. */
-void cnc_serving_retune_listeners(concur_server *server, int64_t receive_wait_ms);
+void cnc_serving_retune_listeners(concur_server *server);
 
 enum {
     CNC_SERVING_BLOCKING_SOCKETS = 1, /* accepted ones may block */

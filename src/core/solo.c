@@ -7,6 +7,7 @@
 
 #define PAUSE_MS 50  /* when descriptors have run out */
 #define YIELD_MS 250 /* between two looks whether somebody waits for this worker */
+#define LINGER_MS 50 /* the same while a connection that was closed lingers */
 
 static struct cnc_solo *solo_of(const struct cnc_driver *drv)
 {
@@ -48,12 +49,13 @@ static bool may_keep(struct cnc_driver *drv)
     return has_idle_peer(server) || !does_somebody_wait(server);
 }
 
-/* The same for a connection that is silent between two requests. */
+/* The same for a connection that is silent between two requests, or that lingers after its last one. */
 static void on_yield(struct cnc_timer *t)
 {
     struct cnc_solo *solo = CNC_CONTAINER(t, struct cnc_solo, yield);
     concur_server *server = solo->serving.server;
-    if (!has_idle_peer(server) && does_somebody_wait(server) && cnc_driver_reap_idle(&solo->serving.drv, 0))
+    bool due = !has_idle_peer(server) && does_somebody_wait(server);
+    if (due && (cnc_driver_reap_idle(&solo->serving.drv, 0) || cnc_driver_reap_lingering(&solo->serving.drv)))
         return;
     (void)cnc_home_timer(solo->serving.home, t, cnc_home_now(solo->serving.home) + YIELD_MS);
 }
@@ -69,10 +71,11 @@ static bool gives_up(struct cnc_driver *drv)
 
 /* ---- one connection ---- */
 
+/* Nobody else could have this thread: who waits is seen when the peer is silent (on_yield()). */
 static bool is_wanted(void *arg)
 {
-    const concur_server *server = arg;
-    return server->cfg.park_after == 0;
+    (void)arg;
+    return false;
 }
 
 /* The peer is silent, or slow: events drive the connection. True: it has been served and is quick again; false: it is gone. */
@@ -82,7 +85,8 @@ static bool wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
     struct cnc_home *home = solo->serving.home;
     uint32_t requests = conn->requests;
     bool again = false;
-    (void)cnc_home_timer(home, &solo->yield, cnc_home_now(home) + YIELD_MS);
+    int64_t first = conn->state == CNC_CONN_LINGER ? LINGER_MS : YIELD_MS;
+    (void)cnc_home_timer(home, &solo->yield, cnc_home_now(home) + first);
     cnc_driver_take(drv, conn);
     while (drv->count && !again) {
         cnc_home_turn(home, -1);
@@ -122,7 +126,7 @@ static void pause_accepting(struct cnc_solo *solo, int err)
 static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
 {
     concur_server *server = solo->serving.server;
-    struct cnc_accept how = { .receive_wait_ms = server->cfg.park_after,
+    struct cnc_accept how = { .receive_wait_ms = server->receive_wait_ms,
                               .inherits = server->sockets[i].address.kind != CNC_ADDRESS_UNIX &&
                                           server->sockets[i].address.kind != CNC_ADDRESS_FD };
     int err = 0;

@@ -59,6 +59,7 @@ const struct cnc_engine_ops cnc_engine_prefork = {
     .id = CONCUR_ENGINE_PREFORK,
     .name = "prefork",
     .blocking_sockets = true,
+    .stay_ms = 250,
     .plan = plan,
     .worker = {
         .name = "worker",

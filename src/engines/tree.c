@@ -237,7 +237,8 @@ static int reload(void *arg, struct cnc_plan *plan)
         return rc;
     }
     cnc_options_destroy(&before);
-    cnc_serving_retune_listeners(server, server->ops->blocking_sockets ? server->cfg.park_after : 0);
+    server->receive_wait_ms = cnc_engine_receive_wait(server->ops, &server->cfg);
+    cnc_serving_retune_listeners(server);
     make_plan(server, plan);
     return CONCUR_OK;
 }
@@ -386,7 +387,8 @@ int cnc_tree_wait(concur_server *server, int64_t ms)
         int64_t left = until == INT64_MAX ? -1 : until - cnc_clock_now(server->clock);
         if (ms >= 0 && left <= 0)
             return CONCUR_AGAIN;
-        cnc_host_wait(gone ? -1 : server->place.link, server->place.master_fd, left);
+        cnc_host_wait(gone ? -1 : server->place.link, server->place.master_fd,
+                      gone && (left < 0 || left > 10) ? 10 : left);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "base/sys.h"
 
 #define EARLY_MAX 5
+#define SILENT_MS 20 /* between two looks at a process that closed its link, where there are no pidfds */
 #define EARLY_WINDOW_MS 30000
 
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now)
@@ -342,14 +343,19 @@ static bool is_up(const struct cnc_generation *gen)
 int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     int64_t next = INT64_MAX;
-    for (unsigned i = 0; i < gen->count; i++)
-        if (gen->members[i].slot.deadline <= now)
-            cnc_member_step(m, &gen->members[i], CNC_SLOT_ON_DEADLINE, now);
+    for (unsigned i = 0; i < gen->count; i++) {
+        struct cnc_member *mem = &gen->members[i];
+        if (cnc_member_is_silent(mem))
+            cnc_member_reap(m, mem, now);
+        if (mem->slot.deadline <= now)
+            cnc_member_step(m, mem, CNC_SLOT_ON_DEADLINE, now);
+    }
     switch (gen->state) {
     case CNC_GENERATION_WARM:
-        if (is_up(gen))
-            cnc_generation_step(m, gen, CNC_GENERATION_ON_UP, now);
-        break;
+        if (!is_up(gen))
+            break;
+        cnc_generation_step(m, gen, CNC_GENERATION_ON_UP, now);
+        return now; /* it is another one now, and wants other things */
     case CNC_GENERATION_LIVE:
         look_for_hope(m, gen, now);
         if (gen->plan.spare_max && now >= gen->spawn_at && !gen->given_up)
@@ -370,8 +376,11 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
     default:
         break;
     }
-    for (unsigned i = 0; i < gen->count; i++)
+    for (unsigned i = 0; i < gen->count; i++) {
         next = gen->members[i].slot.deadline < next ? gen->members[i].slot.deadline : next;
+        if (cnc_member_is_silent(&gen->members[i]) && now + SILENT_MS < next)
+            next = now + SILENT_MS;
+    }
     return next;
 }
 

@@ -20,7 +20,7 @@ struct cnc_member {
     unsigned index;
     enum cnc_member_kind kind;
     pid_t pid;
-    int pidfd;  /* readable when it has ended; -1: no process */
+    int pidfd;  /* readable when it has ended; -1: no process, or the system has no such thing */
     int link;   /* our end of the link to it */
     int lend;   /* a worker's: our copy of the front's end of the link between the two */
     unsigned twin; /* the member that this one replaces; 0: none */
@@ -75,6 +75,8 @@ void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot
 /* There may be messages, or the end. */
 void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now);
 void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now);
+/* It has closed its link, and nothing else will tell that it has ended: to be reaped by looking. */
+bool cnc_member_is_silent(const struct cnc_member *mem);
 /* "worker 3 (pid 123)"; n >= 48. */
 void cnc_member_text(const struct cnc_member *mem, char *out, size_t n);
 

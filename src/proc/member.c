@@ -81,7 +81,7 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
     cnc_sys_close(&link[1]);
     cnc_sys_close(&lend[1]);
     int pidfd = pid > 0 ? cnc_sys_pidfd(pid) : -1;
-    if (pidfd < 0) {
+    if (pid < 0 || (pidfd < 0 && errno != ENOSYS)) {
         int err = errno;
         if (pid > 0)
             end_at_once(pid);
@@ -169,6 +169,11 @@ void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now)
         on_note(m, mem, &note, now);
     if (rc == CONCUR_E_GONE)
         cnc_sys_close(&mem->link);
+}
+
+bool cnc_member_is_silent(const struct cnc_member *mem)
+{
+    return mem->pid && mem->pidfd < 0 && mem->link < 0;
 }
 
 /* ---- its end ---- */
