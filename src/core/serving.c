@@ -6,6 +6,7 @@
 #include "net/listener.h"
 
 #define FLUSH_MS 250  /* after giving requests up: for their last bytes to leave */
+#define LIBRARY_THREADS 2 /* beside pool_threads, for what the library itself does in a pool; started when it does */
 #define PATIENCE_MS 1000 /* after the deadline: for code of the program to let go */
 
 /* ---- listening sockets ---- */
@@ -133,6 +134,7 @@ static int open_pool(concur_server *server)
     struct cnc_pool_config cfg = {
         .clock = server->clock,
         .threads_max = (unsigned)server->cfg.pool_threads,
+        .library_max = LIBRARY_THREADS,
         .queue_max = (unsigned)server->cfg.pool_queue_max,
         .stack_size = (size_t)server->cfg.thread_stack,
         .idle_ms = server->cfg.thread_idle,

@@ -10,30 +10,46 @@
  * the thread under way take over at once. The last to fall asleep is the first to be woken, so that surplus threads end. */
 struct worker {
     struct cnc_link link;
-    struct cnc_link asleep; /* in pool->idlers; guarded by mu */
+    struct cnc_link asleep; /* in lane->idlers; guarded by mu */
     atomic_uint awake;      /* 0: sleeps, or is about to */
     struct cnc_pool *pool;
+    struct lane *lane;
     pthread_t thread;
     struct cnc_home *home; /* made before the thread, so that a thread never starts in vain */
+};
+
+/* Jobs of one class and the threads for them, which take no others. Guarded by the pool's mu, but waiting. */
+struct lane {
+    struct cnc_link queue;
+    struct cnc_link idlers; /* the last to fall asleep comes first */
+    unsigned threads_max;
+    bool waking;            /* a thread was woken and has not come to the queue yet */
+    unsigned queued, idle;
+    unsigned reserved;      /* jobs promised room */
+    unsigned threads;       /* that will look at the queue again */
+    unsigned starting;      /* of those, the ones that have not looked yet: each will take a job */
+    atomic_uint waiting;    /* queued jobs that no idle thread is about to take; a hint read without mu */
 };
 
 struct cnc_pool {
     struct cnc_pool_config cfg;
     pthread_mutex_t mu; /* lock order: before any home's */
     pthread_cond_t gone; /* a thread ended */
+    struct lane user, library;
     /* guarded by mu */
-    struct cnc_link queue, live, dead;
-    struct cnc_link idlers; /* the last to fall asleep comes first */
-    bool waking;            /* a thread was woken and has not come to the queue yet */
-    unsigned queued, idle;
-    unsigned reserved; /* jobs promised room */
-    unsigned threads; /* that will look at the queue again */
-    unsigned starting; /* of those, the ones that have not looked yet: each will take a job */
-    unsigned ending;  /* that will not, but have not left yet */
+    struct cnc_link live, dead;
+    unsigned ending; /* threads that will not look at a queue again, but have not left yet */
     unsigned long long served; /* by threads that have ended */
     bool stopping;
-    atomic_uint waiting; /* queued jobs that no idle thread is about to take; a hint read without mu */
 };
+
+static void lane_init(struct lane *lane, unsigned threads_max)
+{
+    cnc_link_init(&lane->queue);
+    cnc_link_init(&lane->idlers);
+    lane->threads_max = threads_max;
+    atomic_init(&lane->waiting, 0);
+}
 
 int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg)
 {
@@ -47,32 +63,31 @@ int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg)
     pthread_mutex_init(&pool->mu, NULL);
     pthread_cond_init(&pool->gone, &attr);
     pthread_condattr_destroy(&attr);
-    cnc_link_init(&pool->queue);
-    cnc_link_init(&pool->idlers);
+    lane_init(&pool->user, cfg->threads_max);
+    lane_init(&pool->library, cfg->library_max);
     cnc_link_init(&pool->live);
     cnc_link_init(&pool->dead);
-    atomic_init(&pool->waiting, 0);
     *out = pool;
     return CONCUR_OK;
 }
 
-static void note_waiting(struct cnc_pool *pool)
+static void note_waiting(struct lane *lane)
 {
-    unsigned takers = pool->idle + pool->starting;
-    unsigned n = pool->queued > takers ? pool->queued - takers : 0;
-    atomic_store_explicit(&pool->waiting, n, memory_order_relaxed);
+    unsigned takers = lane->idle + lane->starting;
+    unsigned n = lane->queued > takers ? lane->queued - takers : 0;
+    atomic_store_explicit(&lane->waiting, n, memory_order_relaxed);
 }
 
 /* mu held. Picks the thread to wake, if one should be; the caller wakes it after letting go of mu. */
-static struct worker *pick_locked(struct cnc_pool *pool)
+static struct worker *pick_locked(struct lane *lane)
 {
-    if (pool->waking || cnc_link_alone(&pool->queue) || cnc_link_alone(&pool->idlers))
+    if (lane->waking || cnc_link_alone(&lane->queue) || cnc_link_alone(&lane->idlers))
         return NULL;
-    struct worker *w = CNC_CONTAINER(pool->idlers.next, struct worker, asleep);
+    struct worker *w = CNC_CONTAINER(lane->idlers.next, struct worker, asleep);
     cnc_link_remove(&w->asleep);
-    pool->idle--;
-    pool->waking = true;
-    note_waiting(pool);
+    lane->idle--;
+    lane->waking = true;
+    note_waiting(lane);
     return w;
 }
 
@@ -87,14 +102,15 @@ static void wake(struct worker *w)
 /* mu held, released meanwhile. False: nobody woke this thread for idle_ms, and it is no longer among the idlers. */
 static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
 {
+    struct lane *lane = w->lane;
     bool in_time = true;
     atomic_store(&w->awake, 0);
-    w->asleep.prev = &pool->idlers; /* in front */
-    w->asleep.next = pool->idlers.next;
-    pool->idlers.next->prev = &w->asleep;
-    pool->idlers.next = &w->asleep;
-    pool->idle++;
-    note_waiting(pool);
+    w->asleep.prev = &lane->idlers; /* in front */
+    w->asleep.next = lane->idlers.next;
+    lane->idlers.next->prev = &w->asleep;
+    lane->idlers.next = &w->asleep;
+    lane->idle++;
+    note_waiting(lane);
     pthread_mutex_unlock(&pool->mu);
     while (in_time && !atomic_load(&w->awake))
         in_time = cnc_sys_sleep_while(&w->awake, 0, pool->cfg.idle_ms);
@@ -102,20 +118,18 @@ static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
     if (cnc_link_alone(&w->asleep)) { /* picked, even if its time was over just then */
         while (!atomic_load(&w->awake))
             (void)cnc_sys_sleep_while(&w->awake, 0, 1);
-        pool->waking = false;
+        lane->waking = false;
         return true;
     }
     cnc_link_remove(&w->asleep);
-    pool->idle--;
+    lane->idle--;
     return false;
 }
 
-/* mu held, released meanwhile. What the thread has for itself goes while it still counts: with threads_max there are never
- * more of a kind than threads_max. */
+/* mu held, released meanwhile. What the program has at this thread goes while the thread still counts: there is never more of
+ * it than threads_max. */
 static void free_locals_locked(struct cnc_pool *pool, struct worker *w)
 {
-    if (!w->home->locals)
-        return;
     pthread_mutex_unlock(&pool->mu);
     cnc_home_free_locals(w->home);
     pthread_mutex_lock(&pool->mu);
@@ -124,21 +138,24 @@ static void free_locals_locked(struct cnc_pool *pool, struct worker *w)
 /* mu held. NULL: this thread ends, and no longer counts: the queue was seen empty under this lock. */
 static struct cnc_job *next_job_locked(struct cnc_pool *pool, struct worker *w)
 {
+    struct lane *lane = w->lane;
     bool stays = true;
-    while (cnc_link_alone(&pool->queue) && !pool->stopping && stays)
-        stays = sleep_locked(pool, w);
-    if (cnc_link_alone(&pool->queue))
-        free_locals_locked(pool, w);
-    struct cnc_job *job = NULL;
-    if (!cnc_link_alone(&pool->queue)) {
-        job = CNC_CONTAINER(pool->queue.next, struct cnc_job, link);
-        cnc_link_remove(&job->link);
-        pool->queued--;
-    } else {
-        pool->threads--;
-        pool->ending++;
+    while (cnc_link_alone(&lane->queue)) {
+        if (stays && !pool->stopping) {
+            stays = sleep_locked(pool, w);
+        } else if (w->home->locals) {
+            free_locals_locked(pool, w);
+        } else {
+            lane->threads--;
+            pool->ending++;
+            note_waiting(lane);
+            return NULL;
+        }
     }
-    note_waiting(pool);
+    struct cnc_job *job = CNC_CONTAINER(lane->queue.next, struct cnc_job, link);
+    cnc_link_remove(&job->link);
+    lane->queued--;
+    note_waiting(lane);
     return job;
 }
 
@@ -149,9 +166,9 @@ static void *worker_main(void *arg)
     struct cnc_job *job;
     cnc_home_adopt(w->home);
     pthread_mutex_lock(&pool->mu);
-    pool->starting--;
+    w->lane->starting--;
     while ((job = next_job_locked(pool, w)) != NULL) {
-        struct worker *next = pick_locked(pool);
+        struct worker *next = pick_locked(w->lane);
         pthread_mutex_unlock(&pool->mu);
         wake(next);
         job->run(job, w->home);
@@ -183,12 +200,13 @@ static void join_dead_locked(struct cnc_pool *pool)
 }
 
 /* mu held. Signals stay with the host's threads. */
-static int spawn_locked(struct cnc_pool *pool)
+static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
 {
     struct worker *w = cnc_calloc(1, sizeof *w);
     if (!w)
         return CONCUR_E_NOMEM;
     w->pool = pool;
+    w->lane = lane;
     cnc_link_init(&w->link);
     cnc_link_init(&w->asleep);
     int rc = cnc_home_create(&w->home, pool->cfg.clock, pool->cfg.fields_max, true);
@@ -196,7 +214,7 @@ static int spawn_locked(struct cnc_pool *pool)
         cnc_free(w);
         return rc;
     }
-    w->home->owner = pool->cfg.owner;
+    w->home->owner = lane == &pool->user ? pool->cfg.owner : NULL;
     pthread_attr_t attr;
     sigset_t all, old;
     pthread_attr_init(&attr);
@@ -212,56 +230,96 @@ static int spawn_locked(struct cnc_pool *pool)
         return cnc_error_set(CONCUR_E_SYS, "cannot start a thread: %s", strerror(err));
     }
     cnc_link_append(&pool->live, &w->link);
-    pool->threads++;
-    pool->starting++;
+    lane->threads++;
+    lane->starting++;
     return CONCUR_OK;
 }
 
 /* mu held. More jobs than threads that are free or may be started, and than may wait? */
-static bool is_full_locked(const struct cnc_pool *pool)
+static bool is_full_locked(const struct cnc_pool *pool, const struct lane *lane)
 {
-    unsigned takers = pool->idle + pool->starting + (pool->cfg.threads_max - pool->threads);
-    return pool->queued + pool->reserved >= pool->cfg.queue_max + takers;
+    unsigned takers = lane->idle + lane->starting + (lane->threads_max - lane->threads);
+    return lane->queued + lane->reserved >= pool->cfg.queue_max + takers;
 }
 
 /* mu held. Queues the job; *next is to be woken. */
-static int enqueue_locked(struct cnc_pool *pool, struct cnc_job *job, struct worker **next)
+static int enqueue_locked(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job, struct worker **next)
 {
     if (pool->stopping)
         return CONCUR_E_STOPPING;
-    if (pool->queued >= pool->idle + pool->starting && pool->threads < pool->cfg.threads_max) {
-        int rc = spawn_locked(pool);
-        if (rc < 0 && pool->threads == 0)
+    if (lane->queued >= lane->idle + lane->starting && lane->threads < lane->threads_max) {
+        int rc = spawn_locked(pool, lane);
+        if (rc < 0 && lane->threads == 0)
             return rc;
     }
-    cnc_link_append(&pool->queue, &job->link);
-    pool->queued++;
-    note_waiting(pool);
-    struct worker *w = pick_locked(pool);
+    cnc_link_append(&lane->queue, &job->link);
+    lane->queued++;
+    note_waiting(lane);
+    struct worker *w = pick_locked(lane);
     if (w)
         *next = w;
     return CONCUR_OK;
 }
 
-int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job)
+static int submit(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job)
 {
     struct worker *next = NULL;
     pthread_mutex_lock(&pool->mu);
     join_dead_locked(pool);
-    int rc = is_full_locked(pool) && !pool->stopping ? CONCUR_E_FULL : enqueue_locked(pool, job, &next);
+    int rc = is_full_locked(pool, lane) && !pool->stopping ? CONCUR_E_FULL : enqueue_locked(pool, lane, job, &next);
     pthread_mutex_unlock(&pool->mu);
     wake(next);
     return rc;
 }
 
+static bool cancel(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job)
+{
+    pthread_mutex_lock(&pool->mu);
+    bool queued = !cnc_link_alone(&job->link);
+    if (queued) {
+        cnc_link_remove(&job->link);
+        lane->queued--;
+        note_waiting(lane);
+    }
+    pthread_mutex_unlock(&pool->mu);
+    return queued;
+}
+
+/* Without threads of its own, the library's work waits with the others. */
+static struct lane *library_lane(struct cnc_pool *pool)
+{
+    return pool->library.threads_max ? &pool->library : &pool->user;
+}
+
+int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job)
+{
+    return submit(pool, &pool->user, job);
+}
+
+bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job)
+{
+    return cancel(pool, &pool->user, job);
+}
+
+int cnc_pool_submit_library(struct cnc_pool *pool, struct cnc_job *job)
+{
+    return submit(pool, library_lane(pool), job);
+}
+
+bool cnc_pool_cancel_library(struct cnc_pool *pool, struct cnc_job *job)
+{
+    return cancel(pool, library_lane(pool), job);
+}
+
 void cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs)
 {
+    struct lane *lane = &pool->user;
     struct worker *next = NULL;
     pthread_mutex_lock(&pool->mu);
     join_dead_locked(pool);
-    while (!cnc_link_alone(jobs) && !is_full_locked(pool)) {
+    while (!cnc_link_alone(jobs) && !is_full_locked(pool, lane)) {
         struct cnc_link *l = cnc_link_take_first(jobs);
-        if (enqueue_locked(pool, CNC_CONTAINER(l, struct cnc_job, link), &next) == CONCUR_OK)
+        if (enqueue_locked(pool, lane, CNC_CONTAINER(l, struct cnc_job, link), &next) == CONCUR_OK)
             continue;
         cnc_link_append(jobs, l);
         break;
@@ -273,9 +331,9 @@ void cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs)
 int cnc_pool_reserve(struct cnc_pool *pool)
 {
     pthread_mutex_lock(&pool->mu);
-    int rc = pool->stopping ? CONCUR_E_STOPPING : is_full_locked(pool) ? CONCUR_E_FULL : CONCUR_OK;
+    int rc = pool->stopping ? CONCUR_E_STOPPING : is_full_locked(pool, &pool->user) ? CONCUR_E_FULL : CONCUR_OK;
     if (rc == CONCUR_OK)
-        pool->reserved++;
+        pool->user.reserved++;
     pthread_mutex_unlock(&pool->mu);
     return rc;
 }
@@ -285,8 +343,8 @@ int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job)
     struct worker *next = NULL;
     pthread_mutex_lock(&pool->mu);
     join_dead_locked(pool);
-    pool->reserved--;
-    int rc = job ? enqueue_locked(pool, job, &next) : CONCUR_OK;
+    pool->user.reserved--;
+    int rc = job ? enqueue_locked(pool, &pool->user, job, &next) : CONCUR_OK;
     pthread_mutex_unlock(&pool->mu);
     wake(next);
     return rc;
@@ -294,6 +352,7 @@ int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job)
 
 void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs)
 {
+    struct lane *lane = &pool->user;
     struct worker *next = NULL;
     struct cnc_link left;
     cnc_link_init(&left);
@@ -301,26 +360,13 @@ void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs)
     join_dead_locked(pool);
     while (!cnc_link_alone(jobs)) {
         struct cnc_link *l = cnc_link_take_first(jobs);
-        pool->reserved--;
-        if (enqueue_locked(pool, CNC_CONTAINER(l, struct cnc_job, link), &next) != CONCUR_OK)
+        lane->reserved--;
+        if (enqueue_locked(pool, lane, CNC_CONTAINER(l, struct cnc_job, link), &next) != CONCUR_OK)
             cnc_link_append(&left, l);
     }
     pthread_mutex_unlock(&pool->mu);
     cnc_link_move_all(jobs, &left);
     wake(next);
-}
-
-bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job)
-{
-    pthread_mutex_lock(&pool->mu);
-    bool queued = !cnc_link_alone(&job->link);
-    if (queued) {
-        cnc_link_remove(&job->link);
-        pool->queued--;
-        note_waiting(pool);
-    }
-    pthread_mutex_unlock(&pool->mu);
-    return queued;
 }
 
 struct call {
@@ -354,17 +400,35 @@ void cnc_pool_broadcast(struct cnc_pool *pool, void (*fn)(struct cnc_home *, int
 
 bool cnc_pool_is_wanted(struct cnc_pool *pool)
 {
-    return atomic_load_explicit(&pool->waiting, memory_order_relaxed) > 0;
+    return atomic_load_explicit(&pool->user.waiting, memory_order_relaxed) > 0;
 }
 
 void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out)
 {
     pthread_mutex_lock(&pool->mu);
-    *out = (struct cnc_pool_stats){ .threads = pool->threads, .idle = pool->idle, .queued = pool->queued,
-                                    .served = pool->served };
+    *out = (struct cnc_pool_stats){ .threads = pool->user.threads + pool->library.threads,
+                                    .idle = pool->user.idle + pool->library.idle,
+                                    .queued = pool->user.queued + pool->library.queued, .served = pool->served };
     for (struct cnc_link *l = pool->live.next; l != &pool->live; l = l->next)
         out->served += atomic_load_explicit(&CNC_CONTAINER(l, struct worker, link)->home->served, memory_order_relaxed);
     pthread_mutex_unlock(&pool->mu);
+}
+
+/* mu held. Those that find their queue empty end. */
+static void wake_all_locked(struct lane *lane)
+{
+    while (!cnc_link_alone(&lane->idlers)) {
+        struct worker *w = CNC_CONTAINER(lane->idlers.next, struct worker, asleep);
+        cnc_link_remove(&w->asleep);
+        lane->idle--;
+        wake(w);
+    }
+}
+
+/* mu held. */
+static bool has_threads_locked(const struct cnc_pool *pool)
+{
+    return pool->user.threads + pool->library.threads + pool->ending > 0;
 }
 
 int cnc_pool_stop(struct cnc_pool *pool, int64_t wait_ms)
@@ -373,17 +437,13 @@ int cnc_pool_stop(struct cnc_pool *pool, int64_t wait_ms)
     int rc = 0;
     pthread_mutex_lock(&pool->mu);
     pool->stopping = true;
-    while (!cnc_link_alone(&pool->idlers)) {
-        struct worker *w = CNC_CONTAINER(pool->idlers.next, struct worker, asleep);
-        cnc_link_remove(&w->asleep);
-        pool->idle--;
-        wake(w);
-    }
-    while (pool->threads + pool->ending > 0 && rc != ETIMEDOUT)
+    wake_all_locked(&pool->user);
+    wake_all_locked(&pool->library);
+    while (has_threads_locked(pool) && rc != ETIMEDOUT)
         rc = wait_ms < 0 ? pthread_cond_wait(&pool->gone, &pool->mu)
                          : pthread_cond_timedwait(&pool->gone, &pool->mu, &until);
     join_dead_locked(pool);
-    bool busy = pool->threads + pool->ending > 0;
+    bool busy = has_threads_locked(pool);
     pthread_mutex_unlock(&pool->mu);
     return busy ? CONCUR_E_BUSY : CONCUR_OK;
 }
@@ -393,7 +453,7 @@ void cnc_pool_destroy(struct cnc_pool **pool_)
     struct cnc_pool *pool = *pool_;
     if (!pool)
         return;
-    CNC_ASSERT(pool->threads == 0 && pool->queued == 0);
+    CNC_ASSERT(!has_threads_locked(pool) && pool->user.queued + pool->library.queued == 0);
     pthread_cond_destroy(&pool->gone);
     pthread_mutex_destroy(&pool->mu);
     cnc_free(pool);

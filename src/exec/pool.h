@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads that may block, around one shared queue. They start on demand up to a maximum, end after some idle time, and
- * are always joined, never cancelled. Each has a home of its own. Model: one FIFO for all, so that a free thread takes
+ * Threads that may block, around a shared queue. They start on demand up to a maximum, end after some idle time, and are
+ * always joined, never cancelled. Each has a home of its own. Model: one FIFO for all, so that a free thread takes
  * whatever waits longest.
+ *
+ * There are two classes of jobs, those of users and those of the library itself (reads of files, say), each with its own
+ * queue and its own threads: however many of one class block, the other one goes on. The class is told by the function
+ * that takes the job, and not kept in it, since every connection has a job embedded.
  */
 #ifndef CNC_POOL_H
 #define CNC_POOL_H
@@ -19,12 +23,13 @@ struct cnc_job {
 
 struct cnc_pool_config {
     const struct cnc_clock *clock;
-    unsigned threads_max;  /* 1.. */
-    unsigned queue_max;    /* jobs that wait; more are refused */
+    unsigned threads_max;  /* 1..; for jobs of users */
+    unsigned library_max;  /* further threads, for jobs of the library; 0: these wait among the users' */
+    unsigned queue_max;    /* jobs of each class that wait; more are refused */
     size_t stack_size;     /* bytes */
     int64_t idle_ms;       /* a thread with nothing to do for so long ends */
     unsigned fields_max;   /* for the homes */
-    const void *owner;     /* likewise */
+    const void *owner;     /* for those that run jobs of users */
 };
 
 struct cnc_pool_stats {
@@ -35,17 +40,20 @@ struct cnc_pool_stats {
 int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg);
 /* Any thread. CONCUR_E_FULL: queue_max jobs wait; CONCUR_E_STOPPING; CONCUR_E_SYS: no thread could be started at all. */
 int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job);
-/* Any thread. Submits a ring of jobs at once, first to last; those that the pool would refuse stay in jobs. */
+/* The same for a job of the library, whose run never calls the program. */
+int cnc_pool_submit_library(struct cnc_pool *pool, struct cnc_job *job);
+/* Any thread. Submits a ring of users' jobs at once, first to last; those that the pool would refuse stay in jobs. */
 void cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs);
-/* Any thread. Promises room for one job that cnc_pool_submit_reserved() brings later. CONCUR_E_FULL or CONCUR_E_STOPPING. */
+/* Any thread. Promises room for one user's job that cnc_pool_submit_reserved() brings later. CONCUR_E_FULL or CONCUR_E_STOPPING. */
 int cnc_pool_reserve(struct cnc_pool *pool);
 /* The promise is used: CONCUR_OK, or CONCUR_E_STOPPING or CONCUR_E_SYS. A NULL job only gives it back. */
 int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job);
 /* The same for a ring of jobs, first to last; those that cannot be taken stay in jobs, their promises used. */
 void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs);
-/* Any thread. True: the job was still queued and is no more. */
+/* Any thread. True: the job was still queued and is no more. Each for jobs of its own class. */
 bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job);
-/* Any thread. True when a job waits for a thread: whoever holds one should let go soon. */
+bool cnc_pool_cancel_library(struct cnc_pool *pool, struct cnc_job *job);
+/* Any thread. True when a user's job waits for a thread: whoever holds one should let go soon. */
 bool cnc_pool_is_wanted(struct cnc_pool *pool);
 /* Any thread. Posts a task that calls fn(home, arg) to the home of every thread. Threads without memory for it are left out. */
 void cnc_pool_broadcast(struct cnc_pool *pool, void (*fn)(struct cnc_home *, int arg), int arg);

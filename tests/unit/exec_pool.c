@@ -33,13 +33,20 @@ static struct work *work_init(struct work *w, pthread_barrier_t *reached, pthrea
     return w;
 }
 
-static struct cnc_pool *make(unsigned threads_max, unsigned queue_max, int64_t idle_ms)
+static struct cnc_pool *make_with_library(unsigned threads_max, unsigned library_max, unsigned queue_max,
+                                          int64_t idle_ms)
 {
-    struct cnc_pool_config cfg = { .clock = &cnc_clock_system, .threads_max = threads_max, .queue_max = queue_max,
-                                   .stack_size = 256 * 1024, .idle_ms = idle_ms, .fields_max = 8 };
+    struct cnc_pool_config cfg = { .clock = &cnc_clock_system, .threads_max = threads_max, .library_max = library_max,
+                                   .queue_max = queue_max, .stack_size = 256 * 1024, .idle_ms = idle_ms, .fields_max = 8,
+                                   .owner = &cfg };
     struct cnc_pool *pool = NULL;
     ck_assert_int_eq(cnc_pool_create(&pool, &cfg), CONCUR_OK);
     return pool;
+}
+
+static struct cnc_pool *make(unsigned threads_max, unsigned queue_max, int64_t idle_ms)
+{
+    return make_with_library(threads_max, 0, queue_max, idle_ms);
 }
 
 #if defined(__has_feature)
@@ -213,6 +220,100 @@ START_TEST(a_pool_without_work_has_no_threads)
 }
 END_TEST
 
+/* ---- two classes ---- */
+
+typedef int submit_fn(struct cnc_pool *, struct cnc_job *);
+
+/* One class has all its threads taken and its queue full; the other one runs as ever. Both ways. */
+START_TEST(neither_class_starves_the_other)
+{
+    enum { THREADS = 2, QUEUE = 3, MANY = 100 };
+    static struct work blocked[THREADS], waiting[QUEUE], others[MANY], over;
+    submit_fn *submit = _i ? cnc_pool_submit_library : cnc_pool_submit;
+    submit_fn *other = _i ? cnc_pool_submit : cnc_pool_submit_library;
+    pthread_barrier_t reached, go, ran;
+    struct cnc_pool_stats stats;
+    pthread_barrier_init(&reached, NULL, THREADS + 1);
+    pthread_barrier_init(&go, NULL, THREADS + 1);
+    pthread_barrier_init(&ran, NULL, 2);
+    struct cnc_pool *pool = make_with_library(THREADS, THREADS, QUEUE, 10000);
+    for (unsigned i = 0; i < THREADS; i++)
+        ck_assert_int_eq(submit(pool, &work_init(&blocked[i], &reached, &go)->job), CONCUR_OK);
+    pthread_barrier_wait(&reached);
+    cnc_pool_stats(pool, &stats);
+    ck_assert_uint_eq(stats.threads, THREADS); /* the other class costs nothing until it is used */
+    for (unsigned i = 0; i < QUEUE; i++)
+        ck_assert_int_eq(submit(pool, &work_init(&waiting[i], NULL, NULL)->job), CONCUR_OK);
+    ck_assert_int_eq(submit(pool, &work_init(&over, NULL, NULL)->job), CONCUR_E_FULL);
+    ck_assert(cnc_pool_is_wanted(pool) == (_i == 0)); /* what the library waits for is no reason for users to let go */
+    for (unsigned i = 0; i < MANY; i++) {
+        ck_assert_int_eq(other(pool, &work_init(&others[i], &ran, NULL)->job), CONCUR_OK);
+        pthread_barrier_wait(&ran);
+    }
+    for (unsigned i = 0; i < QUEUE; i++)
+        ck_assert_uint_eq(waiting[i].runs, 0);
+    cnc_pool_stats(pool, &stats);
+    ck_assert_uint_le(stats.threads, 2 * THREADS);
+    ck_assert_uint_eq(stats.queued, QUEUE);
+    pthread_barrier_wait(&go);
+    end(pool);
+    for (unsigned i = 0; i < QUEUE; i++)
+        ck_assert_uint_eq(waiting[i].runs, 1);
+    for (unsigned i = 0; i < MANY; i++)
+        ck_assert_uint_eq(others[i].runs, 1);
+    ck_assert_uint_eq(over.runs, 0);
+    pthread_barrier_destroy(&reached);
+    pthread_barrier_destroy(&go);
+    pthread_barrier_destroy(&ran);
+}
+END_TEST
+
+static void look_for_owner(struct cnc_job *job, struct cnc_home *here)
+{
+    struct work *w = CNC_CONTAINER(job, struct work, job);
+    ck_assert_ptr_eq(cnc_home_here(), here);
+    w->home = here->owner ? here : NULL;
+}
+
+/* A thread of the library's runs nothing of the program, and so is not the server's for it. Without such threads the library's
+ * jobs are taken by the others. */
+START_TEST(a_class_has_threads_of_its_own_or_none)
+{
+    static struct work user, library;
+    struct cnc_pool *pool = make_with_library(1, _i ? 1 : 0, 4, 10000);
+    work_init(&user, NULL, NULL)->job.run = look_for_owner;
+    work_init(&library, NULL, NULL)->job.run = look_for_owner;
+    ck_assert_int_eq(cnc_pool_submit(pool, &user.job), CONCUR_OK);
+    ck_assert_int_eq(cnc_pool_submit_library(pool, &library.job), CONCUR_OK);
+    end(pool);
+    ck_assert_ptr_nonnull(user.home);
+    ck_assert(library.home == (_i ? NULL : user.home));
+}
+END_TEST
+
+START_TEST(a_job_of_the_library_can_be_cancelled)
+{
+    static struct work blocked, waiting;
+    pthread_barrier_t reached, go;
+    pthread_barrier_init(&reached, NULL, 2);
+    pthread_barrier_init(&go, NULL, 2);
+    for (unsigned library_max = 0; library_max <= 1; library_max++) {
+        struct cnc_pool *pool = make_with_library(1, library_max, 4, 10000);
+        ck_assert_int_eq(cnc_pool_submit_library(pool, &work_init(&blocked, &reached, &go)->job), CONCUR_OK);
+        pthread_barrier_wait(&reached);
+        ck_assert_int_eq(cnc_pool_submit_library(pool, &work_init(&waiting, NULL, NULL)->job), CONCUR_OK);
+        ck_assert(cnc_pool_cancel_library(pool, &waiting.job));
+        ck_assert(!cnc_pool_cancel_library(pool, &waiting.job));
+        ck_assert(!cnc_pool_cancel_library(pool, &blocked.job));
+        pthread_barrier_wait(&go);
+        end(pool);
+        ck_assert_uint_eq(waiting.runs, 0);
+    }
+    pthread_barrier_destroy(&reached);
+    pthread_barrier_destroy(&go);
+}
+END_TEST
+
 /* ---- broadcast ---- */
 
 static atomic_uint told, told_sum;
@@ -303,6 +404,9 @@ int main(void)
     tcase_add_test(tests, a_thread_with_nothing_to_do_ends_and_another_starts_on_demand);
     tcase_add_test(tests, stop_finishes_what_was_taken_and_takes_no_more);
     tcase_add_test(tests, a_pool_without_work_has_no_threads);
+    tcase_add_loop_test(tests, neither_class_starves_the_other, 0, 2);
+    tcase_add_loop_test(tests, a_class_has_threads_of_its_own_or_none, 0, 2);
+    tcase_add_test(tests, a_job_of_the_library_can_be_cancelled);
     tcase_add_test(tests, a_broadcast_reaches_every_thread_at_its_home);
 #ifdef CNC_FAULTS
     tcase_add_test(tests, without_threads_jobs_are_refused_or_wait_for_those_there_are);
