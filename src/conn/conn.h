@@ -130,6 +130,7 @@ struct cnc_driver {
     const struct cnc_conn_limits *limits;
     const struct cnc_conn_ops *ops;
     void *owner;             /* the server, for ops */
+    void *lender;            /* whoever takes connections from here, for ops->handover */
     const atomic_bool *draining; /* the server stops: replies say close */
     struct cnc_link classes[CNC_CLASSES];
     struct cnc_tick tick;

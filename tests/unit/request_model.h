@@ -39,6 +39,7 @@ struct run {
     bool whole;       /* the reply's body is all there */
     bool wild;        /* pull promised another length than it gave */
     size_t accepted;  /* bytes of the body taken by the library */
+    size_t lost;      /* of a write that was refused since the client left; some of them may have left before */
     int sticky;
     int end_rc;
     size_t body_got;
@@ -382,6 +383,8 @@ static inline void call_push(struct run *run, concur_request *r)
         if (rc >= 0) {
             MUST(run, run->begun == 1 && !run->whole && !run->ending);
             run->accepted += n;
+        } else if (rc == CONCUR_E_GONE && !run->lost) {
+            run->lost = n;
         }
     } else {
         rc = concur_reply_end(r);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/threads.h"
+
+#include "base/sys.h"
+
+/* ---- on the threads ---- */
+
+static void free_driver(void *arg)
+{
+    struct cnc_driver *drv = arg;
+    cnc_driver_deinit(drv);
+    cnc_free(drv);
+}
+
+static struct cnc_driver *driver_of(struct cnc_threads *t, struct cnc_home *home)
+{
+    if (!home->user) {
+        struct cnc_driver *drv = cnc_malloc(sizeof *drv);
+        if (!drv)
+            return NULL;
+        cnc_driver_init(drv, home, &t->server->limits, &t->ops, t->server, &t->server->draining);
+        drv->lender = t;
+        home->user = drv;
+        home->user_free = free_driver;
+    }
+    return home->user;
+}
+
+static void to_lot(struct cnc_threads *t, struct cnc_conn *conn)
+{
+    pthread_mutex_lock(&t->mu);
+    bool first = cnc_link_alone(&t->lot);
+    cnc_link_append(&t->lot, &conn->job.link);
+    pthread_mutex_unlock(&t->mu);
+    if (first)
+        (void)cnc_home_post(t->serving->home, &t->lot_task); /* it outlives its connections */
+}
+
+static void park(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *conn)
+{
+    if (!t->parked || !t->parked(t, home, conn))
+        to_lot(t, conn);
+}
+
+static bool is_wanted(void *arg)
+{
+    struct cnc_threads *t = arg;
+    return t->server->cfg.park_after == 0 || cnc_pool_is_wanted(t->pool) || (t->is_wanted && t->is_wanted(t));
+}
+
+static void serve(struct cnc_job *job, struct cnc_home *home)
+{
+    struct cnc_conn *conn = CNC_CONTAINER(job, struct cnc_conn, job);
+    struct cnc_threads *t = conn->drv->lender;
+    concur_server *before = cnc_server_enter(t->server);
+    struct cnc_driver *drv = driver_of(t, home);
+    /* Whoever still waits for a thread when a stop has run out of time is told so. */
+    if (!drv || cnc_server_is_late(t->server))
+        to_lot(t, conn);
+    else if (cnc_block_serve(drv, conn, is_wanted, t))
+        park(t, home, conn);
+    while (home->live && cnc_home_need_loop(home) == CONCUR_OK)
+        cnc_home_turn(home, -1);
+    while (home->local.head) /* no loop was to be had: then nothing else is pending */
+        cnc_home_settle(home);
+    if (t->is_free)
+        t->is_free(t, home);
+    cnc_server_leave(before);
+}
+
+/* ---- on the poller ---- */
+
+static void take_back(struct cnc_task *task)
+{
+    struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, lot_task);
+    struct cnc_link todo;
+    cnc_link_init(&todo);
+    pthread_mutex_lock(&t->mu);
+    cnc_link_move_all(&todo, &t->lot);
+    pthread_mutex_unlock(&t->mu);
+    while (!cnc_link_alone(&todo)) {
+        struct cnc_conn *conn = CNC_CONTAINER(cnc_link_take_first(&todo), struct cnc_conn, job.link);
+        if (conn->flags & CNC_CONN_READY) /* no thread has looked at it */
+            cnc_driver_refuse(&t->serving->drv, conn, 503);
+        else
+            cnc_driver_take(&t->serving->drv, conn);
+    }
+}
+
+/* At the end of the turn: a thread woken for each would push the poller aside each time. */
+static void submit_ready(struct cnc_task *task)
+{
+    struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, ready_task);
+    cnc_pool_submit_all(t->pool, &t->ready);
+    while (!cnc_link_alone(&t->ready)) {
+        struct cnc_link *l = cnc_link_take_first(&t->ready);
+        cnc_driver_refuse(&t->serving->drv, CNC_CONTAINER(l, struct cnc_conn, job.link), 503);
+    }
+}
+
+void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    struct cnc_threads *t = drv->lender;
+    conn->job.run = serve;
+    if (cnc_link_alone(&t->ready))
+        cnc_home_defer(drv->home, &t->ready_task);
+    cnc_link_append(&t->ready, &conn->job.link);
+}
+
+/* ---- life ---- */
+
+void cnc_threads_close(struct cnc_threads *t)
+{
+    if (!t->server)
+        return;
+    cnc_pool_destroy(&t->pool);
+    pthread_mutex_destroy(&t->mu);
+    t->server = NULL;
+}
+
+int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_serving *serving,
+                     const struct cnc_conn_ops *ops)
+{
+    struct cnc_pool_config cfg = {
+        .clock = server->clock,
+        .threads_max = (unsigned)server->cfg.threads_max,
+        .queue_max = (unsigned)server->cfg.queue_max,
+        .stack_size = (size_t)server->cfg.thread_stack,
+        .idle_ms = server->cfg.thread_idle,
+        .fields_max = server->limits.http.fields_max,
+        .owner = server,
+    };
+    *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = take_back,
+                               .ready_task.run = submit_ready };
+    pthread_mutex_init(&t->mu, NULL);
+    cnc_link_init(&t->lot);
+    cnc_link_init(&t->ready);
+    int rc = cnc_pool_create(&t->pool, &cfg);
+    if (rc < 0)
+        cnc_threads_close(t);
+    return rc;
+}
+
+int cnc_threads_open_poller(struct cnc_threads *t, unsigned flags)
+{
+    t->poller_ops = t->ops;
+    t->poller_ops.handover = cnc_threads_handover;
+    int rc = cnc_serving_open(t->serving, t->server, &t->poller_ops, flags);
+    t->serving->drv.lender = t;
+    t->serving->threads = t->pool;
+    return rc;
+}
+
+int cnc_threads_join(struct cnc_threads *t, bool may_give_up)
+{
+    return cnc_serving_join(t->server, t->pool, may_give_up);
+}
+
+void cnc_threads_stats(const struct cnc_threads *t, struct cnc_engine_stats *out)
+{
+    struct cnc_pool_stats pool;
+    cnc_pool_stats(t->pool, &pool);
+    *out = (struct cnc_engine_stats){ .threads = 1 + pool.threads, .threads_idle = pool.idle, .queued = pool.queued,
+                                      .requests = pool.served,
+                                      .accepted = atomic_load(&t->serving->acceptor.accepted),
+                                      .stalls = atomic_load(&t->serving->stalls) };
+}
