@@ -244,30 +244,51 @@ static void work_in_place(struct cnc_task *task)
     on_back_home(task);
 }
 
+/* End of the turn. A thread woken for each would push the loop aside each time. */
+static void send_all(struct cnc_home *home)
+{
+    concur_server *server = home->away_to;
+    for (struct cnc_link *l = home->away.next; l != &home->away; l = l->next)
+        CNC_CONTAINER(l, struct offload, job.link)->home = home; /* from here on the pool has it */
+    cnc_pool_submit_all_reserved(server->pool, &home->away);
+    while (!cnc_link_alone(&home->away)) {
+        struct offload *o = CNC_CONTAINER(cnc_link_take_first(&home->away), struct offload, job.link);
+        o->home = NULL;
+        cnc_home_unref(home);
+        on_back_home(&o->task);
+    }
+}
+
 /* The callback that asked has returned: now the work may begin. */
 static void send_away(struct cnc_task *task)
 {
     struct offload *o = CNC_CONTAINER(task, struct offload, task);
-    struct cnc_pool *pool = o->r->server->pool;
     struct cnc_home *home = o->r->home;
-    bool gone = o->r->gone != 0;
     o->rc = CONCUR_E_CANCELLED;
     o->task.run = on_back_home;
-    o->home = home;
-    cnc_home_ref(home);
-    if (cnc_pool_submit_reserved(pool, gone ? NULL : &o->job) == CONCUR_OK && !gone)
+    if (o->r->gone) {
+        (void)cnc_pool_submit_reserved(o->r->server->pool, NULL);
+        on_back_home(task);
         return;
-    o->home = NULL;
-    cnc_home_unref(home);
-    on_back_home(&o->task);
+    }
+    cnc_home_ref(home);
+    home->send_away = send_all;
+    home->away_to = o->r->server;
+    cnc_link_append(&home->away, &o->job.link);
 }
 
 static void cut_offload(struct cnc_op *op)
 {
     struct offload *o = CNC_CONTAINER(op, struct offload, op);
     concur_server *server = o->r->server;
-    if (o->home && cnc_pool_cancel(server->pool, &o->job)) {
-        cnc_home_unref(o->home);
+    struct cnc_home *home = o->r->home;
+    bool waits = !o->home && !cnc_link_alone(&o->job.link); /* for the end of the turn */
+    if (waits) {
+        cnc_link_remove(&o->job.link);
+        (void)cnc_pool_submit_reserved(server->pool, NULL);
+    }
+    if (waits || (o->home && cnc_pool_cancel(server->pool, &o->job))) {
+        cnc_home_unref(home);
         (void)end_offload(o, CONCUR_E_CANCELLED);
     }
 }

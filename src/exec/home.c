@@ -44,6 +44,7 @@ int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsign
     atomic_init(&home->refs, 1);
     atomic_init(&home->mail, false);
     cnc_link_init(&home->requests);
+    cnc_link_init(&home->away);
     pthread_mutex_init(&home->mu, NULL);
     home->fields = cnc_calloc(fields_max, sizeof *home->fields);
     int rc = home->fields ? CONCUR_OK : CONCUR_E_NOMEM;
@@ -215,6 +216,8 @@ void cnc_home_settle(struct cnc_home *home)
         if (done)
             break;
     }
+    if (CNC_UNLIKELY(!cnc_link_alone(&home->away)))
+        home->send_away(home);
     if (home->after)
         home->after(home->after_arg);
 }

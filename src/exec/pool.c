@@ -350,6 +350,25 @@ int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job)
     return rc;
 }
 
+void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs)
+{
+    struct lane *lane = &pool->user;
+    struct worker *next = NULL;
+    struct cnc_link left;
+    cnc_link_init(&left);
+    pthread_mutex_lock(&pool->mu);
+    join_dead_locked(pool);
+    while (!cnc_link_alone(jobs)) {
+        struct cnc_link *l = cnc_link_take_first(jobs);
+        lane->reserved--;
+        if (enqueue_locked(pool, lane, CNC_CONTAINER(l, struct cnc_job, link), &next) != CONCUR_OK)
+            cnc_link_append(&left, l);
+    }
+    pthread_mutex_unlock(&pool->mu);
+    cnc_link_move_all(jobs, &left);
+    wake(next);
+}
+
 struct call {
     struct cnc_task task;
     struct cnc_home *home;

@@ -49,6 +49,8 @@ void cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs);
 int cnc_pool_reserve(struct cnc_pool *pool);
 /* The promise is used: CONCUR_OK, or CONCUR_E_STOPPING or CONCUR_E_SYS. A NULL job only gives it back. */
 int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job);
+/* The same for a ring of jobs, first to last; those that cannot be taken stay in jobs, their promises used. */
+void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs);
 /* Any thread. True: the job was still queued and is no more. Each for jobs of its own class. */
 bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job);
 bool cnc_pool_cancel_library(struct cnc_pool *pool, struct cnc_job *job);
