@@ -16,8 +16,8 @@
 
 #include <concur/concur.h>
 
-/* What was begun and what has ended, as /test/counts shows it: when the server is idle, each pair is equal. Handlers run
- * on several threads on some engines and in several processes on others, so these are counters of the library. */
+/* What was begun and what has ended, as /test/counts shows it: when the server is idle, each pair is equal. Handlers
+ * run on several threads on some engines and in several processes on others, so these are counters of the library. */
 #define DEMO_COUNTS(ROW)                                                                                  \
     ROW(requests, "Requests with an on_end")                                                              \
     ROW(ended, "Runs of that on_end")                                                                     \

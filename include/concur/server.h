@@ -95,8 +95,8 @@ CONCUR_API int concur_server_listen(concur_server *server, const char *address);
  * since    0.1 */
 CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void *arg);
 
-/* Calls a function at a moment of the server's life. Any number of them for each moment: in the order in which they were
- * added, those of CONCUR_HOOK_WORKER_EXIT in the reverse order.
+/* Calls a function at a moment of the server's life. Any number of them for each moment: in the order in which they
+ * were added, those of CONCUR_HOOK_WORKER_EXIT in the reverse order.
  *
  *   CONCUR_HOOK_BEFORE_FORK   Before each fork, in the process that forks: the master, or for its own fork the host. A
  *                             place to flush what the child would inherit. A negative value forbids the fork: nothing
@@ -146,8 +146,8 @@ CONCUR_API int concur_server_require(concur_server *server, int needs);
  *
  * returns  CONCUR_OK; else the first error of the set-up; CONCUR_E_OPTION: a value of the environment or values that do
  *          not fit together; CONCUR_E_LISTEN: no address to listen on; CONCUR_E_UNSUPPORTED: this build lacks the
- *          engine, or the engine cannot give what concur_server_require() asked for; CONCUR_E_NOMEM; CONCUR_E_STATE: the
- *          server has been run or started. concur_server_error() has all that it found
+ *          engine, or the engine cannot give what concur_server_require() asked for; CONCUR_E_NOMEM; CONCUR_E_STATE:
+ *          the server has been run or started. concur_server_error() has all that it found
  * thread   set-up
  * blocks   no
  * since    0.1 */

@@ -6,13 +6,14 @@
  * worker on the engines with processes. What is made here means the same on every engine: all threads of all processes
  * of a server see one counter and one piece of memory, and the death of a worker at any moment leaves both usable.
  *
- * The opposite is what threads must not share, and what does not survive a fork: a connection to a database, a handle of
- * a library, a large buffer. concur_server_local() has one for each thread that needs it.
+ * The opposite is what threads must not share, and what does not survive a fork: a connection to a database, a handle
+ * of a library, a large buffer. concur_server_local() has one for each thread that needs it.
  *
- * Counters and memory are made during the set-up, before any process is forked, and lie at the same address in each. Names are 1 to 63
- * letters, digits and "_", ASCII, and do not begin with a digit. A name that was given before finds the same object, so
- * that two parts of a program need not know each other; counters and memory have names apart from each other. The
- * objects are the server's: valid until concur_server_free(), in the process that made them and in every worker.
+ * Counters and memory are made during the set-up, before any process is forked, and lie at the same address in each.
+ * Names are 1 to 63 letters, digits and "_", ASCII, and do not begin with a digit. A name that was given before finds
+ * the same object, so that two parts of a program need not know each other; counters and memory have names apart from
+ * each other. The objects are the server's: valid until concur_server_free(), in the process that made them and in
+ * every worker.
  */
 #ifndef CONCUR_SHARED_H
 #define CONCUR_SHARED_H
@@ -57,8 +58,8 @@ CONCUR_API int64_t concur_counter_get(const concur_counter *counter);
  *
  * name     see above. Copied
  * size     bytes, 1 to 2^30. Where the name was given before it must be the same size
- * returns  the memory's handle, the server's; the bytes are 0. NULL: server is NULL, a bad name or size, too many, out of
- *          memory, or the server has been run or started; concur_last_error() tells. All but the first and the last
+ * returns  the memory's handle, the server's; the bytes are 0. NULL: server is NULL, a bad name or size, too many, out
+ *          of memory, or the server has been run or started; concur_last_error() tells. All but the first and the last
  *          stick in the server
  * thread   set-up
  * blocks   no
@@ -69,8 +70,8 @@ CONCUR_API concur_shared *concur_server_shared(concur_server *server, const char
  * concur_shared_unlock(). Keep it for a moment only, and give it back before the callback returns: whoever wants it
  * waits, on a loop together with everything else there.
  *
- * If a worker or a thread ends while it has the lock, the next one gets it and is told, since what was being changed may
- * be half changed: it is the one to put the memory in order. If it ends as well, the next one is told again.
+ * If a worker or a thread ends while it has the lock, the next one gets it and is told, since what was being changed
+ * may be half changed: it is the one to put the memory in order. If it ends as well, the next one is told again.
  *
  * owner_died  becomes 1 if the last holder ended without giving the lock back, else 0; may be NULL
  * returns     the memory, aligned for any type, at the same address in every process; the caller's alone until
@@ -113,7 +114,8 @@ CONCUR_API void *concur_shared_get(concur_shared *shared);
  * thread   set-up
  * blocks   no
  * since    0.1 */
-CONCUR_API concur_local *concur_server_local(concur_server *server, concur_make_fn make, concur_free_fn free, void *arg);
+CONCUR_API concur_local *concur_server_local(concur_server *server, concur_make_fn make, concur_free_fn free,
+                                             void *arg);
 
 /* Gives what the calling thread has of it, made now if there is none yet. Two callbacks of one request may run on two
  * threads: ask in each.

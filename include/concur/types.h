@@ -134,8 +134,8 @@ typedef int (*concur_pull_fn)(concur_request *request, void *out, size_t *n, voi
  * takes a request. Its value goes to the done function as it is. */
 typedef int (*concur_work_fn)(void *arg);
 
-/* Makes what concur_server_local() keeps one of for each thread, on that thread, after any fork; may block. NULL: it could
- * not be made. */
+/* Makes what concur_server_local() keeps one of for each thread, on that thread, after any fork; may block. NULL: it
+ * could not be made. */
 typedef void *(*concur_make_fn)(void *arg);
 
 /* Frees what a program handed over. Called on any thread of the library, unless the registration says otherwise; must

@@ -100,7 +100,8 @@ concur_local *concur_server_local(concur_server *s, concur_make_fn make, concur_
     concur_local *local = NULL;
     if (!may_add(s, "local"))
         return NULL;
-    int rc = make ? cnc_locals_add(s, make, free, arg, &local) : cnc_error_set(CONCUR_E_INVAL, "local: no make function");
+    int rc = make ? cnc_locals_add(s, make, free, arg, &local)
+                  : cnc_error_set(CONCUR_E_INVAL, "local: no make function");
     if (rc < 0)
         (void)cnc_server_note(s, rc, "%s", cnc_error_text());
     return local;

@@ -56,8 +56,9 @@ static inline void cnc_free(void *p)
 /* Zeroed memory on pages of its own, which this process shares with every one forked from now on. NULL, and errno. */
 static inline void *cnc_sys_map_shared(size_t n)
 {
-    void *p = CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM) ? MAP_FAILED
-                                                 : mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM))
+        return NULL;
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 

@@ -21,8 +21,8 @@ static int check_name(const char *what, const char *name)
     if (!name)
         return cnc_error_set(CONCUR_E_INVAL, "%s: no name", what);
     if (!is_name(name))
-        return cnc_error_set(CONCUR_E_INVAL, "%s \"%.80s\": a name is 1 to %d letters, digits and _, no digit first", what,
-                             name, CNC_SHARED_NAME_MAX);
+        return cnc_error_set(CONCUR_E_INVAL, "%s \"%.80s\": a name is 1 to %d letters, digits and _, no digit first",
+                             what, name, CNC_SHARED_NAME_MAX);
     return CONCUR_OK;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the handlers of all processes share: counters, and memory under a lock. Both lie in mappings that are made during
- * the set-up, so that every process of the server inherits them at the same address; they go with the server. Handles and
- * names are memory of each process: read-only once the server runs.
+ * What the handlers of all processes share: counters, and memory under a lock. Both lie in mappings that are made
+ * during the set-up, so that every process of the server inherits them at the same address; they go with the server.
+ * Handles and names are memory of each process: read-only once the server runs.
  */
 #ifndef CNC_SHARED_H
 #define CNC_SHARED_H
@@ -53,7 +53,7 @@ struct cnc_shares {
     unsigned region_count;
 };
 
-/* Find or make. CONCUR_OK, or CONCUR_E_INVAL, CONCUR_E_LIMIT, CONCUR_E_NOMEM or CONCUR_E_SYS with the last error set. */
+/* Find or make. CONCUR_OK, or CONCUR_E_INVAL, _LIMIT, _NOMEM or _SYS with the last error set. */
 int cnc_shares_counter(struct cnc_shares *s, const char *name, const char *help, struct concur_counter **out);
 int cnc_shares_region(struct cnc_shares *s, const char *name, size_t size, struct concur_shared **out);
 void cnc_shares_deinit(struct cnc_shares *s);

@@ -126,8 +126,8 @@ static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
     return false;
 }
 
-/* mu held, released meanwhile. What the program has at this thread goes while the thread still counts: there is never more of
- * it than threads_max. */
+/* mu held, released meanwhile. What the program has at this thread goes while the thread still counts: there is never
+ * more of it than threads_max. */
 static void free_locals_locked(struct cnc_pool *pool, struct worker *w)
 {
     pthread_mutex_unlock(&pool->mu);

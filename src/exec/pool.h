@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads that may block, around a shared queue. They start on demand up to a maximum, end after some idle time, and are
- * always joined, never cancelled. Each has a home of its own. Model: one FIFO for all, so that a free thread takes
+ * Threads that may block, around a shared queue. They start on demand up to a maximum, end after some idle time, and
+ * are always joined, never cancelled. Each has a home of its own. Model: one FIFO for all, so that a free thread takes
  * whatever waits longest.
  *
- * There are two classes of jobs, those of users and those of the library itself (reads of files, say), each with its own
- * queue and its own threads: however many of one class block, the other one goes on. The class is told by the function
- * that takes the job, and not kept in it, since every connection has a job embedded.
+ * There are two classes of jobs, those of users and those of the library itself (reads of files, say), each with its
+ * own queue and its own threads: however many of one class block, the other one goes on. The class is told by the
+ * function that takes the job, and not kept in it, since every connection has a job embedded.
  */
 #ifndef CNC_POOL_H
 #define CNC_POOL_H
@@ -44,7 +44,8 @@ int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job);
 int cnc_pool_submit_library(struct cnc_pool *pool, struct cnc_job *job);
 /* Any thread. Submits a ring of users' jobs at once, first to last; those that the pool would refuse stay in jobs. */
 void cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs);
-/* Any thread. Promises room for one user's job that cnc_pool_submit_reserved() brings later. CONCUR_E_FULL or CONCUR_E_STOPPING. */
+/* Any thread. Promises room for one user's job that cnc_pool_submit_reserved() brings later. CONCUR_E_FULL or
+ * CONCUR_E_STOPPING. */
 int cnc_pool_reserve(struct cnc_pool *pool);
 /* The promise is used: CONCUR_OK, or CONCUR_E_STOPPING or CONCUR_E_SYS. A NULL job only gives it back. */
 int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job);

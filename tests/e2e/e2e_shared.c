@@ -79,8 +79,8 @@ START_TEST(the_lock_excludes_all_handlers)
 }
 END_TEST
 
-/* The worker dies with the lock. Whoever comes next is told, and the memory is as it was left. An engine of one process has a
- * master here, whose mappings the next process inherits. */
+/* The worker dies with the lock. Whoever comes next is told, and the memory is as it was left. An engine of one
+ * process has a master here, whose mappings the next process inherits. */
 START_TEST(a_worker_that_dies_with_the_lock)
 {
     struct client c;
@@ -119,8 +119,8 @@ static void note_own(const char *json)
 {
     long made, freed;
     struct own own;
-    int n = sscanf(json, "{\"made\":%ld,\"freed\":%ld,\"value\":%ld,\"pid\":%ld,\"tid\":%ld}", &made, &freed, &own.value,
-                   &own.pid, &own.tid);
+    int n = sscanf(json, "{\"made\":%ld,\"freed\":%ld,\"value\":%ld,\"pid\":%ld,\"tid\":%ld}", &made, &freed,
+                   &own.value, &own.pid, &own.tid);
     ck_assert_msg(n == 5 && own.value >= 1 && own.value <= made && freed == 0, "%s", json);
     for (int i = 0; i < own_count; i++) {
         bool same_thread = owns[i].pid == own.pid && owns[i].tid == own.tid;
@@ -159,7 +159,7 @@ static void wait_for_freed(long long n)
 {
     const int64_t deadline = now_ms() + slow(WAIT_MS);
     while (counter(demo.port, "locals_freed") < n) {
-        ck_assert_msg(now_ms() < deadline, "%s: %lld of %lld freed", demo.engine, counter(demo.port, "locals_freed"), n);
+        ck_assert_msg(now_ms() < deadline, "%s: not one freed", demo.engine);
         nap_ms(100); /* a look is a request, which keeps a thread awake */
     }
 }

@@ -93,6 +93,95 @@ START_TEST(a_hook_is_a_callback_of_the_server)
 }
 END_TEST
 
+/* ---- in a server that runs ---- */
+
+static int engines[8];
+static concur_local *local;
+static pthread_mutex_t trail_mu = PTHREAD_MUTEX_INITIALIZER;
+static char trail[256];
+static pthread_t started_on, ended_on;
+
+static void note(const char *what)
+{
+    pthread_mutex_lock(&trail_mu);
+    size_t n = strlen(trail);
+    snprintf(trail + n, sizeof trail - n, "%s ", what);
+    pthread_mutex_unlock(&trail_mu);
+}
+
+static void *make_local(void *arg)
+{
+    note("make");
+    return arg;
+}
+
+static void free_local(void *arg)
+{
+    (void)arg;
+    note("free");
+}
+
+static int on_worker(concur_server *server, int what, const char *detail, void *arg)
+{
+    (void)server, (void)detail;
+    note(what == CONCUR_HOOK_WORKER_START ? "start" : "exit");
+    *(what == CONCUR_HOOK_WORKER_START ? &started_on : &ended_on) = pthread_self();
+    return *(int *)arg;
+}
+
+static int use(concur_request *r, void *arg)
+{
+    (void)arg;
+    return concur_reply_text(r, concur_local_get(local) ? 200 : 500, "");
+}
+
+static struct live make_live(int engine, int *value)
+{
+    struct live l = live_new(engine);
+    live_set(&l, "pool_threads", "1");
+    local = concur_server_local(l.server, make_local, free_local, &local);
+    ck_assert_int_eq(concur_server_hook(l.server, CONCUR_HOOK_WORKER_START, on_worker, value), CONCUR_OK);
+    ck_assert_int_eq(concur_server_hook(l.server, CONCUR_HOOK_WORKER_EXIT, on_worker, value), CONCUR_OK);
+    live_route(&l, "GET /", 0, use, NULL);
+    live_route(&l, "GET /blocking", CONCUR_ROUTE_BLOCKING, use, NULL);
+    return l;
+}
+
+/* The first hook comes before all, the last one after what every thread had for itself. */
+START_TEST(a_worker_begins_and_ends_with_its_hooks)
+{
+    int value = CONCUR_OK;
+    struct live l = make_live(engines[_i], &value);
+    live_start(&l);
+    ck_assert_int_eq(live_get(&l, "/", NULL, 0), 200);
+    ck_assert_int_eq(live_get(&l, "/blocking", NULL, 0), 200);
+    live_end(&l, 1000);
+    ck_assert_msg(strncmp(trail, "start make ", 11) == 0, "%s", trail);
+    const char *end = strstr(trail, "exit ");
+    ck_assert_msg(end && strcmp(end, "exit ") == 0 && !strstr(trail, "make exit"), "%s", trail);
+    ck_assert(pthread_equal(started_on, ended_on));
+    unsigned made = 0, freed = 0;
+    for (const char *p = trail; (p = strstr(p, "make ")) != NULL; p++)
+        made++;
+    for (const char *p = trail; (p = strstr(p, "free ")) != NULL; p++)
+        freed++;
+    ck_assert_msg(made >= 1 && made == freed, "%s", trail);
+}
+END_TEST
+
+START_TEST(a_worker_whose_hook_refuses_does_not_start)
+{
+    int value = CONCUR_E_BUSY;
+    struct live l = make_live(engines[_i], &value);
+    ck_assert_int_eq(concur_server_start(l.server), CONCUR_E_BUSY);
+    ck_assert_str_eq(trail, "start ");
+    concur_server_free(l.server);
+    ck_assert_str_eq(trail, "start ");
+}
+END_TEST
+
+/* ---- what is refused ---- */
+
 START_TEST(bad_hooks_stick)
 {
     ck_assert_int_eq(concur_server_hook(NULL, CONCUR_HOOK_EVENT, on_hook, NULL), CONCUR_E_INVAL);
@@ -155,6 +244,9 @@ int main(void)
     tcase_add_test(tests, hooks_are_called_in_order_and_exit_backwards);
     tcase_add_test(tests, a_negative_value_forbids_where_it_may);
     tcase_add_test(tests, a_hook_is_a_callback_of_the_server);
+    const int n = (int)live_engines(engines);
+    tcase_add_loop_test(tests, a_worker_begins_and_ends_with_its_hooks, 0, n);
+    tcase_add_loop_test(tests, a_worker_whose_hook_refuses_does_not_start, 0, n);
     tcase_add_test(tests, bad_hooks_stick);
     tcase_add_test(tests, needs_add_up);
     tcase_add_test(tests, a_server_that_runs_takes_neither);

@@ -37,8 +37,8 @@ static struct cnc_pool *make_with_library(unsigned threads_max, unsigned library
                                           int64_t idle_ms)
 {
     struct cnc_pool_config cfg = { .clock = &cnc_clock_system, .threads_max = threads_max, .library_max = library_max,
-                                   .queue_max = queue_max, .stack_size = 256 * 1024, .idle_ms = idle_ms, .fields_max = 8,
-                                   .owner = &cfg };
+                                   .queue_max = queue_max, .stack_size = 256 * 1024, .idle_ms = idle_ms,
+                                   .fields_max = 8, .owner = &cfg };
     struct cnc_pool *pool = NULL;
     ck_assert_int_eq(cnc_pool_create(&pool, &cfg), CONCUR_OK);
     return pool;
@@ -275,8 +275,8 @@ static void look_for_owner(struct cnc_job *job, struct cnc_home *here)
     w->home = here->owner ? here : NULL;
 }
 
-/* A thread of the library's runs nothing of the program, and so is not the server's for it. Without such threads the library's
- * jobs are taken by the others. */
+/* A thread of the library's runs nothing of the program, and so is not the server's for it. Without such threads the
+ * library's jobs are taken by the others. */
 START_TEST(a_class_has_threads_of_its_own_or_none)
 {
     static struct work user, library;
