@@ -68,6 +68,7 @@ enum {
     CNC_CONN_BODY_HOLD = 8192, /* pieces must be able to stay in place: read into a buffer of the connection's own */
     CNC_CONN_FRESH = 16384,    /* no byte of a request seen yet */
     CNC_CONN_REPLYING = 32768, /* the reply's head is out */
+    CNC_CONN_LENT = 131072,    /* in a worker: it belongs to the front, and is plain */
     CNC_CONN_READY = 65536     /* a complete head waits for another home to take the connection */
 };
 
@@ -86,7 +87,10 @@ struct cnc_conn {
     struct cnc_http_body body;
     struct cnc_conn *next_dirty;
     const struct cnc_transport_ops *transport;
-    void *ext; /* the transport's state; NULL when plain */
+    union {
+        void *ext;     /* the transport's state; NULL when plain */
+        uint64_t loan; /* with CNC_CONN_LENT: the front's number of it */
+    };
     uint32_t moved;    /* bytes read or written since the class's deadline was set */
     uint32_t unacked;  /* bytes the peer had not acknowledged when CNC_CLASS_WRITE was entered */
     uint32_t held;     /* bytes of a body piece that the request left in place */
@@ -118,6 +122,10 @@ struct cnc_conn_ops {
     void (*handover)(struct cnc_driver *from, struct cnc_conn *);
     /* Optional: true when a thread that waits for its peer is to wait no longer (the stop's deadline has passed). */
     bool (*gives_up)(struct cnc_driver *);
+    /* Optional: conn is idle and has nothing to send. True: it was taken away. */
+    bool (*idle)(struct cnc_driver *, struct cnc_conn *);
+    /* Optional: conn is about to be closed. */
+    void (*gone)(struct cnc_driver *, struct cnc_conn *);
     /* Optional: false when a reply should be the last of its connection, since others need the room. */
     bool (*may_keep)(struct cnc_driver *);
     /* A connection was freed. */
@@ -141,6 +149,7 @@ struct cnc_driver {
     int64_t head_at;         /* when the head being dispatched was complete; 0: just now */
     unsigned count;          /* connections here */
     bool ticking;            /* tick is registered */
+    bool told;               /* a borrower's thread: that it is free again was told already */
     uint64_t illegal;        /* (state, event) pairs outside the table, in release builds */
 };
 
@@ -154,6 +163,9 @@ int cnc_driver_need_loop(struct cnc_driver *drv);
 struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transport, void *ext);
 /* Takes conn into drv and looks at it: input that may have arrived is read at once. May free it. */
 void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn);
+/* Closes our copy of a connection that belongs to no driver, and frees it; drv only keeps the count. What others hold of the
+ * connection goes on. */
+void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn);
 /* Answers a connection that waits with a complete head, and belongs to no driver, with an error page; closes it. */
 void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status);
 /* Lets go of conn, which keeps its state and buffers. */
@@ -185,6 +197,8 @@ void cnc_conn_resume(struct cnc_conn *conn);                       /* input.c: g
 bool cnc_conn_reads(const struct cnc_conn *conn);                  /* input.c: should more be read? */
 bool cnc_conn_has_input(const struct cnc_conn *conn);              /* input.c: bytes behind what was consumed? */
 void cnc_conn_free_input(struct cnc_conn *conn);                   /* input.c */
+struct cnc_slice cnc_conn_input(const struct cnc_conn *conn);      /* input.c: bytes that were read and not consumed */
+int cnc_conn_preload(struct cnc_conn *conn, const char *p, size_t n); /* input.c: as if they had been read; none were */
 void cnc_conn_flush(struct cnc_conn *conn);                        /* output.c */
 int cnc_conn_put(struct cnc_conn *conn, const void *p, size_t n);  /* output.c */
 size_t cnc_conn_queued(const struct cnc_conn *conn);                /* output.c: bytes waiting to be sent */

@@ -100,21 +100,29 @@ void cnc_driver_release(struct cnc_conn *conn)
     conn->class = CNC_CLASS_NONE;
 }
 
-static void destroy(struct cnc_conn *conn)
+void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn)
 {
-    struct cnc_driver *drv = conn->drv;
     int fd = cnc_io_fd(&conn->io);
     struct linger hard = { .l_onoff = 1, .l_linger = 0 };
     if (conn->flags & CNC_CONN_RESET)
         (void)cnc_sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     cnc_conn_free_input(conn);
     cnc_conn_free_output(conn);
-    cnc_driver_release(conn);
     conn->transport->destroy(conn->ext);
     cnc_sys_close(&fd);
     cnc_free(conn);
     if (drv->ops->closed)
         drv->ops->closed(drv);
+}
+
+static void destroy(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    if (CNC_UNLIKELY(drv->ops->gone != NULL))
+        drv->ops->gone(drv, conn);
+    cnc_conn_free_output(conn);
+    cnc_driver_release(conn);
+    cnc_conn_forget(drv, conn);
 }
 
 /* Which deadline a connection is under follows from what it is doing. */
@@ -234,6 +242,8 @@ void cnc_conn_finish(struct cnc_conn *conn)
             drv->ops->handover(drv, conn);
             return;
         }
+        if (CNC_UNLIKELY(drv->ops->idle != NULL) && conn->state == CNC_CONN_IDLE && !conn->out && drv->ops->idle(drv, conn))
+            return;
         if (CNC_LIKELY(drv->ticking))
             update_watch(conn);
     }

@@ -40,6 +40,12 @@ bool cnc_conn_has_input(const struct cnc_conn *conn)
     return conn->in && conn->in->len > conn->in->at;
 }
 
+struct cnc_slice cnc_conn_input(const struct cnc_conn *conn)
+{
+    const struct cnc_input *in = conn->in;
+    return in ? (struct cnc_slice){ in->data + in->at, in->len - in->at } : (struct cnc_slice){ "", 0 };
+}
+
 /* Makes room for n more bytes behind len. */
 static int grow_input(struct cnc_conn *conn, size_t n)
 {
@@ -64,6 +70,18 @@ static int grow_input(struct cnc_conn *conn, size_t n)
         memset(in, 0, sizeof *in);
     in->cap = cap;
     conn->in = in;
+    return CONCUR_OK;
+}
+
+int cnc_conn_preload(struct cnc_conn *conn, const char *p, size_t n)
+{
+    CNC_ASSERT(!conn->in);
+    if (n == 0)
+        return CONCUR_OK;
+    if (grow_input(conn, n) < 0)
+        return CONCUR_E_NOMEM;
+    memcpy(conn->in->data, p, n);
+    conn->in->len = n;
     return CONCUR_OK;
 }
 

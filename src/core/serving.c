@@ -236,6 +236,8 @@ static void give_up_everywhere(struct cnc_serving *s)
         cnc_pool_broadcast(s->threads, cnc_request_give_up_all, CONCUR_E_STOPPING);
     if (s->server->pool)
         cnc_pool_broadcast(s->server->pool, cnc_request_give_up_all, CONCUR_E_STOPPING);
+    if (s->gave_up)
+        s->gave_up(s);
 }
 
 /* Moves the stop on; returns when it wants to look again. */

@@ -25,6 +25,7 @@ struct cnc_serving {
     struct cnc_io stop_io;
     struct cnc_timer stop_timer;
     enum cnc_serving_phase phase;
+    void (*gave_up)(struct cnc_serving *); /* optional: the stop's deadline has passed, and requests were given up */
     struct cnc_pool *threads;   /* borrowed: whose homes run requests too; NULL: none but server->pool */
     int64_t stall_warned_at;
     atomic_ullong stalls;       /* written by the loop's thread, read by any */

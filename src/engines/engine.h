@@ -52,6 +52,7 @@ const struct cnc_engine_ops *cnc_engine_find(int id);
 extern const struct cnc_engine_ops cnc_engine_prefork;
 extern const struct cnc_engine_ops cnc_engine_thread;
 extern const struct cnc_engine_ops cnc_engine_event;
+extern const struct cnc_engine_ops cnc_engine_process_thread;
 extern const struct cnc_engine_ops cnc_engine_process_event;
 extern const struct cnc_engine_ops cnc_engine_event_pool;
 

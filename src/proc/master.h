@@ -32,7 +32,8 @@ struct cnc_plan {
     int64_t stuck_ms;                 /* a handler that holds its worker for so long is killed with it; 0: never */
 };
 
-#define CNC_FIRST_WORKER 2 /* its slot: those before are the front's and the helper's */
+#define CNC_FRONT_SLOT 0
+#define CNC_FIRST_WORKER 2 /* its slot; the one between is the helper's */
 
 /* What a child is told about itself. */
 struct cnc_child {

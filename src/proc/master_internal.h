@@ -7,7 +7,7 @@
 
 #include "proc/master.h"
 
-#define CNC_FRONT 0  /* places in members */
+#define CNC_FRONT CNC_FRONT_SLOT /* places in members */
 #define CNC_HELPER 1
 #define CNC_WORKERS CNC_FIRST_WORKER /* their numbers count from 0 */
 
