@@ -147,6 +147,13 @@ static inline uint32_t cnc_sys_outq(int fd)
     return ioctl(fd, SIOCOUTQ, &n) == 0 && n > 0 ? (uint32_t)n : 0;
 }
 
+/* Bytes that a read would get at once; 0 if that cannot be known. */
+static inline uint32_t cnc_sys_inq(int fd)
+{
+    int n = 0;
+    return ioctl(fd, SIOCINQ, &n) == 0 && n > 0 ? (uint32_t)n : 0;
+}
+
 static inline int cnc_sys_setsockopt(int fd, int level, int name, const void *p, socklen_t n)
 {
     return CNC_FAULT(CNC_FAULT_OPEN, ENOPROTOOPT) ? -1 : setsockopt(fd, level, name, p, n);

@@ -78,6 +78,8 @@ bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wa
     conn->flags &= (uint32_t)~CNC_CONN_READY;
     drv->count++;
     drv->current = conn;
+    drv->sent_before = drv->sent;
+    drv->received_before = drv->received;
     if (cnc_home_need_scratch(drv->home) < 0)
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     else
@@ -106,6 +108,8 @@ bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wa
         if (should_park(conn, is_wanted, arg))
             break;
         uint32_t moved = conn->moved;
+        if (CNC_UNLIKELY(conn->flags & CNC_CONN_LENT))
+            drv->ops->progress(drv, conn, false);
         cnc_conn_read(conn, true);
         if (conn->moved == moved && conn->state == CNC_CONN_IDLE)
             break;

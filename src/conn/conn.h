@@ -124,6 +124,9 @@ struct cnc_conn_ops {
     bool (*gives_up)(struct cnc_driver *);
     /* Optional: conn is idle and has nothing to send. True: it was taken away. */
     bool (*idle)(struct cnc_driver *, struct cnc_conn *);
+    /* For lent connections, on the thread that has conn. A request is under way from now on; or none is, and all that was
+     * replied has left. */
+    void (*progress)(struct cnc_driver *, struct cnc_conn *, bool in_request);
     /* Optional: conn is about to be closed. */
     void (*gone)(struct cnc_driver *, struct cnc_conn *);
     /* Optional: false when a reply should be the last of its connection, since others need the room. */
@@ -149,6 +152,8 @@ struct cnc_driver {
     int64_t head_at;         /* when the head being dispatched was complete; 0: just now */
     unsigned count;          /* connections here */
     bool ticking;            /* tick is registered */
+    uint64_t sent, received; /* bytes, over all connections */
+    uint64_t sent_before, received_before; /* the same when a thread took its connection */
     bool told;               /* a borrower's thread: that it is free again was told already */
     uint64_t illegal;        /* (state, event) pairs outside the table, in release builds */
 };

@@ -20,11 +20,17 @@ struct cnc_front_worker {
     bool clogged;     /* its link takes nothing at the moment */
 };
 
+/* What has passed a connection: bytes written to it, and bytes read from it. */
+struct traffic {
+    uint64_t written, read;
+    bool is_known;
+};
+
 /* INV: conn != NULL: lent to the worker in slot. Else a place that is free; slot is then the next free one. */
 struct cnc_loan {
     struct cnc_conn *conn;
     uint32_t slot;
-    uint64_t written; /* bytes of replies that were written to the connection before it was lent; UINT64_MAX: unknown */
+    struct traffic before; /* when it was lent */
 };
 
 static void serve_queue(struct cnc_front *f);
@@ -55,15 +61,17 @@ static struct cnc_conn *end_loan(struct cnc_front *f, uint32_t i)
     return conn;
 }
 
-/* Bytes that were written to the connection and acknowledged by its peer's system, or wait for that. */
-static uint64_t written_to(int fd)
+/* As the kernel counts, whoever read and wrote. */
+static struct traffic look_at(int fd)
 {
-    struct tcp_info info;
+    struct tcp_info info = { 0 };
     socklen_t len = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-        len < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
-        return UINT64_MAX;
-    return info.tcpi_bytes_acked + cnc_sys_outq(fd);
+        len < offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof info.tcpi_bytes_retrans)
+        return (struct traffic){ 0 };
+    return (struct traffic){ .written = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes,
+                             .read = info.tcpi_bytes_received - cnc_sys_inq(fd),
+                             .is_known = true };
 }
 
 /* ---- workers ---- */
@@ -98,7 +106,10 @@ static int lend(struct cnc_front *f, struct cnc_front_worker *w, struct cnc_conn
                                   .flags = (last ? CNC_LOAN_LAST : 0u) | (f->cfg.for_life ? CNC_LOAN_FOR_LIFE : 0u),
                                   .id = (uint64_t)f->epoch << 32 | i };
     struct iovec iov[2] = { { &note, sizeof note }, { (void *)(uintptr_t)bytes.p, bytes.n } };
-    uint64_t written = f->cfg.for_life ? 0 : written_to(fd);
+    struct traffic before = f->cfg.for_life ? (struct traffic){ 0 } : look_at(fd);
+    struct cnc_ledger_row *row = cnc_ledger_row(&f->cfg.ledger, i);
+    if (row)
+        atomic_store(&row->told, 1); /* nothing written, and a request under way */
     int rc = cnc_passing_send(cnc_io_fd(&w->io), iov, 2, fd, false);
     if (rc == CONCUR_AGAIN) {
         w->clogged = true;
@@ -115,7 +126,7 @@ static int lend(struct cnc_front *f, struct cnc_front_worker *w, struct cnc_conn
         return CONCUR_OK;
     }
     f->loan_free = f->loans[i].slot;
-    f->loans[i] = (struct cnc_loan){ .conn = conn, .slot = w->slot, .written = written };
+    f->loans[i] = (struct cnc_loan){ .conn = conn, .slot = w->slot, .before = before };
     f->lent++;
     return CONCUR_OK;
 }
@@ -204,20 +215,29 @@ void cnc_front_retire(struct cnc_front *f, unsigned slot)
         f->workers[slot]->retired = true;
 }
 
-/* The worker that had it is dead. */
+/* The worker that had it is dead. Between two requests nothing is lost; a request whose reply has not begun gets 502; else the
+ * connection is cut off. A worker that wrote nonsense into the ledger harms its own connections alone. */
 static void inherit(struct cnc_front *f, uint32_t i)
 {
-    uint64_t before = f->loans[i].written;
+    const struct cnc_ledger_row *row = cnc_ledger_row(&f->cfg.ledger, i);
+    uint64_t told = row ? atomic_load(&row->told) : 1, read = row ? atomic_load(&row->read) : 0;
+    struct traffic before = f->loans[i].before;
     struct cnc_conn *conn = end_loan(f, i);
-    bool silent = before != UINT64_MAX && written_to(cnc_io_fd(&conn->io)) == before;
+    struct traffic now = look_at(cnc_io_fd(&conn->io));
+    bool is_silent = now.is_known && before.is_known && told != CNC_LEDGER_UNKNOWN &&
+                     now.written - before.written == told >> 1;
+    bool is_idle = !(told & 1) && now.read - before.read == read;
     f->lost++;
     conn->state = CNC_CONN_IDLE;
-    if (silent) {
+    if (is_silent && !is_idle) {
         cnc_driver_refuse(f->drv, conn, 502);
-        return;
+    } else if (is_silent) {
+        conn->flags = 0;
+        cnc_driver_take(f->drv, conn);
+    } else {
+        conn->flags |= CNC_CONN_RESET; /* a reply cut short must not look like a whole one */
+        cnc_conn_forget(f->drv, conn);
     }
-    conn->flags |= CNC_CONN_RESET; /* a reply cut short must not look like a whole one */
-    cnc_conn_forget(f->drv, conn);
 }
 
 void cnc_front_bury(struct cnc_front *f, unsigned slot)

@@ -18,6 +18,7 @@ struct cnc_front_config {
     int64_t queue_timeout_ms; /* how long; then 503. 0: no limit */
     bool for_life;            /* connections stay with the worker that got them first */
     atomic_uint *queued;      /* tells others how many wait */
+    struct cnc_ledger ledger;
 };
 
 struct cnc_front {

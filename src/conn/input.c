@@ -382,6 +382,9 @@ void cnc_conn_read(struct cnc_conn *conn, bool wait)
     }
     ssize_t n = conn->transport->read(cnc_io_fd(&conn->io), conn->ext, p, room, wait);
     if (CNC_LIKELY(n > 0)) {
+        conn->drv->received += (size_t)n;
+        if (CNC_UNLIKELY(conn->flags & CNC_CONN_LENT))
+            conn->drv->ops->progress(conn->drv, conn, true);
         if (conn->class != CNC_CLASS_WRITE) /* nor are bytes that come a sign that the reply is taken */
             conn->moved += (uint32_t)n;
         if (conn->in) {

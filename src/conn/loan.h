@@ -30,6 +30,26 @@ struct cnc_loan_note {
     uint32_t value;
 };
 
+/* What a worker writes down of each loan, in memory that the front shares, so that the front knows what a dead one has left
+ * undone. By the lower half of the loan's number. */
+#define CNC_LEDGER_UNKNOWN UINT64_MAX
+
+struct cnc_ledger_row {
+    atomic_ullong told; /* bytes of replies written before the request under way, times two, plus one if there is one; or
+                         * CNC_LEDGER_UNKNOWN */
+    atomic_ullong read; /* without one: bytes read so far. More may have been, by a thread that was killed before it could say so */
+};
+
+struct cnc_ledger {
+    struct cnc_ledger_row *rows; /* borrowed; NULL: none */
+    uint32_t count;
+};
+
+static inline struct cnc_ledger_row *cnc_ledger_row(const struct cnc_ledger *ledger, uint64_t id)
+{
+    return (uint32_t)id < ledger->count ? &ledger->rows[(uint32_t)id] : NULL;
+}
+
 #define CNC_LOAN_BUFFER 425984 /* bytes that may be under way on a link; the system may allow fewer */
 #define CNC_LOAN_ROOM 262144   /* for the largest message: a head of head_max, and what one read brought on top */
 

@@ -190,6 +190,7 @@ static bool send_some(struct cnc_conn *conn, const struct iovec *iov, int count,
 {
     ssize_t n = conn->transport->write(cnc_io_fd(&conn->io), conn->ext, iov, count);
     *sent = n > 0 ? (size_t)n : 0;
+    conn->drv->sent += *sent;
     if (conn->class != CNC_CLASS_BODY) /* a reply that streams is no sign that the body comes */
         conn->moved += (uint32_t)*sent;
     if (n < 0 && n != -EAGAIN) {

@@ -54,8 +54,14 @@ static bool parked(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn
 {
     struct cnc_borrower *b = borrower_of(t);
     struct cnc_driver *drv = home->user;
-    if (!(conn->flags & CNC_CONN_LENT) || !is_idle(conn))
+    if (!(conn->flags & CNC_CONN_LENT))
         return false;
+    if (!is_idle(conn)) {
+        struct cnc_ledger_row *row = cnc_ledger_row(&t->server->place.ledger, conn->loan);
+        if (row)
+            atomic_store(&row->told, CNC_LEDGER_UNKNOWN);
+        return false;
+    }
     drv->told = home->live == 0; /* else the thread is not free yet */
     give_back(b, drv, conn, drv->told);
     return true;
@@ -75,6 +81,20 @@ static bool is_wanted(void *threads)
 {
     struct cnc_borrower *b = borrower_of(threads);
     return b->queued && atomic_load_explicit(b->queued, memory_order_relaxed) > 0;
+}
+
+/* What the front needs to know if this process dies now. On the poller several connections send in turn: there nobody can
+ * tell. */
+static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_request)
+{
+    struct cnc_threads *t = drv->lender;
+    struct cnc_ledger_row *row = cnc_ledger_row(&t->server->place.ledger, conn->loan);
+    uint64_t told = (drv->sent - drv->sent_before) << 1 | in_request;
+    if (!row)
+        return;
+    if (!in_request)
+        atomic_store_explicit(&row->read, drv->received - drv->received_before, memory_order_relaxed);
+    atomic_store_explicit(&row->told, drv->home->blocking ? told : CNC_LEDGER_UNKNOWN, memory_order_release);
 }
 
 /* ---- both ---- */
@@ -189,6 +209,7 @@ int cnc_borrower_open(struct cnc_borrower *b, concur_server *server)
     ops.closed = cnc_serving_closed;
     ops.gives_up = cnc_serving_gives_up;
     ops.gone = on_gone;
+    ops.progress = progress;
     *b = (struct cnc_borrower){ .room = cnc_malloc(CNC_LOAN_ROOM) };
     pthread_mutex_init(&b->mu, NULL);
     if (place->board)

@@ -10,6 +10,7 @@
 #include <concur/concur.h>
 
 #include "conn/conn.h"
+#include "conn/loan.h"
 #include "core/config.h"
 #include "core/local.h"
 #include "core/log.h"
@@ -40,6 +41,7 @@ struct cnc_place {
     struct cnc_board *board;   /* owned by the process that called run or start; the others inherit it */
     struct cnc_board_row *row; /* a child's own */
     unsigned generation, slot;
+    struct cnc_ledger ledger; /* of connections that are lent; owned like the board */
     int link;       /* a child's to its master; the host's to the master that start made; else -1 */
     int lend;       /* a worker's to the front; else -1 */
     int up;         /* where a master that start made tells the host something; -1: the master is the host */

@@ -80,6 +80,7 @@ static int front_open(concur_server *server)
         .queue_timeout_ms = server->cfg.queue_timeout,
         .for_life = server->cfg.lend == CNC_LEND_CONNECTION,
         .queued = place->row ? &place->row->queued : NULL,
+        .ledger = place->ledger,
     };
     if (!e)
         return CONCUR_E_NOMEM;

@@ -51,7 +51,7 @@ static int settle(concur_server *server, const struct cnc_child *child)
     int wake = server->stop_fd;
     if (place->lines >= 0)
         server->log.up = place->lines;
-    *place = (struct cnc_place){ .board = place->board, .generation = child->generation, .slot = child->slot,
+    *place = (struct cnc_place){ .board = place->board, .ledger = place->ledger, .generation = child->generation, .slot = child->slot,
                                  .link = child->link, .lend = child->lend, .up = -1, .lines = -1, .master_fd = -1,
                                  .master = place->master, .is_child = true,
                                  .recycle_at = with_jitter((unsigned long long)server->cfg.requests_per_worker) };
@@ -180,13 +180,36 @@ static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *
     (void)cnc_note_send(server->place.up, &note, -1, false);
 }
 
-static void make_plan(const concur_server *server, struct cnc_plan *plan)
+/* What front and workers share; the first that is forked after this has it. Without memory for it nothing is known of what a
+ * dead worker has left, and its connections are cut off. */
+static void open_ledger(concur_server *server)
+{
+    struct cnc_ledger *ledger = &server->place.ledger;
+    if (ledger->rows)
+        return;
+    ledger->count = (uint32_t)server->cfg.connections_max;
+    ledger->rows = cnc_sys_map_shared(ledger->count * sizeof *ledger->rows);
+    if (!ledger->rows)
+        ledger->count = 0;
+}
+
+static void close_ledger(concur_server *server)
+{
+    struct cnc_ledger *ledger = &server->place.ledger;
+    if (ledger->rows)
+        cnc_sys_unmap(ledger->rows, ledger->count * sizeof *ledger->rows);
+    *ledger = (struct cnc_ledger){ 0 };
+}
+
+static void make_plan(concur_server *server, struct cnc_plan *plan)
 {
     const struct cnc_config *cfg = &server->cfg;
     *plan = (struct cnc_plan){ .workers = 1, .workers_max = 1, .start_ms = cfg->start_timeout,
                                .drain_ms = cfg->stop_timeout, .stuck_ms = cfg->stuck_timeout };
     if (server->ops->plan)
         server->ops->plan(cfg, plan);
+    if (plan->has_front)
+        open_ledger(server);
 }
 
 /* ---- reload ---- */
@@ -282,6 +305,7 @@ int cnc_tree_run(concur_server *server)
         rc = run_master(server, lines[0]);
     }
     server->place.lines = -1;
+    close_ledger(server);
     cnc_sys_close(&lines[0]);
     cnc_sys_close(&lines[1]);
     cnc_board_destroy(&server->place.board);
