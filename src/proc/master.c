@@ -19,6 +19,18 @@ void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value
     m->cfg->ops->tell(m->cfg->arg, what, value, text);
 }
 
+void cnc_master_refuse(struct cnc_master *m, int rc, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    if (m->was_up)
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    m->refusal = cnc_error_set(rc, "%s", text);
+}
+
 static void for_each_generation(struct cnc_master *m, enum cnc_generation_event ev, int64_t now)
 {
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {
@@ -194,7 +206,6 @@ int cnc_master_run(const struct cnc_master_config *cfg)
     struct cnc_master m = { .cfg = cfg, .next_number = 1, .stop_at = INT64_MAX, .result = CONCUR_OK };
     struct waits w = { 0 };
     int64_t next, now = cnc_clock_now(cfg->clock);
-    (void)cnc_error_set(CONCUR_OK, "%s", "");
     int rc = cnc_generation_start(&m, &cfg->plan, now);
     while (rc == CONCUR_OK && (next = look(&m, now)) >= 0) {
         int64_t wait = next == INT64_MAX ? -1 : next > now ? next - now : 0;
@@ -206,6 +217,6 @@ int cnc_master_run(const struct cnc_master_config *cfg)
     cnc_free(w.fds);
     cnc_free(w.members);
     if (rc == CONCUR_OK && !m.was_up && !m.stopping)
-        rc = CONCUR_E_SYS;
+        rc = m.refusal < 0 ? m.refusal : CONCUR_E_SYS;
     return rc < 0 ? rc : m.result;
 }

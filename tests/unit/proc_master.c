@@ -33,6 +33,46 @@ START_TEST(stops_while_it_starts)
 }
 END_TEST
 
+static const struct {
+    enum act act;
+    int slot; /* of the one who does so; -1: all */
+    int64_t start_ms;
+    int rc;
+    const char *error;
+} bad_starts[] = {
+    { FAIL, -1, 20000, CONCUR_E_UPSTREAM, "no database" },
+    { FAIL, 2, 20000, CONCUR_E_UPSTREAM, "no database" },
+    { END_EARLY, 1, 20000, CONCUR_E_SYS, "ended before it was ready: exit status 7" },
+    { HANG, 1, 100, CONCUR_E_SYS, "was not ready within 100 ms" },
+};
+
+START_TEST(a_first_start_that_fails)
+{
+    plan.start_ms = bad_starts[_i].start_ms;
+    if (bad_starts[_i].slot < 0)
+        atomic_store(&stage->act[1], bad_starts[_i].act);
+    else
+        atomic_store(&stage->act_of[bad_starts[_i].slot], bad_starts[_i].act);
+    stage_begin();
+    int rc = stage_end();
+    ck_assert_msg(rc == bad_starts[_i].rc, "%d: %s", rc, stage->error);
+    ck_assert_msg(strstr(stage->error, bad_starts[_i].error) != NULL, "%s", stage->error);
+    ck_assert_uint_le(atomic_load(&stage->forks), 3);
+    ck_assert(!stage_said("R"));
+}
+END_TEST
+
+/* A program that forbids the fork is heard, as soon as the time for a start is over. */
+START_TEST(a_first_start_that_is_forbidden)
+{
+    plan.start_ms = 200;
+    atomic_store(&stage->veto, CONCUR_E_FULL);
+    stage_begin();
+    ck_assert_int_eq(stage_end(), CONCUR_E_FULL);
+    ck_assert_str_eq(stage->error, "not today");
+    ck_assert_uint_eq(atomic_load(&stage->forks), 0);
+}
+END_TEST
 
 /* It is told by its note, by SIGTERM, and then no more. */
 START_TEST(who_does_not_stop_is_killed)
@@ -143,6 +183,20 @@ START_TEST(a_handler_that_is_stuck_is_killed)
     ck_assert_int_eq(atomic_load(&row->busy_since), 0);
     ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
     ck_assert_uint_eq(atomic_load(&stage->forks), 4);
+}
+END_TEST
+
+START_TEST(a_fork_that_is_forbidden_comes_later)
+{
+    plan.start_ms = 50; /* of no interest any more */
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->veto, CONCUR_E_FULL);
+    stage_kill(1, 1, SIGKILL);
+    UNTIL(stage_said("L not today") == 3);
+    atomic_store(&stage->veto, CONCUR_OK);
+    UNTIL(serves(1, 4));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
 }
 END_TEST
 
@@ -261,6 +315,73 @@ START_TEST(a_pool_grows_and_shrinks)
 }
 END_TEST
 
+/* ---- faults ---- */
+
+#ifdef CNC_FAULTS
+static enum cnc_fault_kind kind;
+static unsigned nth;
+static bool and_after;
+
+static void arm_it(void)
+{
+    cnc_fault_arm(kind, nth, and_after);
+}
+
+static void prepare_fault(enum cnc_fault_kind k, unsigned n, bool after)
+{
+    kind = k;
+    nth = n;
+    and_after = after;
+    arm = arm_it;
+}
+
+START_TEST(a_first_start_without_processes)
+{
+    plan.start_ms = 200;
+    prepare_fault(_i ? CNC_FAULT_OPEN : CNC_FAULT_PROCESS, 1, true);
+    stage_begin();
+    ck_assert_int_eq(stage_end(), CONCUR_E_SYS);
+    ck_assert_ptr_eq(strstr(stage->error, "cannot start a process: "), stage->error);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 0);
+}
+END_TEST
+
+START_TEST(what_cannot_be_had_comes_later)
+{
+    static const enum cnc_fault_kind kinds[] = { CNC_FAULT_PROCESS, CNC_FAULT_OPEN, CNC_FAULT_WAIT };
+    prepare_fault(kinds[_i], 1, true);
+    stage_begin();
+    if (_i < 2)
+        UNTIL(stage_said("L cannot start a process: ") >= 3);
+    UNTIL(atomic_load(&stage->looks) >= 3); /* by then every kind has been met */
+    atomic_store(&stage->disarm, true);
+    UNTIL(serves(1, 3));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+/* Any single call: it serves all the same, or says that it cannot. */
+START_TEST(any_call_may_fail)
+{
+    static const struct {
+        enum cnc_fault_kind kind;
+        bool may_fail;
+    } kinds[] = { { CNC_FAULT_PROCESS, false }, { CNC_FAULT_OPEN, false }, { CNC_FAULT_WAIT, false },
+                  { CNC_FAULT_ALLOC, true },    { CNC_FAULT_READ, true },  { CNC_FAULT_WRITE, true } };
+    for (unsigned n = 1; n <= 8; n++) {
+        stage_close();
+        stage_open();
+        plan.start_ms = kinds[_i].may_fail ? 200 : 20000;
+        prepare_fault(kinds[_i].kind, n, false);
+        stage_begin();
+        UNTIL(serves(1, 3) || (kinds[_i].may_fail && (stage_said("R ready") || stage_has_ended())));
+        int rc = stage_stop(kinds[_i].may_fail ? 0 : 20000);
+        ck_assert(kinds[_i].may_fail || rc == CONCUR_OK);
+    }
+}
+END_TEST
+#endif
+
 /* ---- hosts ---- */
 
 static void open_host(void)
@@ -302,6 +423,8 @@ int main(void)
     tcase_add_checked_fixture(tests, stage_open, stage_close);
     tcase_add_test(tests, comes_up_and_stops);
     tcase_add_test(tests, stops_while_it_starts);
+    tcase_add_loop_test(tests, a_first_start_that_fails, 0, (int)CNC_COUNT(bad_starts));
+    tcase_add_test(tests, a_first_start_that_is_forbidden);
     tcase_add_test(tests, who_does_not_stop_is_killed);
     tcase_add_test(tests, a_stopped_process_is_killed);
     tcase_add_test(tests, sigterm_is_enough_for_some);
@@ -310,6 +433,7 @@ int main(void)
     tcase_add_loop_test(tests, a_crash_loop_is_given_up, 0, 2);
     tcase_add_test(tests, a_helper_that_fails_is_given_up_too);
     tcase_add_test(tests, a_handler_that_is_stuck_is_killed);
+    tcase_add_test(tests, a_fork_that_is_forbidden_comes_later);
     tcase_add_test(tests, a_flood_disturbs_nobody);
     tcase_add_test(tests, a_successor_serves_first);
     tcase_add_test(tests, a_reload_takes_over);
@@ -317,6 +441,11 @@ int main(void)
     tcase_add_test(tests, a_generation_that_cannot_start_is_dropped);
     tcase_add_test(tests, a_stop_ends_all_generations);
     tcase_add_test(tests, a_pool_grows_and_shrinks);
+#ifdef CNC_FAULTS
+    tcase_add_loop_test(tests, a_first_start_without_processes, 0, 2);
+    tcase_add_loop_test(tests, what_cannot_be_had_comes_later, 0, 3);
+    tcase_add_loop_test(tests, any_call_may_fail, 0, 6);
+#endif
     tcase_add_test(tests, a_host_can_ask);
     tcase_add_test(tests, orphans_die);
     suite_add_tcase(suite, tests);

@@ -53,7 +53,7 @@ struct stage {
     atomic_llong since;           /* for busy_since */
     /* seen */
     atomic_uint forks, forks_of[GENERATIONS], ready[GENERATIONS], serving[GENERATIONS], stopped[GENERATIONS];
-    atomic_uint helpers, helpers_serving, early_stops, reloads, terms;
+    atomic_uint helpers, helpers_serving, early_stops, reloads, terms, looks;
     atomic_int pid[GENERATIONS][SLOTS];
     atomic_bool stopping;
     char text[EVENTS][256]; /* what the master said, "R", "E" or "L" in front */
@@ -91,6 +91,14 @@ static inline unsigned stage_said(const char *part)
     for (unsigned i = 0, n = atomic_load(&stage->texts); i < n && i < EVENTS; i++)
         count += strstr(stage->text[i], part) != NULL;
     return count;
+}
+
+static inline void stage_disarm(void)
+{
+#ifdef CNC_FAULTS
+    for (int kind = 0; kind < CNC_FAULT_KINDS; kind++)
+        cnc_fault_arm((enum cnc_fault_kind)kind, 0, false);
+#endif
 }
 
 /* ---- a child ---- */
@@ -175,6 +183,7 @@ static inline int stage_child(void *arg, const struct cnc_child *child)
     int act = act_of(child);
     unsigned slot = child->slot - CNC_FIRST_WORKER;
     (void)arg;
+    stage_disarm();
     if (child->kind == CNC_MEMBER_WORKER) {
         atomic_store(&stage->pid[child->generation][slot], (int)getpid());
         atomic_fetch_add(&stage->forks_of[child->generation], 1);
@@ -211,17 +220,16 @@ static inline int stage_child(void *arg, const struct cnc_child *child)
 static inline int stage_before_fork(void *arg)
 {
     (void)arg;
-    return atomic_load(&stage->veto);
+    int veto = atomic_load(&stage->veto);
+    return veto < 0 ? cnc_error_set(veto, "not today") : veto;
 }
 
 static inline int64_t stage_stop_at(void *arg)
 {
     (void)arg;
-#ifdef CNC_FAULTS
+    atomic_fetch_add(&stage->looks, 1);
     if (atomic_exchange(&stage->disarm, false))
-        for (int kind = 0; kind < CNC_FAULT_KINDS; kind++)
-            cnc_fault_arm((enum cnc_fault_kind)kind, 0, false);
-#endif
+        stage_disarm();
     return atomic_load(&stage->stop_at);
 }
 
@@ -306,8 +314,7 @@ static inline void stage_master(void)
     if (arm)
         arm();
     stage->result = cnc_master_run(&cfg);
-    atomic_store(&stage->disarm, true);
-    (void)stage_stop_at(NULL);
+    stage_disarm();
     snprintf(stage->error, sizeof stage->error, "%s", cnc_error_text());
     stage->descriptors = stage_descriptors() - before;
     stage->children = stage_children();
@@ -351,6 +358,12 @@ static inline void stage_begin(void)
         cnc_sys_end_process(0);
     }
     cnc_sys_close(&host[1]);
+}
+
+static inline bool stage_has_ended(void)
+{
+    siginfo_t info = { 0 };
+    return waitid(P_PID, (id_t)master, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == master;
 }
 
 static inline void stage_raise(void)
