@@ -348,8 +348,8 @@ END_TEST
 
 START_TEST(what_cannot_be_had_comes_later)
 {
-    static const enum cnc_fault_kind kinds[] = { CNC_FAULT_PROCESS, CNC_FAULT_OPEN, CNC_FAULT_WAIT };
-    prepare_fault(kinds[_i], 1, true);
+    static const enum cnc_fault_kind kinds[] = { CNC_FAULT_PROCESS, CNC_FAULT_OPEN, CNC_FAULT_WAIT, CNC_FAULT_ALLOC };
+    prepare_fault(kinds[_i], kinds[_i] == CNC_FAULT_ALLOC ? 2 : 1, true); /* a generation needs memory */
     stage_begin();
     if (_i < 2)
         UNTIL(stage_said("L cannot start a process: ") >= 3);
@@ -443,7 +443,7 @@ int main(void)
     tcase_add_test(tests, a_pool_grows_and_shrinks);
 #ifdef CNC_FAULTS
     tcase_add_loop_test(tests, a_first_start_without_processes, 0, 2);
-    tcase_add_loop_test(tests, what_cannot_be_had_comes_later, 0, 3);
+    tcase_add_loop_test(tests, what_cannot_be_had_comes_later, 0, 4);
     tcase_add_loop_test(tests, any_call_may_fail, 0, 6);
 #endif
     tcase_add_test(tests, a_host_can_ask);
