@@ -37,13 +37,15 @@ int cnc_passing_send(int link, const struct iovec *iov, int count, int fd, bool 
     return errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS ? CONCUR_AGAIN : CONCUR_E_GONE;
 }
 
+/* The last one; there may be room for more than was asked for, by the padding. */
 static void take_descriptor(struct msghdr *m, int *fd)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len >= CMSG_LEN(sizeof *fd)) {
-            cnc_sys_close(fd);
-            memcpy(fd, CMSG_DATA(c), sizeof *fd);
-        }
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+            for (size_t at = 0; CMSG_LEN(at + sizeof *fd) <= c->cmsg_len; at += sizeof *fd) {
+                cnc_sys_close(fd);
+                memcpy(fd, CMSG_DATA(c) + at, sizeof *fd);
+            }
 }
 
 ssize_t cnc_passing_recv(int link, void *p, size_t n, int *fd, bool wait)

@@ -36,6 +36,7 @@ static void want(struct cnc_master *m, struct cnc_generation *gen, unsigned inde
 static void start(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     gen->state = CNC_GENERATION_WARM;
+    gen->warm_until = now + gen->plan.start_ms;
     if (gen->plan.has_front)
         want(m, gen, CNC_FRONT, now);
     for (unsigned i = 0; i < gen->plan.workers; i++)
@@ -332,6 +333,15 @@ static void look_for_stuck(struct cnc_master *m, struct cnc_generation *gen, int
     }
 }
 
+/* Each process has its own time to become ready, but one that cannot even be forked has none. */
+static bool has_failed(const struct cnc_generation *gen, int64_t now)
+{
+    for (unsigned i = 0; i < gen->count; i++)
+        if (now >= gen->warm_until && gen->members[i].slot.wanted && !cnc_slot_is_alive(&gen->members[i].slot))
+            return true;
+    return false;
+}
+
 static bool is_up(const struct cnc_generation *gen)
 {
     for (unsigned i = 0; i < gen->count; i++)
@@ -352,9 +362,11 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
     }
     switch (gen->state) {
     case CNC_GENERATION_WARM:
-        if (!is_up(gen))
+        if (!is_up(gen) && !has_failed(gen, now)) {
+            next = gen->warm_until > now ? gen->warm_until : next;
             break;
-        cnc_generation_step(m, gen, CNC_GENERATION_ON_UP, now);
+        }
+        cnc_generation_step(m, gen, is_up(gen) ? CNC_GENERATION_ON_UP : CNC_GENERATION_ON_DOWN, now);
         return now; /* it is another one now, and wants other things */
     case CNC_GENERATION_LIVE:
         look_for_hope(m, gen, now);

@@ -9,6 +9,9 @@
 #include "base/sys.h"
 #include "proc/master_internal.h"
 
+#define WAIT_MAX_MS 60000
+#define WAIT_SHORT_MS 100 /* with some whom nobody watches */
+
 void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...)
 {
     char text[CNC_NOTE_TEXT_MAX + 1];
@@ -17,6 +20,18 @@ void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     m->cfg->ops->tell(m->cfg->arg, what, value, text);
+}
+
+void cnc_master_refuse(struct cnc_master *m, int rc, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    if (m->was_up)
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    m->refusal = cnc_error_set(rc, "%s", text);
 }
 
 static void for_each_generation(struct cnc_master *m, enum cnc_generation_event ev, int64_t now)
@@ -132,13 +147,13 @@ static bool make_room(struct waits *w, unsigned n)
     return fds && members;
 }
 
-/* Out of memory: those that found no place have their turn when there is some. */
-static void collect(struct cnc_master *m, struct waits *w)
+/* False: out of memory; some have found no place, and are to have their turn soon. */
+static bool collect(struct cnc_master *m, struct waits *w)
 {
     unsigned n = 2;
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
         n += 2 * m->generations[g].count;
-    (void)make_room(w, n);
+    bool all = make_room(w, n);
     w->count = 0;
     add_wait(w, m->cfg->wake_fd, NULL);
     if (!m->host_gone)
@@ -149,6 +164,7 @@ static void collect(struct cnc_master *m, struct waits *w)
             add_wait(w, mem->link, mem);
             add_wait(w, mem->pidfd, mem);
         }
+    return all;
 }
 
 static void handle(struct cnc_master *m, const struct waits *w, int64_t now)
@@ -194,18 +210,17 @@ int cnc_master_run(const struct cnc_master_config *cfg)
     struct cnc_master m = { .cfg = cfg, .next_number = 1, .stop_at = INT64_MAX, .result = CONCUR_OK };
     struct waits w = { 0 };
     int64_t next, now = cnc_clock_now(cfg->clock);
-    (void)cnc_error_set(CONCUR_OK, "%s", "");
     int rc = cnc_generation_start(&m, &cfg->plan, now);
     while (rc == CONCUR_OK && (next = look(&m, now)) >= 0) {
-        int64_t wait = next == INT64_MAX ? -1 : next > now ? next - now : 0;
-        collect(&m, &w);
-        if (cnc_sys_poll(w.fds, w.count, wait > 60000 ? 60000 : (int)wait) > 0)
+        int64_t longest = collect(&m, &w) ? WAIT_MAX_MS : WAIT_SHORT_MS;
+        int64_t wait = next > now ? next - now : 0;
+        if (cnc_sys_poll(w.fds, w.count, (int)(wait < longest ? wait : longest)) > 0)
             handle(&m, &w, cnc_clock_now(cfg->clock));
         now = cnc_clock_now(cfg->clock);
     }
     cnc_free(w.fds);
     cnc_free(w.members);
     if (rc == CONCUR_OK && !m.was_up && !m.stopping)
-        rc = CONCUR_E_SYS;
+        rc = m.refusal < 0 ? m.refusal : CONCUR_E_SYS;
     return rc < 0 ? rc : m.result;
 }

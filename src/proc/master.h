@@ -46,7 +46,7 @@ struct cnc_child {
 struct cnc_master_ops {
     /* In the child: everything of it. Returns its exit status. */
     int (*child)(void *arg, const struct cnc_child *child);
-    /* Before each fork; negative: not now. */
+    /* Before each fork; negative, with a sentence in the thread's last error: not now. */
     int (*before_fork)(void *arg);
     /* Monotonic ms at which a stop gives up what is left; INT64_MAX: none was asked for. */
     int64_t (*stop_at)(void *arg);
@@ -77,8 +77,8 @@ struct cnc_master_config {
 struct cnc_master;
 
 /* Serves until a stop is complete. CONCUR_OK; CONCUR_E_BUSY: code of the program held on after the stop's deadline, and was
- * killed; CONCUR_E_SYS: the first generation did not come up (concur_last_error() says why), or a process ended badly while
- * it stopped; CONCUR_E_NOMEM. Only ever returns in the calling process. */
+ * killed; CONCUR_E_SYS: a process ended badly while it stopped; CONCUR_E_NOMEM. If the first generation did not come up: what
+ * a child or ops->before_fork said, or CONCUR_E_SYS; concur_last_error() says why. Only ever returns in the calling process. */
 int cnc_master_run(const struct cnc_master_config *cfg);
 
 #endif

@@ -24,6 +24,7 @@ struct cnc_member {
     int link;   /* our end of the link to it */
     int lend;   /* a worker's: our copy of the front's end of the link between the two */
     unsigned twin; /* the member that this one replaces; 0: none */
+    bool said_why; /* the reason of its end is known already */
 };
 
 enum cnc_generation_state {
@@ -53,6 +54,7 @@ struct cnc_generation {
     unsigned count;
     struct cnc_spawn spawn;
     int64_t spawn_at;           /* when the pool is looked at next */
+    int64_t warm_until;         /* by then each process must have been forked */
     bool given_up;              /* no worker is left; the helper answers */
 };
 
@@ -66,6 +68,7 @@ struct cnc_master {
     bool host_gone;
     bool reload_due;   /* asked for, and not begun yet */
     int result;
+    int refusal;       /* why the first generation does not come up, as far as that is known; else CONCUR_OK */
 };
 
 /* member.c */
@@ -97,6 +100,8 @@ void cnc_generation_free(struct cnc_generation *gen);
 const char *cnc_generation_state_name(int state);
 
 /* master.c */
+/* Why no generation has served yet: the last cause counts. Without effect once one has. */
+void cnc_master_refuse(struct cnc_master *m, int rc, const char *fmt, ...) CNC_PRINTF(3, 4);
 void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...) CNC_PRINTF(4, 5);
 
 #endif

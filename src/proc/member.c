@@ -54,6 +54,15 @@ static int open_links(struct cnc_member *mem, int link[2], int lend[2])
     return CONCUR_OK;
 }
 
+/* The thread's last error says why. */
+static void cannot_fork(struct cnc_master *m, int rc)
+{
+    char why[512];
+    (void)snprintf(why, sizeof why, "%s", cnc_error_text());
+    cnc_master_refuse(m, rc, "%s", why);
+    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s", why);
+}
+
 /* It cannot be watched over, so it cannot be. */
 static void end_at_once(pid_t pid)
 {
@@ -67,9 +76,13 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
 {
     const struct cnc_master_config *cfg = m->cfg;
     int link[2] = { -1, -1 }, lend[2] = { -1, -1 };
-    bool ok = cfg->ops->before_fork(cfg->arg) >= 0 && open_links(mem, link, lend) == CONCUR_OK;
+    int rc = cfg->ops->before_fork(cfg->arg);
+    if (rc < 0) {
+        cannot_fork(m, rc);
+        return false;
+    }
     cnc_board_use(cfg->board, mem->gen->number, mem->index);
-    pid_t pid = ok ? cnc_child_fork(true) : -1;
+    pid_t pid = open_links(mem, link, lend) == CONCUR_OK ? cnc_child_fork(true) : -1;
     if (pid == 0) {
         struct cnc_child self = { .kind = mem->kind, .generation = mem->gen->number, .slot = mem->index,
                                   .link = link[1], .lend = lend[1] };
@@ -87,10 +100,10 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
             end_at_once(pid);
         cnc_sys_close(&link[0]);
         cnc_sys_close(&lend[0]);
-        if (ok)
-            cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "cannot start a process: %s", strerror(err));
+        cannot_fork(m, cnc_error_set(CONCUR_E_SYS, "cannot start a process: %s", strerror(err)));
         return false;
     }
+    mem->said_why = false;
     mem->pid = pid;
     mem->pidfd = pidfd;
     mem->link = link[0];
@@ -106,6 +119,16 @@ static void send_stop(struct cnc_master *m, struct cnc_member *mem, int64_t now)
     (void)cnc_note_send(mem->link, &note, -1, false); /* one that does not even read is ended by its deadline */
 }
 
+static void tell_of_slowness(struct cnc_master *m, struct cnc_member *mem)
+{
+    char who[64];
+    long long ms = (long long)mem->gen->plan.start_ms;
+    cnc_member_text(mem, who, sizeof who);
+    cnc_master_refuse(m, CONCUR_E_SYS, "%s was not ready within %lld ms", who, ms);
+    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "%s was not ready within %lld ms, and is killed", who, ms);
+    mem->said_why = true;
+}
+
 void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot_event ev, int64_t now)
 {
     struct cnc_slot *slot = &mem->slot;
@@ -113,6 +136,8 @@ void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot
     cnc_slot_step(slot, ev, &mem->gen->times, now);
     unsigned todo = slot->todo;
     slot->todo = 0;
+    if (todo & CNC_SLOT_DO_KILL && ev == CNC_SLOT_ON_DEADLINE && !slot->was_ready)
+        tell_of_slowness(m, mem);
     if (todo & CNC_SLOT_DO_STOP)
         send_stop(m, mem, now);
     if (todo & CNC_SLOT_DO_TERM)
@@ -144,7 +169,9 @@ static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct c
         return;
     case CNC_NOTE_FAILED:
         cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "%s", note->text);
-        (void)cnc_error_set(CONCUR_E_SYS, "%s", note->text);
+        cnc_master_refuse(m, note->value < 0 && note->value > INT32_MIN ? (int)note->value : CONCUR_E_SYS, "%s",
+                          note->text);
+        mem->said_why = true;
         return;
     case CNC_NOTE_STOP_ALL:
         m->cfg->ops->stop_asked(m->cfg->arg, note->value);
@@ -192,8 +219,8 @@ static void report(struct cnc_master *m, const struct cnc_member *mem, int statu
         m->result = WIFEXITED(status) && WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY
                     : mem->slot.state == CNC_SLOT_TERM                      ? CONCUR_E_BUSY
                                                                             : CONCUR_E_SYS;
-    if (!mem->slot.was_ready && !m->was_up && !*cnc_error_text())
-        (void)cnc_error_set(CONCUR_E_SYS, "%s ended before it was ready: %s", who, how);
+    if (!mem->slot.was_ready && !mem->said_why)
+        cnc_master_refuse(m, CONCUR_E_SYS, "%s ended before it was ready: %s", who, how);
     cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s ended: %s", who, how);
     cnc_master_say(m, CNC_NOTE_EVENT, 0, "%s ended: %s", who, how);
 }

@@ -31,7 +31,7 @@ int cnc_note_receive(int link, struct cnc_note *out, int *fd, bool wait)
         cnc_sys_close(&came);
     if (fd)
         *fd = came;
-    if (n == 0 || (n < 0 && n != -EAGAIN))
+    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EMSGSIZE))
         return CONCUR_E_GONE;
     if (n < (ssize_t)HEAD)
         return CONCUR_AGAIN;

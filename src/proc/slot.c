@@ -168,14 +168,6 @@ static void no_more(struct cnc_slot *slot, const struct step *s)
     to_empty(slot, s);
 }
 
-static void start_anew(struct cnc_slot *slot, const struct step *s)
-{
-    slot->early = 0;
-    slot->delay = 0;
-    slot->wanted = true;
-    go(slot, CNC_SLOT_EMPTY, s->now);
-}
-
 static void nothing(struct cnc_slot *slot, const struct step *s)
 {
     (void)slot;
@@ -234,11 +226,9 @@ static step_fn *const table[CNC_SLOT_STATES][CNC_SLOT_EVENTS] = {
         [CNC_SLOT_ON_FORK_FAILED] = fork_failed,
         [CNC_SLOT_ON_DRAIN] = no_more,
         [CNC_SLOT_ON_DEADLINE] = fork_if_wanted,
-        [CNC_SLOT_ON_RESET] = start_anew,
     },
     [CNC_SLOT_GAVE_UP] = {
         [CNC_SLOT_ON_DRAIN] = no_more,
-        [CNC_SLOT_ON_RESET] = start_anew,
     },
 };
 

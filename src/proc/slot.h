@@ -32,7 +32,6 @@ enum cnc_slot_event {
     CNC_SLOT_ON_UNREPLACED, /* ... and failed */
     CNC_SLOT_ON_STUCK,      /* it gave no sign of life for too long */
     CNC_SLOT_ON_DEADLINE,
-    CNC_SLOT_ON_RESET,      /* another chance */
     CNC_SLOT_EVENTS
 };
 

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The master with children that behave, and with all others: real processes, real time.
+ */
+#include "stage.h"
+
+static bool serves(unsigned g, unsigned n)
+{
+    return atomic_load(&stage->serving[g]) == n;
+}
+
+/* ---- up and down ---- */
+
+START_TEST(comes_up_and_stops)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    ck_assert_str_eq(stage->text[0], "R ready");
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 3);
+    ck_assert_uint_eq(atomic_load(&stage->stopped[1]), 3);
+    ck_assert_uint_eq(atomic_load(&stage->texts), 1);
+}
+END_TEST
+
+START_TEST(stops_while_it_starts)
+{
+    atomic_store(&stage->act[1], HANG);
+    stage_begin();
+    UNTIL(atomic_load(&stage->forks) == 3);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert(!stage_said("R"));
+}
+END_TEST
+
+static const struct {
+    enum act act;
+    int slot; /* of the one who does so; -1: all */
+    int64_t start_ms;
+    int rc;
+    const char *error;
+} bad_starts[] = {
+    { FAIL, -1, 20000, CONCUR_E_UPSTREAM, "no database" },
+    { FAIL, 2, 20000, CONCUR_E_UPSTREAM, "no database" },
+    { END_EARLY, 1, 20000, CONCUR_E_SYS, "ended before it was ready: exit status 7" },
+    { HANG, 1, 100, CONCUR_E_SYS, "was not ready within 100 ms" },
+};
+
+START_TEST(a_first_start_that_fails)
+{
+    plan.start_ms = bad_starts[_i].start_ms;
+    if (bad_starts[_i].slot < 0)
+        atomic_store(&stage->act[1], bad_starts[_i].act);
+    else
+        atomic_store(&stage->act_of[bad_starts[_i].slot], bad_starts[_i].act);
+    stage_begin();
+    int rc = stage_end();
+    ck_assert_msg(rc == bad_starts[_i].rc, "%d: %s", rc, stage->error);
+    ck_assert_msg(strstr(stage->error, bad_starts[_i].error) != NULL, "%s", stage->error);
+    ck_assert_uint_le(atomic_load(&stage->forks), 3);
+    ck_assert(!stage_said("R"));
+}
+END_TEST
+
+/* A program that forbids the fork is heard, as soon as the time for a start is over. */
+START_TEST(a_first_start_that_is_forbidden)
+{
+    plan.start_ms = 200;
+    atomic_store(&stage->veto, CONCUR_E_FULL);
+    stage_begin();
+    ck_assert_int_eq(stage_end(), CONCUR_E_FULL);
+    ck_assert_str_eq(stage->error, "not today");
+    ck_assert_uint_eq(atomic_load(&stage->forks), 0);
+}
+END_TEST
+
+/* It is told by its note, by SIGTERM, and then no more. */
+START_TEST(who_does_not_stop_is_killed)
+{
+    atomic_store(&stage->act_of[1], IGNORE_STOP);
+    stage_begin();
+    UNTIL(serves(1, 2) && stage_said("R"));
+    ck_assert_int_eq(stage_stop(0), CONCUR_E_BUSY);
+    ck_assert_uint_eq(atomic_load(&stage->stopped[1]), 2);
+}
+END_TEST
+
+START_TEST(a_stopped_process_is_killed)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    stage_kill(1, 0, SIGSTOP);
+    ck_assert_int_eq(stage_stop(0), CONCUR_E_BUSY);
+}
+END_TEST
+
+START_TEST(sigterm_is_enough_for_some)
+{
+    atomic_store(&stage->act_of[0], HEED_TERM);
+    atomic_store(&stage->act_of[1], LEAVE_LINK);
+    stage_begin();
+    UNTIL(serves(1, 2) && stage_said("R"));
+    ck_assert_int_eq(stage_stop(0), CONCUR_E_BUSY); /* the one without a link died of it */
+    ck_assert_uint_eq(atomic_load(&stage->stopped[1]), 1);
+}
+END_TEST
+
+START_TEST(a_later_stop_makes_it_sooner)
+{
+    atomic_store(&stage->act[1], STAY);
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->stop_at, stage_now() + 3600000);
+    stage_raise();
+    (void)poll(NULL, 0, 20);
+    ck_assert_int_eq(kill(master, 0), 0);
+    atomic_store(&stage->released[1], true);
+    ck_assert_int_eq(stage_stop(0), CONCUR_OK);
+}
+END_TEST
+
+/* ---- accidents ---- */
+
+START_TEST(who_dies_comes_back)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    for (unsigned i = 0; i < 30; i++) {
+        stage_kill(1, i % 3, i % 2 ? SIGKILL : SIGTERM);
+        UNTIL(serves(1, 4 + i));
+    }
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 33);
+}
+END_TEST
+
+START_TEST(a_crash_loop_is_given_up)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->act[1], _i ? FAIL : END_EARLY);
+    for (unsigned i = 0; i < 3; i++)
+        stage_kill(1, i, SIGABRT);
+    UNTIL(atomic_load(&stage->helpers_serving) == 1);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 3 + 3 * 5);
+    ck_assert(stage_said("E given up: worker 2"));
+    ck_assert(stage_said("E given up: answering 503"));
+    stage_ask_reload();
+    UNTIL(serves(2, 3));
+    UNTIL(stage_said("E generation 2 serves"));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->helpers), 1);
+    ck_assert_uint_eq(atomic_load(&stage->forks_of[2]), 3);
+}
+END_TEST
+
+START_TEST(a_helper_that_fails_is_given_up_too)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->act[1], END_EARLY);
+    atomic_store(&stage->helper_act, END_EARLY);
+    for (unsigned i = 0; i < 3; i++)
+        stage_kill(1, i, SIGKILL);
+    UNTIL(stage_said("E given up: helper"));
+    ck_assert_uint_eq(atomic_load(&stage->helpers), 5);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+START_TEST(a_handler_that_is_stuck_is_killed)
+{
+    plan.stuck_ms = 50;
+    stage_begin();
+    UNTIL(serves(1, 3));
+    struct cnc_board_row *row = cnc_board_row(stage_board, 1, CNC_FIRST_WORKER + 1);
+    atomic_store(&row->busy_since, INT64_MAX); /* in the future: nonsense is not looked at */
+    atomic_store(&cnc_board_row(stage_board, 1, CNC_FIRST_WORKER)->busy_since, -5);
+    stage_raise();
+    atomic_store(&row->busy_since, stage_now());
+    UNTIL(serves(1, 4));
+    ck_assert(stage_said("L worker 1"));
+    ck_assert_int_eq(atomic_load(&row->busy_since), 0);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 4);
+}
+END_TEST
+
+START_TEST(a_fork_that_is_forbidden_comes_later)
+{
+    plan.start_ms = 50; /* of no interest any more */
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->veto, CONCUR_E_FULL);
+    stage_kill(1, 1, SIGKILL);
+    UNTIL(stage_said("L not today") == 3);
+    atomic_store(&stage->veto, CONCUR_OK);
+    UNTIL(serves(1, 4));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+START_TEST(a_flood_disturbs_nobody)
+{
+    atomic_store(&stage->act_of[1], FLOOD);
+    stage_begin();
+    UNTIL(serves(1, 3));
+    for (unsigned i = 0; i < 10; i++) {
+        stage_kill(1, 2, SIGKILL);
+        UNTIL(serves(1, 4 + i));
+    }
+    stage_ask_reload();
+    UNTIL(serves(2, 3));
+    atomic_store(&stage->act_of[1], SERVE);
+    UNTIL(stage_said("E generation 2 serves"));
+    stage_kill(2, 1, SIGKILL);
+    UNTIL(serves(2, 4));
+    ck_assert_int_eq(stage_stop(1000), CONCUR_E_BUSY); /* who floods does not listen */
+}
+END_TEST
+
+/* ---- replacement ---- */
+
+START_TEST(a_successor_serves_first)
+{
+    atomic_store(&stage->act_of[1], TIRED);
+    atomic_store(&stage->times[1], 1);
+    stage_begin();
+    UNTIL(serves(1, 4));
+    UNTIL(atomic_load(&stage->stopped[1]) == 1);
+    ck_assert_uint_eq(atomic_load(&stage->early_stops), 0);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 4);
+}
+END_TEST
+
+/* ---- generations ---- */
+
+START_TEST(a_reload_takes_over)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    for (unsigned g = 2; g < 10; g++) {
+        stage_ask_reload();
+        UNTIL(serves(g, 3));
+        UNTIL(atomic_load(&stage->stopped[g - 1]) == 3);
+    }
+    ck_assert_uint_eq(atomic_load(&stage->early_stops), 0);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+START_TEST(a_refused_configuration_changes_nothing)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->reload_result, CONCUR_E_OPTION);
+    stage_ask_reload();
+    UNTIL(stage_said("E reload refused: line 7 is wrong"));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 3);
+}
+END_TEST
+
+START_TEST(a_generation_that_cannot_start_is_dropped)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    for (unsigned i = 1; i < 10; i++) {
+        for (unsigned g = 2; g < GENERATIONS; g++)
+            atomic_store(&stage->act[g], i % 2 ? FAIL : END_EARLY);
+        stage_ask_reload();
+        UNTIL(stage_said("could not start and was dropped") == i);
+    }
+    ck_assert_uint_eq(atomic_load(&stage->stopped[1]), 0);
+    stage_kill(1, 0, SIGKILL); /* the old one is as alive as ever */
+    UNTIL(serves(1, 4));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+START_TEST(a_stop_ends_all_generations)
+{
+    for (unsigned g = 1; g <= 3; g++)
+        atomic_store(&stage->act[g], STAY);
+    atomic_store(&stage->act[4], HANG);
+    stage_begin();
+    UNTIL(serves(1, 3));
+    for (unsigned g = 2; g <= 3; g++) {
+        stage_ask_reload();
+        UNTIL(serves(g, 3));
+    }
+    stage_ask_reload();
+    UNTIL(atomic_load(&stage->forks_of[4]) == 3);
+    for (unsigned g = 1; g <= 3; g++)
+        atomic_store(&stage->released[g], true);
+    ck_assert_int_eq(stage_stop(0), CONCUR_OK);
+}
+END_TEST
+
+/* ---- a varying number ---- */
+
+START_TEST(a_pool_grows_and_shrinks)
+{
+    plan = (struct cnc_plan){ .workers = 2, .workers_max = 6, .spare_min = 1, .spare_max = 3, .start_ms = 20000,
+                              .drain_ms = 20000 };
+    atomic_store(&stage->busy, true);
+    stage_begin();
+    UNTIL(serves(1, 6)); /* 2, 3, 5, 6: no more than there may be */
+    for (unsigned i = 0; i < 6; i++)
+        cnc_board_set_idle(stage_board, 1, CNC_FIRST_WORKER + i, true);
+    UNTIL(atomic_load(&stage->stopped[1]) == 2);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 6);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+/* ---- faults ---- */
+
+#ifdef CNC_FAULTS
+static enum cnc_fault_kind kind;
+static unsigned nth;
+static bool and_after;
+
+static void arm_it(void)
+{
+    cnc_fault_arm(kind, nth, and_after);
+}
+
+static void prepare_fault(enum cnc_fault_kind k, unsigned n, bool after)
+{
+    kind = k;
+    nth = n;
+    and_after = after;
+    arm = arm_it;
+}
+
+START_TEST(a_first_start_without_processes)
+{
+    plan.start_ms = 200;
+    prepare_fault(_i ? CNC_FAULT_OPEN : CNC_FAULT_PROCESS, 1, true);
+    stage_begin();
+    ck_assert_int_eq(stage_end(), CONCUR_E_SYS);
+    ck_assert_ptr_eq(strstr(stage->error, "cannot start a process: "), stage->error);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 0);
+}
+END_TEST
+
+START_TEST(what_cannot_be_had_comes_later)
+{
+    static const enum cnc_fault_kind kinds[] = { CNC_FAULT_PROCESS, CNC_FAULT_OPEN, CNC_FAULT_WAIT, CNC_FAULT_ALLOC };
+    prepare_fault(kinds[_i], kinds[_i] == CNC_FAULT_ALLOC ? 2 : 1, true); /* a generation needs memory */
+    stage_begin();
+    if (_i < 2)
+        UNTIL(stage_said("L cannot start a process: ") >= 3);
+    UNTIL(atomic_load(&stage->looks) >= 3); /* by then every kind has been met */
+    atomic_store(&stage->disarm, true);
+    UNTIL(serves(1, 3));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+/* Any single call: it serves all the same, or says that it cannot. */
+START_TEST(any_call_may_fail)
+{
+    static const struct {
+        enum cnc_fault_kind kind;
+        bool may_fail;
+    } kinds[] = { { CNC_FAULT_PROCESS, false }, { CNC_FAULT_OPEN, false }, { CNC_FAULT_WAIT, false },
+                  { CNC_FAULT_ALLOC, true },    { CNC_FAULT_READ, true },  { CNC_FAULT_WRITE, true } };
+    for (unsigned n = 1; n <= 8; n++) {
+        stage_close();
+        stage_open();
+        plan.start_ms = kinds[_i].may_fail ? 200 : 20000;
+        prepare_fault(kinds[_i].kind, n, false);
+        stage_begin();
+        UNTIL(serves(1, 3) || (kinds[_i].may_fail && (stage_said("R ready") || stage_has_ended())));
+        int rc = stage_stop(kinds[_i].may_fail ? 0 : 20000);
+        ck_assert(kinds[_i].may_fail || rc == CONCUR_OK);
+    }
+}
+END_TEST
+#endif
+
+/* ---- hosts ---- */
+
+static void open_host(void)
+{
+    ck_assert_int_eq(cnc_passing_pair(host, 65536), CONCUR_OK);
+}
+
+START_TEST(a_host_can_ask)
+{
+    open_host();
+    stage_begin();
+    UNTIL(serves(1, 3));
+    ck_assert_int_eq(cnc_note_tell(host[0], CNC_NOTE_RELOAD, 0), CONCUR_OK);
+    UNTIL(serves(2, 3));
+    atomic_store(&stage->stopping, true);
+    ck_assert_int_eq(cnc_note_tell(host[0], CNC_NOTE_STOP_ALL, 20000), CONCUR_OK);
+    ck_assert_int_eq(stage_end(), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->stopped[2]), 3);
+}
+END_TEST
+
+START_TEST(orphans_die)
+{
+    atomic_store(&stage->act_of[1], IGNORE_STOP);
+    stage_begin();
+    UNTIL(serves(1, 2) && stage_said("R"));
+    ck_assert_int_eq(kill(master, SIGKILL), 0);
+    ck_assert_int_eq(waitpid(master, NULL, 0), master);
+    for (unsigned i = 0; i < 3; i++)
+        UNTIL(kill(atomic_load(&stage->pid[1][i]), 0) < 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("proc_master");
+    TCase *tests = tcase_create("all");
+    tcase_set_timeout(tests, 90);
+    tcase_add_checked_fixture(tests, stage_open, stage_close);
+    tcase_add_test(tests, comes_up_and_stops);
+    tcase_add_test(tests, stops_while_it_starts);
+    tcase_add_loop_test(tests, a_first_start_that_fails, 0, (int)CNC_COUNT(bad_starts));
+    tcase_add_test(tests, a_first_start_that_is_forbidden);
+    tcase_add_test(tests, who_does_not_stop_is_killed);
+    tcase_add_test(tests, a_stopped_process_is_killed);
+    tcase_add_test(tests, sigterm_is_enough_for_some);
+    tcase_add_test(tests, a_later_stop_makes_it_sooner);
+    tcase_add_test(tests, who_dies_comes_back);
+    tcase_add_loop_test(tests, a_crash_loop_is_given_up, 0, 2);
+    tcase_add_test(tests, a_helper_that_fails_is_given_up_too);
+    tcase_add_test(tests, a_handler_that_is_stuck_is_killed);
+    tcase_add_test(tests, a_fork_that_is_forbidden_comes_later);
+    tcase_add_test(tests, a_flood_disturbs_nobody);
+    tcase_add_test(tests, a_successor_serves_first);
+    tcase_add_test(tests, a_reload_takes_over);
+    tcase_add_test(tests, a_refused_configuration_changes_nothing);
+    tcase_add_test(tests, a_generation_that_cannot_start_is_dropped);
+    tcase_add_test(tests, a_stop_ends_all_generations);
+    tcase_add_test(tests, a_pool_grows_and_shrinks);
+#ifdef CNC_FAULTS
+    tcase_add_loop_test(tests, a_first_start_without_processes, 0, 2);
+    tcase_add_loop_test(tests, what_cannot_be_had_comes_later, 0, 4);
+    tcase_add_loop_test(tests, any_call_may_fail, 0, 6);
+#endif
+    tcase_add_test(tests, a_host_can_ask);
+    tcase_add_test(tests, orphans_die);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
