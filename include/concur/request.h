@@ -107,7 +107,9 @@ CONCUR_API int concur_request_body_fd(concur_request *request);
  *          from the client. Not called for an empty body
  * end      called once in every case, last: rc is CONCUR_OK when the body is complete, else what data returned if that
  *          was negative, else why no more will come: CONCUR_E_LIMIT over `body_max`, CONCUR_E_CANCELLED if the reply
- *          was complete before, or a value of concur_request_gone(). May be NULL
+ *          was complete before, or a value of concur_request_gone(). CONCUR_OK from it leaves the matter to the
+ *          library: what data returned counts, and over `body_max` it is 413, or an abort of a reply that has begun.
+ *          May be NULL
  * arg      handed to both; the caller's, must live until the request ends
  * returns  CONCUR_OK: the body is something pending until end has run; CONCUR_E_STATE: not a STREAM route, or asked
  *          before; CONCUR_E_INVAL: data is NULL; CONCUR_E_GONE: the request was given up

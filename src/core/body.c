@@ -126,8 +126,8 @@ int cnc_body_piece(concur_request *r, const char *p, size_t n)
         return CONCUR_OK; /* nobody listens any more */
     if ((int64_t)(r->body_len + n) > limits(r)->body_max) {
         r->flags |= CNC_REQ_BODY_DONE;
-        int rc = r->on_data ? cnc_body_end(r, CONCUR_E_LIMIT) : CONCUR_E_LIMIT;
-        return rc < 0 ? rc : CONCUR_E_LIMIT;
+        int rc = cnc_body_end(r, CONCUR_E_LIMIT);
+        return rc == CONCUR_OK ? CONCUR_E_LIMIT : rc;
     }
     return r->on_data ? give_piece(r, p, n) : keep_piece(r, p, n);
 }

@@ -374,8 +374,9 @@ static int on_stream_body(struct cnc_stream *stream, const char *p, size_t n)
     concur_request *r = request_of(stream);
     cnc_request_enter(r);
     int rc = cnc_body_piece(r, p, n);
-    cnc_request_leave(r, rc == CONCUR_AGAIN ? CONCUR_OK : rc);
-    return rc;
+    bool held = rc == CONCUR_AGAIN && !(r->flags & CNC_REQ_BODY_ENDED); /* said by the end it means nothing */
+    cnc_request_leave(r, held ? CONCUR_OK : rc);
+    return held || rc <= 0 ? rc : CONCUR_OK;
 }
 
 static void on_stream_body_end(struct cnc_stream *stream)

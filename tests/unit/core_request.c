@@ -11,6 +11,7 @@
 #include "base/error.h"
 
 #define WIRE_MAX (1 << 20)
+#define KEEPALIVE_MS 100 /* as in world_open() */
 
 enum place { ON_LOOP, ON_THREAD, ON_POOL };
 
@@ -44,8 +45,10 @@ struct world {
     int fd;
     bool head, old, pipelined, broken, stopped;
     bool abrupt; /* a body whose end cannot be told: a reply before it closes the connection */
+    bool tardy;  /* the pipelined request came when the connection may have been idle for too long */
     char request[8192];
-    size_t request_len, sent;
+    size_t request_len, first_len, sent; /* first: without the pipelined one */
+    int64_t first_at;                    /* when all of that was sent */
     char wire[WIRE_MAX + 1];
     size_t wire_len;
 };
@@ -201,7 +204,7 @@ static void write_request(struct world *w)
     bool posts = live_below(random, 2);
     w->head = !posts && live_below(random, 8) == 0;
     w->old = live_below(random, 10) == 0;
-    w->broken = w->stopped = w->abrupt = false;
+    w->broken = w->stopped = w->abrupt = w->tardy = false;
     w->request_len = w->sent = w->wire_len = 0;
     put(w, "%s %s HTTP/1.%d\r\nHost: t\r\n", posts ? "POST" : w->head ? "HEAD" : "GET",
         paths[live_below(random, CNC_COUNT(paths))], w->old ? 0 : 1);
@@ -220,6 +223,7 @@ static void write_request(struct world *w)
     } else {
         put(w, "\r\n");
     }
+    w->first_len = w->request_len;
     w->pipelined = !w->old && !w->broken && live_below(random, 2);
     if (w->pipelined)
         put(w, "GET /after/it HTTP/1.1\r\nHost: t\r\n\r\n");
@@ -231,7 +235,12 @@ static void send_some(struct world *w, size_t n)
         n = w->request_len - w->sent;
     ssize_t put_n =
         n && !atomic_load(&w->run.left) ? send(w->fd, w->request + w->sent, n, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+    size_t before = w->sent;
     w->sent += put_n > 0 ? (size_t)put_n : 0;
+    if (before < w->first_len && w->sent >= w->first_len)
+        w->first_at = hand_ms;
+    if (before <= w->first_len && w->sent > w->first_len)
+        w->tardy = hand_ms - w->first_at >= KEEPALIVE_MS;
 }
 
 static void receive_some(struct world *w, size_t n)
@@ -268,7 +277,7 @@ static void check_wire(struct world *w)
     memcpy(p.buf, w->wire, w->wire_len);
     p.buf[p.len] = '\0';
     bool got = live_receive(&p, &a, w->head);
-    bool loose = atomic_load(&run->left) || w->stopped;
+    bool loose = atomic_load(&run->left) || w->stopped || w->tardy;
     if (got && a.status == 100)
         got = live_receive(&p, &a, w->head);
     if (!got) { /* nothing at all, unless the client did not wait for it */

@@ -62,6 +62,29 @@ static int held(concur_request *r, void *arg)
     return concur_request_on_body(r, reply_and_keep, NULL, arg);
 }
 
+static int refuse(concur_request *r, const void *p, size_t n, void *arg)
+{
+    (void)r;
+    (void)p;
+    (void)n;
+    (void)arg;
+    return CONCUR_E_UPSTREAM;
+}
+
+static int say(concur_request *r, int rc, void *arg)
+{
+    (void)r;
+    (void)rc;
+    return *(const int *)arg;
+}
+
+/* Something else is pending: the end's word alone decides. */
+static int refusing(concur_request *r, void *arg)
+{
+    (void)concur_request_after(r, 600000, hello, NULL);
+    return concur_request_on_body(r, refuse, say, arg);
+}
+
 static int endless(concur_request *r, void *room, size_t *n, void *arg)
 {
     (void)r;
@@ -78,6 +101,8 @@ static int flood(concur_request *r, void *arg)
 
 static int engines[8];
 
+static int not_found = 404, again = CONCUR_AGAIN, ok = CONCUR_OK;
+
 static struct live start(int i, const char *name, const char *value)
 {
     struct live l = live_new(engines[i]);
@@ -91,6 +116,9 @@ static struct live start(int i, const char *name, const char *value)
     live_route(&l, "POST /held-away", CONCUR_ROUTE_STREAM | CONCUR_ROUTE_BLOCKING, held, NULL);
     live_route(&l, "POST /declined", CONCUR_ROUTE_STREAM, decline, NULL);
     live_route(&l, "POST /declined", CONCUR_ROUTE_BLOCKING, length, NULL);
+    live_route(&l, "POST /end/404", CONCUR_ROUTE_STREAM, refusing, &not_found);
+    live_route(&l, "POST /end/again", CONCUR_ROUTE_STREAM, refusing, &again);
+    live_route(&l, "POST /end/ok", CONCUR_ROUTE_STREAM, refusing, &ok);
     live_route(&l, "GET /flood", CONCUR_ROUTE_BLOCKING, flood, NULL);
     live_start(&l);
     return l;
@@ -206,6 +234,25 @@ START_TEST(declining_to_a_blocking_route_that_wants_the_body)
 }
 END_TEST
 
+/* Over body_max a status was not listened to; AGAIN left the request to wait for what else was pending. */
+START_TEST(the_end_of_a_body_has_the_last_word)
+{
+    static const struct {
+        const char *path;
+        int refused, over;
+    } rows[] = { { "404", 404, 404 }, { "again", 500, 500 }, { "ok", 502, 413 } };
+    struct live l = start(_i, "body_max", "4");
+    char request[200];
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int over = 0; over < 2; over++) {
+            snprintf(request, sizeof request, "POST /end/%s HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n%s",
+                     rows[i].path, over ? "5\r\nabcde\r\n0\r\n\r\n" : "3\r\nabc\r\n0\r\n\r\n");
+            ck_assert_int_eq(live_ask(&l, request, NULL, 0), over ? rows[i].over : rows[i].refused);
+        }
+    live_end(&l, 1);
+}
+END_TEST
+
 /* A thread in a write did not look up before the write timeout. */
 START_TEST(a_peer_that_reads_nothing_does_not_hold_up_a_stop)
 {
@@ -259,6 +306,7 @@ int main(void)
     tcase_add_loop_test(all, a_reset_is_seen_while_nothing_is_read, 0, n);
     tcase_add_loop_test(all, a_reply_over_a_held_piece_frees_the_connection, 0, n);
     tcase_add_loop_test(all, declining_to_a_blocking_route_that_wants_the_body, 0, n);
+    tcase_add_loop_test(all, the_end_of_a_body_has_the_last_word, 0, n);
     tcase_add_loop_test(all, a_peer_that_reads_nothing_does_not_hold_up_a_stop, 0, n);
     tcase_add_test(all, idle_connections_of_a_unix_socket_hold_no_thread);
     suite_add_tcase(suite, all);

@@ -39,7 +39,7 @@ struct run {
     bool whole;       /* the reply's body is all there */
     bool wild;        /* pull promised another length than it gave */
     size_t accepted;  /* bytes of the body taken by the library */
-    size_t lost;      /* of a write that was refused since the client left; some of them may have left before */
+    size_t lost;      /* of a write that waited for room in vain: some of them may have left before */
     int sticky;
     int end_rc;
     size_t body_got;
@@ -253,6 +253,7 @@ static inline int on_body_end(concur_request *r, int rc, void *arg)
     MUST(run, rc <= 0);
     run->body_over = true;
     act(run, r, 3);
+    run->page = run->page || rc == CONCUR_E_LIMIT; /* body_max: 413, if there is no reply by now */
     return leave(run);
 }
 
@@ -378,12 +379,14 @@ static inline void call_push(struct run *run, concur_request *r)
         replied(run, r, concur_reply_begin(r, 200, "a/b"));
     } else if (dice < 7) {
         size_t n = some_bytes(run, bytes, sizeof bytes - 1);
+        bool sends = run->begun == 1 && !run->whole && !r->gone;
+        bool waits = r->home->blocking && r->stream.down == &cnc_conn_carrier; /* at the connection itself */
         rc = concur_reply_write(r, bytes, n);
         MUST(run, rc == CONCUR_OK || rc == CONCUR_AGAIN || may_refuse(run, r, rc) || rc == CONCUR_E_STATE);
         if (rc >= 0) {
             MUST(run, run->begun == 1 && !run->whole && !run->ending);
             run->accepted += n;
-        } else if (rc == CONCUR_E_GONE && !run->lost) {
+        } else if (rc == CONCUR_E_GONE && sends && waits && !run->lost) {
             run->lost = n;
         }
     } else {
