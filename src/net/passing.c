@@ -34,6 +34,8 @@ int cnc_passing_send(int link, const struct iovec *iov, int count, int fd, bool 
     while (n < 0 && errno == EINTR);
     if (n >= 0)
         return CONCUR_OK;
+    if (errno == EMSGSIZE)
+        return CONCUR_E_LIMIT;
     return errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS ? CONCUR_AGAIN : CONCUR_E_GONE;
 }
 
@@ -65,9 +67,13 @@ ssize_t cnc_passing_recv(int link, void *p, size_t n, int *fd, bool wait)
     if (got < 0)
         return -errno;
     take_descriptor(&m, fd);
-    if (m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+    if (m.msg_flags & MSG_TRUNC) {
         cnc_sys_close(fd);
         return -EMSGSIZE;
+    }
+    if (m.msg_flags & MSG_CTRUNC) {
+        cnc_sys_close(fd);
+        *fd = CNC_PASSING_LOST;
     }
     return got;
 }

@@ -13,10 +13,12 @@
 /* buffer: bytes that may be under way in each direction, as far as the system allows. CONCUR_OK or CONCUR_E_SYS. */
 int cnc_passing_pair(int fds[2], int buffer);
 /* fd: -1 for none; stays the caller's. CONCUR_OK; CONCUR_AGAIN: no room now (never if wait); CONCUR_E_GONE: the other end has
- * closed, or the message can never pass. Async-signal-safe. */
+ * closed; CONCUR_E_LIMIT: the message is too large to ever pass. Async-signal-safe. */
 int cnc_passing_send(int link, const struct iovec *iov, int count, int fd, bool wait);
-/* Bytes of the message, 0 at the end, -EAGAIN, or -errno; -EMSGSIZE: it did not fit, and is lost. *fd: what came along, or
- * -1. */
+#define CNC_PASSING_LOST (-2)
+
+/* Bytes of the message, 0 at the end, -EAGAIN, or -errno; -EMSGSIZE: it did not fit, and is lost. *fd: what came along; -1:
+ * nothing; CNC_PASSING_LOST: this process had no room for another descriptor. */
 ssize_t cnc_passing_recv(int link, void *p, size_t n, int *fd, bool wait);
 
 #endif
