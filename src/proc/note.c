@@ -27,13 +27,14 @@ int cnc_note_receive(int link, struct cnc_note *out, int *fd, bool wait)
 {
     int came = -1;
     ssize_t n = cnc_passing_recv(link, out, sizeof *out - 1, &came, wait);
-    if (n < (ssize_t)HEAD || !fd)
+    bool is_note = n >= (ssize_t)HEAD && came != CNC_PASSING_LOST;
+    if (!is_note || !fd)
         cnc_sys_close(&came);
     if (fd)
         *fd = came;
     if (n == 0 || (n < 0 && n != -EAGAIN && n != -EMSGSIZE))
         return CONCUR_E_GONE;
-    if (n < (ssize_t)HEAD)
+    if (!is_note)
         return CONCUR_AGAIN;
     ((char *)out)[n] = '\0';
     return CONCUR_OK;
