@@ -413,5 +413,5 @@ static void add(Suite *s)
 
 int main(int argc, char **argv)
 {
-    return e2e_main("features", add, argc, argv);
+    return e2e_main_apart("features", add, argc, argv);
 }

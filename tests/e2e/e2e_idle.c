@@ -30,8 +30,11 @@ static void get(struct client *c)
     client_shrink(c);
 }
 
+/* Where each connection has a thread or a loop in common with others. */
 START_TEST(idle_connections)
 {
+    if (is_one_connection_a_worker(engine_name(_i)))
+        return;
     const int count = wanted();
     struct client *clients = calloc((size_t)count, sizeof *clients);
     ck_assert_ptr_nonnull(clients);
@@ -48,7 +51,7 @@ START_TEST(idle_connections)
     printf("%s: %d idle connections, %ld bytes each, %ld threads\n", demo.engine, count, each, demo_threads(&demo));
     fflush(stdout);
     ck_assert_msg(is_sanitized() || each < 4096, "%ld bytes for each idle connection", each);
-    ck_assert_int_le(demo_threads(&demo), 32 + 8);
+    ck_assert_int_le(demo_threads(&demo), 32 * workers_usually(demo.engine) + 8);
     for (int i = 0; i < 10; i++)
         ck_assert_int_lt(expect_alive(demo.port, WAIT_MS), slow(1000));
     for (int i = 0; i < count; i += 10)
@@ -72,12 +75,43 @@ START_TEST(idle_connections)
 }
 END_TEST
 
+/* Where a connection has a process for itself, those that idle make room: far more clients than workers are served. */
+START_TEST(idle_ones_make_room)
+{
+    enum { WORKERS = 4, CLIENTS = 40 };
+    struct client clients[CLIENTS];
+    if (!is_one_connection_a_worker(engine_name(_i)))
+        return;
+    demo_start(&demo, engine_name(_i), "--workers", "4", "--set", "keepalive_timeout=10m", NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        struct reply r;
+        client_open(&clients[i], demo.port);
+        ck_assert(client_text(&clients[i], "GET / HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+        client_read(&clients[i], &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%d: %s %d", i, reply_kind_name(&r), r.status);
+        reply_free(&r);
+    }
+    int open = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        open += client_fate(&clients[i], 0) == CLIENT_OPEN;
+        ck_assert_msg(!clients[i].reset, "%d was reset", i);
+        client_close(&clients[i]);
+    }
+    ck_assert_msg(open >= 1 && open <= WORKERS, "%d are still open", open); /* nobody waits for the last ones */
+    ck_assert_int_eq(demo_threads(&demo), 1 + WORKERS);
+    expect_alive(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 static void add(Suite *s)
 {
-    tcase_add_loop_test(e2e_case(s, "idle", 90), idle_connections, 0, engine_count());
+    TCase *t = e2e_case(s, "idle", 90);
+    tcase_add_loop_test(t, idle_connections, 0, engine_count());
+    tcase_add_loop_test(t, idle_ones_make_room, 0, engine_count());
 }
 
 int main(int argc, char **argv)
 {
-    return e2e_main("idle", add, argc, argv);
+    return e2e_main_apart("idle", add, argc, argv);
 }

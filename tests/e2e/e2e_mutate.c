@@ -116,7 +116,8 @@ START_TEST(mutations)
     const uint64_t count = number_from("CONCUR_TEST_MUTATIONS", 2000);
     struct demo d;
     printf("%s: seed %llu\n", engine_name(_i), (unsigned long long)seed);
-    demo_start(&d, engine_name(_i), "--set", "header_timeout=200ms", "--set", "body_timeout=200ms", "--set",
+    demo_start(&d, engine_name(_i), "--workers", workers_for(engine_name(_i), is_sanitized() ? 16 : 32), "--set",
+               "header_timeout=200ms", "--set", "body_timeout=200ms", "--set",
                "keepalive_timeout=200ms", "--set", "linger_timeout=500ms", NULL);
     for (uint64_t done = 0; done < count; done += BATCH) {
         for (int i = 0; i < BATCH; i++) {
@@ -147,5 +148,5 @@ static void add(Suite *s)
 
 int main(int argc, char **argv)
 {
-    return e2e_main("mutate", add, argc, argv);
+    return e2e_main_apart("mutate", add, argc, argv);
 }

@@ -194,5 +194,5 @@ static void add(Suite *s)
 
 int main(int argc, char **argv)
 {
-    return e2e_main("shared", add, argc, argv);
+    return e2e_main_apart("shared", add, argc, argv);
 }

@@ -31,12 +31,11 @@
 
 enum { ARGS_MAX = 64, START_MS = 10000 };
 
-static const char *const all_engines[] = {
-    "prefork", "thread", "event", "process-thread", "process-event", "event-pool"
-};
-static const char *engines[COUNT(all_engines)];
-static int engines_found;
-static pid_t started; /* the demo that was started last */
+/* Those that were started and not waited for, for demo_end(). */
+static struct {
+    pid_t pid;
+    const char *engine;
+} running[16];
 
 /* Time. */
 
@@ -88,109 +87,13 @@ uint64_t random_next(uint64_t *state)
     return x * UINT64_C(0x2545F4914F6CDD1D);
 }
 
-/* Engines. */
+/* The demo's life. */
 
-int engine_count(void)
-{
-    return engines_found;
-}
-
-const char *engine_name(int i)
-{
-    return engines[i];
-}
-
-int variant_count(void)
-{
-    return engines_found * 2;
-}
-
-const char *variant_engine(int i)
-{
-    return engines[i / 2];
-}
-
-const char *variant_pool(int i)
-{
-    return i % 2 ? "4" : "0";
-}
-
-bool has_loop(const char *engine)
-{
-    return strncmp(engine, "event", 5) == 0 || strcmp(engine, "process-event") == 0;
-}
-
-static const char *program(void)
+const char *demo_program(void)
 {
     const char *path = getenv("CONCUR_DEMO");
     return path ? path : CONCUR_DEMO;
 }
-
-/* Does this build have it? What the demo says about one it has not is of no interest. */
-static bool has_engine(const char *name)
-{
-    fflush(NULL);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (null < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
-            _exit(127);
-        execl(program(), program(), "--engine", name, "--check", (char *)NULL);
-        _exit(127);
-    }
-    int status = 0;
-    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-/* Fails when an engine that was named is missing, or when there is none at all. */
-static bool find_engines(int argc, char **argv)
-{
-    for (size_t i = 0; i < COUNT(all_engines); i++)
-        if (has_engine(all_engines[i]))
-            engines[engines_found++] = all_engines[i];
-    for (int a = 1; a < argc; a++) {
-        bool found = false;
-        for (int i = 0; i < engines_found; i++)
-            found |= strcmp(engines[i], argv[a]) == 0;
-        if (!found) {
-            fprintf(stderr, "%s --engine %s --check fails\n", program(), argv[a]);
-            return false;
-        }
-    }
-    if (engines_found == 0)
-        fprintf(stderr, "%s has no engine\n", program());
-    return engines_found > 0;
-}
-
-TCase *e2e_case(Suite *s, const char *name, unsigned seconds)
-{
-    TCase *t = tcase_create(name);
-    tcase_set_timeout(t, slow(seconds));
-    suite_add_tcase(s, t);
-    return t;
-}
-
-int e2e_main(const char *name, void (*add)(Suite *s), int argc, char **argv)
-{
-    signal(SIGPIPE, SIG_IGN);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    if (!find_engines(argc, argv))
-        return EXIT_FAILURE;
-    Suite *s = suite_create(name);
-    add(s);
-    SRunner *runner = srunner_create(s);
-    srunner_set_fork_status(runner, CK_FORK);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-/* The demo's life. */
 
 static void run_child(const char *const *args, const int pipe_fds[2], pid_t parent)
 {
@@ -200,7 +103,7 @@ static void run_child(const char *const *args, const int pipe_fds[2], pid_t pare
     /* SIGPIPE is ignored here, and that would be inherited: the demo has to cope with the default. */
     signal(SIGPIPE, SIG_DFL);
     setpgid(0, 0);
-    execv(program(), (char *const *)(uintptr_t)args);
+    execv(demo_program(), (char *const *)(uintptr_t)args);
     _exit(127);
 }
 
@@ -232,10 +135,30 @@ static void parse_line(struct demo *d, const char *line)
     ck_assert_uint_gt(d->port, 0);
 }
 
+static void remember(pid_t pid, const char *engine)
+{
+    for (size_t i = 0; i < COUNT(running); i++) {
+        if (running[i].pid > 0)
+            continue;
+        running[i].pid = pid;
+        running[i].engine = engine;
+        return;
+    }
+}
+
+static void forget(pid_t pid)
+{
+    for (size_t i = 0; i < COUNT(running); i++)
+        if (running[i].pid == pid)
+            running[i].pid = 0;
+}
+
 void demo_start(struct demo *d, const char *engine, ...)
 {
-    const char *args[ARGS_MAX] = { program(), "--engine", engine, "--listen", "127.0.0.1:0" };
-    size_t n = 5;
+    char workers[16];
+    const char *args[ARGS_MAX] = { demo_program(), "--engine", engine, "--listen", "127.0.0.1:0", "--workers", workers };
+    size_t n = 7;
+    snprintf(workers, sizeof workers, "%d", workers_usually(engine));
     va_list list;
     va_start(list, engine);
     for (const char *arg; (arg = va_arg(list, const char *)) != NULL; args[n++] = arg)
@@ -249,7 +172,7 @@ void demo_start(struct demo *d, const char *engine, ...)
     ck_assert_int_ge(d->pid, 0);
     if (d->pid == 0)
         run_child(args, fds, parent);
-    started = d->pid;
+    remember(d->pid, engine);
     close(fds[1]);
     char line[256];
     read_line(d, line, sizeof line);
@@ -271,13 +194,17 @@ bool demo_is_alive(const struct demo *d)
 const char *demo_end(void)
 {
     static char text[64];
-    siginfo_t info = { 0 };
     nap_ms(100); /* one that is about to die still writes its core */
-    if (started <= 0 || waitid(P_PID, (id_t)started, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
-        return "";
-    snprintf(text, sizeof text, " (the demo has ended: %s %d)", info.si_code == CLD_EXITED ? "status" : "signal",
-             info.si_status);
-    return text;
+    for (size_t i = 0; i < COUNT(running); i++) {
+        siginfo_t info = { 0 };
+        if (running[i].pid <= 0 || waitid(P_PID, (id_t)running[i].pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+            info.si_pid == 0)
+            continue;
+        snprintf(text, sizeof text, " (%s has ended: %s %d)", running[i].engine,
+                 info.si_code == CLD_EXITED ? "status" : "signal", info.si_status);
+        return text;
+    }
+    return "";
 }
 
 int demo_wait(struct demo *d, unsigned ms)
@@ -291,6 +218,7 @@ int demo_wait(struct demo *d, unsigned ms)
         kill(d->pid, SIGKILL);
         waitpid(d->pid, &status, 0);
     }
+    forget(d->pid);
     d->pid = 0;
     close(d->out);
     ck_assert_msg(got > 0, "%s: has not ended within %u ms", d->engine, slow(ms));
@@ -304,10 +232,4 @@ void demo_stop(struct demo *d, unsigned ms)
     demo_signal(d, SIGTERM);
     int status = demo_wait(d, ms);
     ck_assert_msg(status == 0, "%s: exit status %d", d->engine, status);
-}
-
-void demo_limit_files(const struct demo *d, unsigned n)
-{
-    const struct rlimit limit = { n, n };
-    ck_assert_int_eq(prlimit(d->pid, RLIMIT_NOFILE, &limit, NULL), 0);
 }

@@ -7,6 +7,7 @@
  *   CONCUR_DEMO        the program to drive, instead of the one that was built along
  *   CONCUR_TEST_SLOW   factor for every deadline; 5 in sanitizer builds, else 1
  *   CONCUR_TEST_QUICK  when set, fewer connections
+ *   CONCUR_TEST_JOBS   how many engines are tested at the same time, where that is done; 1: all in one process
  */
 #ifndef E2E_HARNESS_H
 #define E2E_HARNESS_H
@@ -18,6 +19,8 @@
 #include <sys/types.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+enum { ENGINES_MAX = 6 };
 
 struct demo {
     const char *engine;
@@ -32,17 +35,32 @@ int engine_count(void);
 const char *engine_name(int i);
 int variant_count(void);
 const char *variant_engine(int i);
-const char *variant_pool(int i);   /* for --pool: "0" or "4" */
-bool has_loop(const char *engine); /* handlers run on a loop: without a pool, one that blocks stalls the others */
-/* What has become of the demo that was started last, for messages: "", or how it ended. */
+const char *variant_pool(int i); /* for --pool: "0" or "4" */
+
+/* What tests have to know of an engine. */
+bool has_loop(const char *engine);    /* handlers run on a loop: without a pool, one that blocks stalls those beside it */
+bool has_threads(const char *engine); /* each request in flight has one of --threads */
+bool has_workers(const char *engine); /* several processes serve, under a master */
+bool is_one_connection_a_worker(const char *engine); /* who holds a connection holds a process */
+/* For --workers: n connections are to be held at once, but no more than that where each takes a process. */
+const char *workers_for(const char *engine, unsigned n);
+/* Processes that serve when nothing else was said at demo_start(). */
+int workers_usually(const char *engine);
+
+/* For messages: "", or which demo of this process has ended, and how. */
 const char *demo_end(void);
 
 /* Runs the suite that add() fills, each test in a process of its own. argv may name engines that must be there. The
  * time limit of each test case is seconds, scaled. Returns main's exit status. */
 int e2e_main(const char *name, void (*add)(Suite *s), int argc, char **argv);
+/* The same, but each engine has a process that runs the suite for it alone, some of them at the same time. For suites
+ * that do not compare engines. */
+int e2e_main_apart(const char *name, void (*add)(Suite *s), int argc, char **argv);
 TCase *e2e_case(Suite *s, const char *name, unsigned seconds);
 
-/* Starts the demo on a free port of 127.0.0.1; further arguments, NULL at the end. Returns when it accepts. */
+const char *demo_program(void);
+/* Starts the demo on a free port of 127.0.0.1 with workers_usually(); further arguments, NULL at the end, overrule that.
+ * Returns when it accepts. */
 void demo_start(struct demo *d, const char *engine, ...) __attribute__((sentinel));
 /* SIGTERM; fails unless the demo ends within ms (scaled) with status 0. */
 void demo_stop(struct demo *d, unsigned ms);
@@ -50,9 +68,14 @@ void demo_signal(const struct demo *d, int number);
 /* The exit status, 128 + the signal's number if one ended it. Fails if the demo has not ended within ms (scaled). */
 int demo_wait(struct demo *d, unsigned ms);
 bool demo_is_alive(const struct demo *d);
+/* Of the demo, its descendants, and those that it starts from now on. */
 void demo_limit_files(const struct demo *d, unsigned n);
 
-/* Of the demo and its descendants. */
+/* The demo and its descendants that live, parents first; how many. At most max are told. */
+int demo_pids(const struct demo *d, pid_t *out, int max);
+/* How many of them have at least n descriptors. */
+int demo_count_with_files(const struct demo *d, long n);
+/* Of all of them. */
 long demo_rss_kib(const struct demo *d);
 long demo_threads(const struct demo *d);
 long demo_files(const struct demo *d);

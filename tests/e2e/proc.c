@@ -3,14 +3,16 @@
  * What /proc tells about the demo and its descendants.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "e2e/harness.h"
 
-enum { DEPTH_MAX = 4 };
+enum { PIDS_MAX = 1200 };
 
 /* "Name:   number" of /proc/PID/status; 0 if there is none, as in a process that ends just now. */
 static long status_number(pid_t pid, const char *name)
@@ -50,53 +52,102 @@ static long files(pid_t pid)
     return n > 2 ? n - 2 : 0; /* "." and ".." */
 }
 
-/* Fields 14 and 15 of /proc/PID/stat, user and system time in ticks; the name before them may hold blanks. */
-static long cpu_ms(pid_t pid)
+/* /proc/PID/stat from its third field, the state, on: the name before it may hold blanks. NULL: no such process. */
+static const char *stat_fields(pid_t pid, char *text, size_t size)
 {
-    char path[64], text[1024];
+    char path[64];
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
     FILE *f = fopen(path, "re");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    size_t n = f ? fread(text, 1, size - 1, f) : 0;
     if (f)
         fclose(f);
     text[n] = 0;
     const char *p = strrchr(text, ')');
+    return p && p[1] == ' ' ? p + 2 : NULL;
+}
+
+/* Fields 14 and 15, user and system time in ticks. */
+static long cpu_ms(pid_t pid)
+{
+    char text[1024];
+    const char *p = stat_fields(pid, text, sizeof text);
     long user = 0, kernel = 0;
-    if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld", &user, &kernel) != 2)
+    if (!p || sscanf(p, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld", &user, &kernel) != 2)
         return 0;
     return (user + kernel) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
-static long sum(pid_t pid, long (*of)(pid_t), int depth)
+static bool is_alive(pid_t pid)
 {
-    long total = of(pid);
-    char path[96];
-    snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)pid, (long)pid);
-    FILE *f = fopen(path, "re");
-    long child;
-    while (f && depth < DEPTH_MAX && fscanf(f, "%ld", &child) == 1)
-        total += sum((pid_t)child, of, depth + 1);
-    if (f)
-        fclose(f);
+    char text[1024];
+    const char *p = stat_fields(pid, text, sizeof text);
+    return p && *p != 'Z' && *p != 'X';
+}
+
+int demo_pids(const struct demo *d, pid_t *out, int max)
+{
+    int n = 0;
+    if (d->pid > 0 && max > 0 && is_alive(d->pid))
+        out[n++] = d->pid;
+    for (int i = 0; i < n; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)out[i], (long)out[i]);
+        FILE *f = fopen(path, "re");
+        long child;
+        while (f && n < max && fscanf(f, "%ld", &child) == 1)
+            if (is_alive((pid_t)child))
+                out[n++] = (pid_t)child;
+        if (f)
+            fclose(f);
+    }
+    return n;
+}
+
+static long sum(const struct demo *d, long (*of)(pid_t))
+{
+    static pid_t pids[PIDS_MAX];
+    long total = 0;
+    for (int i = demo_pids(d, pids, PIDS_MAX) - 1; i >= 0; i--)
+        total += of(pids[i]);
     return total;
 }
 
 long demo_rss_kib(const struct demo *d)
 {
-    return sum(d->pid, rss, 0);
+    return sum(d, rss);
 }
 
 long demo_threads(const struct demo *d)
 {
-    return sum(d->pid, threads, 0);
+    return sum(d, threads);
 }
 
 long demo_files(const struct demo *d)
 {
-    return sum(d->pid, files, 0);
+    return sum(d, files);
 }
 
 long demo_cpu_ms(const struct demo *d)
 {
-    return sum(d->pid, cpu_ms, 0);
+    return sum(d, cpu_ms);
+}
+
+int demo_count_with_files(const struct demo *d, long n)
+{
+    static pid_t pids[PIDS_MAX];
+    int count = 0;
+    for (int i = demo_pids(d, pids, PIDS_MAX) - 1; i >= 0; i--)
+        count += files(pids[i]) >= n;
+    return count;
+}
+
+/* Parents first: who is forked meanwhile inherits it. */
+void demo_limit_files(const struct demo *d, unsigned n)
+{
+    static pid_t pids[PIDS_MAX];
+    const struct rlimit limit = { n, n };
+    const int count = demo_pids(d, pids, PIDS_MAX);
+    ck_assert_int_gt(count, 0);
+    for (int i = 0; i < count; i++)
+        ck_assert_msg(prlimit(pids[i], RLIMIT_NOFILE, &limit, NULL) == 0 || errno == ESRCH, "%s", strerror(errno));
 }
