@@ -131,7 +131,7 @@ int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int6
         return CONCUR_E_NOMEM;
     *gen = (struct cnc_generation){ .number = m->next_number++, .plan = *plan, .members = members, .count = count };
     gen->times = (struct cnc_slot_times){ .start_ms = plan->start_ms, .early_max = EARLY_MAX,
-                                          .early_window_ms = EARLY_WINDOW_MS };
+                                          .early_window_ms = plan->start_ms + EARLY_WINDOW_MS };
     for (unsigned i = 0; i < count; i++)
         cnc_member_init(&members[i], gen, i, i == CNC_FRONT ? CNC_MEMBER_FRONT : i == CNC_HELPER ? CNC_MEMBER_HELPER
                                                                                                : CNC_MEMBER_WORKER);

@@ -154,6 +154,22 @@ START_TEST(a_crash_loop_is_given_up)
 }
 END_TEST
 
+/* Also those who take their time to fail. */
+START_TEST(a_start_that_hangs_is_given_up)
+{
+    plan.start_ms = 150;
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->act[1], HANG);
+    for (unsigned i = 0; i < 3; i++)
+        stage_kill(1, i, SIGKILL);
+    UNTIL(atomic_load(&stage->helpers_serving) == 1);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 3 + 3 * 5);
+    ck_assert(stage_said("was not ready within 150 ms"));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
 START_TEST(a_helper_that_fails_is_given_up_too)
 {
     stage_begin();
@@ -431,6 +447,7 @@ int main(void)
     tcase_add_test(tests, a_later_stop_makes_it_sooner);
     tcase_add_test(tests, who_dies_comes_back);
     tcase_add_loop_test(tests, a_crash_loop_is_given_up, 0, 2);
+    tcase_add_test(tests, a_start_that_hangs_is_given_up);
     tcase_add_test(tests, a_helper_that_fails_is_given_up_too);
     tcase_add_test(tests, a_handler_that_is_stuck_is_killed);
     tcase_add_test(tests, a_fork_that_is_forbidden_comes_later);
