@@ -12,6 +12,7 @@
 #include "proc/master_internal.h"
 
 #define LEND_BUFFER 262144
+#define SHORT_LIFE_MS 1000 /* for one of whose end no more is known */
 #define BUSY_STATUS (-CONCUR_E_BUSY) /* a child's exit status when code of the program would not let go */
 
 void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned index, enum cnc_member_kind kind)
@@ -200,16 +201,18 @@ void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 
 /* ---- its end ---- */
 
-static void report(struct cnc_master *m, const struct cnc_member *mem, int status)
+/* known: status is its own, which the host's process may have taken. */
+static void report(struct cnc_master *m, const struct cnc_member *mem, int status, bool known)
 {
     bool asked = mem->slot.state == CNC_SLOT_DRAIN || mem->slot.state == CNC_SLOT_TERM;
-    char who[64], how[48];
-    if (status == 0 && mem->slot.was_ready)
+    char who[64], how[48] = "nobody knows how";
+    if (status == 0 && mem->slot.was_ready && (known || asked))
         return; /* it was asked to, or has had its share of requests */
     if (mem->slot.state == CNC_SLOT_KILL && !mem->slot.wanted)
         return; /* our doing */
     cnc_member_text(mem, who, sizeof who);
-    cnc_child_end_text(status, how, sizeof how);
+    if (known)
+        cnc_child_end_text(status, how, sizeof how);
     if (asked && m->result == CONCUR_OK)
         m->result = WIFEXITED(status) && WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY
                     : mem->slot.state == CNC_SLOT_TERM                      ? CONCUR_E_BUSY
@@ -224,13 +227,14 @@ void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     int status = 0;
     cnc_member_hear(m, mem, now); /* what it said before it died */
-    if (cnc_sys_waitpid(mem->pid, &status) == 0)
+    pid_t got = cnc_sys_waitpid(mem->pid, &status);
+    if (got == 0)
         return;
     bool early = !mem->slot.was_ready;
-    report(m, mem, status);
+    report(m, mem, status, got > 0);
     cnc_board_fold(m->cfg->board, mem->gen->number, mem->index);
     close_all(mem);
-    mem->slot.crashed = cnc_child_crashed(status);
+    mem->slot.crashed = got > 0 ? cnc_child_crashed(status) : now - mem->slot.ready_at < SHORT_LIFE_MS;
     cnc_member_step(m, mem, CNC_SLOT_ON_EXIT, now);
     cnc_generation_on_gone(m, mem, early, now);
     mem->pid = 0;

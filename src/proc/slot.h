@@ -55,7 +55,7 @@ struct cnc_slot {
     uint8_t state; /* enum cnc_slot_state */
     uint8_t todo;
     bool wanted;   /* a process should be here */
-    bool crashed;  /* the last one ended by a fault of the program */
+    bool crashed;  /* the last one ended by itself, and badly */
     bool was_ready;
     unsigned early;      /* ends before READY, one after the other */
     int64_t early_at;    /* when the last of them was */

@@ -134,6 +134,30 @@ START_TEST(who_dies_comes_back)
 }
 END_TEST
 
+static void ignore_children(void)
+{
+    (void)signal(SIGCHLD, SIG_IGN);
+}
+
+/* A crash is followed by a start at once, the next one by a wait that doubles. So is an exit status that is not 0, and a life
+ * that was short where the host does not let us know how it ended. */
+START_TEST(who_crashes_again_and_again_waits)
+{
+    atomic_store(&stage->act_of[1], _i == 1 ? END_BADLY : ABORT);
+    arm = _i == 2 ? ignore_children : NULL;
+    stage_begin();
+    int64_t began = stage_now();
+    UNTIL(atomic_load(&stage->forks) >= 3 + 5);
+    ck_assert_int_ge(stage_now() - began, 50 + 100 + 200);
+    atomic_store(&stage->act_of[1], SERVE);
+    UNTIL(stage_said("R") && atomic_load(&stage->forks) >= 9);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_le(atomic_load(&stage->forks), 10);
+    ck_assert(stage_said(_i == 2 ? "E worker 1 (" : _i ? "ended: exit status 3" : "ended: signal 6"));
+    ck_assert(_i < 2 || stage_said("ended: nobody knows how"));
+}
+END_TEST
+
 START_TEST(a_crash_loop_is_given_up)
 {
     stage_begin();
@@ -446,6 +470,7 @@ int main(void)
     tcase_add_test(tests, sigterm_is_enough_for_some);
     tcase_add_test(tests, a_later_stop_makes_it_sooner);
     tcase_add_test(tests, who_dies_comes_back);
+    tcase_add_loop_test(tests, who_crashes_again_and_again_waits, 0, 3);
     tcase_add_loop_test(tests, a_crash_loop_is_given_up, 0, 2);
     tcase_add_test(tests, a_start_that_hangs_is_given_up);
     tcase_add_test(tests, a_helper_that_fails_is_given_up_too);
