@@ -104,7 +104,7 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
         cannot_fork(m, cnc_error_set(CONCUR_E_SYS, "cannot start a process: %s", strerror(err)));
         return false;
     }
-    mem->said_why = false;
+    mem->said_why = mem->tired = false;
     mem->pid = pid;
     mem->pidfd = pidfd;
     mem->link = link[0];
@@ -181,7 +181,8 @@ static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct c
         m->reload_due = true;
         return;
     case CNC_NOTE_RECYCLE:
-        cnc_generation_recycle(m, mem, now);
+        mem->tired = true;
+        mem->tired_at = now;
         return;
     default: /* nothing that a worker has to say */
         return;

@@ -164,6 +164,8 @@ static void to_term(struct cnc_slot *slot, const struct step *s)
 static void no_more(struct cnc_slot *slot, const struct step *s)
 {
     slot->wanted = false;
+    slot->early = 0;
+    slot->delay = 0;
     to_empty(slot, s);
 }
 

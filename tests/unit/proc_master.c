@@ -274,6 +274,37 @@ START_TEST(a_successor_serves_first)
 }
 END_TEST
 
+/* All of them at once: one after the other. */
+START_TEST(everybody_gets_a_successor)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        atomic_store(&stage->act_of[i], TIRED);
+        atomic_store(&stage->times[i], 1);
+    }
+    stage_begin();
+    UNTIL(serves(1, 6));
+    UNTIL(atomic_load(&stage->stopped[1]) == 3);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 6);
+}
+END_TEST
+
+/* Its place is the fourth. The old one stays, and there is another try. */
+START_TEST(a_successor_that_fails)
+{
+    atomic_store(&stage->act_of[0], TIRED);
+    atomic_store(&stage->times[0], 1);
+    atomic_store(&stage->act_of[3], END_EARLY);
+    atomic_store(&stage->times[3], 2);
+    stage_begin();
+    UNTIL(serves(1, 4));
+    UNTIL(atomic_load(&stage->stopped[1]) == 1);
+    ck_assert_uint_eq(atomic_load(&stage->early_stops), 0);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 6);
+}
+END_TEST
+
 /* ---- generations ---- */
 
 START_TEST(a_reload_takes_over)
@@ -478,6 +509,8 @@ int main(void)
     tcase_add_test(tests, a_fork_that_is_forbidden_comes_later);
     tcase_add_test(tests, a_flood_disturbs_nobody);
     tcase_add_test(tests, a_successor_serves_first);
+    tcase_add_test(tests, everybody_gets_a_successor);
+    tcase_add_test(tests, a_successor_that_fails);
     tcase_add_test(tests, a_reload_takes_over);
     tcase_add_test(tests, a_refused_configuration_changes_nothing);
     tcase_add_test(tests, a_generation_that_cannot_start_is_dropped);
