@@ -82,6 +82,14 @@ static void refuse(struct cnc_master *m, struct cnc_generation *gen, int64_t now
                        gen->number);
 }
 
+/* A newer one is to serve, or none: that is no failure. */
+static void drop(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
+{
+    (void)m;
+    (void)now;
+    gen->state = CNC_GENERATION_REFUSED;
+}
+
 static void gone(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     (void)m;
@@ -96,7 +104,7 @@ static step_fn *const table[CNC_GENERATION_STATES][CNC_GENERATION_EVENTS] = {
     [CNC_GENERATION_WARM] = {
         [CNC_GENERATION_ON_UP] = go_live,
         [CNC_GENERATION_ON_DOWN] = refuse,
-        [CNC_GENERATION_ON_LEAVE] = refuse,
+        [CNC_GENERATION_ON_LEAVE] = drop,
     },
     [CNC_GENERATION_LIVE] = { [CNC_GENERATION_ON_LEAVE] = leave },
     [CNC_GENERATION_RETIRE] = { [CNC_GENERATION_ON_EMPTY] = gone },

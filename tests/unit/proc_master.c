@@ -350,6 +350,21 @@ START_TEST(a_generation_that_cannot_start_is_dropped)
 }
 END_TEST
 
+START_TEST(a_newer_generation_replaces_one_that_starts)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->act[2], HANG);
+    stage_ask_reload();
+    UNTIL(atomic_load(&stage->forks_of[2]) == 3);
+    stage_ask_reload();
+    UNTIL(serves(3, 3));
+    UNTIL(atomic_load(&stage->stopped[1]) == 3);
+    ck_assert_uint_eq(stage_said("could not start"), 0);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
 START_TEST(a_stop_ends_all_generations)
 {
     for (unsigned g = 1; g <= 3; g++)
@@ -514,6 +529,7 @@ int main(void)
     tcase_add_test(tests, a_reload_takes_over);
     tcase_add_test(tests, a_refused_configuration_changes_nothing);
     tcase_add_test(tests, a_generation_that_cannot_start_is_dropped);
+    tcase_add_test(tests, a_newer_generation_replaces_one_that_starts);
     tcase_add_test(tests, a_stop_ends_all_generations);
     tcase_add_test(tests, a_pool_grows_and_shrinks);
 #ifdef CNC_FAULTS
