@@ -365,6 +365,34 @@ START_TEST(a_newer_generation_replaces_one_that_starts)
 }
 END_TEST
 
+/* Four live at most, those that go included; of what is asked for meanwhile only the newest comes. */
+START_TEST(the_newest_waits_for_a_place)
+{
+    for (unsigned g = 1; g <= 4; g++)
+        atomic_store(&stage->act[g], STAY);
+    stage_begin();
+    UNTIL(serves(1, 3));
+    for (unsigned g = 2; g <= 4; g++) {
+        stage_ask_reload();
+        UNTIL(serves(g, 3));
+    }
+    unsigned before = atomic_load(&stage->reloads);
+    for (unsigned i = 0; i < 3; i++) {
+        stage_ask_reload();
+        UNTIL(!atomic_load(&stage->reload));
+    }
+    stage_kill(4, 0, SIGKILL); /* something to see, and behind it nothing */
+    UNTIL(serves(4, 4));
+    ck_assert_uint_eq(atomic_load(&stage->reloads), before);
+    atomic_store(&stage->released[2], true);
+    UNTIL(serves(5, 3) || serves(6, 3));
+    ck_assert_uint_eq(atomic_load(&stage->reloads), before + 1);
+    for (unsigned g = 1; g <= 4; g++)
+        atomic_store(&stage->released[g], true);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
 START_TEST(a_stop_ends_all_generations)
 {
     for (unsigned g = 1; g <= 3; g++)
@@ -530,6 +558,7 @@ int main(void)
     tcase_add_test(tests, a_refused_configuration_changes_nothing);
     tcase_add_test(tests, a_generation_that_cannot_start_is_dropped);
     tcase_add_test(tests, a_newer_generation_replaces_one_that_starts);
+    tcase_add_test(tests, the_newest_waits_for_a_place);
     tcase_add_test(tests, a_stop_ends_all_generations);
     tcase_add_test(tests, a_pool_grows_and_shrinks);
 #ifdef CNC_FAULTS
