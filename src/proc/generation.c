@@ -12,6 +12,7 @@
 #define EARLY_MAX 5
 #define SILENT_MS 20 /* between two looks at a process that closed its link, where there are no pidfds */
 #define EARLY_WINDOW_MS 30000
+#define TIRED_AGAIN_MS 1000 /* after a successor that could not start */
 
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now)
 {
@@ -82,6 +83,14 @@ static void refuse(struct cnc_master *m, struct cnc_generation *gen, int64_t now
                        gen->number);
 }
 
+/* A newer one is to serve, or none: that is no failure. */
+static void drop(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
+{
+    (void)m;
+    (void)now;
+    gen->state = CNC_GENERATION_REFUSED;
+}
+
 static void gone(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     (void)m;
@@ -96,7 +105,7 @@ static step_fn *const table[CNC_GENERATION_STATES][CNC_GENERATION_EVENTS] = {
     [CNC_GENERATION_WARM] = {
         [CNC_GENERATION_ON_UP] = go_live,
         [CNC_GENERATION_ON_DOWN] = refuse,
-        [CNC_GENERATION_ON_LEAVE] = refuse,
+        [CNC_GENERATION_ON_LEAVE] = drop,
     },
     [CNC_GENERATION_LIVE] = { [CNC_GENERATION_ON_LEAVE] = leave },
     [CNC_GENERATION_RETIRE] = { [CNC_GENERATION_ON_EMPTY] = gone },
@@ -132,7 +141,7 @@ int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int6
         return CONCUR_E_NOMEM;
     *gen = (struct cnc_generation){ .number = m->next_number++, .plan = *plan, .members = members, .count = count };
     gen->times = (struct cnc_slot_times){ .start_ms = plan->start_ms, .early_max = EARLY_MAX,
-                                          .early_window_ms = EARLY_WINDOW_MS };
+                                          .early_window_ms = plan->start_ms + EARLY_WINDOW_MS };
     for (unsigned i = 0; i < count; i++)
         cnc_member_init(&members[i], gen, i, i == CNC_FRONT ? CNC_MEMBER_FRONT : i == CNC_HELPER ? CNC_MEMBER_HELPER
                                                                                                : CNC_MEMBER_WORKER);
@@ -201,30 +210,45 @@ void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool e
         tell_front(m, mem, CNC_NOTE_DEAD, -1, now);
     if (early && gen->state == CNC_GENERATION_WARM)
         cnc_generation_step(m, gen, CNC_GENERATION_ON_DOWN, now);
-    if (mem->twin && early) { /* the old one stays */
+    if (mem->twin && early) { /* the old one stays, and there will be another try */
         struct cnc_member *old = &gen->members[mem->twin];
         mem->twin = 0;
         if (old->slot.state == CNC_SLOT_REPLACING) {
             cnc_member_step(m, old, CNC_SLOT_ON_UNREPLACED, now);
-            mem->slot.wanted = false;
+            old->tired = true;
+            old->tired_at = now + TIRED_AGAIN_MS;
+            cnc_member_step(m, mem, CNC_SLOT_ON_DRAIN, now);
         }
     }
 }
 
-void cnc_generation_recycle(struct cnc_master *m, struct cnc_member *mem, int64_t now)
+static struct cnc_member *free_place(struct cnc_generation *gen)
 {
-    struct cnc_generation *gen = mem->gen;
-    if (gen->state != CNC_GENERATION_LIVE || mem->slot.state != CNC_SLOT_READY || mem->kind != CNC_MEMBER_WORKER)
-        return;
+    for (unsigned i = CNC_WORKERS; i < gen->count; i++)
+        if (gen->members[i].slot.state == CNC_SLOT_EMPTY && !gen->members[i].slot.wanted)
+            return &gen->members[i];
+    return NULL;
+}
+
+/* Who would like a successor gets one as soon as there is a place for it. Returns when the next try is due. */
+static int64_t look_for_tired(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
+{
+    int64_t next = INT64_MAX;
     for (unsigned i = CNC_WORKERS; i < gen->count; i++) {
-        struct cnc_member *next = &gen->members[i];
-        if (next->slot.state != CNC_SLOT_EMPTY || next->slot.wanted)
+        struct cnc_member *mem = &gen->members[i], *heir;
+        if (!mem->tired || mem->slot.state != CNC_SLOT_READY)
             continue;
-        next->twin = mem->index;
-        cnc_member_step(m, mem, CNC_SLOT_ON_REPLACE, now);
-        want(m, gen, i, now);
-        return;
+        if (mem->tired_at > now) {
+            next = mem->tired_at < next ? mem->tired_at : next;
+        } else if ((heir = free_place(gen)) != NULL) {
+            mem->tired = false;
+            heir->twin = mem->index;
+            cnc_member_step(m, mem, CNC_SLOT_ON_REPLACE, now);
+            cnc_slot_want(&heir->slot, now);
+            next = now;
+        }
     }
+    return next;
 }
 
 /* ---- looks ---- */
@@ -372,7 +396,8 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
         look_for_hope(m, gen, now);
         if (gen->plan.spare_max && now >= gen->spawn_at && !gen->given_up)
             keep_pool(m, gen, now);
-        if (gen->plan.spare_max)
+        next = look_for_tired(m, gen, now);
+        if (gen->plan.spare_max && gen->spawn_at < next)
             next = gen->spawn_at;
         if (gen->plan.stuck_ms) {
             look_for_stuck(m, gen, now);

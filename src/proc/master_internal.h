@@ -25,6 +25,8 @@ struct cnc_member {
     int lend;   /* a worker's: our copy of the front's end of the link between the two */
     unsigned twin; /* the member that this one replaces; 0: none */
     bool said_why; /* the reason of its end is known already */
+    bool tired;    /* has asked for a successor, and has none yet */
+    int64_t tired_at; /* when the next try is due */
 };
 
 enum cnc_generation_state {
@@ -92,8 +94,6 @@ void cnc_generation_step(struct cnc_master *m, struct cnc_generation *gen, enum 
 /* A member has become ready, or has ended. */
 void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64_t now);
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now);
-/* A worker would like to be replaced. */
-void cnc_generation_recycle(struct cnc_master *m, struct cnc_member *mem, int64_t now);
 /* The times of a stop, as the moment has them: milliseconds until what is left is given up. */
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now);
 void cnc_generation_free(struct cnc_generation *gen);

@@ -12,6 +12,7 @@
 #include "proc/master_internal.h"
 
 #define LEND_BUFFER 262144
+#define SHORT_LIFE_MS 1000 /* for one of whose end no more is known */
 #define BUSY_STATUS (-CONCUR_E_BUSY) /* a child's exit status when code of the program would not let go */
 
 void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned index, enum cnc_member_kind kind)
@@ -103,7 +104,7 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
         cannot_fork(m, cnc_error_set(CONCUR_E_SYS, "cannot start a process: %s", strerror(err)));
         return false;
     }
-    mem->said_why = false;
+    mem->said_why = mem->tired = false;
     mem->pid = pid;
     mem->pidfd = pidfd;
     mem->link = link[0];
@@ -180,7 +181,8 @@ static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct c
         m->reload_due = true;
         return;
     case CNC_NOTE_RECYCLE:
-        cnc_generation_recycle(m, mem, now);
+        mem->tired = true;
+        mem->tired_at = now;
         return;
     default: /* nothing that a worker has to say */
         return;
@@ -205,16 +207,18 @@ bool cnc_member_is_silent(const struct cnc_member *mem)
 
 /* ---- its end ---- */
 
-static void report(struct cnc_master *m, const struct cnc_member *mem, int status)
+/* known: status is its own, which the host's process may have taken. */
+static void report(struct cnc_master *m, const struct cnc_member *mem, int status, bool known)
 {
     bool asked = mem->slot.state == CNC_SLOT_DRAIN || mem->slot.state == CNC_SLOT_TERM;
-    char who[64], how[48];
-    if (status == 0 && mem->slot.was_ready)
+    char who[64], how[48] = "nobody knows how";
+    if (status == 0 && mem->slot.was_ready && (known || asked))
         return; /* it was asked to, or has had its share of requests */
     if (mem->slot.state == CNC_SLOT_KILL && !mem->slot.wanted)
         return; /* our doing */
     cnc_member_text(mem, who, sizeof who);
-    cnc_child_end_text(status, how, sizeof how);
+    if (known)
+        cnc_child_end_text(status, how, sizeof how);
     if (asked && m->result == CONCUR_OK)
         m->result = WIFEXITED(status) && WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY
                     : mem->slot.state == CNC_SLOT_TERM                      ? CONCUR_E_BUSY
@@ -229,13 +233,14 @@ void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     int status = 0;
     cnc_member_hear(m, mem, now); /* what it said before it died */
-    if (cnc_sys_waitpid(mem->pid, &status) == 0)
+    pid_t got = cnc_sys_waitpid(mem->pid, &status);
+    if (got == 0)
         return;
     bool early = !mem->slot.was_ready;
-    report(m, mem, status);
+    report(m, mem, status, got > 0);
     cnc_board_fold(m->cfg->board, mem->gen->number, mem->index);
     close_all(mem);
-    mem->slot.crashed = cnc_child_crashed(status);
+    mem->slot.crashed = got > 0 ? cnc_child_crashed(status) : now - mem->slot.ready_at < SHORT_LIFE_MS;
     cnc_member_step(m, mem, CNC_SLOT_ON_EXIT, now);
     cnc_generation_on_gone(m, mem, early, now);
     mem->pid = 0;

@@ -77,10 +77,9 @@ static void to_ready(struct cnc_slot *slot, const struct step *s)
 
 static void ended_early(struct cnc_slot *slot, const struct step *s)
 {
-    if (slot->early == 0 || s->now - slot->early_at > s->times->early_window_ms) {
+    if (s->now - slot->early_at > s->times->early_window_ms)
         slot->early = 0;
-        slot->early_at = s->now;
-    }
+    slot->early_at = s->now;
     if (++slot->early < s->times->early_max) {
         back_off_longer(slot, s->now);
         return;
@@ -165,6 +164,8 @@ static void to_term(struct cnc_slot *slot, const struct step *s)
 static void no_more(struct cnc_slot *slot, const struct step *s)
 {
     slot->wanted = false;
+    slot->early = 0;
+    slot->delay = 0;
     to_empty(slot, s);
 }
 

@@ -48,17 +48,17 @@ struct cnc_slot_times {
     int64_t start_ms;        /* from fork to READY */
     int64_t drain_ms;        /* from the request to stop until SIGTERM; the current stop's */
     unsigned early_max;      /* ends before READY until it is given up */
-    int64_t early_window_ms; /* ... within this time */
+    int64_t early_window_ms; /* ... each so soon after the one before; longer than start_ms */
 };
 
 struct cnc_slot {
     uint8_t state; /* enum cnc_slot_state */
     uint8_t todo;
     bool wanted;   /* a process should be here */
-    bool crashed;  /* the last one ended by a fault of the program */
+    bool crashed;  /* the last one ended by itself, and badly */
     bool was_ready;
-    unsigned early;      /* ends before READY in the window */
-    int64_t early_at;    /* when the first of them was */
+    unsigned early;      /* ends before READY, one after the other */
+    int64_t early_at;    /* when the last of them was */
     int64_t delay;       /* before the next fork, if this one fails as well */
     int64_t deadline;    /* INT64_MAX: none */
     int64_t ready_at;

@@ -134,6 +134,30 @@ START_TEST(who_dies_comes_back)
 }
 END_TEST
 
+static void ignore_children(void)
+{
+    (void)signal(SIGCHLD, SIG_IGN);
+}
+
+/* A crash is followed by a start at once, the next one by a wait that doubles. So is an exit status that is not 0, and a life
+ * that was short where the host does not let us know how it ended. */
+START_TEST(who_crashes_again_and_again_waits)
+{
+    atomic_store(&stage->act_of[1], _i == 1 ? END_BADLY : ABORT);
+    arm = _i == 2 ? ignore_children : NULL;
+    stage_begin();
+    int64_t began = stage_now();
+    UNTIL(atomic_load(&stage->forks) >= 3 + 5);
+    ck_assert_int_ge(stage_now() - began, 50 + 100 + 200);
+    atomic_store(&stage->act_of[1], SERVE);
+    UNTIL(stage_said("R") && atomic_load(&stage->forks) >= 9);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_le(atomic_load(&stage->forks), 10);
+    ck_assert(stage_said(_i == 2 ? "E worker 1 (" : _i ? "ended: exit status 3" : "ended: signal 6"));
+    ck_assert(_i < 2 || stage_said("ended: nobody knows how"));
+}
+END_TEST
+
 START_TEST(a_crash_loop_is_given_up)
 {
     stage_begin();
@@ -151,6 +175,22 @@ START_TEST(a_crash_loop_is_given_up)
     ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
     ck_assert_uint_eq(atomic_load(&stage->helpers), 1);
     ck_assert_uint_eq(atomic_load(&stage->forks_of[2]), 3);
+}
+END_TEST
+
+/* Also those who take their time to fail. */
+START_TEST(a_start_that_hangs_is_given_up)
+{
+    plan.start_ms = 150;
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->act[1], HANG);
+    for (unsigned i = 0; i < 3; i++)
+        stage_kill(1, i, SIGKILL);
+    UNTIL(atomic_load(&stage->helpers_serving) == 1);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 3 + 3 * 5);
+    ck_assert(stage_said("was not ready within 150 ms"));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
 }
 END_TEST
 
@@ -234,6 +274,37 @@ START_TEST(a_successor_serves_first)
 }
 END_TEST
 
+/* All of them at once: one after the other. */
+START_TEST(everybody_gets_a_successor)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        atomic_store(&stage->act_of[i], TIRED);
+        atomic_store(&stage->times[i], 1);
+    }
+    stage_begin();
+    UNTIL(serves(1, 6));
+    UNTIL(atomic_load(&stage->stopped[1]) == 3);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 6);
+}
+END_TEST
+
+/* Its place is the fourth. The old one stays, and there is another try. */
+START_TEST(a_successor_that_fails)
+{
+    atomic_store(&stage->act_of[0], TIRED);
+    atomic_store(&stage->times[0], 1);
+    atomic_store(&stage->act_of[3], END_EARLY);
+    atomic_store(&stage->times[3], 2);
+    stage_begin();
+    UNTIL(serves(1, 4));
+    UNTIL(atomic_load(&stage->stopped[1]) == 1);
+    ck_assert_uint_eq(atomic_load(&stage->early_stops), 0);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 6);
+}
+END_TEST
+
 /* ---- generations ---- */
 
 START_TEST(a_reload_takes_over)
@@ -275,6 +346,49 @@ START_TEST(a_generation_that_cannot_start_is_dropped)
     ck_assert_uint_eq(atomic_load(&stage->stopped[1]), 0);
     stage_kill(1, 0, SIGKILL); /* the old one is as alive as ever */
     UNTIL(serves(1, 4));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+START_TEST(a_newer_generation_replaces_one_that_starts)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->act[2], HANG);
+    stage_ask_reload();
+    UNTIL(atomic_load(&stage->forks_of[2]) == 3);
+    stage_ask_reload();
+    UNTIL(serves(3, 3));
+    UNTIL(atomic_load(&stage->stopped[1]) == 3);
+    ck_assert_uint_eq(stage_said("could not start"), 0);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+/* Four live at most, those that go included; of what is asked for meanwhile only the newest comes. */
+START_TEST(the_newest_waits_for_a_place)
+{
+    for (unsigned g = 1; g <= 4; g++)
+        atomic_store(&stage->act[g], STAY);
+    stage_begin();
+    UNTIL(serves(1, 3));
+    for (unsigned g = 2; g <= 4; g++) {
+        stage_ask_reload();
+        UNTIL(serves(g, 3));
+    }
+    unsigned before = atomic_load(&stage->reloads);
+    for (unsigned i = 0; i < 3; i++) {
+        stage_ask_reload();
+        UNTIL(!atomic_load(&stage->reload));
+    }
+    stage_kill(4, 0, SIGKILL); /* something to see, and behind it nothing */
+    UNTIL(serves(4, 4));
+    ck_assert_uint_eq(atomic_load(&stage->reloads), before);
+    atomic_store(&stage->released[2], true);
+    UNTIL(serves(5, 3) || serves(6, 3));
+    ck_assert_uint_eq(atomic_load(&stage->reloads), before + 1);
+    for (unsigned g = 1; g <= 4; g++)
+        atomic_store(&stage->released[g], true);
     ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
 }
 END_TEST
@@ -430,15 +544,21 @@ int main(void)
     tcase_add_test(tests, sigterm_is_enough_for_some);
     tcase_add_test(tests, a_later_stop_makes_it_sooner);
     tcase_add_test(tests, who_dies_comes_back);
+    tcase_add_loop_test(tests, who_crashes_again_and_again_waits, 0, 3);
     tcase_add_loop_test(tests, a_crash_loop_is_given_up, 0, 2);
+    tcase_add_test(tests, a_start_that_hangs_is_given_up);
     tcase_add_test(tests, a_helper_that_fails_is_given_up_too);
     tcase_add_test(tests, a_handler_that_is_stuck_is_killed);
     tcase_add_test(tests, a_fork_that_is_forbidden_comes_later);
     tcase_add_test(tests, a_flood_disturbs_nobody);
     tcase_add_test(tests, a_successor_serves_first);
+    tcase_add_test(tests, everybody_gets_a_successor);
+    tcase_add_test(tests, a_successor_that_fails);
     tcase_add_test(tests, a_reload_takes_over);
     tcase_add_test(tests, a_refused_configuration_changes_nothing);
     tcase_add_test(tests, a_generation_that_cannot_start_is_dropped);
+    tcase_add_test(tests, a_newer_generation_replaces_one_that_starts);
+    tcase_add_test(tests, the_newest_waits_for_a_place);
     tcase_add_test(tests, a_stop_ends_all_generations);
     tcase_add_test(tests, a_pool_grows_and_shrinks);
 #ifdef CNC_FAULTS

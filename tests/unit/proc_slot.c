@@ -248,6 +248,25 @@ START_TEST(ends_count_within_the_window_only)
 }
 END_TEST
 
+/* Who hangs until it is killed takes longer about it, and is a crash loop all the same. */
+START_TEST(slow_ends_count_too)
+{
+    const struct cnc_slot_times slow = { .start_ms = 4000, .early_max = 5, .early_window_ms = 5000 };
+    now = 0;
+    cnc_slot_init(&slot);
+    cnc_slot_want(&slot, now);
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_ne(slot.state, CNC_SLOT_GAVE_UP);
+        fork_it();
+        now += slow.start_ms;
+        (void)after(CNC_SLOT_ON_DEADLINE);
+        cnc_slot_step(&slot, CNC_SLOT_ON_EXIT, &slow, now);
+        now = slot.deadline;
+    }
+    ck_assert_int_eq(slot.state, CNC_SLOT_GAVE_UP);
+}
+END_TEST
+
 START_TEST(ready_forgets_the_ends_before)
 {
     now = 0;
@@ -360,6 +379,7 @@ int main(void)
     tcase_add_test(tests, failing_forks_back_off);
     tcase_add_test(tests, too_many_ends_before_ready_give_it_up);
     tcase_add_test(tests, ends_count_within_the_window_only);
+    tcase_add_test(tests, slow_ends_count_too);
     tcase_add_test(tests, ready_forgets_the_ends_before);
     tcase_add_test(tests, crashes_back_off_from_the_second_on);
     tcase_add_test(tests, other_ends_do_not_back_off);
