@@ -245,8 +245,9 @@ START_TEST(the_end_of_a_body_has_the_last_word)
     char request[200];
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
         for (int over = 0; over < 2; over++) {
-            snprintf(request, sizeof request, "POST /end/%s HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n%s",
-                     rows[i].path, over ? "5\r\nabcde\r\n0\r\n\r\n" : "3\r\nabc\r\n0\r\n\r\n");
+            const char *body = over ? "5\r\nabcde\r\n0\r\n\r\n" : "3\r\nabc\r\n0\r\n\r\n";
+            snprintf(request, sizeof request,
+                     "POST /end/%s HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n%s", rows[i].path, body);
             ck_assert_int_eq(live_ask(&l, request, NULL, 0), over ? rows[i].over : rows[i].refused);
         }
     live_end(&l, 1);
