@@ -9,8 +9,8 @@
 
 #define LOOK_MS 200 /* how long a wait goes on before it looks whether the server's stop wants the thread back */
 
-/* False: the peer took nothing for the write timeout, or the server gives up. */
-static bool wait_for_room(struct cnc_conn *conn)
+/* CONCUR_E_TIMEOUT: the peer took nothing for the write timeout. CONCUR_E_GONE: no more can be sent, or the server gives up. */
+static int wait_for_room(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
     struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLOUT };
@@ -22,13 +22,15 @@ static bool wait_for_room(struct cnc_conn *conn)
             left = drv->limits->class_ms[CNC_CLASS_WRITE];
             until += left;
         }
-        if (left <= 0 || (drv->ops->gives_up && drv->ops->gives_up(drv)))
-            return false;
+        if (left <= 0)
+            return CONCUR_E_TIMEOUT;
+        if (drv->ops->gives_up && drv->ops->gives_up(drv))
+            return CONCUR_E_GONE;
         int n = cnc_sys_poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);
         if (n > 0)
-            return true;
+            return CONCUR_OK;
         if (n < 0 && errno != EINTR)
-            return false;
+            return CONCUR_E_GONE;
     }
 }
 
@@ -40,11 +42,13 @@ int cnc_block_flush(struct cnc_conn *conn, size_t down_to)
             return CONCUR_E_GONE;
         if (cnc_conn_queued(conn) <= down_to)
             return CONCUR_OK;
-        if (!wait_for_room(conn)) {
+        int rc = wait_for_room(conn);
+        if (rc < 0) {
             conn->flags |= CNC_CONN_RESET;
             cnc_conn_free_output(conn);
+            cnc_conn_lose(conn, rc);
             cnc_conn_step(conn, CNC_CONN_ON_ERROR);
-            return CONCUR_E_GONE;
+            return rc;
         }
     }
 }

@@ -187,7 +187,7 @@ bool cnc_driver_reap_lingering(struct cnc_driver *drv);
 /* block.c: serves conn on the calling thread until nothing but waiting for the peer is left. True: conn is free of any
  * request and goes back to a poller; false: it is gone. is_wanted tells whether another connection waits for a thread. */
 bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg);
-/* Sends what is queued, waiting up to the write timeout: CONCUR_OK or CONCUR_E_GONE. */
+/* Sends what is queued, waiting up to the write timeout: CONCUR_OK, CONCUR_E_TIMEOUT or CONCUR_E_GONE. */
 int cnc_block_flush(struct cnc_conn *conn, size_t down_to);
 
 /* Shared by the files of this folder. */

@@ -356,6 +356,7 @@ static void expire(struct cnc_conn *conn)
     if (conn->class == CNC_CLASS_WRITE) {
         conn->flags |= CNC_CONN_RESET;
         cnc_conn_free_output(conn);
+        cnc_conn_lose(conn, CONCUR_E_TIMEOUT);
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     } else {
         cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);

@@ -31,8 +31,8 @@ static inline void cnc_piece_drop(struct cnc_piece *piece)
 /* What the request asks of its carrier. Only while stream->carrier is set. */
 struct cnc_carrier_ops {
     /* Begins the reply; decides framing. last: the body ends with this piece, and the carrier lets go of the stream
-     * (carrier becomes NULL). CONCUR_OK, CONCUR_AGAIN (queued, over the high mark), CONCUR_E_GONE or CONCUR_E_NOMEM;
-     * after an error the stream is dead: the request calls abort. */
+     * (carrier becomes NULL). CONCUR_OK, CONCUR_AGAIN (queued, over the high mark), CONCUR_E_NOMEM or the reason why
+     * the carrier is gone; after an error the stream is dead: the request calls abort. */
     int (*reply)(struct cnc_stream *, struct cnc_http_reply *, struct cnc_piece *, bool last);
     /* More of the body. As reply. */
     int (*data)(struct cnc_stream *, struct cnc_piece *, bool last);

@@ -25,8 +25,9 @@ static int carrier_failed(concur_request *r, int rc)
 {
     if (rc >= 0)
         return rc;
-    if (!r->reply_rc)
-        r->reply_rc = r->gone ? r->gone : rc;
+    int reason = r->gone ? r->gone : rc;
+    if (!r->reply_rc) /* a stop is no answer to a write, but concur_request_gone() tells of it */
+        r->reply_rc = reason == CONCUR_E_STOPPING ? CONCUR_E_GONE : reason;
     if (rc != CONCUR_E_NOMEM) /* a write learned it first: a thread that waits for room sees no message */
         cnc_request_give_up(r, rc, false);
     cnc_reply_abort(r);

@@ -353,7 +353,8 @@ START_TEST(a_peer_that_does_not_read_is_given_up)
     ck_assert_int_ge(real_ms(NULL) - began, 55);
     ck_assert(!server.parked);
     ck_assert_uint_eq(rig.closed, 1);
-    ck_assert_uint_le(rig_last(&rig)->gone_count, 1);
+    ck_assert_uint_eq(rig_last(&rig)->gone_count, 1);
+    ck_assert_int_eq(rig_last(&rig)->gone, CONCUR_E_TIMEOUT);
     ck_assert_ptr_null(rig_last(&rig)->stream.carrier);
     cnc_home_adopt(rig.home);
     rig_deinit(&rig);

@@ -258,6 +258,7 @@ START_TEST(a_body_that_comes_is_no_reader_of_the_reply)
         rig_pass(&rig, 1000);
     }
     ck_assert_uint_eq(q->gone_count, 1);
+    ck_assert_int_eq(q->gone, CONCUR_E_TIMEOUT);
     ck_assert_uint_eq(rig.closed, 1);
     rig_deinit(&rig);
 }

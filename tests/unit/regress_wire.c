@@ -7,6 +7,7 @@
 #include "live.h"
 
 static struct live_latch cancelled = LIVE_LATCH, entered = LIVE_LATCH;
+static atomic_int reason; /* of the last one that was cancelled */
 
 static int hello(concur_request *r, void *arg)
 {
@@ -32,8 +33,8 @@ static int decline(concur_request *r, void *arg)
 static int on_cancel(concur_request *r, int rc, void *arg)
 {
     (void)r;
-    (void)rc;
     (void)arg;
+    atomic_store(&reason, rc);
     live_latch_add(&cancelled);
     return CONCUR_OK;
 }
@@ -96,6 +97,7 @@ static int endless(concur_request *r, void *room, size_t *n, void *arg)
 
 static int flood(concur_request *r, void *arg)
 {
+    (void)concur_request_on_cancel(r, on_cancel, NULL);
     return concur_reply_pull(r, 200, NULL, -1, endless, arg);
 }
 
@@ -245,8 +247,9 @@ START_TEST(the_end_of_a_body_has_the_last_word)
     char request[200];
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++)
         for (int over = 0; over < 2; over++) {
-            snprintf(request, sizeof request, "POST /end/%s HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n%s",
-                     rows[i].path, over ? "5\r\nabcde\r\n0\r\n\r\n" : "3\r\nabc\r\n0\r\n\r\n");
+            const char *body = over ? "5\r\nabcde\r\n0\r\n\r\n" : "3\r\nabc\r\n0\r\n\r\n";
+            snprintf(request, sizeof request,
+                     "POST /end/%s HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n%s", rows[i].path, body);
             ck_assert_int_eq(live_ask(&l, request, NULL, 0), over ? rows[i].over : rows[i].refused);
         }
     live_end(&l, 1);
@@ -263,6 +266,20 @@ START_TEST(a_peer_that_reads_nothing_does_not_hold_up_a_stop)
     ck_assert(live_latch_wait(&entered, before + 8));
     live_end(&l, 100);
     live_close(&p);
+}
+END_TEST
+
+/* The client was said to have left; on a thread concur_reply_write() promised another code. */
+START_TEST(a_peer_that_reads_nothing_is_a_timeout)
+{
+    struct live l = start(_i, "write_timeout", "50ms");
+    struct live_peer p = live_connect(&l);
+    unsigned told = cancelled.count;
+    ck_assert(live_send(&p, "GET /flood HTTP/1.1\r\nHost: t\r\n\r\n"));
+    ck_assert(live_latch_wait(&cancelled, told + 1));
+    ck_assert_int_eq(atomic_load(&reason), CONCUR_E_TIMEOUT);
+    live_close(&p);
+    live_end(&l, 1000);
 }
 END_TEST
 
@@ -308,6 +325,7 @@ int main(void)
     tcase_add_loop_test(all, declining_to_a_blocking_route_that_wants_the_body, 0, n);
     tcase_add_loop_test(all, the_end_of_a_body_has_the_last_word, 0, n);
     tcase_add_loop_test(all, a_peer_that_reads_nothing_does_not_hold_up_a_stop, 0, n);
+    tcase_add_loop_test(all, a_peer_that_reads_nothing_is_a_timeout, 0, n);
     tcase_add_test(all, idle_connections_of_a_unix_socket_hold_no_thread);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
