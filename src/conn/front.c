@@ -82,26 +82,29 @@ static void watch_worker(struct cnc_front_worker *w)
     (void)cnc_io_watch(w->front->drv->home->loop, &w->io, mask);
 }
 
+/* Most free threads first; of equals each in turn. */
 static struct cnc_front_worker *best_worker(const struct cnc_front *f)
 {
     struct cnc_front_worker *best = NULL;
-    for (unsigned i = 0; i < f->cfg.workers_max; i++) {
-        struct cnc_front_worker *w = f->workers[i];
+    for (unsigned n = 0; n < f->cfg.workers_max; n++) {
+        struct cnc_front_worker *w = f->workers[(f->turn + n) % f->cfg.workers_max];
         if (w && w->credit && !w->retired && !w->clogged && (!best || w->credit > best->credit))
             best = w;
     }
     return best;
 }
 
-/* CONCUR_OK: the connection is the worker's. */
+/* CONCUR_OK: the connection is the worker's. CONCUR_AGAIN or CONCUR_E_GONE: not now; else never. */
 static int lend(struct cnc_front *f, struct cnc_front_worker *w, struct cnc_conn *conn)
 {
     int fd = cnc_io_fd(&conn->io);
     bool last = (conn->flags & CNC_CONN_LAST) || atomic_load_explicit(f->drv->draining, memory_order_relaxed);
+    struct cnc_slice bytes = cnc_conn_input(conn);
+    if (bytes.n > CNC_LOAN_ROOM - sizeof(struct cnc_loan_note))
+        return CONCUR_E_LIMIT;
     if (f->loan_free == f->loan_count && !make_places(f))
         return CONCUR_E_NOMEM;
     uint32_t i = f->loan_free;
-    struct cnc_slice bytes = cnc_conn_input(conn);
     struct cnc_loan_note note = { .what = CNC_LOAN_LEND, .requests = conn->requests,
                                   .flags = (last ? CNC_LOAN_LAST : 0u) | (f->cfg.for_life ? CNC_LOAN_FOR_LIFE : 0u),
                                   .id = (uint64_t)f->epoch << 32 | i };
@@ -120,6 +123,7 @@ static int lend(struct cnc_front *f, struct cnc_front_worker *w, struct cnc_conn
         return rc;
     }
     w->credit--;
+    f->turn = w->slot + 1;
     cnc_conn_free_input(conn);
     if (f->cfg.for_life) {
         cnc_conn_forget(f->drv, conn);
@@ -129,6 +133,11 @@ static int lend(struct cnc_front *f, struct cnc_front_worker *w, struct cnc_conn
     f->loans[i] = (struct cnc_loan){ .conn = conn, .slot = w->slot, .before = before };
     f->lent++;
     return CONCUR_OK;
+}
+
+static bool is_never(int rc)
+{
+    return rc < 0 && rc != CONCUR_E_GONE;
 }
 
 static void take_back(struct cnc_front *f, uint32_t i, const struct cnc_loan_note *note, const char *bytes, size_t n)
@@ -322,8 +331,8 @@ static void serve_queue(struct cnc_front *f)
         int rc = lend(f, w, conn);
         if (rc == CONCUR_OK)
             continue;
-        if (rc == CONCUR_E_NOMEM) {
-            cnc_driver_refuse(f->drv, conn, 503);
+        if (is_never(rc)) {
+            cnc_driver_refuse(f->drv, conn, rc == CONCUR_E_LIMIT ? 431 : 503);
             continue;
         }
         conn->job.link.next = f->queue.next; /* back to its place, the first */
@@ -341,10 +350,11 @@ void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     struct cnc_front *f = drv->lender;
     struct cnc_front_worker *w = cnc_link_alone(&f->queue) ? best_worker(f) : NULL;
-    if (w && lend(f, w, conn) == CONCUR_OK)
+    int rc = w ? lend(f, w, conn) : CONCUR_AGAIN;
+    if (rc == CONCUR_OK)
         return;
-    if (f->queue_len >= f->cfg.queue_max) {
-        cnc_driver_refuse(drv, conn, 503);
+    if (is_never(rc) || f->queue_len >= f->cfg.queue_max) {
+        cnc_driver_refuse(drv, conn, rc == CONCUR_E_LIMIT ? 431 : 503);
         return;
     }
     cnc_link_append(&f->queue, &conn->job.link);

@@ -32,6 +32,7 @@ struct cnc_front {
     uint32_t epoch;                    /* of this front's ids */
     struct cnc_link queue;             /* of connections, through their job's link */
     unsigned queue_len;
+    unsigned turn;                     /* of workers with the same number of free threads, the first to be asked */
     struct cnc_timer late;             /* the first of the queue has waited too long */
     unsigned long long lost, dropped;  /* lent to a worker that died; left while they waited */
 };

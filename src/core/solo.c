@@ -7,6 +7,7 @@
 
 #define PAUSE_MS 50  /* when descriptors have run out */
 #define YIELD_MS 250 /* between two looks whether somebody waits for this worker */
+#define PUBLISH_EVERY 32 /* requests of a connection, and at its end */
 #define LINGER_MS 50 /* the same while a connection that was closed lingers */
 
 static struct cnc_solo *solo_of(const struct cnc_driver *drv)
@@ -43,8 +44,16 @@ static bool may_keep(struct cnc_driver *drv)
 {
     struct cnc_solo *solo = solo_of(drv);
     concur_server *server = drv->owner;
-    publish(solo);
-    if (solo->recycle_at && atomic_load_explicit(&drv->home->served, memory_order_relaxed) >= solo->recycle_at)
+    unsigned long long served = atomic_load_explicit(&drv->home->served, memory_order_relaxed);
+    const struct cnc_place *place = &server->place;
+    if (served % PUBLISH_EVERY == 0)
+        publish(solo);
+    /* A client that asks again at once leaves no moment in which this process would listen to the master. */
+    if (place->board && cnc_board_was_poked(place->board, place->generation, place->slot))
+        cnc_place_hear(server);
+    if (CNC_UNLIKELY(atomic_load_explicit(&server->stop_at, memory_order_relaxed) != INT64_MAX))
+        return false;
+    if (solo->recycle_at && served >= solo->recycle_at)
         return false;
     return has_idle_peer(server) || !does_somebody_wait(server);
 }

@@ -11,6 +11,7 @@ struct cnc_board {
     atomic_uint used[CNC_BOARD_GENERATIONS]; /* rows from here on were never written */
     /* a bit for each slot */
     _Alignas(64) atomic_ullong idle[CNC_BOARD_GENERATIONS][WORDS];
+    _Alignas(64) atomic_ullong poked[CNC_BOARD_GENERATIONS][WORDS];
     struct cnc_board_row rows[CNC_BOARD_GENERATIONS][CNC_BOARD_SLOTS];
 };
 
@@ -57,6 +58,7 @@ void cnc_board_fold(struct cnc_board *board, unsigned generation, unsigned slot)
     atomic_store(&row->queued, 0);
     atomic_store(&row->busy_since, 0);
     cnc_board_set_idle(board, generation, slot, false);
+    (void)cnc_board_was_poked(board, generation, slot);
 }
 
 static unsigned long long get(const atomic_ullong *n)
@@ -113,6 +115,21 @@ void cnc_board_set_idle(struct cnc_board *board, unsigned generation, unsigned s
 bool cnc_board_is_idle(const struct cnc_board *board, unsigned generation, unsigned slot)
 {
     return get(&board->idle[generation % CNC_BOARD_GENERATIONS][slot / 64]) >> slot % 64 & 1;
+}
+
+void cnc_board_poke(struct cnc_board *board, unsigned generation, unsigned slot)
+{
+    (void)atomic_fetch_or(&board->poked[generation % CNC_BOARD_GENERATIONS][slot / 64], 1ull << slot % 64);
+}
+
+bool cnc_board_was_poked(struct cnc_board *board, unsigned generation, unsigned slot)
+{
+    atomic_ullong *word = &board->poked[generation % CNC_BOARD_GENERATIONS][slot / 64];
+    unsigned long long bit = 1ull << slot % 64;
+    if (CNC_LIKELY(!(get(word) & bit)))
+        return false;
+    (void)atomic_fetch_and(word, ~bit);
+    return true;
 }
 
 bool cnc_board_has_idle(const struct cnc_board *board, unsigned generation)

@@ -44,6 +44,10 @@ void cnc_board_sum(const struct cnc_board *board, struct cnc_board_sum *out);
 /* A worker that takes one connection at a time waits for one, or has one. Its own bit; the master clears that of the dead. */
 void cnc_board_set_idle(struct cnc_board *board, unsigned generation, unsigned slot, bool is_idle);
 bool cnc_board_is_idle(const struct cnc_board *board, unsigned generation, unsigned slot);
+/* The master has said something to the process of a slot, which may be too busy to listen for it. Master. */
+void cnc_board_poke(struct cnc_board *board, unsigned generation, unsigned slot);
+/* Was this process poked since it last asked? */
+bool cnc_board_was_poked(struct cnc_board *board, unsigned generation, unsigned slot);
 /* Does any worker of the generation wait for a connection? */
 bool cnc_board_has_idle(const struct cnc_board *board, unsigned generation);
 

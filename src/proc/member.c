@@ -118,6 +118,7 @@ static void send_stop(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     struct cnc_note note = { .what = CNC_NOTE_STOP, .value = cnc_generation_time_left(m, mem->gen, now) };
     (void)cnc_note_send(mem->link, &note, -1, false); /* one that does not even read is ended by its deadline */
+    cnc_board_poke(m->cfg->board, mem->gen->number, mem->index);
 }
 
 static void tell_of_slowness(struct cnc_master *m, struct cnc_member *mem)
@@ -219,7 +220,7 @@ static void report(struct cnc_master *m, const struct cnc_member *mem, int statu
     cnc_member_text(mem, who, sizeof who);
     if (known)
         cnc_child_end_text(status, how, sizeof how);
-    if (asked && m->result == CONCUR_OK)
+    if (asked && m->stopping && m->result == CONCUR_OK)
         m->result = WIFEXITED(status) && WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY
                     : mem->slot.state == CNC_SLOT_TERM                      ? CONCUR_E_BUSY
                                                                             : CONCUR_E_SYS;

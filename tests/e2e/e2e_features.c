@@ -317,7 +317,7 @@ START_TEST(echo_back_pressure)
     START(_i);
     client_open_small(&c, demo.port, 65536);
     ck_assert(client_text(&c, "POST /echo HTTP/1.1\r\nHost: e2e\r\nContent-Length: 64000000\r\n\r\n"));
-    const long before = demo_rss_kib(&demo);
+    const long before = demo_memory_kib(&demo);
     size_t sent = 0;
     int64_t moved_at = now_ms();
     while (sent < BIG && now_ms() - moved_at < slow(1000)) {
@@ -331,7 +331,7 @@ START_TEST(echo_back_pressure)
     }
     ck_assert_msg(sent < BIG, "took it all");
     if (!is_sanitized())
-        ck_assert_int_lt(demo_rss_kib(&demo) - before, 8192);
+        ck_assert_int_lt(demo_memory_kib(&demo) - before, 8192);
     expect_alive(demo.port, WAIT_MS);
     client_abort(&c);
     free(out);

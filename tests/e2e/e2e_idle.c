@@ -42,12 +42,12 @@ START_TEST(idle_connections)
                "connections_max=20000", NULL);
     for (int i = 0; i < 100; i++)
         expect_alive(demo.port, WAIT_MS);
-    const long before = demo_rss_kib(&demo);
+    const long before = demo_memory_kib(&demo);
     for (int i = 0; i < count; i++) {
         client_open(&clients[i], demo.port);
         get(&clients[i]);
     }
-    const long each = (demo_rss_kib(&demo) - before) * 1024 / count;
+    const long each = (demo_memory_kib(&demo) - before) * 1024 / count;
     printf("%s: %d idle connections, %ld bytes each, %ld threads\n", demo.engine, count, each, demo_threads(&demo));
     fflush(stdout);
     ck_assert_msg(is_sanitized() || each < 4096, "%ld bytes for each idle connection", each);

@@ -17,7 +17,7 @@ static struct demo demo;
 /* Sanitizers keep freed memory: there the numbers say nothing. */
 static void expect_memory(long before_kib, long most_kib)
 {
-    const long delta = demo_rss_kib(&demo) - before_kib;
+    const long delta = demo_memory_kib(&demo) - before_kib;
     ck_assert_msg(is_sanitized() || delta < most_kib, "%s: grew by %ld KiB", demo.engine, delta);
 }
 
@@ -58,7 +58,7 @@ START_TEST(pipeline_flood)
     struct client c;
     demo_start(&demo, engine_name(_i), NULL);
     expect_alive(demo.port, WAIT_MS);
-    const long before = demo_rss_kib(&demo);
+    const long before = demo_memory_kib(&demo);
     client_open(&c, demo.port);
     size_t sent = flood(&c, all, n, before), answered = 0;
     expect_alive(demo.port, WAIT_MS);
@@ -97,7 +97,7 @@ START_TEST(clients_that_do_not_read)
     const int count = is_one_connection_a_worker(engine) && is_sanitized() ? 16 : COUNT(clients);
     demo_start(&demo, engine, "--threads", "128", "--workers", workers_for(engine, (unsigned)count + 2), NULL);
     expect_alive(demo.port, WAIT_MS);
-    const long before = demo_rss_kib(&demo);
+    const long before = demo_memory_kib(&demo);
     for (size_t t = 0; t < COUNT(targets); t++) {
         snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: e2e\r\n\r\n", targets[t]);
         for (int i = 0; i < count; i++) {
@@ -128,7 +128,7 @@ START_TEST(endless_body)
     memset(chunk + 6, 'x', 4096);
     memcpy(chunk + 6 + 4096, "\r\n", 2);
     demo_start(&demo, engine_name(_i), "--set", "body_max=1m", NULL);
-    const long before = demo_rss_kib(&demo);
+    const long before = demo_memory_kib(&demo);
     for (size_t t = 0; t < COUNT(targets); t++) {
         struct client c;
         struct reply r;

@@ -76,7 +76,7 @@ int demo_pids(const struct demo *d, pid_t *out, int max);
 /* How many of them have at least n descriptors. */
 int demo_count_with_files(const struct demo *d, long n);
 /* Of all of them. */
-long demo_rss_kib(const struct demo *d);
+long demo_memory_kib(const struct demo *d);
 long demo_threads(const struct demo *d);
 long demo_files(const struct demo *d);
 long demo_cpu_ms(const struct demo *d);

@@ -14,11 +14,11 @@
 
 enum { PIDS_MAX = 1200 };
 
-/* "Name:   number" of /proc/PID/status; 0 if there is none, as in a process that ends just now. */
-static long status_number(pid_t pid, const char *name)
+/* "Name:   number" of a file in /proc/PID; 0 if there is none, as in a process that ends just now. */
+static long number_of(pid_t pid, const char *file, const char *name)
 {
     char path[64], line[256];
-    snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, file);
     FILE *f = fopen(path, "re");
     long value = 0;
     while (f && fgets(line, sizeof line, f))
@@ -29,14 +29,15 @@ static long status_number(pid_t pid, const char *name)
     return value;
 }
 
-static long rss(pid_t pid)
+/* Of pages that several processes share, each counts its part. */
+static long memory(pid_t pid)
 {
-    return status_number(pid, "VmRSS:");
+    return number_of(pid, "smaps_rollup", "Pss:");
 }
 
 static long threads(pid_t pid)
 {
-    return status_number(pid, "Threads:");
+    return number_of(pid, "status", "Threads:");
 }
 
 static long files(pid_t pid)
@@ -112,9 +113,9 @@ static long sum(const struct demo *d, long (*of)(pid_t))
     return total;
 }
 
-long demo_rss_kib(const struct demo *d)
+long demo_memory_kib(const struct demo *d)
 {
-    return sum(d, rss);
+    return sum(d, memory);
 }
 
 long demo_threads(const struct demo *d)
