@@ -101,15 +101,23 @@ static void gone(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 typedef void step_fn(struct cnc_master *, struct cnc_generation *, int64_t now);
 
 static step_fn *const table[CNC_GENERATION_STATES][CNC_GENERATION_EVENTS] = {
-    [CNC_GENERATION_NONE] = { [CNC_GENERATION_ON_START] = start },
+    [CNC_GENERATION_NONE] = {
+        [CNC_GENERATION_ON_START] = start,
+    },
     [CNC_GENERATION_WARM] = {
         [CNC_GENERATION_ON_UP] = go_live,
         [CNC_GENERATION_ON_DOWN] = refuse,
         [CNC_GENERATION_ON_LEAVE] = drop,
     },
-    [CNC_GENERATION_LIVE] = { [CNC_GENERATION_ON_LEAVE] = leave },
-    [CNC_GENERATION_RETIRE] = { [CNC_GENERATION_ON_EMPTY] = gone },
-    [CNC_GENERATION_REFUSED] = { [CNC_GENERATION_ON_EMPTY] = gone },
+    [CNC_GENERATION_LIVE] = {
+        [CNC_GENERATION_ON_LEAVE] = leave,
+    },
+    [CNC_GENERATION_RETIRE] = {
+        [CNC_GENERATION_ON_EMPTY] = gone,
+    },
+    [CNC_GENERATION_REFUSED] = {
+        [CNC_GENERATION_ON_EMPTY] = gone,
+    },
 };
 
 void cnc_generation_step(struct cnc_master *m, struct cnc_generation *gen, enum cnc_generation_event ev, int64_t now)

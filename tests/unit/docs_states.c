@@ -11,6 +11,7 @@
 
 #include "conn/conn.h"
 #include "core/request.h"
+#include "proc/master_internal.h"
 
 enum { CELLS_MAX = 12, ROWS_MAX = 24, NAME_MAX_LEN = 160 };
 
@@ -243,6 +244,30 @@ START_TEST(the_request)
 }
 END_TEST
 
+START_TEST(the_slot)
+{
+    struct table t;
+    read_table("## Worker slot", "| event |", &t);
+    compare_states("## Worker slot", &t, CNC_SLOT_STATES, cnc_slot_state_name);
+    look_into("src/proc/slot.h");
+    compare_events(&t, "enum cnc_slot_event {", "CNC_SLOT_ON_", "DEADLINE");
+    look_into("src/proc/slot.c");
+    compare(&t, "[CNC_SLOT_%s] = {", "[CNC_SLOT_ON_%s] = ", "%s");
+}
+END_TEST
+
+START_TEST(the_generation)
+{
+    struct table t;
+    read_table("## Generation", "| event |", &t);
+    compare_states("## Generation", &t, CNC_GENERATION_STATES, cnc_generation_state_name);
+    look_into("src/proc/master_internal.h");
+    compare_events(&t, "enum cnc_generation_event {", "CNC_GENERATION_ON_", "EMPTY");
+    look_into("src/proc/generation.c");
+    compare(&t, "[CNC_GENERATION_%s] = {", "[CNC_GENERATION_ON_%s] = ", "%s");
+}
+END_TEST
+
 START_TEST(the_stop)
 {
     struct table t;
@@ -268,6 +293,8 @@ int main(void)
     tcase_add_test(tests, the_connection);
     tcase_add_test(tests, every_action_is_explained);
     tcase_add_test(tests, the_request);
+    tcase_add_test(tests, the_slot);
+    tcase_add_test(tests, the_generation);
     tcase_add_test(tests, the_stop);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
