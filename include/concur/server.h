@@ -153,25 +153,32 @@ CONCUR_API int concur_server_require(concur_server *server, int needs);
  * since    0.1 */
 CONCUR_API int concur_server_check(concur_server *server);
 
-/* Serves until stopped. Owns the process meanwhile: SIGTERM and SIGINT stop gracefully, within the option
+/* Serves until stopped. On an engine of several processes, and with the option `master`, the calling process becomes the
+ * master: it forks the others, and runs no handler; the log and hooks of CONCUR_HOOK_EVENT are called here. The event
+ * "ready" comes when connections are accepted. Owns the process meanwhile: SIGTERM and SIGINT stop gracefully, within the option
  * `stop_timeout`; a second one of them stops at once. SIGHUP is left alone and SIGPIPE is never touched. What was set
  * before is restored.
  *
  * returns  CONCUR_OK: stopped and everything freed but the server itself; the errors of concur_server_check();
  *          CONCUR_E_LISTEN: an address cannot be bound; CONCUR_E_SYS: a descriptor, a thread or the like cannot be had;
- *          CONCUR_E_BUSY: stopped, but a handler or an offload still runs and could not be joined; CONCUR_E_STATE: has
- *          been run or started before. concur_server_error() has the details
+ *          CONCUR_E_BUSY: stopped, but a handler or an offload still runs and could not be joined (a process with such
+ *          a one was killed); CONCUR_E_THREADS: it would fork, and the process has other threads; CONCUR_E_SYS also: a
+ *          worker could not start, or ended badly in the stop; a hook's refusal; CONCUR_E_STATE: has been run or
+ *          started before. concur_server_error() has the details
  * thread   the one that did the set-up; one run in a process at a time (else CONCUR_E_STATE). Never in a handler:
  *          CONCUR_E_HOME
  * blocks   until the server has stopped
  * since    0.1 */
 CONCUR_API int concur_server_run(concur_server *server);
 
-/* Starts to serve in the background, on threads of the library, and touches no signal.
+/* Starts to serve in the background, on threads of the library, and touches no signal. Where there is a master it is
+ * forked, and its children with it; all of them end when this process does. What they have for the program's log and for
+ * hooks of CONCUR_HOOK_EVENT comes with concur_server_dispatch(). Their descriptors are 0, 1, 2 and the server's: no other
+ * one of this process is open there.
  *
  * returns  CONCUR_OK: connections are accepted from now on; else as concur_server_run(), with nothing left running
  * thread   the one that did the set-up; never in a handler of this server
- * blocks   until it answers or has failed: name resolution and thread creation, no network traffic
+ * blocks   until it answers or has failed: threads or processes are made, hooks run, no network traffic
  * since    0.1 */
 CONCUR_API int concur_server_start(concur_server *server);
 
@@ -193,7 +200,7 @@ CONCUR_API int concur_server_fd(concur_server *server);
  * since    0.1 */
 CONCUR_API int concur_server_dispatch(concur_server *server);
 
-/* Asks the server to stop and returns at once. No more connections are accepted; requests in flight may finish; at the
+/* Asks the server, all of its processes, to stop and returns at once. No more connections are accepted; requests in flight may finish; at the
  * deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted. A later call can only
  * bring the deadline forward.
  *
@@ -204,7 +211,9 @@ CONCUR_API int concur_server_dispatch(concur_server *server);
  * since        0.1 */
 CONCUR_API int concur_server_stop(concur_server *server, unsigned deadline_ms);
 
-/* Asks for a new generation with the configuration read again. Needs an engine with a master process.
+/* Asks for a new generation of processes, with the configuration file and the environment read again. It accepts before
+ * the old one stops accepting; requests in flight finish where they are, within `stop_timeout`. Everything may change but
+ * `listen`: the engine, too. What is refused or does not come up changes nothing, and is told by an event. Needs a master.
  *
  * returns  CONCUR_OK: asked for; CONCUR_E_STATE: there is no master, or the server is not running
  * thread   any, also in a handler
@@ -220,7 +229,8 @@ CONCUR_API int concur_server_reload(concur_server *server);
  *          server
  * thread   any but those of the library, one at a time
  * blocks   without bound until stop is called, then until a second after the stop's deadline, or after the call if that is
- *          later
+ *          later. Where there is a master, until it has ended: it kills what holds on; the log's function and hooks of
+ *          CONCUR_HOOK_EVENT are called meanwhile
  * since    0.1 */
 CONCUR_API int concur_server_wait(concur_server *server);
 
@@ -246,7 +256,8 @@ CONCUR_API void concur_server_free(concur_server *server);
  * since    0.1 */
 CONCUR_API int concur_server_address(concur_server *server, unsigned i, char *out, size_t n);
 
-/* Writes the server's state as one JSON object: engine, process, connections, requests, threads, queues. Members may be
+/* Writes the server's state as one JSON object: engine, process (the master's, where there is one), connections, requests,
+ * threads, queues; of all processes together, each of which tells its numbers ten times a second at most. Members may be
  * added in later versions.
  *
  * json     gets the text with a NUL; may be NULL if *len is 0
@@ -277,7 +288,7 @@ CONCUR_API int concur_server_worker(const concur_server *server);
 
 /* Tells which state of the configuration this process was made from: a reload makes a new one.
  *
- * returns  1 at the start, and one more for each generation; CONCUR_E_INVAL: no server
+ * returns  1 at the start, and more for each generation after it; CONCUR_E_INVAL: no server
  * thread   any, also in a handler
  * blocks   no
  * since    0.1 */
