@@ -269,6 +269,7 @@ static int wait_tree(concur_server *s)
     s->has_tree = false;
     atomic_store(&s->state, CNC_SERVER_STOPPED);
     cnc_tree_close(s);
+    cnc_serving_close_listeners(s); /* the sockets were the master's; this is what was known of them */
     return s->result;
 }
 

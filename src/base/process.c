@@ -13,11 +13,12 @@
 #include "base/base.h"
 #include "base/sys.h"
 
+/* ThreadSanitizer has a thread of its own, and a second one in a process that was forked. */
 #if defined(__SANITIZE_THREAD__)
-#define OWN_THREADS 1
+#define OWN_THREADS 2
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define OWN_THREADS 1
+#define OWN_THREADS 2
 #endif
 #endif
 #ifndef OWN_THREADS

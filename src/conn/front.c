@@ -157,6 +157,7 @@ static void on_note(struct cnc_front_worker *w, const struct cnc_loan_note *note
 {
     struct cnc_front *f = w->front;
     if (note->flags & CNC_LOAN_ALL) {
+        f->strangers -= !w->greeted;
         w->greeted = true;
         w->credit = note->value;
         return;
@@ -213,6 +214,7 @@ void cnc_front_attach(struct cnc_front *f, unsigned slot, int link)
     w->front = f;
     w->slot = slot;
     f->workers[slot] = w;
+    f->strangers++;
     cnc_io_init(f->drv->home->loop, &w->io, link, on_link);
     watch_worker(w);
     (void)cnc_passing_send(link, &iov, 1, -1, false);
@@ -256,6 +258,7 @@ void cnc_front_bury(struct cnc_front *f, unsigned slot)
         return;
     on_link(&w->io, 0); /* what it has given back before it died */
     f->workers[slot] = NULL;
+    f->strangers -= !w->greeted;
     int link = cnc_io_fd(&w->io);
     (void)cnc_io_watch(f->drv->home->loop, &w->io, 0);
     cnc_sys_close(&link);
@@ -353,7 +356,8 @@ void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn)
     int rc = w ? lend(f, w, conn) : CONCUR_AGAIN;
     if (rc == CONCUR_OK)
         return;
-    if (is_never(rc) || f->queue_len >= f->cfg.queue_max) {
+    /* While a worker is about to tell of free threads nobody can say that there are too many. */
+    if (is_never(rc) || (f->queue_len >= f->cfg.queue_max && !f->strangers)) {
         cnc_driver_refuse(drv, conn, rc == CONCUR_E_LIMIT ? 431 : 503);
         return;
     }

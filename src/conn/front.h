@@ -29,6 +29,7 @@ struct cnc_front {
     char *room;                        /* owned; for a message */
     uint32_t loan_count, loan_free;    /* places; the first free one, loan_count: none */
     uint32_t lent;                     /* now */
+    unsigned strangers;                /* workers that have not told yet how many threads are free */
     uint32_t epoch;                    /* of this front's ids */
     struct cnc_link queue;             /* of connections, through their job's link */
     unsigned queue_len;

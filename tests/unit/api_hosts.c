@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Programs that have servers of several processes in them, and a life of their own: children, threads, signals, descriptors,
+ * a second server. Each test is a process.
+ */
+#include "live.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+static const int trees[] = { CONCUR_ENGINE_PREFORK, CONCUR_ENGINE_PROCESS_THREAD, CONCUR_ENGINE_PROCESS_EVENT };
+enum { TREES = sizeof trees / sizeof *trees, PATIENCE_MS = LIVE_PATIENCE_S * 1000 };
+
+static int hello(concur_request *r, void *arg)
+{
+    (void)arg;
+    return concur_reply_text(r, 200, "hello");
+}
+
+static int pid_of(concur_request *r, void *arg)
+{
+    (void)arg;
+    return concur_reply_printf(r, 200, NULL, "%ld", (long)getpid());
+}
+
+static int stop_all(concur_request *r, void *arg)
+{
+    (void)arg;
+    int rc = concur_server_stop(concur_request_server(r), 2000);
+    return rc < 0 ? rc : concur_reply_text(r, 200, "stopping");
+}
+
+static int crash(concur_request *r, void *arg)
+{
+    (void)r, (void)arg;
+    kill(getpid(), SIGKILL);
+    return CONCUR_OK;
+}
+
+/* The descriptors that a process has, one a line, as "number target". */
+static int descriptors(concur_request *r, void *arg)
+{
+    (void)arg;
+    char text[4096], path[64], target[200];
+    size_t n = 0;
+    for (int fd = 0; fd < 256 && n < sizeof text - 300; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ssize_t len = readlink(path, target, sizeof target - 1);
+        if (len > 0)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%.*s\n", (int)len, target);
+    }
+    text[n] = '\0';
+    return concur_reply_text(r, 200, text);
+}
+
+static struct live make(int engine)
+{
+    struct live l = live_new(engine);
+    live_set(&l, "workers", "2");
+    live_route(&l, "GET /", 0, hello, NULL);
+    live_route(&l, "GET /pid", 0, pid_of, NULL);
+    live_route(&l, "GET /stop", 0, stop_all, NULL);
+    live_route(&l, "GET /crash", 0, crash, NULL);
+    live_route(&l, "GET /descriptors", 0, descriptors, NULL);
+    return l;
+}
+
+static void expect_get(const struct live *l, const char *target, const char *body)
+{
+    char request[128], got[4096];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", target);
+    ck_assert_int_eq(live_ask(l, request, got, sizeof got), 200);
+    if (body)
+        ck_assert_str_eq(got, body);
+}
+
+/* Waits for cond, dispatching meanwhile. */
+#define UNTIL(l, cond)                                                                                                 \
+    for (int waited = 0; !(cond); waited += 10) {                                                                      \
+        struct pollfd p_ = { .fd = concur_server_fd((l)->server), .events = POLLIN };                                  \
+        ck_assert_msg(waited < PATIENCE_MS, "%s: waited in vain for " #cond, (l)->name);                               \
+        (void)poll(&p_, 1, 10);                                                                                        \
+        (void)concur_server_dispatch((l)->server);                                                                     \
+    }
+
+/* ---- events ---- */
+
+static char events[8192];
+
+static int on_event(concur_server *server, int what, const char *detail, void *arg)
+{
+    (void)server, (void)what, (void)arg;
+    size_t n = strlen(events);
+    snprintf(events + n, sizeof events - n, "%s\n", detail);
+    return CONCUR_OK;
+}
+
+START_TEST(events_and_log_lines_come_to_the_host)
+{
+    struct live l = make(trees[_i]);
+    struct live_peer p;
+    events[0] = '\0';
+    ck_assert_int_eq(concur_server_hook(l.server, CONCUR_HOOK_EVENT, on_event, NULL), CONCUR_OK);
+    live_start(&l);
+    UNTIL(&l, strstr(events, "ready"));
+    p = live_connect(&l);
+    ck_assert(live_send(&p, "GET /crash HTTP/1.1\r\nHost: t\r\n\r\n"));
+    UNTIL(&l, strstr(events, "signal 9"));
+    live_close(&p);
+    expect_get(&l, "/", "hello");
+    live_end(&l, 2000);
+}
+END_TEST
+
+START_TEST(a_handler_stops_the_whole_server)
+{
+    struct live l = make(trees[_i]);
+    live_start(&l);
+    expect_get(&l, "/stop", "stopping");
+    ck_assert_int_eq(concur_server_wait(l.server), CONCUR_OK);
+    concur_server_free(l.server);
+}
+END_TEST
+
+/* ---- children of the host's own ---- */
+
+START_TEST(its_children_are_its_own)
+{
+    struct live l = make(trees[_i]);
+    pid_t before = fork();
+    if (before == 0)
+        _exit(41);
+    live_start(&l);
+    pid_t during = fork();
+    if (during == 0)
+        _exit(42);
+    int status = 0;
+    expect_get(&l, "/", "hello");
+    ck_assert_int_eq(waitpid(before, &status, 0), before);
+    ck_assert_int_eq(WEXITSTATUS(status), 41);
+    ck_assert_int_eq(waitpid(during, &status, 0), during);
+    ck_assert_int_eq(WEXITSTATUS(status), 42);
+    live_end(&l, 2000);
+}
+END_TEST
+
+/* A host that waits for any child takes the master's exit status, too. That is not nice, and breaks nothing. */
+START_TEST(a_host_that_waits_for_anybody)
+{
+    struct live l = make(trees[_i]);
+    live_start(&l);
+    ck_assert_int_eq(concur_server_stop(l.server, 1000), CONCUR_OK);
+    int status = 1;
+    ck_assert_int_gt(waitpid(-1, &status, 0), 0);
+    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(concur_server_wait(l.server), CONCUR_E_SYS);
+    concur_server_free(l.server);
+    ck_assert_int_eq(waitpid(-1, &status, 0), -1); /* nobody is left */
+}
+END_TEST
+
+START_TEST(nobody_is_left_behind)
+{
+    unsigned fds = live_descriptors();
+    for (int i = 0; i < 10; i++) {
+        struct live l = make(trees[_i]);
+        live_start(&l);
+        expect_get(&l, "/", "hello");
+        live_end(&l, 1000);
+    }
+    ck_assert_uint_eq(live_descriptors(), fds);
+    ck_assert_int_eq(waitpid(-1, NULL, 0), -1);
+}
+END_TEST
+
+/* ---- threads ---- */
+
+static struct live_latch let_go = LIVE_LATCH;
+
+static void *stay(void *arg)
+{
+    (void)live_latch_wait(&let_go, 1);
+    return arg;
+}
+
+START_TEST(threads_refuse_unless_vouched_for)
+{
+    pthread_t thread;
+    struct live l = make(trees[_i]);
+    ck_assert_int_eq(pthread_create(&thread, NULL, stay, NULL), 0);
+    ck_assert_int_eq(concur_server_start(l.server), CONCUR_E_THREADS);
+    ck_assert_ptr_nonnull(strstr(concur_server_error(l.server), "fork_with_threads"));
+    concur_server_free(l.server);
+    if (!LIVE_SANITIZED) { /* a sanitizer of threads does not take part */
+        l = make(trees[_i]);
+        live_set(&l, "fork_with_threads", "on");
+        live_start(&l);
+        expect_get(&l, "/", "hello");
+        live_end(&l, 1000);
+    }
+    live_latch_add(&let_go);
+    pthread_join(thread, NULL);
+    l = make(trees[_i]); /* it was joined: there is one thread again */
+    live_start(&l);
+    expect_get(&l, "/", "hello");
+    live_end(&l, 1000);
+}
+END_TEST
+
+/* ---- signals ---- */
+
+static void on_signal(int sig)
+{
+    (void)sig;
+}
+
+START_TEST(its_signal_handlers_are_untouched)
+{
+    static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD, SIGPIPE };
+    struct live l = make(trees[_i]);
+    struct sigaction mine = { .sa_handler = on_signal }, now;
+    sigset_t mask, mask_now;
+    sigemptyset(&mine.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        ck_assert_int_eq(sigaction(signals[i], &mine, NULL), 0);
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    live_start(&l);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        ck_assert_int_eq(sigaction(signals[i], NULL, &now), 0);
+        ck_assert(now.sa_handler == on_signal);
+    }
+    pthread_sigmask(SIG_BLOCK, NULL, &mask_now);
+    for (int sig = 1; sig < 32; sig++)
+        ck_assert_int_eq(sigismember(&mask, sig), sigismember(&mask_now, sig));
+    for (int i = 0; i < 100; i++) {
+        raise(SIGUSR1);
+        if (i % 10 == 0)
+            expect_get(&l, "/", "hello");
+    }
+    live_end(&l, 1000);
+}
+END_TEST
+
+/* ---- descriptors ---- */
+
+START_TEST(its_descriptors_stay_at_home)
+{
+    char path[] = "/tmp/concur-hosts-XXXXXX";
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    struct live l = make(trees[_i]);
+    live_start(&l);
+    char got[4096];
+    ck_assert_int_eq(live_ask(&l, "GET /descriptors HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", got, sizeof got), 200);
+    ck_assert_msg(strstr(got, path) == NULL, "%s", got);
+    live_end(&l, 1000);
+    close(fd);
+    unlink(path);
+}
+END_TEST
+
+/* ---- two servers ---- */
+
+START_TEST(two_servers_of_different_engines)
+{
+    struct live first = make(trees[_i]), second = make(trees[(_i + 1) % TREES]);
+    char a[64], b[64];
+    live_start(&first);
+    live_start(&second);
+    ck_assert_int_eq(live_ask(&first, "GET /pid HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", a, sizeof a), 200);
+    ck_assert_int_eq(live_ask(&second, "GET /pid HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", b, sizeof b), 200);
+    ck_assert_str_ne(a, b);
+    live_end(&first, 1000);
+    expect_get(&second, "/", "hello");
+    live_end(&second, 1000);
+}
+END_TEST
+
+/* ---- hosts that end ---- */
+
+/* The host is killed: its master and the workers go with it, and the port is free. */
+START_TEST(orphans_die_with_the_host)
+{
+    int pipe_fds[2];
+    struct { struct sockaddr_in at; pid_t worker; } told = { 0 };
+    ck_assert_int_eq(pipe(pipe_fds), 0);
+    pid_t host = fork();
+    if (host == 0) {
+        struct live l = make(trees[_i]);
+        char body[64];
+        live_start(&l);
+        (void)live_ask(&l, "GET /pid HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", body, sizeof body);
+        told.at = l.at;
+        told.worker = (pid_t)strtol(body, NULL, 10);
+        (void)!write(pipe_fds[1], &told, sizeof told);
+        for (;;)
+            pause();
+    }
+    ck_assert_int_eq(read(pipe_fds[0], &told, sizeof told), (ssize_t)sizeof told);
+    kill(host, SIGKILL);
+    ck_assert_int_eq(waitpid(host, NULL, 0), host);
+    struct live gone = { .at = told.at };
+    for (int waited = 0;; waited += 5) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0), yes = 1;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+        bool is_free = bind(fd, (const struct sockaddr *)&gone.at, sizeof gone.at) == 0;
+        close(fd);
+        if (is_free && kill(told.worker, 0) < 0)
+            break;
+        ck_assert_msg(waited < PATIENCE_MS, "the port is not free, or the worker lives");
+        (void)poll(NULL, 0, 5);
+    }
+}
+END_TEST
+
+/* ---- workers that cannot start ---- */
+
+static concur_counter *starts;
+
+/* The first few of them can, those that come after cannot. */
+static int start_hook(concur_server *server, int what, const char *detail, void *arg)
+{
+    (void)server, (void)what, (void)detail;
+    if (concur_counter_add(starts, 1) <= *(const int *)arg)
+        return CONCUR_OK;
+    kill(getpid(), SIGKILL);
+    return CONCUR_OK;
+}
+
+static int refuse_hook(concur_server *server, int what, const char *detail, void *arg)
+{
+    (void)server, (void)what, (void)detail, (void)arg;
+    return CONCUR_E_UPSTREAM;
+}
+
+START_TEST(a_first_start_that_fails_is_told)
+{
+    struct live l = make(trees[_i]);
+    ck_assert_int_eq(concur_server_hook(l.server, CONCUR_HOOK_WORKER_START, refuse_hook, NULL), CONCUR_OK);
+    ck_assert_int_lt(concur_server_start(l.server), 0);
+    ck_assert_ptr_nonnull(strstr(concur_server_error(l.server), "hook"));
+    concur_server_free(l.server);
+    ck_assert_int_eq(waitpid(-1, NULL, 0), -1);
+}
+END_TEST
+
+/* Workers that were fine die, and none can be started any more: a bounded number of tries, an event, and 503 to everybody. */
+START_TEST(workers_that_cannot_be_had_are_given_up)
+{
+    static int can = 2;
+    struct live l = make(trees[_i]);
+    events[0] = '\0';
+    starts = concur_server_counter(l.server, "starts", "workers that began to start");
+    ck_assert_ptr_nonnull(starts);
+    ck_assert_int_eq(concur_server_hook(l.server, CONCUR_HOOK_WORKER_START, start_hook, &can), CONCUR_OK);
+    ck_assert_int_eq(concur_server_hook(l.server, CONCUR_HOOK_EVENT, on_event, NULL), CONCUR_OK);
+    live_start(&l);
+    for (int i = 0; i < 50 && !strstr(events, "given up: answering 503"); i++) {
+        struct live_peer p = live_connect(&l);
+        (void)live_send(&p, "GET /crash HTTP/1.1\r\nHost: t\r\n\r\n");
+        struct pollfd wait = { .fd = p.fd, .events = POLLIN };
+        (void)poll(&wait, 1, 2000);
+        live_close(&p);
+        (void)concur_server_dispatch(l.server);
+    }
+    UNTIL(&l, strstr(events, "given up: answering 503"));
+    ck_assert_int_le(concur_counter_get(starts), 2 + 2 * 5 + 2);
+    char got[256];
+    ck_assert_int_eq(live_ask(&l, "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", got, sizeof got), 503);
+    live_end(&l, 1000);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("api_hosts");
+    TCase *all = tcase_create("all");
+    tcase_set_timeout(all, 100);
+    tcase_add_loop_test(all, events_and_log_lines_come_to_the_host, 0, TREES);
+    tcase_add_loop_test(all, a_handler_stops_the_whole_server, 0, TREES);
+    tcase_add_loop_test(all, its_children_are_its_own, 0, TREES);
+    tcase_add_loop_test(all, a_host_that_waits_for_anybody, 0, TREES);
+    tcase_add_loop_test(all, nobody_is_left_behind, 0, TREES);
+    tcase_add_loop_test(all, threads_refuse_unless_vouched_for, 0, TREES);
+    tcase_add_loop_test(all, its_signal_handlers_are_untouched, 0, TREES);
+    tcase_add_loop_test(all, its_descriptors_stay_at_home, 0, TREES);
+    tcase_add_loop_test(all, two_servers_of_different_engines, 0, TREES);
+    tcase_add_loop_test(all, orphans_die_with_the_host, 0, TREES);
+    tcase_add_loop_test(all, a_first_start_that_fails_is_told, 0, TREES);
+    tcase_add_loop_test(all, workers_that_cannot_be_had_are_given_up, 0, TREES);
+    suite_add_tcase(suite, all);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
