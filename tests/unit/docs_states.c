@@ -11,6 +11,7 @@
 
 #include "conn/conn.h"
 #include "core/request.h"
+#include "proc/master_internal.h"
 
 enum { CELLS_MAX = 12, ROWS_MAX = 24, NAME_MAX_LEN = 160 };
 
@@ -107,28 +108,32 @@ static bool enumerator(const char *start, const char *prefix, size_t nth, char *
     return false;
 }
 
+/* As an enumerator has it. */
 static void upper(const char *s, char *out, size_t size)
 {
     size_t n = 0;
     for (; s[n] && n + 1 < size; n++)
-        out[n] = (char)toupper((unsigned char)s[n]);
+        out[n] = s[n] == ' ' ? '_' : (char)toupper((unsigned char)s[n]);
     out[n] = '\0';
 }
 
-/* What the source's table has behind "[EVENT] = " in the block of a state, up to the comma; "-" if nothing. */
+/* What the source's table has behind "[EVENT] = " in the block of a state, up to the comma; "-" if nothing. A block is one
+ * line, or ends on a line of its own. */
 static void source_cell(const char *state_key, const char *event_key, char *out, size_t size)
 {
     const char *table = strstr(source, "table[");
     ck_assert_ptr_nonnull(table);
     const char *block = strstr(table, state_key);
     ck_assert_msg(block != NULL, "no %s", state_key);
-    const char *end = strstr(block, "\n    }");
+    const char *line = block + strcspn(block, "\n");
+    bool is_one_line = line[-1] == ',' && line[-2] == '}';
+    const char *end = is_one_line ? line : strstr(block, "\n    }");
     const char *p = strstr(block, event_key);
     snprintf(out, size, "-");
     ck_assert_ptr_nonnull(end);
     if (p && p < end) {
         p += strlen(event_key);
-        snprintf(out, size, "%.*s", (int)strcspn(p, ","), p);
+        snprintf(out, size, "%.*s", (int)strcspn(p, ", "), p);
     }
 }
 
@@ -214,21 +219,55 @@ static bool is_listed(const struct table *actions, const char *name)
     return false;
 }
 
-START_TEST(every_action_is_explained)
+/* Cells of the matrix behind heading are rows of its list of actions, and those are functions of the source. */
+static void compare_actions(const char *heading, const char *parameters)
 {
     struct table t, actions;
-    read_table("## Connection", "| event |", &t);
-    read_table("## Connection", "| action |", &actions);
+    read_table(heading, "| event |", &t);
+    read_table(heading, "| action |", &actions);
     for (size_t row = 1; row < t.rows; row++)
         for (size_t column = 1; column < t.columns; column++)
             ck_assert_msg(strcmp(t.cell[row][column], "-") == 0 || is_listed(&actions, t.cell[row][column]), "%s",
                           t.cell[row][column]);
-    look_into("src/conn/states.c");
     for (size_t row = 1; row < actions.rows; row++) {
-        char function[256];
-        snprintf(function, sizeof function, "static void %.150s(struct cnc_conn *conn)", actions.cell[row][0]);
+        char function[512];
+        snprintf(function, sizeof function, "static void %.150s(%s)", actions.cell[row][0], parameters);
         ck_assert_msg(strstr(source, function) != NULL, "no action %s", actions.cell[row][0]);
     }
+}
+
+START_TEST(every_action_is_explained)
+{
+    look_into("src/conn/states.c");
+    compare_actions("## Connection", "struct cnc_conn *conn");
+    look_into("src/proc/slot.c");
+    compare_actions("## Worker slot", "struct cnc_slot *slot, const struct step *s");
+    look_into("src/proc/generation.c");
+    compare_actions("## Generation", "struct cnc_master *m, struct cnc_generation *gen, int64_t now");
+}
+END_TEST
+
+START_TEST(the_slot)
+{
+    struct table t;
+    read_table("## Worker slot", "| event |", &t);
+    compare_states("## Worker slot", &t, CNC_SLOT_STATES, cnc_slot_state_name);
+    look_into("src/proc/slot.h");
+    compare_events(&t, "enum cnc_slot_event {", "CNC_SLOT_ON_", "DEADLINE");
+    look_into("src/proc/slot.c");
+    compare(&t, "[CNC_SLOT_%s] = {", "[CNC_SLOT_ON_%s] = ", "%s");
+}
+END_TEST
+
+START_TEST(the_generation)
+{
+    struct table t;
+    read_table("## Generation", "| event |", &t);
+    compare_states("## Generation", &t, CNC_GENERATION_STATES, cnc_generation_state_name);
+    look_into("src/proc/master_internal.h");
+    compare_events(&t, "enum cnc_generation_event {", "CNC_GENERATION_ON_", "EMPTY");
+    look_into("src/proc/generation.c");
+    compare(&t, "[CNC_GENERATION_%s] = {", "[CNC_GENERATION_ON_%s] = ", "%s");
 }
 END_TEST
 
@@ -268,6 +307,8 @@ int main(void)
     tcase_add_test(tests, the_connection);
     tcase_add_test(tests, every_action_is_explained);
     tcase_add_test(tests, the_request);
+    tcase_add_test(tests, the_slot);
+    tcase_add_test(tests, the_generation);
     tcase_add_test(tests, the_stop);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
