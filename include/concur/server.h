@@ -85,7 +85,9 @@ CONCUR_API int concur_server_override(concur_server *server, const char *section
  * since    0.1 */
 CONCUR_API int concur_server_listen(concur_server *server, const char *address);
 
-/* Sends the log to a function. Without one, run writes warnings and errors to stderr and start writes nothing.
+/* Sends the log to a function. Without one, run writes warnings and errors to stderr, from each process, and start writes
+ * nothing. With a master the function is called in the host's process: during run, or in concur_server_dispatch() and
+ * concur_server_wait(); what does not fit there at the moment is lost.
  *
  * log      see concur_log_fn; NULL: as if never called
  * arg      handed to log as it is; the caller's, must live until the server is freed
@@ -107,12 +109,12 @@ CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void 
  *                             CONCUR_HOOK_WORKER_EXIT is: a worker that never served has no end. On an engine of one
  *                             process, run and start then return that value
  *   CONCUR_HOOK_WORKER_EXIT   In the same processes, on the same thread, after the last request, thread and value of
- *                             concur_server_local() has ended. Not in a worker that was killed or has crashed. Each is
+ *                             concur_server_local() has ended. Not in a worker that was killed or has crashed, nor
+ *                             in the master, a front or a host. Each is
  *                             called, whatever the one before has returned
  *   CONCUR_HOOK_EVENT         In the host's process: during concur_server_run(), or after start in
  *                             concur_server_dispatch() and concur_server_wait(). detail says what happened, such as
- *                             "worker 3 (pid 123) ended: signal 9" or "given up: 5 workers ended before they were
- *                             ready". Its wording is for people and may change, but for "ready", which comes once, when
+ *                             "worker 3 (pid 123) ended: signal 9" or "given up: answering 503". Its wording is for people and may change, but for "ready", which comes once, when
  *                             connections are accepted. What it returns is not looked at. It must not block
  *
  * For all but CONCUR_HOOK_EVENT detail may be "".
@@ -157,21 +159,29 @@ CONCUR_API int concur_server_check(concur_server *server);
  * `stop_timeout`; a second one of them stops at once. SIGHUP is left alone and SIGPIPE is never touched. What was set
  * before is restored.
  *
+ * On the engines with several processes, and with the option `master`, the calling process becomes the master and runs no
+ * handler: those run in its children. A handler of the program for SIGHUP may call concur_server_reload().
+ *
  * returns  CONCUR_OK: stopped and everything freed but the server itself; the errors of concur_server_check();
- *          CONCUR_E_LISTEN: an address cannot be bound; CONCUR_E_SYS: a descriptor, a thread or the like cannot be had;
- *          CONCUR_E_BUSY: stopped, but a handler or an offload still runs and could not be joined; CONCUR_E_STATE: has
- *          been run or started before. concur_server_error() has the details
+ *          CONCUR_E_LISTEN: an address cannot be bound; CONCUR_E_SYS: a descriptor, a thread or the like cannot be
+ *          had, or a worker does not come up; CONCUR_E_THREADS: the engine forks, and the process has other threads (option
+ *          fork_with_threads); CONCUR_E_BUSY: stopped, but a handler or an offload still ran: its thread could not be
+ *          joined, or its process was killed; what a hook said; CONCUR_E_STATE: has been run or started before. concur_server_error() has the details
  * thread   the one that did the set-up; one run in a process at a time (else CONCUR_E_STATE). Never in a handler:
  *          CONCUR_E_HOME
  * blocks   until the server has stopped
  * since    0.1 */
 CONCUR_API int concur_server_run(concur_server *server);
 
-/* Starts to serve in the background, on threads of the library, and touches no signal.
+/* Starts to serve in the background and touches no signal: on threads of the library, or, on the engines with several
+ * processes and with the option `master`, in a master process and its children. These inherit only descriptors 0, 1, 2 and
+ * those of the library, and end with the host's process; the host should wait for the master with concur_server_wait()
+ * alone, and call concur_server_dispatch() meanwhile if it wants its log and its events.
  *
  * returns  CONCUR_OK: connections are accepted from now on; else as concur_server_run(), with nothing left running
  * thread   the one that did the set-up; never in a handler of this server
- * blocks   until it answers or has failed: name resolution and thread creation, no network traffic
+ * blocks   until it answers or has failed: creation of threads or processes, whose hooks may take up to the option
+ *          start_timeout; no network traffic
  * since    0.1 */
 CONCUR_API int concur_server_start(concur_server *server);
 
@@ -193,7 +203,7 @@ CONCUR_API int concur_server_fd(concur_server *server);
  * since    0.1 */
 CONCUR_API int concur_server_dispatch(concur_server *server);
 
-/* Asks the server to stop and returns at once. No more connections are accepted; requests in flight may finish; at the
+/* Asks the server to stop, all of its processes, and returns at once. No more connections are accepted; requests in flight may finish; at the
  * deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted. A later call can only
  * bring the deadline forward.
  *
@@ -204,10 +214,12 @@ CONCUR_API int concur_server_dispatch(concur_server *server);
  * since        0.1 */
 CONCUR_API int concur_server_stop(concur_server *server, unsigned deadline_ms);
 
-/* Asks for a new generation with the configuration read again. Needs an engine with a master process.
+/* Asks for a new generation of processes with the configuration file read again. The new one accepts before the old one
+ * stops to. Every option may change but `listen`, also `engine`. Needs a master: an engine with several processes, or the
+ * option `master`. What became of it is told by CONCUR_HOOK_EVENT; a configuration that is refused changes nothing.
  *
  * returns  CONCUR_OK: asked for; CONCUR_E_STATE: there is no master, or the server is not running
- * thread   any, also in a handler
+ * thread   any, also in a handler or in a signal handler (async-signal-safe)
  * blocks   no
  * since    0.1 */
 CONCUR_API int concur_server_reload(concur_server *server);
@@ -216,11 +228,12 @@ CONCUR_API int concur_server_reload(concur_server *server);
  *
  * returns  CONCUR_OK: stopped, every thread of the library joined, every on_end has run; CONCUR_E_BUSY: the stop's
  *          deadline is over and a handler or an offload still runs (no thread is ever killed): call again, and do not
- *          free what that code uses; CONCUR_E_STATE: was not started; CONCUR_E_HOME: called in a callback of this
+ *          free what that code uses. With a master it is the end: the process that held on was killed; CONCUR_E_SYS: the
+ *          master or one of its processes has ended badly; CONCUR_E_STATE: was not started; CONCUR_E_HOME: called in a callback of this
  *          server
  * thread   any but those of the library, one at a time
  * blocks   without bound until stop is called, then until a second after the stop's deadline, or after the call if that is
- *          later
+ *          later; with a master until that has ended. It calls what concur_server_dispatch() would
  * since    0.1 */
 CONCUR_API int concur_server_wait(concur_server *server);
 
@@ -246,8 +259,10 @@ CONCUR_API void concur_server_free(concur_server *server);
  * since    0.1 */
 CONCUR_API int concur_server_address(concur_server *server, unsigned i, char *out, size_t n);
 
-/* Writes the server's state as one JSON object: engine, process, connections, requests, threads, queues. Members may be
- * added in later versions.
+/* Writes the server's state as one JSON object: engine, process, connections, requests, threads, queues. Of several
+ * processes it is their sum, ended ones included, up to 100 ms old and more while one computes; pid is the master's. In a
+ * worker and in the host of start, engine is that of the configuration which this process has seen. Members may be added
+ * in later versions.
  *
  * json     gets the text with a NUL; may be NULL if *len is 0
  * len      in: room at json in bytes; out: length of the text without the NUL, whether it fitted or not
@@ -268,7 +283,8 @@ CONCUR_API int concur_server_engine(const concur_server *server);
 
 /* Tells which of the server's processes this is.
  *
- * returns  the worker's number from 0, below the most that there can be; 0 on the engines of one process. CONCUR_E_STATE: in
+ * returns  the worker's number from 0; a successor has another one than the worker it replaces, and `workers` may be
+ *          reached for that; 0 without a master. CONCUR_E_STATE: in
  *          the master or in the host of several processes, or before it runs; CONCUR_E_INVAL: no server
  * thread   any, also in a handler
  * blocks   no
