@@ -114,8 +114,8 @@ CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void 
  *                             called, whatever the one before has returned
  *   CONCUR_HOOK_EVENT         In the host's process: during concur_server_run(), or after start in
  *                             concur_server_dispatch() and concur_server_wait(). detail says what happened, such as
- *                             "worker 3 (pid 123) ended: signal 9" or "given up: answering 503". Its wording is for people and may change, but for "ready", which comes once, when
- *                             connections are accepted. What it returns is not looked at. It must not block
+ *                             "worker 3 (pid 123) ended: signal 9" or "given up: answering 503". Its
+ *                             wording is for people and may change, but for "ready", which comes once, when connections are accepted. What it returns is not looked at. It must not block
  *
  * For all but CONCUR_HOOK_EVENT detail may be "".
  *
@@ -166,7 +166,8 @@ CONCUR_API int concur_server_check(concur_server *server);
  *          CONCUR_E_LISTEN: an address cannot be bound; CONCUR_E_SYS: a descriptor, a thread or the like cannot be
  *          had, or a worker does not come up; CONCUR_E_THREADS: the engine forks, and the process has other threads (option
  *          fork_with_threads); CONCUR_E_BUSY: stopped, but a handler or an offload still ran: its thread could not be
- *          joined, or its process was killed; what a hook said; CONCUR_E_STATE: has been run or started before. concur_server_error() has the details
+ *          joined, or its process was killed; what a hook said; CONCUR_E_STATE: has been run or
+ *          started before. concur_server_error() has the details
  * thread   the one that did the set-up; one run in a process at a time (else CONCUR_E_STATE). Never in a handler:
  *          CONCUR_E_HOME
  * blocks   until the server has stopped
@@ -203,8 +204,8 @@ CONCUR_API int concur_server_fd(concur_server *server);
  * since    0.1 */
 CONCUR_API int concur_server_dispatch(concur_server *server);
 
-/* Asks the server to stop, all of its processes, and returns at once. No more connections are accepted; requests in flight may finish; at the
- * deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted. A later call can only
+/* Asks the server to stop, all of its processes, and returns at once. No more connections are accepted; requests in flight
+ * may finish; at the deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted. A later call can only
  * bring the deadline forward.
  *
  * deadline_ms  milliseconds from now, any value; 0: cancel at once
@@ -229,8 +230,8 @@ CONCUR_API int concur_server_reload(concur_server *server);
  * returns  CONCUR_OK: stopped, every thread of the library joined, every on_end has run; CONCUR_E_BUSY: the stop's
  *          deadline is over and a handler or an offload still runs (no thread is ever killed): call again, and do not
  *          free what that code uses. With a master it is the end: the process that held on was killed; CONCUR_E_SYS: the
- *          master or one of its processes has ended badly; CONCUR_E_STATE: was not started; CONCUR_E_HOME: called in a callback of this
- *          server
+ *          master or one of its processes has ended badly; CONCUR_E_STATE: was not started; CONCUR_E_HOME:
+ *          called in a callback of this server
  * thread   any but those of the library, one at a time
  * blocks   without bound until stop is called, then until a second after the stop's deadline, or after the call if that is
  *          later; with a master until that has ended. It calls what concur_server_dispatch() would
