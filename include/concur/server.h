@@ -85,9 +85,9 @@ CONCUR_API int concur_server_override(concur_server *server, const char *section
  * since    0.1 */
 CONCUR_API int concur_server_listen(concur_server *server, const char *address);
 
-/* Sends the log to a function. Without one, run writes warnings and errors to stderr, from each process, and start writes
- * nothing. With a master the function is called in the host's process: during run, or in concur_server_dispatch() and
- * concur_server_wait(); what does not fit there at the moment is lost.
+/* Sends the log to a function. Without one, run writes warnings and errors to stderr, from each process, and start
+ * writes nothing. With a master the function is called in the host's process: during run, or in
+ * concur_server_dispatch() and concur_server_wait(); what does not fit there at the moment is lost.
  *
  * log      see concur_log_fn; NULL: as if never called
  * arg      handed to log as it is; the caller's, must live until the server is freed
@@ -115,7 +115,8 @@ CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void 
  *   CONCUR_HOOK_EVENT         In the host's process: during concur_server_run(), or after start in
  *                             concur_server_dispatch() and concur_server_wait(). detail says what happened, such as
  *                             "worker 3 (pid 123) ended: signal 9" or "given up: answering 503". Its
- *                             wording is for people and may change, but for "ready", which comes once, when connections are accepted. What it returns is not looked at. It must not block
+ *                             wording is for people and may change, but for "ready", which comes once, when connections
+ *                             are accepted. What it returns is not looked at. It must not block
  *
  * For all but CONCUR_HOOK_EVENT detail may be "".
  *
@@ -159,15 +160,15 @@ CONCUR_API int concur_server_check(concur_server *server);
  * `stop_timeout`; a second one of them stops at once. SIGHUP is left alone and SIGPIPE is never touched. What was set
  * before is restored.
  *
- * On the engines with several processes, and with the option `master`, the calling process becomes the master and runs no
- * handler: those run in its children. A handler of the program for SIGHUP may call concur_server_reload().
+ * On the engines with several processes, and with the option `master`, the calling process becomes the master and runs
+ * no handler: those run in its children. A handler of the program for SIGHUP may call concur_server_reload().
  *
  * returns  CONCUR_OK: stopped and everything freed but the server itself; the errors of concur_server_check();
  *          CONCUR_E_LISTEN: an address cannot be bound; CONCUR_E_SYS: a descriptor, a thread or the like cannot be
- *          had, or a worker does not come up; CONCUR_E_THREADS: the engine forks, and the process has other threads (option
- *          fork_with_threads); CONCUR_E_BUSY: stopped, but a handler or an offload still ran: its thread could not be
- *          joined, or its process was killed; what a hook said; CONCUR_E_STATE: has been run or
- *          started before. concur_server_error() has the details
+ *          had, or a worker does not come up; CONCUR_E_THREADS: the engine forks, and the process has other threads
+ *          (option fork_with_threads); CONCUR_E_BUSY: stopped, but a handler or an offload still ran: its thread could
+ *          not be joined, or its process was killed; what a hook said; CONCUR_E_STATE: has been run or started before.
+ *          concur_server_error() has the details
  * thread   the one that did the set-up; one run in a process at a time (else CONCUR_E_STATE). Never in a handler:
  *          CONCUR_E_HOME
  * blocks   until the server has stopped
@@ -175,9 +176,9 @@ CONCUR_API int concur_server_check(concur_server *server);
 CONCUR_API int concur_server_run(concur_server *server);
 
 /* Starts to serve in the background and touches no signal: on threads of the library, or, on the engines with several
- * processes and with the option `master`, in a master process and its children. These inherit only descriptors 0, 1, 2 and
- * those of the library, and end with the host's process; the host should wait for the master with concur_server_wait()
- * alone, and call concur_server_dispatch() meanwhile if it wants its log and its events.
+ * processes and with the option `master`, in a master process and its children. These inherit only descriptors 0, 1, 2
+ * and those of the library, and end with the host's process; the host should wait for the master with
+ * concur_server_wait() alone, and call concur_server_dispatch() meanwhile if it wants its log and its events.
  *
  * returns  CONCUR_OK: connections are accepted from now on; else as concur_server_run(), with nothing left running
  * thread   the one that did the set-up; never in a handler of this server
@@ -195,7 +196,7 @@ CONCUR_API int concur_server_start(concur_server *server);
 CONCUR_API int concur_server_fd(concur_server *server);
 
 /* Calls the functions of the host that other processes of the server have something for: the log's, and hooks of
- * CONCUR_HOOK_EVENT. On the engines of one process these are called where things happen, and there is nothing to do here.
+ * CONCUR_HOOK_EVENT. Without a master these are called where things happen, and there is nothing to do here.
  *
  * returns  CONCUR_OK: nothing more for now; CONCUR_E_GONE: the server has ended, concur_server_wait() tells how;
  *          CONCUR_E_STATE: was not started
@@ -204,9 +205,9 @@ CONCUR_API int concur_server_fd(concur_server *server);
  * since    0.1 */
 CONCUR_API int concur_server_dispatch(concur_server *server);
 
-/* Asks the server to stop, all of its processes, and returns at once. No more connections are accepted; requests in flight
- * may finish; at the deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted. A later call can only
- * bring the deadline forward.
+/* Asks the server to stop, all of its processes, and returns at once. No more connections are accepted; requests in
+ * flight may finish; at the deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted.
+ * A later call can only bring the deadline forward.
  *
  * deadline_ms  milliseconds from now, any value; 0: cancel at once
  * returns      CONCUR_OK: it will stop, or has stopped already; CONCUR_E_STATE: was never run or started
@@ -216,8 +217,8 @@ CONCUR_API int concur_server_dispatch(concur_server *server);
 CONCUR_API int concur_server_stop(concur_server *server, unsigned deadline_ms);
 
 /* Asks for a new generation of processes with the configuration file read again. The new one accepts before the old one
- * stops to. Every option may change but `listen`, also `engine`. Needs a master: an engine with several processes, or the
- * option `master`. What became of it is told by CONCUR_HOOK_EVENT; a configuration that is refused changes nothing.
+ * stops to. Every option may change but `listen`, also `engine`. Needs a master: an engine with several processes, or
+ * the option `master`. What became of it is told by CONCUR_HOOK_EVENT; a configuration that is refused changes nothing.
  *
  * returns  CONCUR_OK: asked for; CONCUR_E_STATE: there is no master, or the server is not running
  * thread   any, also in a handler or in a signal handler (async-signal-safe)
@@ -229,12 +230,12 @@ CONCUR_API int concur_server_reload(concur_server *server);
  *
  * returns  CONCUR_OK: stopped, every thread of the library joined, every on_end has run; CONCUR_E_BUSY: the stop's
  *          deadline is over and a handler or an offload still runs (no thread is ever killed): call again, and do not
- *          free what that code uses. With a master it is the end: the process that held on was killed; CONCUR_E_SYS: the
- *          master or one of its processes has ended badly; CONCUR_E_STATE: was not started; CONCUR_E_HOME:
- *          called in a callback of this server
+ *          free what that code uses. With a master it is the end: the process that held on was killed; CONCUR_E_SYS:
+ *          the master or one of its processes has ended badly; CONCUR_E_STATE: was not started; CONCUR_E_HOME: called
+ *          in a callback of this server
  * thread   any but those of the library, one at a time
- * blocks   without bound until stop is called, then until a second after the stop's deadline, or after the call if that is
- *          later; with a master until that has ended. It calls what concur_server_dispatch() would
+ * blocks   without bound until stop is called, then until a second after the stop's deadline, or after the call if
+ *          that is later; with a master until that has ended. It calls what concur_server_dispatch() would
  * since    0.1 */
 CONCUR_API int concur_server_wait(concur_server *server);
 
@@ -261,9 +262,9 @@ CONCUR_API void concur_server_free(concur_server *server);
 CONCUR_API int concur_server_address(concur_server *server, unsigned i, char *out, size_t n);
 
 /* Writes the server's state as one JSON object: engine, process, connections, requests, threads, queues. Of several
- * processes it is their sum, ended ones included, up to 100 ms old and more while one computes; pid is the master's. In a
- * worker and in the host of start, engine is that of the configuration which this process has seen. Members may be added
- * in later versions.
+ * processes it is their sum, ended ones included, up to 100 ms old and more while one computes; pid is the master's. In
+ * a worker and in the host of start, engine is that of the configuration which this process has seen. Members may be
+ * added in later versions.
  *
  * json     gets the text with a NUL; may be NULL if *len is 0
  * len      in: room at json in bytes; out: length of the text without the NUL, whether it fitted or not
