@@ -85,7 +85,9 @@ CONCUR_API int concur_server_override(concur_server *server, const char *section
  * since    0.1 */
 CONCUR_API int concur_server_listen(concur_server *server, const char *address);
 
-/* Sends the log to a function. Without one, run writes warnings and errors to stderr and start writes nothing.
+/* Sends the log to a function. Without one, run writes warnings and errors to stderr, from each process, and start
+ * writes nothing. With a master the function is called in the host's process: during run, or in
+ * concur_server_dispatch() and concur_server_wait(); what does not fit there at the moment is lost.
  *
  * log      see concur_log_fn; NULL: as if never called
  * arg      handed to log as it is; the caller's, must live until the server is freed
@@ -107,13 +109,14 @@ CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void 
  *                             CONCUR_HOOK_WORKER_EXIT is: a worker that never served has no end. On an engine of one
  *                             process, run and start then return that value
  *   CONCUR_HOOK_WORKER_EXIT   In the same processes, on the same thread, after the last request, thread and value of
- *                             concur_server_local() has ended. Not in a worker that was killed or has crashed. Each is
+ *                             concur_server_local() has ended. Not in a worker that was killed or has crashed, nor
+ *                             in the master, a front or a host. Each is
  *                             called, whatever the one before has returned
  *   CONCUR_HOOK_EVENT         In the host's process: during concur_server_run(), or after start in
  *                             concur_server_dispatch() and concur_server_wait(). detail says what happened, such as
- *                             "worker 3 (pid 123) ended: signal 9" or "given up: 5 workers ended before they were
- *                             ready". Its wording is for people and may change, but for "ready", which comes once, when
- *                             connections are accepted. What it returns is not looked at. It must not block
+ *                             "worker 3 (pid 123) ended: signal 9" or "given up: answering 503". Its
+ *                             wording is for people and may change, but for "ready", which comes once, when connections
+ *                             are accepted. What it returns is not looked at. It must not block
  *
  * For all but CONCUR_HOOK_EVENT detail may be "".
  *
@@ -153,32 +156,34 @@ CONCUR_API int concur_server_require(concur_server *server, int needs);
  * since    0.1 */
 CONCUR_API int concur_server_check(concur_server *server);
 
-/* Serves until stopped. On an engine of several processes, and with the option `master`, the calling process becomes the
- * master: it forks the others, and runs no handler; the log and hooks of CONCUR_HOOK_EVENT are called here. The event
- * "ready" comes when connections are accepted. Owns the process meanwhile: SIGTERM and SIGINT stop gracefully, within the option
+/* Serves until stopped. Owns the process meanwhile: SIGTERM and SIGINT stop gracefully, within the option
  * `stop_timeout`; a second one of them stops at once. SIGHUP is left alone and SIGPIPE is never touched. What was set
  * before is restored.
  *
+ * On the engines with several processes, and with the option `master`, the calling process becomes the master and runs
+ * no handler: those run in its children. A handler of the program for SIGHUP may call concur_server_reload().
+ *
  * returns  CONCUR_OK: stopped and everything freed but the server itself; the errors of concur_server_check();
- *          CONCUR_E_LISTEN: an address cannot be bound; CONCUR_E_SYS: a descriptor, a thread or the like cannot be had;
- *          CONCUR_E_BUSY: stopped, but a handler or an offload still runs and could not be joined (a process with such
- *          a one was killed); CONCUR_E_THREADS: it would fork, and the process has other threads; CONCUR_E_SYS also: a
- *          worker could not start, or ended badly in the stop; a hook's refusal; CONCUR_E_STATE: has been run or
- *          started before. concur_server_error() has the details
+ *          CONCUR_E_LISTEN: an address cannot be bound; CONCUR_E_SYS: a descriptor, a thread or the like cannot be
+ *          had, or a worker does not come up; CONCUR_E_THREADS: the engine forks, and the process has other threads
+ *          (option fork_with_threads); CONCUR_E_BUSY: stopped, but a handler or an offload still ran: its thread could
+ *          not be joined, or its process was killed; what a hook said; CONCUR_E_STATE: has been run or started before.
+ *          concur_server_error() has the details
  * thread   the one that did the set-up; one run in a process at a time (else CONCUR_E_STATE). Never in a handler:
  *          CONCUR_E_HOME
  * blocks   until the server has stopped
  * since    0.1 */
 CONCUR_API int concur_server_run(concur_server *server);
 
-/* Starts to serve in the background, on threads of the library, and touches no signal. Where there is a master it is
- * forked, and its children with it; all of them end when this process does. What they have for the program's log and for
- * hooks of CONCUR_HOOK_EVENT comes with concur_server_dispatch(). Their descriptors are 0, 1, 2 and the server's: no other
- * one of this process is open there.
+/* Starts to serve in the background and touches no signal: on threads of the library, or, on the engines with several
+ * processes and with the option `master`, in a master process and its children. These inherit only descriptors 0, 1, 2
+ * and those of the library, and end with the host's process; the host should wait for the master with
+ * concur_server_wait() alone, and call concur_server_dispatch() meanwhile if it wants its log and its events.
  *
  * returns  CONCUR_OK: connections are accepted from now on; else as concur_server_run(), with nothing left running
  * thread   the one that did the set-up; never in a handler of this server
- * blocks   until it answers or has failed: threads or processes are made, hooks run, no network traffic
+ * blocks   until it answers or has failed: creation of threads or processes, whose hooks may take up to the option
+ *          start_timeout; no network traffic
  * since    0.1 */
 CONCUR_API int concur_server_start(concur_server *server);
 
@@ -191,7 +196,7 @@ CONCUR_API int concur_server_start(concur_server *server);
 CONCUR_API int concur_server_fd(concur_server *server);
 
 /* Calls the functions of the host that other processes of the server have something for: the log's, and hooks of
- * CONCUR_HOOK_EVENT. On the engines of one process these are called where things happen, and there is nothing to do here.
+ * CONCUR_HOOK_EVENT. Without a master these are called where things happen, and there is nothing to do here.
  *
  * returns  CONCUR_OK: nothing more for now; CONCUR_E_GONE: the server has ended, concur_server_wait() tells how;
  *          CONCUR_E_STATE: was not started
@@ -200,9 +205,9 @@ CONCUR_API int concur_server_fd(concur_server *server);
  * since    0.1 */
 CONCUR_API int concur_server_dispatch(concur_server *server);
 
-/* Asks the server, all of its processes, to stop and returns at once. No more connections are accepted; requests in flight may finish; at the
- * deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted. A later call can only
- * bring the deadline forward.
+/* Asks the server to stop, all of its processes, and returns at once. No more connections are accepted; requests in
+ * flight may finish; at the deadline the rest gets on_cancel with CONCUR_E_STOPPING and replies under way are aborted.
+ * A later call can only bring the deadline forward.
  *
  * deadline_ms  milliseconds from now, any value; 0: cancel at once
  * returns      CONCUR_OK: it will stop, or has stopped already; CONCUR_E_STATE: was never run or started
@@ -211,12 +216,12 @@ CONCUR_API int concur_server_dispatch(concur_server *server);
  * since        0.1 */
 CONCUR_API int concur_server_stop(concur_server *server, unsigned deadline_ms);
 
-/* Asks for a new generation of processes, with the configuration file and the environment read again. It accepts before
- * the old one stops accepting; requests in flight finish where they are, within `stop_timeout`. Everything may change but
- * `listen`: the engine, too. What is refused or does not come up changes nothing, and is told by an event. Needs a master.
+/* Asks for a new generation of processes with the configuration file read again. The new one accepts before the old one
+ * stops to. Every option may change but `listen`, also `engine`. Needs a master: an engine with several processes, or
+ * the option `master`. What became of it is told by CONCUR_HOOK_EVENT; a configuration that is refused changes nothing.
  *
  * returns  CONCUR_OK: asked for; CONCUR_E_STATE: there is no master, or the server is not running
- * thread   any, also in a handler
+ * thread   any, also in a handler or in a signal handler (async-signal-safe)
  * blocks   no
  * since    0.1 */
 CONCUR_API int concur_server_reload(concur_server *server);
@@ -225,12 +230,12 @@ CONCUR_API int concur_server_reload(concur_server *server);
  *
  * returns  CONCUR_OK: stopped, every thread of the library joined, every on_end has run; CONCUR_E_BUSY: the stop's
  *          deadline is over and a handler or an offload still runs (no thread is ever killed): call again, and do not
- *          free what that code uses; CONCUR_E_STATE: was not started; CONCUR_E_HOME: called in a callback of this
- *          server
+ *          free what that code uses. With a master it is the end: the process that held on was killed; CONCUR_E_SYS:
+ *          the master or one of its processes has ended badly; CONCUR_E_STATE: was not started; CONCUR_E_HOME: called
+ *          in a callback of this server
  * thread   any but those of the library, one at a time
- * blocks   without bound until stop is called, then until a second after the stop's deadline, or after the call if that is
- *          later. Where there is a master, until it has ended: it kills what holds on; the log's function and hooks of
- *          CONCUR_HOOK_EVENT are called meanwhile
+ * blocks   without bound until stop is called, then until a second after the stop's deadline, or after the call if
+ *          that is later; with a master until that has ended. It calls what concur_server_dispatch() would
  * since    0.1 */
 CONCUR_API int concur_server_wait(concur_server *server);
 
@@ -256,8 +261,9 @@ CONCUR_API void concur_server_free(concur_server *server);
  * since    0.1 */
 CONCUR_API int concur_server_address(concur_server *server, unsigned i, char *out, size_t n);
 
-/* Writes the server's state as one JSON object: engine, process (the master's, where there is one), connections, requests,
- * threads, queues; of all processes together, each of which tells its numbers ten times a second at most. Members may be
+/* Writes the server's state as one JSON object: engine, process, connections, requests, threads, queues. Of several
+ * processes it is their sum, ended ones included, up to 100 ms old and more while one computes; pid is the master's. In
+ * a worker and in the host of start, engine is that of the configuration which this process has seen. Members may be
  * added in later versions.
  *
  * json     gets the text with a NUL; may be NULL if *len is 0
@@ -279,7 +285,8 @@ CONCUR_API int concur_server_engine(const concur_server *server);
 
 /* Tells which of the server's processes this is.
  *
- * returns  the worker's number from 0, below the most that there can be; 0 on the engines of one process. CONCUR_E_STATE: in
+ * returns  the worker's number from 0; a successor has another one than the worker it replaces, and `workers` may be
+ *          reached for that; 0 without a master. CONCUR_E_STATE: in
  *          the master or in the host of several processes, or before it runs; CONCUR_E_INVAL: no server
  * thread   any, also in a handler
  * blocks   no
@@ -288,7 +295,7 @@ CONCUR_API int concur_server_worker(const concur_server *server);
 
 /* Tells which state of the configuration this process was made from: a reload makes a new one.
  *
- * returns  1 at the start, and more for each generation after it; CONCUR_E_INVAL: no server
+ * returns  1 at the start, and one more for each generation; CONCUR_E_INVAL: no server
  * thread   any, also in a handler
  * blocks   no
  * since    0.1 */

@@ -222,9 +222,14 @@ void cnc_request_run(concur_request *r)
             to_pool(r);
             return;
         }
+        struct cnc_home *home = r->home;
         cnc_request_enter_handler(r);
-        r->home->last = route;
+        home->last = route;
+        if (CNC_UNLIKELY(home->busy_since != NULL))
+            atomic_store_explicit(home->busy_since, cnc_clock_now(home->clock), memory_order_relaxed);
         int rc = route->handler(r, route->arg);
+        if (CNC_UNLIKELY(home->busy_since != NULL))
+            atomic_store_explicit(home->busy_since, 0, memory_order_relaxed);
         /* What declines must leave nothing behind: the next route may run on another thread. */
         if (CNC_LIKELY(rc != CONCUR_DECLINE) || r->output != CNC_OUTPUT_NONE || r->gone || r->refs || r->on_data) {
             cnc_request_leave(r, rc);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "net/listener.h"
+#include "proc/board.h"
 
 #define FLUSH_MS 250  /* after giving requests up: for their last bytes to leave */
 #define LIBRARY_THREADS 2 /* beside pool_threads, for what the library itself does in a pool; started when it does */
@@ -180,6 +181,8 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         return rc;
     }
     s->home->owner = ops->handover ? NULL : server; /* a poller runs no handlers */
+    if (server->place.row && server->cfg.stuck_timeout)
+        s->home->busy_since = &server->place.row->busy_since;
     cnc_driver_init(&s->drv, s->home, &server->limits, ops, server, &server->draining);
     rc = cnc_driver_need_loop(&s->drv);
     if (rc == CONCUR_OK)

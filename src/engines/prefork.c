@@ -13,7 +13,7 @@
  *                    worker is idle and another client waits, replies are the last of their connections, and silent
  *                    connections are closed.
  * Overload:          connections wait in the kernel's queue while more workers are started, then until one is free.
- * Stop:              every worker finishes its connection; one that does not a second after the deadline is killed.
+ * Stop:              every worker finishes its connection; one that holds on past the deadline is killed.
  */
 #include "base/sys.h"
 #include "core/solo.h"

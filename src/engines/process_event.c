@@ -11,7 +11,7 @@
  *                    kernel's queue are lost to nobody: all workers share the one socket.
  * What blocks what:  a handler that blocks stands in the way of its own worker's connections, no other's.
  * Overload:          as on event, for each worker, which has its share of connections_max.
- * Stop:              as on event, in every worker at once; one that does not end a second after the deadline is killed.
+ * Stop:              as on event, in every worker at once; one that holds on past the deadline is killed.
  */
 #include "engines/looped.h"
 

@@ -239,6 +239,9 @@ static int configure(concur_server *server, const struct cnc_config_list *addres
     server->ops = cnc_engine_find(server->cfg.engine);
     if (!server->ops)
         return cnc_error_set(CONCUR_E_UNSUPPORTED, "engine %s: this build has none", cnc_engine_name(server->cfg.engine));
+    if (server->ops->plan && (server->needs & CONCUR_NEED_SHARED_MEMORY))
+        return cnc_error_set(CONCUR_E_UNSUPPORTED, "engine %s has several processes, and the program's handlers share its memory",
+                             server->ops->name);
     return server->ops->check ? server->ops->check(server) : CONCUR_OK;
 }
 
@@ -347,10 +350,12 @@ static int hear_master(concur_server *server)
     struct cnc_note note;
     int rc;
     while ((rc = cnc_note_receive(server->place.link, &note, NULL, false)) == CONCUR_OK) {
-        if (note.what == CNC_NOTE_FAILED)
+        bool starts = !server->has_tree;
+        if (note.what == CNC_NOTE_FAILED && starts)
             return cnc_error_set((int)note.value, "%s", note.text);
-        hear(server, note.what, note.value, note.text);
-        if (note.what == CNC_NOTE_READY)
+        if (note.what != CNC_NOTE_READY || starts) /* once, whoever says so */
+            hear(server, note.what, note.value, note.text);
+        if (note.what == CNC_NOTE_READY && starts)
             return CONCUR_OK;
     }
     return rc;

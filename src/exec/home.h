@@ -52,6 +52,7 @@ struct cnc_home {
     uint64_t id_next, id_end; /* request ids this home may give out */
     atomic_ullong served;   /* requests begun here; the owner writes, anyone reads */
     bool blocking;          /* a thread that may block, not a loop */
+    atomic_llong *busy_since; /* borrowed: where the start of a handler is told; NULL: to nobody */
     struct cnc_link away;   /* jobs for a pool, sent off together when what is queued has run */
     void (*send_away)(struct cnc_home *); /* takes all of them */
     void *away_to;          /* whose pool: for send_away */

@@ -262,7 +262,7 @@ const char *cnc_slot_state_name(int state)
     static const char *const names[CNC_SLOT_STATES] = {
         [CNC_SLOT_EMPTY] = "empty",         [CNC_SLOT_STARTING] = "starting", [CNC_SLOT_READY] = "ready",
         [CNC_SLOT_REPLACING] = "replacing", [CNC_SLOT_DRAIN] = "drain",       [CNC_SLOT_TERM] = "term",
-        [CNC_SLOT_KILL] = "kill",           [CNC_SLOT_BACKOFF] = "backoff",   [CNC_SLOT_GAVE_UP] = "gave_up",
+        [CNC_SLOT_KILL] = "kill",           [CNC_SLOT_BACKOFF] = "backoff",   [CNC_SLOT_GAVE_UP] = "gave up",
     };
     return state >= 0 && state < CNC_SLOT_STATES ? names[state] : "?";
 }

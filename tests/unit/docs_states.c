@@ -108,28 +108,32 @@ static bool enumerator(const char *start, const char *prefix, size_t nth, char *
     return false;
 }
 
+/* As an enumerator has it. */
 static void upper(const char *s, char *out, size_t size)
 {
     size_t n = 0;
     for (; s[n] && n + 1 < size; n++)
-        out[n] = (char)toupper((unsigned char)s[n]);
+        out[n] = s[n] == ' ' ? '_' : (char)toupper((unsigned char)s[n]);
     out[n] = '\0';
 }
 
-/* What the source's table has behind "[EVENT] = " in the block of a state, up to the comma; "-" if nothing. */
+/* What the source's table has behind "[EVENT] = " in the block of a state, up to the comma; "-" if nothing. A block is one
+ * line, or ends on a line of its own. */
 static void source_cell(const char *state_key, const char *event_key, char *out, size_t size)
 {
     const char *table = strstr(source, "table[");
     ck_assert_ptr_nonnull(table);
     const char *block = strstr(table, state_key);
     ck_assert_msg(block != NULL, "no %s", state_key);
-    const char *end = strstr(block, "\n    }");
+    const char *line = block + strcspn(block, "\n");
+    bool is_one_line = line[-1] == ',' && line[-2] == '}';
+    const char *end = is_one_line ? line : strstr(block, "\n    }");
     const char *p = strstr(block, event_key);
     snprintf(out, size, "-");
     ck_assert_ptr_nonnull(end);
     if (p && p < end) {
         p += strlen(event_key);
-        snprintf(out, size, "%.*s", (int)strcspn(p, ","), p);
+        snprintf(out, size, "%.*s", (int)strcspn(p, ", "), p);
     }
 }
 
@@ -215,32 +219,31 @@ static bool is_listed(const struct table *actions, const char *name)
     return false;
 }
 
-START_TEST(every_action_is_explained)
+/* Cells of the matrix behind heading are rows of its list of actions, and those are functions of the source. */
+static void compare_actions(const char *heading, const char *parameters)
 {
     struct table t, actions;
-    read_table("## Connection", "| event |", &t);
-    read_table("## Connection", "| action |", &actions);
+    read_table(heading, "| event |", &t);
+    read_table(heading, "| action |", &actions);
     for (size_t row = 1; row < t.rows; row++)
         for (size_t column = 1; column < t.columns; column++)
             ck_assert_msg(strcmp(t.cell[row][column], "-") == 0 || is_listed(&actions, t.cell[row][column]), "%s",
                           t.cell[row][column]);
-    look_into("src/conn/states.c");
     for (size_t row = 1; row < actions.rows; row++) {
-        char function[256];
-        snprintf(function, sizeof function, "static void %.150s(struct cnc_conn *conn)", actions.cell[row][0]);
+        char function[512];
+        snprintf(function, sizeof function, "static void %.150s(%s)", actions.cell[row][0], parameters);
         ck_assert_msg(strstr(source, function) != NULL, "no action %s", actions.cell[row][0]);
     }
 }
-END_TEST
 
-START_TEST(the_request)
+START_TEST(every_action_is_explained)
 {
-    struct table t;
-    read_table("## Request", "| event |", &t);
-    compare_states("## Request", &t, CNC_REQUEST_STATES, cnc_request_state_name);
-    look_into("src/core/machine.c");
-    compare_events(&t, "enum request_event {", " ON_", "BACK_DONE");
-    compare(&t, "[CNC_REQUEST_%s] = {", "[ON_%s] = ", "TO(%s)");
+    look_into("src/conn/states.c");
+    compare_actions("## Connection", "struct cnc_conn *conn");
+    look_into("src/proc/slot.c");
+    compare_actions("## Worker slot", "struct cnc_slot *slot, const struct step *s");
+    look_into("src/proc/generation.c");
+    compare_actions("## Generation", "struct cnc_master *m, struct cnc_generation *gen, int64_t now");
 }
 END_TEST
 
@@ -265,6 +268,17 @@ START_TEST(the_generation)
     compare_events(&t, "enum cnc_generation_event {", "CNC_GENERATION_ON_", "EMPTY");
     look_into("src/proc/generation.c");
     compare(&t, "[CNC_GENERATION_%s] = {", "[CNC_GENERATION_ON_%s] = ", "%s");
+}
+END_TEST
+
+START_TEST(the_request)
+{
+    struct table t;
+    read_table("## Request", "| event |", &t);
+    compare_states("## Request", &t, CNC_REQUEST_STATES, cnc_request_state_name);
+    look_into("src/core/machine.c");
+    compare_events(&t, "enum request_event {", " ON_", "BACK_DONE");
+    compare(&t, "[CNC_REQUEST_%s] = {", "[ON_%s] = ", "TO(%s)");
 }
 END_TEST
 
