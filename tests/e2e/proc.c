@@ -78,7 +78,7 @@ static long cpu_ms(pid_t pid)
     return (user + kernel) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
-static bool is_alive(pid_t pid)
+bool process_lives(pid_t pid)
 {
     char text[1024];
     const char *p = stat_fields(pid, text, sizeof text);
@@ -88,7 +88,7 @@ static bool is_alive(pid_t pid)
 int demo_pids(const struct demo *d, pid_t *out, int max)
 {
     int n = 0;
-    if (d->pid > 0 && max > 0 && is_alive(d->pid))
+    if (d->pid > 0 && max > 0 && process_lives(d->pid))
         out[n++] = d->pid;
     for (int i = 0; i < n; i++) {
         char path[96];
@@ -96,7 +96,7 @@ int demo_pids(const struct demo *d, pid_t *out, int max)
         FILE *f = fopen(path, "re");
         long child;
         while (f && n < max && fscanf(f, "%ld", &child) == 1)
-            if (is_alive((pid_t)child))
+            if (process_lives((pid_t)child))
                 out[n++] = (pid_t)child;
         if (f)
             fclose(f);
