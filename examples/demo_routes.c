@@ -387,7 +387,16 @@ static const struct demo_route routes[] = {
     { "GET /whoami", 0, whoami },
 };
 
+/* What an operator would ask for in another way. */
+static int reload(concur_request *r, void *arg)
+{
+    (void)arg;
+    int rc = concur_server_reload(concur_request_server(r));
+    return concur_reply_printf(r, rc < 0 ? 409 : 202, NULL, "%s\n", concur_strerror(rc));
+}
+
 static const struct demo_route unsafe_routes[] = {
+    { "POST /test/reload", 0, reload },
     { "GET /crash", 0, crash },
     { "GET /hang", 0, hang },
 };
