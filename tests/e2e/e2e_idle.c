@@ -98,7 +98,7 @@ START_TEST(idle_ones_make_room)
         client_close(&clients[i]);
     }
     ck_assert_msg(open >= 1 && open <= WORKERS, "%d are still open", open); /* nobody waits for the last ones */
-    ck_assert_int_eq(demo_threads(&demo), 1 + WORKERS);
+    ck_assert(is_sanitized() || demo_threads(&demo) == 1 + WORKERS); /* a sanitizer has threads of its own */
     expect_alive(demo.port, WAIT_MS);
     demo_stop(&demo, WAIT_MS);
 }
