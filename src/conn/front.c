@@ -140,6 +140,18 @@ static bool is_never(int rc)
     return rc < 0 && rc != CONCUR_E_GONE;
 }
 
+/* The worker is done with it. What came too late for it to see would turn a plain close into a reset of the last reply. */
+static void hang_up(struct cnc_front *f, struct cnc_conn *conn, uint32_t flags)
+{
+    if ((flags & CNC_LOAN_CUT) || cnc_sys_inq(cnc_io_fd(&conn->io)) == 0) {
+        cnc_conn_forget(f->drv, conn);
+        return;
+    }
+    conn->flags = CNC_CONN_MUST_LINGER | CNC_CONN_LAST;
+    conn->state = CNC_CONN_FLUSH;
+    cnc_driver_take(f->drv, conn);
+}
+
 static void take_back(struct cnc_front *f, uint32_t i, const struct cnc_loan_note *note, const char *bytes, size_t n)
 {
     struct cnc_conn *conn = end_loan(f, i);
@@ -153,6 +165,16 @@ static void take_back(struct cnc_front *f, uint32_t i, const struct cnc_loan_not
     cnc_driver_take(f->drv, conn);
 }
 
+/* Every worker of the start has told how many threads it has: now one can say how many are too many. */
+static void open_up(struct cnc_front *f)
+{
+    void (*ready)(struct cnc_front *) = f->cfg.ready;
+    if (f->strangers || !ready)
+        return;
+    f->cfg.ready = NULL;
+    ready(f);
+}
+
 static void on_note(struct cnc_front_worker *w, const struct cnc_loan_note *note, const char *bytes, size_t n)
 {
     struct cnc_front *f = w->front;
@@ -160,6 +182,7 @@ static void on_note(struct cnc_front_worker *w, const struct cnc_loan_note *note
         f->strangers -= !w->greeted;
         w->greeted = true;
         w->credit = note->value;
+        open_up(f);
         return;
     }
     if (!w->greeted)
@@ -170,7 +193,7 @@ static void on_note(struct cnc_front_worker *w, const struct cnc_loan_note *note
     if (note->what == CNC_LOAN_RETURN && mine)
         take_back(f, i, note, bytes, n);
     else if (note->what == CNC_LOAN_GONE && mine)
-        cnc_conn_forget(f->drv, end_loan(f, i));
+        hang_up(f, end_loan(f, i), note->flags);
 }
 
 static void on_link(struct cnc_io *io, unsigned ready)
@@ -259,6 +282,7 @@ void cnc_front_bury(struct cnc_front *f, unsigned slot)
     on_link(&w->io, 0); /* what it has given back before it died */
     f->workers[slot] = NULL;
     f->strangers -= !w->greeted;
+    open_up(f);
     int link = cnc_io_fd(&w->io);
     (void)cnc_io_watch(f->drv->home->loop, &w->io, 0);
     cnc_sys_close(&link);
@@ -356,8 +380,7 @@ void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn)
     int rc = w ? lend(f, w, conn) : CONCUR_AGAIN;
     if (rc == CONCUR_OK)
         return;
-    /* While a worker is about to tell of free threads nobody can say that there are too many. */
-    if (is_never(rc) || (f->queue_len >= f->cfg.queue_max && !f->strangers)) {
+    if (is_never(rc) || f->queue_len >= f->cfg.queue_max) {
         cnc_driver_refuse(drv, conn, rc == CONCUR_E_LIMIT ? 431 : 503);
         return;
     }

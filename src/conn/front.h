@@ -12,6 +12,8 @@
 struct cnc_front_worker;
 struct cnc_loan;
 
+struct cnc_front;
+
 struct cnc_front_config {
     unsigned workers_max;     /* slots */
     unsigned queue_max;       /* connections that may wait; one more gets 503 */
@@ -19,6 +21,7 @@ struct cnc_front_config {
     bool for_life;            /* connections stay with the worker that got them first */
     atomic_uint *queued;      /* tells others how many wait */
     struct cnc_ledger ledger;
+    void (*ready)(struct cnc_front *); /* called once, when it is known how many threads there are; may be NULL */
 };
 
 struct cnc_front {

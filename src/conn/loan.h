@@ -20,6 +20,7 @@ enum {
     CNC_LOAN_LAST = 1,     /* with LEND: its next reply is its last */
     CNC_LOAN_FOR_LIFE = 2, /* with LEND: the front forgets it, and it does not come back */
     CNC_LOAN_FREE = 4,     /* to the front: a thread has become free */
+    CNC_LOAN_CUT = 16,     /* with GONE: cut off, so nothing is lingered for */
     CNC_LOAN_ALL = 8       /* to the front: value threads are free, in answer to HELLO */
 };
 

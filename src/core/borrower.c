@@ -107,6 +107,8 @@ static void on_gone(struct cnc_driver *drv, struct cnc_conn *conn)
     struct cnc_loan_note note = { .what = CNC_LOAN_GONE, .id = conn->loan };
     if (!(conn->flags & CNC_CONN_LENT))
         return;
+    if (conn->flags & CNC_CONN_RESET)
+        note.flags |= CNC_LOAN_CUT;
     conn->ext = NULL;
     bool frees = home->blocking && home->live == 0; /* else its thread goes on, or it has none */
     tell_about(borrower_of(t), &note, (struct cnc_slice){ "", 0 }, frees);

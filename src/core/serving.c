@@ -155,7 +155,7 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
 {
     bool blocking_sockets = (flags & CNC_SERVING_BLOCKING_SOCKETS) != 0;
     *s = (struct cnc_serving){ .server = server, .stop_timer.fn = on_stop_timer, .publish_timer.fn = on_publish,
-                               .stall_warned_at = INT64_MIN / 2 };
+                               .is_late = (flags & CNC_SERVING_LATE) != 0, .stall_warned_at = INT64_MIN / 2 };
     struct cnc_acceptor_config accept = {
         .batch = (unsigned)server->cfg.accept_batch,
         .connections_max = (unsigned)server->cfg.connections_max,
@@ -307,7 +307,7 @@ void cnc_serving_publish(struct cnc_serving *s, int64_t now)
 int cnc_serving_begin(struct cnc_serving *s)
 {
     cnc_home_adopt(s->home);
-    int rc = cnc_acceptor_start(&s->acceptor);
+    int rc = s->is_late ? CONCUR_OK : cnc_acceptor_start(&s->acceptor);
     if (rc == CONCUR_OK)
         cnc_server_ready(s->server);
     return rc;
@@ -320,6 +320,12 @@ static int end(struct cnc_serving *s, bool may_give_up)
     if (rc == CONCUR_OK)
         cnc_home_leave(s->home);
     return rc;
+}
+
+void cnc_serving_accept(struct cnc_serving *s)
+{
+    if (s->phase == CNC_SERVING_ON && cnc_acceptor_start(&s->acceptor) < 0)
+        cnc_log(&s->server->log, CONCUR_LOG_ERROR, "cannot watch the listening sockets");
 }
 
 int cnc_serving_look(struct cnc_serving *s, bool may_give_up)

@@ -25,6 +25,7 @@ struct cnc_serving {
     struct cnc_io stop_io;
     struct cnc_timer stop_timer;
     enum cnc_serving_phase phase;
+    bool is_late;               /* CNC_SERVING_LATE */
     void (*gave_up)(struct cnc_serving *); /* optional: the stop's deadline has passed, and requests were given up */
     struct cnc_pool *threads;   /* borrowed: whose homes run requests too; NULL: none but server->pool */
     int64_t stall_warned_at;
@@ -46,11 +47,14 @@ void cnc_serving_retune_listeners(concur_server *server);
 enum {
     CNC_SERVING_BLOCKING_SOCKETS = 1, /* accepted ones may block */
     CNC_SERVING_BLOCKING_HOME = 2,    /* handlers run here, and may block: the loop is turned between them only */
-    CNC_SERVING_NO_ACCEPT = 4         /* connections come in another way */
+    CNC_SERVING_NO_ACCEPT = 4,        /* connections come in another way */
+    CNC_SERVING_LATE = 8              /* who opened it calls cnc_serving_accept() when it may accept */
 };
 
 /* Opens the loop, and the server's pool if there is to be one. ops: the request's own, or with a handover. */
 int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, unsigned flags);
+/* Begins to accept, unless it stops. */
+void cnc_serving_accept(struct cnc_serving *s);
 /* Moves a stop on, if there is one. CONCUR_AGAIN: there is more to do; else as cnc_serving_run(). */
 int cnc_serving_look(struct cnc_serving *s, bool may_give_up);
 /* Begins to serve on the calling thread: what cnc_serving_run() does first. */

@@ -35,6 +35,11 @@ struct front_role {
     struct cnc_front front;
 };
 
+static void front_ready(struct cnc_front *front)
+{
+    cnc_serving_accept(&CNC_CONTAINER(front, struct front_role, front)->serving);
+}
+
 static void front_gave_up(struct cnc_serving *s)
 {
     cnc_front_give_up(&CNC_CONTAINER(s, struct front_role, serving)->front);
@@ -81,6 +86,7 @@ static int front_open(concur_server *server)
         .for_life = server->cfg.lend == CNC_LEND_CONNECTION,
         .queued = place->row ? &place->row->queued : NULL,
         .ledger = place->ledger,
+        .ready = front_ready,
     };
     if (!e)
         return CONCUR_E_NOMEM;
@@ -88,7 +94,7 @@ static int front_open(concur_server *server)
     e->ops = cnc_request_conn_ops;
     e->ops.closed = cnc_serving_closed;
     e->ops.handover = cnc_front_handover;
-    int rc = cnc_serving_open(&e->serving, server, &e->ops, CNC_SERVING_BLOCKING_SOCKETS);
+    int rc = cnc_serving_open(&e->serving, server, &e->ops, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_LATE);
     if (rc == CONCUR_OK)
         rc = cnc_front_open(&e->front, &e->serving.drv, &cfg);
     if (rc < 0) {

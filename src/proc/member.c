@@ -220,7 +220,8 @@ static void report(struct cnc_master *m, const struct cnc_member *mem, int statu
     cnc_member_text(mem, who, sizeof who);
     if (known)
         cnc_child_end_text(status, how, sizeof how);
-    if (asked && m->stopping && m->result == CONCUR_OK)
+    /* A crash is no failure of the stop: it may even have come before it. */
+    if (asked && m->stopping && m->result == CONCUR_OK && (WIFEXITED(status) || mem->slot.state == CNC_SLOT_TERM))
         m->result = WIFEXITED(status) && WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY
                     : mem->slot.state == CNC_SLOT_TERM                      ? CONCUR_E_BUSY
                                                                             : CONCUR_E_SYS;
