@@ -142,8 +142,11 @@ void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot
         tell_of_slowness(m, mem);
     if (todo & CNC_SLOT_DO_STOP)
         send_stop(m, mem, now);
-    if (todo & CNC_SLOT_DO_TERM)
+    if (todo & CNC_SLOT_DO_TERM) {
         (void)cnc_sys_kill(mem->pid, SIGTERM);
+        if (m->stopping)
+            m->result = CONCUR_E_BUSY; /* it was told long ago */
+    }
     if (todo & CNC_SLOT_DO_KILL) {
         (void)cnc_sys_kill(mem->pid, SIGKILL);
         if (m->stopping && slot->was_ready)
@@ -221,10 +224,8 @@ static void report(struct cnc_master *m, const struct cnc_member *mem, int statu
     if (known)
         cnc_child_end_text(status, how, sizeof how);
     /* A crash is no failure of the stop: it may even have come before it. */
-    if (asked && m->stopping && m->result == CONCUR_OK && (WIFEXITED(status) || mem->slot.state == CNC_SLOT_TERM))
-        m->result = WIFEXITED(status) && WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY
-                    : mem->slot.state == CNC_SLOT_TERM                      ? CONCUR_E_BUSY
-                                                                            : CONCUR_E_SYS;
+    if (asked && m->stopping && m->result == CONCUR_OK && WIFEXITED(status))
+        m->result = WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY : CONCUR_E_SYS;
     if (!mem->slot.was_ready && !mem->said_why)
         cnc_master_refuse(m, CONCUR_E_SYS, "%s ended before it was ready: %s", who, how);
     cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s ended: %s", who, how);
