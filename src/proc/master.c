@@ -202,7 +202,8 @@ static int64_t look(struct cnc_master *m, int64_t now)
     }
     if (!any)
         return -1;
-    return next;
+    /* A generation that has just gone has left its place to a reload that waits for one. */
+    return m->reload_due && !m->stopping && m->was_up && has_room(m) ? now : next;
 }
 
 int cnc_master_run(const struct cnc_master_config *cfg)
