@@ -215,7 +215,7 @@ int cnc_borrower_open(struct cnc_borrower *b, concur_server *server)
     *b = (struct cnc_borrower){ .room = cnc_malloc(CNC_LOAN_ROOM) };
     pthread_mutex_init(&b->mu, NULL);
     if (place->board)
-        b->queued = &cnc_board_row(place->board, place->generation, CNC_FRONT_SLOT)->queued;
+        b->queued = &cnc_board_row(place->board, place->page, CNC_FRONT_SLOT)->queued;
     int rc = b->room ? cnc_threads_open(&b->threads, server, &b->serving, &ops) : CONCUR_E_NOMEM;
     if (rc == CONCUR_OK)
         rc = cnc_threads_open_poller(&b->threads, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_NO_ACCEPT);

@@ -41,6 +41,7 @@ struct cnc_place {
     struct cnc_board *board;   /* owned by the process that called run or start; the others inherit it */
     struct cnc_board_row *row; /* a child's own */
     unsigned generation, slot;
+    unsigned page; /* of the board: this generation's */
     struct cnc_ledger ledger; /* of connections that are lent; owned like the board */
     int link;       /* a child's to its master; the host's to the master that start made; else -1 */
     int lend;       /* a worker's to the front; else -1 */

@@ -26,7 +26,7 @@ static void publish(struct cnc_solo *solo)
 
 static bool has_idle_peer(const concur_server *server)
 {
-    return server->place.board && cnc_board_has_idle(server->place.board, server->place.generation);
+    return server->place.board && cnc_board_has_idle(server->place.board, server->place.page);
 }
 
 static bool does_somebody_wait(const concur_server *server)
@@ -49,7 +49,7 @@ static bool may_keep(struct cnc_driver *drv)
     if (served % PUBLISH_EVERY == 0)
         publish(solo);
     /* A client that asks again at once leaves no moment in which this process would listen to the master. */
-    if (place->board && cnc_board_was_poked(place->board, place->generation, place->slot))
+    if (place->board && cnc_board_was_poked(place->board, place->page, place->slot))
         cnc_place_hear(server);
     if (CNC_UNLIKELY(atomic_load_explicit(&server->stop_at, memory_order_relaxed) != INT64_MAX))
         return false;
@@ -152,10 +152,10 @@ static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
     struct cnc_place *place = &server->place;
     publish(solo);
     if (place->board)
-        cnc_board_set_idle(place->board, place->generation, place->slot, true);
+        cnc_board_set_idle(place->board, place->page, place->slot, true);
     int i = cnc_gate_wait(&solo->gate, -1);
     if (place->board)
-        cnc_board_set_idle(place->board, place->generation, place->slot, false);
+        cnc_board_set_idle(place->board, place->page, place->slot, false);
     if (i >= 0 && (unsigned)i < solo->gate.listeners)
         return take_from(solo, (unsigned)i);
     cnc_sys_eventfd_clear(server->stop_fd);

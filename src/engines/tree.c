@@ -51,11 +51,11 @@ static int settle(concur_server *server, const struct cnc_child *child)
     int wake = server->stop_fd;
     if (place->lines >= 0)
         server->log.up = place->lines;
-    *place = (struct cnc_place){ .board = place->board, .ledger = place->ledger, .generation = child->generation, .slot = child->slot,
-                                 .link = child->link, .lend = child->lend, .up = -1, .lines = -1, .master_fd = -1,
-                                 .master = place->master, .is_child = true,
+    *place = (struct cnc_place){ .board = place->board, .ledger = place->ledger, .generation = child->generation,
+                                 .page = child->page, .slot = child->slot, .link = child->link, .lend = child->lend,
+                                 .up = -1, .lines = -1, .master_fd = -1, .master = place->master, .is_child = true,
                                  .recycle_at = with_jitter((unsigned long long)server->cfg.requests_per_worker) };
-    place->row = cnc_board_row(place->board, child->generation, child->slot);
+    place->row = cnc_board_row(place->board, child->page, child->slot);
     atomic_store(&server->stop_at, INT64_MAX);
     (void)!getrandom(&server->id_base, sizeof server->id_base, GRND_NONBLOCK);
     server->stop_fd = cnc_sys_eventfd();

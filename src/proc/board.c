@@ -30,10 +30,10 @@ void cnc_board_destroy(struct cnc_board **board)
     *board = NULL;
 }
 
-struct cnc_board_row *cnc_board_row(struct cnc_board *board, unsigned generation, unsigned slot)
+struct cnc_board_row *cnc_board_row(struct cnc_board *board, unsigned page, unsigned slot)
 {
-    CNC_ASSERT(slot < CNC_BOARD_SLOTS);
-    return &board->rows[generation % CNC_BOARD_GENERATIONS][slot];
+    CNC_ASSERT(page < CNC_BOARD_GENERATIONS && slot < CNC_BOARD_SLOTS);
+    return &board->rows[page][slot];
 }
 
 static unsigned long long take(atomic_ullong *n)
@@ -46,9 +46,9 @@ static void add(atomic_ullong *to, unsigned long long n)
     (void)atomic_fetch_add_explicit(to, n, memory_order_relaxed);
 }
 
-void cnc_board_fold(struct cnc_board *board, unsigned generation, unsigned slot)
+void cnc_board_fold(struct cnc_board *board, unsigned page, unsigned slot)
 {
-    struct cnc_board_row *row = cnc_board_row(board, generation, slot);
+    struct cnc_board_row *row = cnc_board_row(board, page, slot);
     add(&board->requests, take(&row->requests));
     add(&board->accepted, take(&row->accepted));
     add(&board->stalls, take(&row->stalls));
@@ -57,8 +57,8 @@ void cnc_board_fold(struct cnc_board *board, unsigned generation, unsigned slot)
     atomic_store(&row->threads_idle, 0);
     atomic_store(&row->queued, 0);
     atomic_store(&row->busy_since, 0);
-    cnc_board_set_idle(board, generation, slot, false);
-    (void)cnc_board_was_poked(board, generation, slot);
+    cnc_board_set_idle(board, page, slot, false);
+    (void)cnc_board_was_poked(board, page, slot);
 }
 
 static unsigned long long get(const atomic_ullong *n)
@@ -71,17 +71,17 @@ static unsigned get_now(const atomic_uint *n)
     return atomic_load_explicit(n, memory_order_relaxed);
 }
 
-void cnc_board_use(struct cnc_board *board, unsigned generation, unsigned slot)
+void cnc_board_use(struct cnc_board *board, unsigned page, unsigned slot)
 {
-    atomic_uint *used = &board->used[generation % CNC_BOARD_GENERATIONS];
+    atomic_uint *used = &board->used[page];
     if (slot >= atomic_load(used))
         atomic_store(used, slot + 1);
 }
 
 /* What a worker may have written to `used` as well. */
-static unsigned used_rows(const struct cnc_board *board, unsigned generation)
+static unsigned used_rows(const struct cnc_board *board, unsigned page)
 {
-    unsigned n = get_now(&board->used[generation]);
+    unsigned n = get_now(&board->used[page]);
     return n < CNC_BOARD_SLOTS ? n : CNC_BOARD_SLOTS;
 }
 
@@ -102,9 +102,9 @@ void cnc_board_sum(const struct cnc_board *board, struct cnc_board_sum *out)
         }
 }
 
-void cnc_board_set_idle(struct cnc_board *board, unsigned generation, unsigned slot, bool is_idle)
+void cnc_board_set_idle(struct cnc_board *board, unsigned page, unsigned slot, bool is_idle)
 {
-    atomic_ullong *word = &board->idle[generation % CNC_BOARD_GENERATIONS][slot / 64];
+    atomic_ullong *word = &board->idle[page][slot / 64];
     unsigned long long bit = 1ull << slot % 64;
     if (is_idle)
         (void)atomic_fetch_or(word, bit);
@@ -112,19 +112,19 @@ void cnc_board_set_idle(struct cnc_board *board, unsigned generation, unsigned s
         (void)atomic_fetch_and(word, ~bit);
 }
 
-bool cnc_board_is_idle(const struct cnc_board *board, unsigned generation, unsigned slot)
+bool cnc_board_is_idle(const struct cnc_board *board, unsigned page, unsigned slot)
 {
-    return get(&board->idle[generation % CNC_BOARD_GENERATIONS][slot / 64]) >> slot % 64 & 1;
+    return get(&board->idle[page][slot / 64]) >> slot % 64 & 1;
 }
 
-void cnc_board_poke(struct cnc_board *board, unsigned generation, unsigned slot)
+void cnc_board_poke(struct cnc_board *board, unsigned page, unsigned slot)
 {
-    (void)atomic_fetch_or(&board->poked[generation % CNC_BOARD_GENERATIONS][slot / 64], 1ull << slot % 64);
+    (void)atomic_fetch_or(&board->poked[page][slot / 64], 1ull << slot % 64);
 }
 
-bool cnc_board_was_poked(struct cnc_board *board, unsigned generation, unsigned slot)
+bool cnc_board_was_poked(struct cnc_board *board, unsigned page, unsigned slot)
 {
-    atomic_ullong *word = &board->poked[generation % CNC_BOARD_GENERATIONS][slot / 64];
+    atomic_ullong *word = &board->poked[page][slot / 64];
     unsigned long long bit = 1ull << slot % 64;
     if (CNC_LIKELY(!(get(word) & bit)))
         return false;
@@ -132,9 +132,9 @@ bool cnc_board_was_poked(struct cnc_board *board, unsigned generation, unsigned 
     return true;
 }
 
-bool cnc_board_has_idle(const struct cnc_board *board, unsigned generation)
+bool cnc_board_has_idle(const struct cnc_board *board, unsigned page)
 {
-    const atomic_ullong *words = board->idle[generation % CNC_BOARD_GENERATIONS];
+    const atomic_ullong *words = board->idle[page];
     for (unsigned i = 0; i < WORDS; i++)
         if (get(&words[i]))
             return true;

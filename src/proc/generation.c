@@ -133,13 +133,11 @@ void cnc_generation_step(struct cnc_master *m, struct cnc_generation *gen, enum 
 int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int64_t now)
 {
     struct cnc_generation *gen = NULL;
-    for (unsigned i = 0; i < CNC_BOARD_GENERATIONS && !gen; i++) { /* a number's row in the board is its place here */
-        struct cnc_generation *place = &m->generations[(m->next_number + i) % CNC_BOARD_GENERATIONS];
-        if (place->state == CNC_GENERATION_NONE) {
-            m->next_number += i;
-            gen = place;
-        }
-    }
+    unsigned page = 0;
+    while (page < CNC_BOARD_GENERATIONS && m->generations[page].state != CNC_GENERATION_NONE)
+        page++;
+    if (page < CNC_BOARD_GENERATIONS)
+        gen = &m->generations[page];
     if (!gen)
         return CONCUR_E_BUSY;
     unsigned spare = plan->spare_max ? 0 : 1; /* for the successor of one that is replaced */
@@ -147,7 +145,8 @@ int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int6
     struct cnc_member *members = cnc_calloc(count, sizeof *members);
     if (!members)
         return CONCUR_E_NOMEM;
-    *gen = (struct cnc_generation){ .number = m->next_number++, .plan = *plan, .members = members, .count = count };
+    *gen = (struct cnc_generation){ .number = m->next_number++, .page = page, .plan = *plan, .members = members,
+                                     .count = count };
     gen->times = (struct cnc_slot_times){ .start_ms = plan->start_ms, .early_max = EARLY_MAX,
                                           .early_window_ms = plan->start_ms + EARLY_WINDOW_MS };
     for (unsigned i = 0; i < count; i++)
@@ -302,7 +301,7 @@ static unsigned count_idle(struct cnc_master *m, const struct cnc_generation *ge
     unsigned n = 0;
     for (unsigned i = CNC_WORKERS; i < gen->count; i++) {
         const struct cnc_slot *slot = &gen->members[i].slot;
-        n += slot->wanted && (!cnc_slot_serves(slot) || cnc_board_is_idle(m->cfg->board, gen->number, i));
+        n += slot->wanted && (!cnc_slot_serves(slot) || cnc_board_is_idle(m->cfg->board, gen->page, i));
     }
     return n;
 }
@@ -310,7 +309,7 @@ static unsigned count_idle(struct cnc_master *m, const struct cnc_generation *ge
 static void end_one_idle(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     for (unsigned i = gen->count - 1; i >= CNC_WORKERS; i--)
-        if (gen->members[i].slot.state == CNC_SLOT_READY && cnc_board_is_idle(m->cfg->board, gen->number, i)) {
+        if (gen->members[i].slot.state == CNC_SLOT_READY && cnc_board_is_idle(m->cfg->board, gen->page, i)) {
             drain(m, &gen->members[i], now);
             return;
         }
@@ -354,7 +353,7 @@ static void look_for_stuck(struct cnc_master *m, struct cnc_generation *gen, int
 {
     for (unsigned i = CNC_WORKERS; i < gen->count; i++) {
         struct cnc_member *mem = &gen->members[i];
-        int64_t since = atomic_load(&cnc_board_row(m->cfg->board, gen->number, i)->busy_since);
+        int64_t since = atomic_load(&cnc_board_row(m->cfg->board, gen->page, i)->busy_since);
         if (!cnc_slot_serves(&mem->slot) || since <= 0 || since > now || now - since < gen->plan.stuck_ms)
             continue;
         char who[64];

@@ -39,6 +39,7 @@ struct cnc_plan {
 struct cnc_child {
     enum cnc_member_kind kind;
     unsigned generation, slot;
+    unsigned page; /* of the board: this generation's */
     int link; /* to the master */
     int lend; /* a worker's end of its link to the front; -1: none */
 };

@@ -49,7 +49,8 @@ enum cnc_generation_event {
 
 struct cnc_generation {
     enum cnc_generation_state state;
-    unsigned number;
+    unsigned number;            /* from 1 */
+    unsigned page;              /* of the board; its place in the master's table as well */
     struct cnc_plan plan;
     struct cnc_slot_times times;
     struct cnc_member *members; /* owned */

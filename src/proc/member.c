@@ -82,11 +82,11 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
         cannot_fork(m, rc);
         return false;
     }
-    cnc_board_use(cfg->board, mem->gen->number, mem->index);
+    cnc_board_use(cfg->board, mem->gen->page, mem->index);
     pid_t pid = open_links(mem, link, lend) == CONCUR_OK ? cnc_child_fork(true) : -1;
     if (pid == 0) {
-        struct cnc_child self = { .kind = mem->kind, .generation = mem->gen->number, .slot = mem->index,
-                                  .link = link[1], .lend = lend[1] };
+        struct cnc_child self = { .kind = mem->kind, .generation = mem->gen->number, .page = mem->gen->page,
+                                  .slot = mem->index, .link = link[1], .lend = lend[1] };
         cnc_sys_close(&link[0]);
         cnc_sys_close(&lend[0]);
         forget_family(m);
@@ -118,7 +118,7 @@ static void send_stop(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     struct cnc_note note = { .what = CNC_NOTE_STOP, .value = cnc_generation_time_left(m, mem->gen, now) };
     (void)cnc_note_send(mem->link, &note, -1, false); /* one that does not even read is ended by its deadline */
-    cnc_board_poke(m->cfg->board, mem->gen->number, mem->index);
+    cnc_board_poke(m->cfg->board, mem->gen->page, mem->index);
 }
 
 static void tell_of_slowness(struct cnc_master *m, struct cnc_member *mem)
@@ -241,7 +241,7 @@ void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now)
         return;
     bool early = !mem->slot.was_ready;
     report(m, mem, status, got > 0);
-    cnc_board_fold(m->cfg->board, mem->gen->number, mem->index);
+    cnc_board_fold(m->cfg->board, mem->gen->page, mem->index);
     close_all(mem);
     mem->slot.crashed = got > 0 ? cnc_child_crashed(status) : now - mem->slot.ready_at < SHORT_LIFE_MS;
     cnc_member_step(m, mem, CNC_SLOT_ON_EXIT, now);

@@ -213,9 +213,9 @@ START_TEST(a_handler_that_is_stuck_is_killed)
     plan.stuck_ms = 50;
     stage_begin();
     UNTIL(serves(1, 3));
-    struct cnc_board_row *row = cnc_board_row(stage_board, 1, CNC_FIRST_WORKER + 1);
+    struct cnc_board_row *row = cnc_board_row(stage_board, 0, CNC_FIRST_WORKER + 1);
     atomic_store(&row->busy_since, INT64_MAX); /* in the future: nonsense is not looked at */
-    atomic_store(&cnc_board_row(stage_board, 1, CNC_FIRST_WORKER)->busy_since, -5);
+    atomic_store(&cnc_board_row(stage_board, 0, CNC_FIRST_WORKER)->busy_since, -5);
     stage_raise();
     atomic_store(&row->busy_since, stage_now());
     UNTIL(serves(1, 4));
@@ -321,6 +321,21 @@ START_TEST(a_reload_takes_over)
 }
 END_TEST
 
+/* Also while one that goes keeps its page of the board. */
+START_TEST(numbers_have_no_gaps)
+{
+    atomic_store(&stage->act[1], STAY);
+    stage_begin();
+    UNTIL(serves(1, 3));
+    for (unsigned g = 2; g < 10; g++) {
+        stage_ask_reload();
+        UNTIL(serves(g, 3));
+    }
+    atomic_store(&stage->released[1], true);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
 START_TEST(a_refused_configuration_changes_nothing)
 {
     stage_begin();
@@ -422,7 +437,7 @@ START_TEST(a_pool_grows_and_shrinks)
     stage_begin();
     UNTIL(serves(1, 6)); /* 2, 3, 5, 6: no more than there may be */
     for (unsigned i = 0; i < 6; i++)
-        cnc_board_set_idle(stage_board, 1, CNC_FIRST_WORKER + i, true);
+        cnc_board_set_idle(stage_board, 0, CNC_FIRST_WORKER + i, true);
     UNTIL(atomic_load(&stage->stopped[1]) == 2);
     ck_assert_uint_eq(atomic_load(&stage->forks), 6);
     ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
@@ -555,6 +570,7 @@ int main(void)
     tcase_add_test(tests, everybody_gets_a_successor);
     tcase_add_test(tests, a_successor_that_fails);
     tcase_add_test(tests, a_reload_takes_over);
+    tcase_add_test(tests, numbers_have_no_gaps);
     tcase_add_test(tests, a_refused_configuration_changes_nothing);
     tcase_add_test(tests, a_generation_that_cannot_start_is_dropped);
     tcase_add_test(tests, a_newer_generation_replaces_one_that_starts);

@@ -146,7 +146,7 @@ static inline int stage_obey(const struct cnc_child *child, int act)
         if (rc != CONCUR_OK || note.what != CNC_NOTE_GO)
             continue;
         atomic_fetch_add(child->kind == CNC_MEMBER_HELPER ? &stage->helpers_serving : &stage->serving[g], 1);
-        cnc_board_set_idle(stage_board, g, child->slot, !atomic_load(&stage->busy));
+        cnc_board_set_idle(stage_board, child->page, child->slot, !atomic_load(&stage->busy));
         if (act == ABORT) {
             (void)signal(SIGABRT, SIG_DFL); /* Check has its own */
             abort();
