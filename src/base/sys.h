@@ -135,6 +135,12 @@ static inline int cnc_sys_listen(int fd, int backlog)
     return CNC_FAULT(CNC_FAULT_OPEN, EADDRINUSE) ? -1 : listen(fd, backlog);
 }
 
+/* What the other side has sent can still be read; it cannot send more. */
+static inline int cnc_sys_shutdown_read(int fd)
+{
+    return shutdown(fd, SHUT_RD);
+}
+
 static inline int cnc_sys_shutdown_write(int fd)
 {
     return shutdown(fd, SHUT_WR);

@@ -16,7 +16,8 @@ struct cnc_front_worker {
     unsigned slot;
     unsigned credit;  /* free threads, as far as is known here */
     bool greeted;     /* it has told how many are free: what it said before was for another front */
-    bool retired;
+    bool hailed;      /* it was asked */
+    bool retired;     /* takes nothing more */
     bool clogged;     /* its link takes nothing at the moment */
 };
 
@@ -119,7 +120,7 @@ static int lend(struct cnc_front *f, struct cnc_front_worker *w, struct cnc_conn
         watch_worker(w);
     }
     if (rc != CONCUR_OK) {
-        w->credit = rc == CONCUR_E_GONE ? 0 : w->credit; /* its end is told by others */
+        w->retired = w->retired || rc == CONCUR_E_GONE; /* it drains, or is dead: then the master tells when */
         return rc;
     }
     w->credit--;
@@ -175,14 +176,33 @@ static void open_up(struct cnc_front *f)
     ready(f);
 }
 
+/* There is nothing to wait for from this one. */
+static void count_out(struct cnc_front_worker *w)
+{
+    w->front->strangers -= !w->greeted;
+    w->greeted = true;
+    open_up(w->front);
+}
+
+static void hail(struct cnc_front_worker *w)
+{
+    struct cnc_loan_note hello = { .what = CNC_LOAN_HELLO };
+    struct iovec iov = { &hello, sizeof hello };
+    int rc = cnc_passing_send(cnc_io_fd(&w->io), &iov, 1, -1, false);
+    w->hailed = rc != CONCUR_AGAIN;
+    w->clogged = rc == CONCUR_AGAIN;
+    if (rc != CONCUR_OK && rc != CONCUR_AGAIN) {
+        w->retired = true;
+        count_out(w);
+    }
+}
+
 static void on_note(struct cnc_front_worker *w, const struct cnc_loan_note *note, const char *bytes, size_t n)
 {
     struct cnc_front *f = w->front;
     if (note->flags & CNC_LOAN_ALL) {
-        f->strangers -= !w->greeted;
-        w->greeted = true;
         w->credit = note->value;
-        open_up(f);
+        count_out(w);
         return;
     }
     if (!w->greeted)
@@ -206,6 +226,8 @@ static void on_link(struct cnc_io *io, unsigned ready)
     int fd;
     if (ready & CNC_IO_WRITE)
         w->clogged = false;
+    if (!w->hailed && !w->clogged)
+        hail(w);
     for (int i = 0; i < NOTES_AT_ONCE; i++) {
         n = cnc_passing_recv(cnc_io_fd(io), room, CNC_LOAN_ROOM, &fd, false);
         cnc_sys_close(&fd); /* none is expected */
@@ -215,8 +237,8 @@ static void on_link(struct cnc_io *io, unsigned ready)
         on_note(w, &note, room + sizeof note, (size_t)n - sizeof note);
     }
     if (n == 0 || (n < 0 && n != -EAGAIN)) { /* it is dead or dying: the master tells when */
-        w->credit = 0;
         w->retired = true;
+        count_out(w);
         (void)cnc_io_watch(f->drv->home->loop, io, 0);
     } else {
         watch_worker(w);
@@ -226,8 +248,6 @@ static void on_link(struct cnc_io *io, unsigned ready)
 
 void cnc_front_attach(struct cnc_front *f, unsigned slot, int link)
 {
-    struct cnc_loan_note hello = { .what = CNC_LOAN_HELLO };
-    struct iovec iov = { &hello, sizeof hello };
     struct cnc_front_worker *w = slot < f->cfg.workers_max ? cnc_calloc(1, sizeof *w) : NULL;
     if (!w) {
         cnc_sys_close(&link);
@@ -239,8 +259,8 @@ void cnc_front_attach(struct cnc_front *f, unsigned slot, int link)
     f->workers[slot] = w;
     f->strangers++;
     cnc_io_init(f->drv->home->loop, &w->io, link, on_link);
+    hail(w);
     watch_worker(w);
-    (void)cnc_passing_send(link, &iov, 1, -1, false);
 }
 
 void cnc_front_retire(struct cnc_front *f, unsigned slot)
@@ -281,8 +301,7 @@ void cnc_front_bury(struct cnc_front *f, unsigned slot)
         return;
     on_link(&w->io, 0); /* what it has given back before it died */
     f->workers[slot] = NULL;
-    f->strangers -= !w->greeted;
-    open_up(f);
+    count_out(w);
     int link = cnc_io_fd(&w->io);
     (void)cnc_io_watch(f->drv->home->loop, &w->io, 0);
     cnc_sys_close(&link);
@@ -376,10 +395,11 @@ static void serve_queue(struct cnc_front *f)
 void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     struct cnc_front *f = drv->lender;
-    struct cnc_front_worker *w = cnc_link_alone(&f->queue) ? best_worker(f) : NULL;
-    int rc = w ? lend(f, w, conn) : CONCUR_AGAIN;
-    if (rc == CONCUR_OK)
-        return;
+    struct cnc_front_worker *w;
+    int rc = CONCUR_AGAIN;
+    while (cnc_link_alone(&f->queue) && !is_never(rc) && (w = best_worker(f)) != NULL)
+        if ((rc = lend(f, w, conn)) == CONCUR_OK)
+            return;
     if (is_never(rc) || f->queue_len >= f->cfg.queue_max) {
         cnc_driver_refuse(drv, conn, rc == CONCUR_E_LIMIT ? 431 : 503);
         return;

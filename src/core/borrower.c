@@ -77,10 +77,12 @@ static void is_free(struct cnc_threads *t, struct cnc_home *home)
         drv->told = false;
 }
 
+/* Those who wait at the front want the thread, or a front that drains wants the connection. */
 static bool is_wanted(void *threads)
 {
-    struct cnc_borrower *b = borrower_of(threads);
-    return b->queued && atomic_load_explicit(b->queued, memory_order_relaxed) > 0;
+    const struct cnc_board_row *front = borrower_of(threads)->front;
+    return front && (atomic_load_explicit(&front->queued, memory_order_relaxed) > 0 ||
+                     atomic_load_explicit(&front->draining, memory_order_relaxed));
 }
 
 /* What the front needs to know if this process dies now. On the poller several connections send in turn: there nobody can
@@ -186,10 +188,21 @@ static void on_link(struct cnc_io *io, unsigned ready)
     }
     if (n < (ssize_t)sizeof note)
         cnc_sys_close(&fd);
-    if (n == 0) { /* nobody will ever lend anything again: the master is gone, or about to say so */
+    if (n == 0) { /* nobody will ever lend anything again */
         (void)cnc_io_watch(b->serving.home->loop, io, 0);
         b->has_link = false;
     }
+}
+
+/* From here on the front cannot lend us anything. What it had lent before is served: a loan that nobody reads would look like
+ * a request that died with us. */
+static void on_drain(struct cnc_serving *s)
+{
+    struct cnc_borrower *b = CNC_CONTAINER(s, struct cnc_borrower, serving);
+    if (!b->has_link || cnc_sys_shutdown_read(cnc_io_fd(&b->io)) < 0)
+        return;
+    while (b->has_link)
+        on_link(&b->io, CNC_IO_READ);
 }
 
 /* ---- life ---- */
@@ -215,7 +228,7 @@ int cnc_borrower_open(struct cnc_borrower *b, concur_server *server)
     *b = (struct cnc_borrower){ .room = cnc_malloc(CNC_LOAN_ROOM) };
     pthread_mutex_init(&b->mu, NULL);
     if (place->board)
-        b->queued = &cnc_board_row(place->board, place->page, CNC_FRONT_SLOT)->queued;
+        b->front = cnc_board_row(place->board, place->page, CNC_FRONT_SLOT);
     int rc = b->room ? cnc_threads_open(&b->threads, server, &b->serving, &ops) : CONCUR_E_NOMEM;
     if (rc == CONCUR_OK)
         rc = cnc_threads_open_poller(&b->threads, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_NO_ACCEPT);
@@ -224,6 +237,7 @@ int cnc_borrower_open(struct cnc_borrower *b, concur_server *server)
         b->threads.is_free = is_free;
         b->threads.is_wanted = is_wanted;
         b->threads.poller_ops.idle = on_idle;
+        b->serving.drains = on_drain;
         cnc_io_init(b->serving.home->loop, &b->io, place->lend, on_link);
         rc = cnc_io_watch(b->serving.home->loop, &b->io, CNC_IO_READ);
         b->has_link = rc == CONCUR_OK;

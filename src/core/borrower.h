@@ -8,6 +8,7 @@
 
 #include "conn/loan.h"
 #include "core/threads.h"
+#include "proc/board.h"
 
 struct cnc_borrower {
     struct cnc_serving serving; /* the poller */
@@ -16,7 +17,7 @@ struct cnc_borrower {
     char *room;                 /* owned; for a message */
     pthread_mutex_t mu;
     unsigned busy;              /* threads that are not free yet; guarded by mu, as is the order of what is told about them */
-    const atomic_uint *queued;  /* how many wait in the front; NULL: unknown */
+    const struct cnc_board_row *front; /* what the front tells of itself; NULL: unknown */
     bool has_link;
 };
 

@@ -229,6 +229,10 @@ static void begin_drain(struct cnc_serving *s)
     pthread_mutex_lock(&s->server->mu);
     cnc_serving_shut_listeners(s->server);
     pthread_mutex_unlock(&s->server->mu);
+    if (s->server->place.row)
+        atomic_store_explicit(&s->server->place.row->draining, true, memory_order_relaxed);
+    if (s->drains)
+        s->drains(s);
 }
 
 static void give_up_everywhere(struct cnc_serving *s)

@@ -57,6 +57,7 @@ void cnc_board_fold(struct cnc_board *board, unsigned page, unsigned slot)
     atomic_store(&row->threads_idle, 0);
     atomic_store(&row->queued, 0);
     atomic_store(&row->busy_since, 0);
+    atomic_store(&row->draining, false);
     cnc_board_set_idle(board, page, slot, false);
     (void)cnc_board_was_poked(board, page, slot);
 }

@@ -20,6 +20,7 @@ struct cnc_board_row {
     atomic_ullong stalls;
     atomic_uint connections; /* now; so is the rest */
     atomic_uint threads, threads_idle, queued;
+    atomic_bool draining;    /* it takes no new connections, and wants an end of those it has */
     atomic_llong busy_since; /* monotonic ms at which the handler on the stack began, 0: none; of one thread only */
 };
 

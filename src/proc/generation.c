@@ -384,6 +384,8 @@ static bool is_up(const struct cnc_generation *gen)
 int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     int64_t next = INT64_MAX;
+    if (gen->state == CNC_GENERATION_RETIRE || gen->state == CNC_GENERATION_REFUSED)
+        drain_members(m, gen, now); /* before anything that is due is forked */
     for (unsigned i = 0; i < gen->count; i++) {
         struct cnc_member *mem = &gen->members[i];
         if (cnc_member_is_silent(mem))
