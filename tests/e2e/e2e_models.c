@@ -195,6 +195,41 @@ START_TEST(a_worker_is_killed)
 }
 END_TEST
 
+/* One worker alone is told to go: it finishes what it has, others take what comes, nobody loses anything. */
+START_TEST(a_worker_is_told_to_go)
+{
+    enum { AT_ONCE = 6 };
+    const char *engine = engine_name(_i);
+    const int rounds = is_quick() ? 5 : 20;
+    uint64_t seed = 40 + (uint64_t)_i;
+    demo_start(&demo, engine, "--set", "master=on", NULL);
+    pid_t pids[PIDS_MAX];
+    const int full = demo_pids(&demo, pids, PIDS_MAX);
+    const int front = strcmp(engine, "process-thread") == 0; /* the first child */
+    for (int round = 0; round < rounds; round++) {
+        struct client clients[AT_ONCE];
+        for (int i = 0; i < AT_ONCE; i++) {
+            client_open(&clients[i], demo.port);
+            send_get(&clients[i], i % 2 ? "/sleep/20" : "/whoami");
+        }
+        nap_ms((unsigned)(random_next(&seed) % 25)); /* somewhere in what they ask for */
+        ck_assert_int_eq(demo_pids(&demo, pids, PIDS_MAX), full);
+        const pid_t leaver = pids[1 + front + (int)(random_next(&seed) % (uint64_t)(full - 1 - front))];
+        ck_assert_int_eq(kill(leaver, SIGTERM), 0);
+        for (int i = 0; i < AT_ONCE; i++) {
+            struct reply r;
+            client_read(&clients[i], &r, false, WAIT_MS);
+            ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s: %s %d", engine, reply_kind_name(&r), r.status);
+            reply_free(&r);
+            client_close(&clients[i]);
+        }
+        wait_for_pids(full, leaver, 5000);
+        expect_alive(demo.port, 1000);
+    }
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 START_TEST(the_front_is_killed)
 {
     pid_t pids[PIDS_MAX];
@@ -270,6 +305,7 @@ static void add(Suite *s)
     tcase_add_loop_test(t, who_answers, 0, engine_count());
     tcase_add_loop_test(t, a_counter_counts_right, 0, engine_count());
     tcase_add_loop_test(t, a_worker_is_killed, 0, engine_count());
+    tcase_add_loop_test(t, a_worker_is_told_to_go, 0, engine_count());
     tcase_add_loop_test(t, the_front_is_killed, 0, engine_count());
     tcase_add_loop_test(t, the_master_is_killed, 0, engine_count());
     tcase_add_loop_test(t, a_crash_costs_its_request, 0, engine_count());

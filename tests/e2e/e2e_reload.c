@@ -94,6 +94,34 @@ START_TEST(no_request_is_lost)
 }
 END_TEST
 
+/* One who never pauses is told with the next reply, and finds the new generation. */
+START_TEST(a_busy_connection_moves_on)
+{
+    struct client c;
+    struct reply r;
+    bool last = false;
+    demo_start(&demo, engine_name(_i), "--unsafe", "--set", "master=on", "--set", "stop_timeout=60s", NULL);
+    client_open(&c, demo.port);
+    ck_assert(client_text(&c, "POST /test/reload HTTP/1.1\r\nHost: e2e\r\nContent-Length: 0\r\n\r\n"));
+    client_read(&c, &r, false, WAIT_MS);
+    ck_assert_int_eq(r.status, 202);
+    reply_free(&r);
+    for (const int64_t deadline = now_ms() + slow(WAIT_MS); !last;) {
+        ck_assert(client_text(&c, "GET /whoami HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+        client_read(&c, &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
+        ck_assert_msg(now_ms() < deadline, "%s: not told", demo.engine);
+        ck_assert_ptr_nonnull(strstr(r.body, "\"generation\":1"));
+        last = r.says_close;
+        reply_free(&r);
+    }
+    ck_assert_int_eq(client_fate(&c, WAIT_MS), CLIENT_EOF);
+    client_close(&c);
+    wait_for("\"generation\":2");
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 START_TEST(a_mistake_changes_nothing)
 {
     const char *engine = engine_name(_i);
@@ -128,6 +156,7 @@ static void add(Suite *s)
     TCase *t = e2e_case(s, "reload", 60);
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_loop_test(t, no_request_is_lost, 0, engine_count());
+    tcase_add_loop_test(t, a_busy_connection_moves_on, 0, engine_count());
     tcase_add_loop_test(t, a_mistake_changes_nothing, 0, engine_count());
     tcase_add_loop_test(t, without_a_master, 0, engine_count());
 }

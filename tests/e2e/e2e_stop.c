@@ -58,9 +58,9 @@ static void end(void)
 
 START_TEST(in_flight)
 {
-    struct client clients[50];
+    static struct client clients[200];
     const int count = clients_for(_i, COUNT(clients));
-    start(_i, (unsigned)count + 2, "drain_idle=1s");
+    start(_i, (unsigned)count + 2, "threads_max=210");
     for (int i = 0; i < count; i++) {
         client_open(&clients[i], demo.port);
         send_get(&clients[i], "/sleep/500");
@@ -72,6 +72,31 @@ START_TEST(in_flight)
         ck_assert_int_eq(client_fate(&clients[i], WAIT_MS), CLIENT_EOF);
         client_close(&clients[i]);
     }
+    end();
+}
+END_TEST
+
+/* One who never pauses is told with the next reply, and holds up nothing. */
+START_TEST(a_busy_connection)
+{
+    struct client c;
+    struct reply r;
+    bool last = false;
+    start(_i, 2, "stop_timeout=60s");
+    client_open(&c, demo.port);
+    send_get(&c, "/");
+    expect_reply(&c, "Hello, World!");
+    demo_signal(&demo, SIGTERM);
+    for (const int64_t deadline = now_ms() + slow(WAIT_MS); !last;) {
+        send_get(&c, "/");
+        client_read(&c, &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
+        ck_assert_msg(now_ms() < deadline, "%s: not told", demo.engine);
+        last = r.says_close;
+        reply_free(&r);
+    }
+    ck_assert_int_eq(client_fate(&c, WAIT_MS), CLIENT_EOF);
+    client_close(&c);
     end();
 }
 END_TEST
@@ -224,6 +249,7 @@ static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "stop", 60);
     tcase_add_loop_test(t, in_flight, 0, variant_count());
+    tcase_add_loop_test(t, a_busy_connection, 0, variant_count());
     tcase_add_loop_test(t, in_flight_elsewhere, 0, variant_count());
     tcase_add_loop_test(t, idle_ones_do_not_hold, 0, variant_count());
     tcase_add_loop_test(t, last_request, 0, variant_count());
