@@ -214,9 +214,10 @@ int concur_server_start(concur_server *s)
 
 /* ---- stop, wait, free ---- */
 
-/* Async-signal-safe: atomics, a clock and one write. */
+/* Async-signal-safe, as is the reload: atomics, a clock and one write, and errno as it was. */
 int concur_server_stop(concur_server *s, unsigned deadline_ms)
 {
+    int saved = errno;
     if (!s)
         return CONCUR_E_INVAL;
     if (atomic_load(&s->state) == CNC_SERVER_SETUP)
@@ -225,6 +226,7 @@ int concur_server_stop(concur_server *s, unsigned deadline_ms)
         (void)cnc_note_tell(s->place.link, CNC_NOTE_STOP_ALL, deadline_ms);
     else
         cnc_place_stop(s, deadline_ms);
+    errno = saved;
     return CONCUR_OK;
 }
 
@@ -234,11 +236,15 @@ int concur_server_reload(concur_server *s)
         return CONCUR_E_INVAL;
     if (atomic_load(&s->state) != CNC_SERVER_RUNNING || !s->place.board)
         return CONCUR_E_STATE;
-    if (s->place.link >= 0)
-        return cnc_note_tell(s->place.link, CNC_NOTE_RELOAD, 0) < 0 ? CONCUR_E_STATE : CONCUR_OK;
-    atomic_store(&s->reload_wanted, true);
-    cnc_sys_eventfd_raise(s->stop_fd);
-    return CONCUR_OK;
+    int saved = errno, rc = CONCUR_OK;
+    if (s->place.link >= 0) {
+        rc = cnc_note_tell(s->place.link, CNC_NOTE_RELOAD, 0) < 0 ? CONCUR_E_STATE : CONCUR_OK;
+    } else {
+        atomic_store(&s->reload_wanted, true);
+        cnc_sys_eventfd_raise(s->stop_fd);
+    }
+    errno = saved;
+    return rc;
 }
 
 int concur_server_fd(concur_server *s)

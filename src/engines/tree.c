@@ -180,25 +180,25 @@ static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *
     (void)cnc_note_send(server->place.up, &note, -1, false);
 }
 
-/* What front and workers share; the first that is forked after this has it. Without memory for it nothing is known of what a
- * dead worker has left, and its connections are cut off. */
-static void open_ledger(concur_server *server)
-{
-    struct cnc_ledger *ledger = &server->place.ledger;
-    if (ledger->rows)
-        return;
-    ledger->count = (uint32_t)server->cfg.connections_max;
-    ledger->rows = cnc_sys_map_shared(ledger->count * sizeof *ledger->rows);
-    if (!ledger->rows)
-        ledger->count = 0;
-}
-
 static void close_ledger(concur_server *server)
 {
     struct cnc_ledger *ledger = &server->place.ledger;
     if (ledger->rows)
         cnc_sys_unmap(ledger->rows, ledger->count * sizeof *ledger->rows);
     *ledger = (struct cnc_ledger){ 0 };
+}
+
+/* What front and workers share; those that are forked after this have it, and keep theirs when a reload needs a larger one.
+ * Without memory for it nothing is known of what a dead worker has left, and its connections are cut off. */
+static void open_ledger(concur_server *server)
+{
+    struct cnc_ledger *ledger = &server->place.ledger;
+    uint32_t count = (uint32_t)server->cfg.connections_max;
+    if (ledger->count >= count)
+        return;
+    close_ledger(server);
+    ledger->rows = cnc_sys_map_shared(count * sizeof *ledger->rows);
+    ledger->count = ledger->rows ? count : 0;
 }
 
 static void make_plan(concur_server *server, struct cnc_plan *plan)
