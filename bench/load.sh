@@ -5,6 +5,8 @@
 # runs of wrk, and the processor time of a process tree. Sourced by bash; expects `root` to be the source directory.
 
 : "${root:?}"
+# shellcheck source=bench/peers.sh
+source "$root/bench/peers.sh"
 # Engines that a demo may have, in the order in which they are shown.
 all_engines=(prefork thread event process-thread process-event event-pool)
 declare -A server_pid=() server_port=() server_launcher=()
@@ -92,7 +94,7 @@ engine_flags() {
 # raw_form ENGINE WORKLOAD: prints the floor of the same model, - for a floor.
 raw_form() {
     case $1/$2 in
-    floor_*) echo - ;;
+    floor_* | peer_*) echo - ;;
     */block64) echo floor_queue ;;
     event-pool/offload64) echo floor_pool ;;
     prefork/*) echo floor_prefork ;;
@@ -107,19 +109,23 @@ raw_form() {
 # server_start KEY ENGINE WORKLOAD [PREFIX...]: starts the server of an engine or a floor behind a prefix such as
 # `taskset -c 0`, and waits until it listens. KEY names it from then on.
 server_start() {
-    local key=$1 engine=$2 workload=$3 out=$work/server.$1 line tries
+    local key=$1 engine=$2 workload=$3 out=$work/server.$1 line="" tries peer_port=""
     local cmd=() flags=()
     shift 3
     engine_flags "$engine" "$workload"
     case $engine in
     floor_threads_pre) cmd=("$build/bench/floor_threads" "${flags[@]}") ;;
     floor_*) cmd=("$build/bench/$engine" "${flags[@]}") ;;
+    peer_*) peer_command "${engine#peer_}" "$work/peer.$key" ;;
     *) cmd=("$demo" --engine "$engine" --listen 127.0.0.1:0 "${flags[@]}") ;;
     esac
     : >"$out"
     "$@" "${cmd[@]}" >"$out" 2>"$out.err" &
     server_launcher[$key]=$!
     for ((tries = 0; tries < 600; tries++)); do
+        [[ -z $peer_port ]] || ! peer_listens "$peer_port" ||
+            line="listening on 127.0.0.1:$peer_port engine=$engine pid=${server_launcher[$key]}"
+        [[ -z $line ]] || break
         line=$(grep -m 1 '^listening on ' "$out") && break
         kill -0 "${server_launcher[$key]}" 2>/dev/null || break
         sleep 0.05

@@ -53,7 +53,7 @@ BEGIN {
           "event-pool offload64 1.35", goal)
     goals("prefork ka64 1.05 prefork hdr64 1.05 prefork pipe16 1.05 prefork close64 1.05 process-thread ka64 1.1 " \
           "process-thread close64 1.1", own_goal)
-    printf "%-19s %-9s %6s %12s %5s  %-13s %6s %12s %5s %8s %9s %6s\n", "engine", "workload", "ratio", "min..max",
+    printf "%-23s %-9s %6s %12s %5s  %-13s %6s %12s %5s %8s %9s %6s\n", "engine", "workload", "ratio", "min..max",
         "goal", "its raw form", "ratio", "min..max", "goal", "us/req", "req/s", "errors"
 }
 
@@ -68,12 +68,12 @@ END {
         split(key, part, " ")
         c = n[key]
         if (c == 0) {
-            printf "%-19s %-9s no round without a failure, %d errors\n", part[1], part[2], errors[key]
+            printf "%-23s %-9s no round without a failure, %d errors\n", part[1], part[2], errors[key]
             continue
         }
         m = median(ratio, key, c)
         json = sprintf("%.4f %.4f %.4f", m, least, most)
-        printf "%-19s %-9s %6.3f %5.2f..%-5.2f %5s  ", part[1], part[2], m, least, most, goal_of(goal, key)
+        printf "%-23s %-9s %6.3f %5.2f..%-5.2f %5s  ", part[1], part[2], m, least, most, goal_of(goal, key)
         raw = raw_of[key]
         if (raw == "-") {
             printf "%-13s %6s %12s %5s", "-", "-", "-", "-"
