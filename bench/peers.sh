@@ -7,18 +7,6 @@
 all_peers=(apache_prefork microhttpd_threads nginx h2o lighttpd haproxy microhttpd_epoll evhttp apache_worker nginx_2
     apache_event microhttpd_pool node)
 
-# peer_model PEER: the engine whose model it has.
-peer_model() {
-    case $1 in
-    apache_prefork) echo prefork ;;
-    microhttpd_threads) echo thread ;;
-    apache_worker) echo process-thread ;;
-    nginx_2 | apache_event) echo process-event ;;
-    microhttpd_pool | node) echo event-pool ;;
-    *) echo event ;;
-    esac
-}
-
 # Whether it can be run here.
 peer_is_there() {
     case $1 in
