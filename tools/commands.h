@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The subcommands of `concur`. argv[0] is the subcommand's name; the result is the exit status.
+ */
+#ifndef TOOLS_COMMANDS_H
+#define TOOLS_COMMANDS_H
+
+int cmd_compare(int argc, char **argv);
+int cmd_load(int argc, char **argv);
+
+#endif
