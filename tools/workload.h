@@ -66,7 +66,7 @@ struct workload {
     struct workload_setting *settings;
     size_t setting_count;
     unsigned kill_worker_every_ms; /* 0: never */
-    double overload;               /* rate = this times the measured capacity; 0: as the groups say */
+    double overload;               /* rate = this times the capacity: workload_theory(), or measured; 0: as groups say */
     double wait_ms;                /* a call waits that long; with at_once, arithmetic gives the most per second */
     struct workload_at_once *at_once;
     size_t at_once_count;
