@@ -60,7 +60,7 @@ static void shut(struct conn *c, int64_t retry_at)
 static void lose(struct conn *c, enum load_outcome outcome, int64_t now)
 {
     for (unsigned i = 0; i < c->flying; i++)
-        worker_count(c->worker, c->part, outcome, flight_at(c, i)->intended_at, now);
+        worker_count(c->worker, c->part, outcome, flight_at(c, i)->is_measured, now);
     c->flying = 0;
     c->free_at = now;
     shut(c, now);
@@ -71,7 +71,7 @@ static void fail_to_connect(struct conn *c, int64_t now)
     if (c->flying)
         lose(c, LOAD_CONNECT_FAILED, now);
     else
-        worker_count(c->worker, c->part, LOAD_CONNECT_FAILED, now, now);
+        worker_count(c->worker, c->part, LOAD_CONNECT_FAILED, worker_is_measured(c->worker, now), now);
     shut(c, now + RETRY_NS);
 }
 
@@ -87,7 +87,7 @@ void conn_abandon(struct conn *c)
     if (c->state == CONN_DONE)
         return;
     for (unsigned i = 0; i < c->flying; i++)
-        c->part->counts.unfinished += worker_is_measured(c->worker, flight_at(c, i)->intended_at);
+        c->part->counts.unfinished += flight_at(c, i)->is_measured;
     c->flying = 0;
     finish(c);
 }
@@ -105,12 +105,13 @@ static int64_t next_at(const struct conn *c)
 static void take_up(struct conn *c, int64_t intended, int64_t now)
 {
     struct worker *w = c->worker;
-    if (c->plan->interval_ns > 0 && c->free_at <= intended && worker_is_measured(w, intended))
+    bool is_measured = worker_is_measured(w, intended);
+    if (c->plan->interval_ns > 0 && c->free_at <= intended && is_measured)
         histogram_add(&w->lateness, now - intended);
-    c->part->counts.sent += worker_is_measured(w, intended);
+    c->part->counts.sent += is_measured;
     c->turn++;
     c->has_asked = true;
-    *flight_at(c, c->flying++) = (struct flight){ intended, now, plan_pick(c->plan, worker_chance(w)) };
+    *flight_at(c, c->flying++) = (struct flight){ intended, now, plan_pick(c->plan, worker_chance(w)), is_measured };
 }
 
 static bool may_take_up(const struct conn *c, int64_t now)
@@ -261,14 +262,14 @@ static void answer(struct conn *c, int64_t now)
     struct flight *f = flight_at(c, 0);
     enum load_outcome outcome = judge(c, f->request);
     bool ends = c->response.closes || kind_of(c) == WORKLOAD_CLOSE || c->written == 0;
-    if (worker_is_measured(c->worker, f->intended_at)) {
+    if (f->is_measured) {
         c->part->counts.without_retry_after += outcome == LOAD_UNAVAILABLE && !c->response.has_retry_after;
         if (outcome == LOAD_GOOD) {
             histogram_add(&c->part->latency, now - f->intended_at);
             histogram_add(&c->part->service, now - f->sent_at);
         }
     }
-    worker_count(c->worker, c->part, outcome, f->intended_at, now);
+    worker_count(c->worker, c->part, outcome, f->is_measured, now);
     if (c->flying == group_of(c)->depth)
         c->free_at = now;
     c->first = (c->first + 1) % group_of(c)->depth;

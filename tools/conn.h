@@ -14,6 +14,7 @@ enum conn_state { CONN_CLOSED, CONN_CONNECTING, CONN_OPEN, CONN_DONE };
 struct flight {
     int64_t intended_at, sent_at;
     const struct prepared *request;
+    bool is_measured;
 };
 
 struct conn {

@@ -197,6 +197,7 @@ static void add_counts(struct load_counts *into, const struct load_counts *from)
     into->idle_closed += from->idle_closed;
     into->bytes_in += from->bytes_in;
     into->bytes_out += from->bytes_out;
+    into->came += from->came;
 }
 
 static void add_part(struct load_part *into, const struct load_part *from)

@@ -59,6 +59,7 @@ struct load_counts {
     uint64_t connects;            /* connections made, warm-up included */
     uint64_t idle_closed;         /* idle connections that the server closed */
     uint64_t bytes_in, bytes_out; /* in the measured time */
+    uint64_t came;                /* good answers that came in the measured time, whenever due: the throughput */
 };
 
 struct load_part {

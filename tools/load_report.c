@@ -53,7 +53,7 @@ static void print_failures(FILE *out, const struct load_counts *c)
 static void print_part(FILE *out, const struct workload_group *g, const struct load_part *p, double seconds)
 {
     fprintf(out, "%s (%s, %u connections): %llu good, %.1f/s, %u open at the end\n", g->name, workload_kind_name(g->kind),
-            g->connections, (unsigned long long)p->counts.of[LOAD_GOOD], per_second(p->counts.of[LOAD_GOOD], seconds),
+            g->connections, (unsigned long long)p->counts.of[LOAD_GOOD], per_second(p->counts.came, seconds),
             p->open);
     print_failures(out, &p->counts);
     print_latency(out, g->rate > 0 ? "  latency from when it was due" : "  latency", &p->latency);
@@ -121,8 +121,9 @@ static void json_part(FILE *out, const struct load_part *p, double seconds)
     json_number(out, "idle_closed", c->idle_closed);
     json_number(out, "bytes_in", c->bytes_in);
     json_number(out, "bytes_out", c->bytes_out);
+    json_number(out, "came", c->came);
     json_number(out, "open", p->open);
-    fprintf(out, "\"good_per_second\":%.3f,", per_second(c->of[LOAD_GOOD], seconds));
+    fprintf(out, "\"good_per_second\":%.3f,", per_second(c->came, seconds));
     json_latency(out, "latency_ms", &p->latency);
     fputc(',', out);
     json_latency(out, "service_ms", &p->service);

@@ -35,12 +35,12 @@ bool worker_is_measured(const struct worker *w, int64_t at)
     return at >= w->run->began_at && at < w->ended_at;
 }
 
-void worker_count(struct worker *w, struct load_part *part, enum load_outcome outcome, int64_t intended, int64_t now)
+void worker_count(struct worker *w, struct load_part *part, enum load_outcome outcome, bool is_measured, int64_t now)
 {
-    if (worker_is_measured(w, intended))
-        part->counts.of[outcome]++;
+    part->counts.of[outcome] += is_measured;
     if (!worker_is_measured(w, now))
         return;
+    part->counts.came += outcome == LOAD_GOOD;
     uint32_t *slices = outcome == LOAD_GOOD ? w->good_by_slice : w->bad_by_slice;
     slices[(now - w->run->began_at) / (LOAD_SLICE_MS * 1000000)]++;
 }

@@ -62,7 +62,7 @@ void *worker_main(void *worker);
 
 uint32_t worker_chance(struct worker *w);
 bool worker_is_measured(const struct worker *w, int64_t at);
-/* An answer, or what came instead of one, to a request that was to be sent at `intended`. */
-void worker_count(struct worker *w, struct load_part *part, enum load_outcome outcome, int64_t intended, int64_t now);
+/* An answer, or what came instead of one. */
+void worker_count(struct worker *w, struct load_part *part, enum load_outcome outcome, bool is_measured, int64_t now);
 
 #endif

@@ -156,7 +156,7 @@ static const struct {
     { NAME "settings = { \"thread:=5\" }\n" ONE, 2, "OPTION=VALUE" },
     { NAME "at_once = { \"thread=many\" }\n" ONE, 2, "ENGINE=N" },
     { NAME "at_once = { \"thread=0\" }\n" ONE, 2, "ENGINE=N" },
-    { NAME "title = \"no end\n" ONE, 2, "no end" },
+    { NAME ONE "title = \"no end\n", 3, "no end" },
     { NAME "title = \"${HOME}\"\n" ONE, 2, "${" },
     { NAME "/* no end\n" ONE, 2, "comment" },
     { NAME "clients \"a\" {\n}\n", 3, "no request" },
