@@ -221,14 +221,17 @@ END_TEST
 START_TEST(what_is_shipped_is_right)
 {
     static const char *const names[] = { "plain", "close", "pipelined", "cpu",  "blocking", "stall",
-                                         "offload", "mixed", "idle",      "slow", "overload", "killed" };
+                                         "offload", "mixed", "idle",      "slow", "overload", "killed",
+                                         "../../examples/guestbook-visitors", "../../tests/truths/crash",
+                                         "../../tests/truths/both" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct workload *w = NULL;
         char error[512], path[512];
+        const char *slash = strrchr(names[i], '/'), *name = slash ? slash + 1 : names[i];
         snprintf(path, sizeof path, "%s/%s.conf", WORKLOADS, names[i]);
         ck_assert_msg(workload_load(path, &w, error, sizeof error) == 0, "%s", error);
-        ck_assert_str_eq(w->name, names[i]);
-        ck_assert_str_ne(w->title, names[i]);
+        ck_assert_str_eq(w->name, name);
+        ck_assert_str_ne(w->title, name);
         workload_free(&w);
     }
 }
