@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The models are real: which processes and threads answer when many clients ask at once, and what the death of one of them
- * costs.
+ * The models are real: which processes and threads answer when many clients ask at once, and what it costs when one of
+ * them is told to go.
  */
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "e2e/client.h"
 #include "e2e/harness.h"
@@ -135,7 +132,7 @@ START_TEST(a_counter_counts_right)
 }
 END_TEST
 
-/* ---- who dies ---- */
+/* ---- who goes ---- */
 
 static void wait_for_pids(int count, pid_t without, unsigned ms)
 {
@@ -150,50 +147,6 @@ static void wait_for_pids(int count, pid_t without, unsigned ms)
         ck_assert_msg(now_ms() < deadline, "%d of %d processes", n, count);
     }
 }
-
-/* Nobody is left without an answer or an end, and only those fail whom the dead one served. */
-START_TEST(a_worker_is_killed)
-{
-    enum { AT_ONCE = 6 };
-    const char *engine = engine_name(_i);
-    const int rounds = is_quick() ? 3 : 8;
-    uint64_t seed = 20 + (uint64_t)_i;
-    int good = 0, lost = 0;
-    demo_start(&demo, engine, "--set", "master=on", NULL);
-    pid_t pids[PIDS_MAX];
-    const int full = demo_pids(&demo, pids, PIDS_MAX);
-    const int front = strcmp(engine, "process-thread") == 0; /* the first child; it is the next test's */
-    for (int round = 0; round < rounds; round++) {
-        struct client clients[AT_ONCE];
-        for (int i = 0; i < AT_ONCE; i++) {
-            client_open(&clients[i], demo.port);
-            send_get(&clients[i], "/sleep/50");
-        }
-        nap_ms((unsigned)(random_next(&seed) % 60)); /* somewhere in what they ask for */
-        ck_assert_int_eq(demo_pids(&demo, pids, PIDS_MAX), full);
-        const pid_t victim = pids[1 + front + (int)(random_next(&seed) % (uint64_t)(full - 1 - front))];
-        ck_assert_int_eq(kill(victim, SIGKILL), 0);
-        for (int i = 0; i < AT_ONCE; i++) {
-            struct reply r;
-            client_read(&clients[i], &r, false, WAIT_MS);
-            const bool ok = r.kind == REPLY_OK && r.status == 200;
-            const bool told = front && r.kind == REPLY_OK && r.status == 502;
-            const bool cut = !front && (r.kind == REPLY_NONE || r.kind == REPLY_RESET);
-            ck_assert_msg(ok || told || cut, "%s: %s %d", engine, reply_kind_name(&r), r.status);
-            good += ok;
-            lost += !ok;
-            reply_free(&r);
-            client_close(&clients[i]);
-        }
-        wait_for_pids(full, victim, 1000);
-        expect_alive(demo.port, 1000);
-    }
-    printf("%s: %d answered, %d lost\n", engine, good, lost);
-    if (is_one_connection_a_worker(engine))
-        ck_assert_int_le(lost, rounds); /* each had one */
-    demo_stop(&demo, WAIT_MS);
-}
-END_TEST
 
 /* One worker alone is told to go: it finishes what it has, others take what comes, nobody loses anything. */
 START_TEST(a_worker_is_told_to_go)
@@ -230,85 +183,12 @@ START_TEST(a_worker_is_told_to_go)
 }
 END_TEST
 
-START_TEST(the_front_is_killed)
-{
-    pid_t pids[PIDS_MAX];
-    if (strcmp(engine_name(_i), "process-thread") != 0)
-        return;
-    demo_start(&demo, engine_name(_i), NULL);
-    const int full = demo_pids(&demo, pids, PIDS_MAX);
-    pid_t front = pids[1];
-    for (int i = 2; i < full; i++) /* it was the first to be made */
-        front = pids[i] < front ? pids[i] : front;
-    ck_assert_int_eq(kill(front, SIGKILL), 0);
-    wait_for_pids(full, front, 1000);
-    expect_alive(demo.port, 1000);
-    expect_get(demo.port, "/block/10", 200, "blocked 10 ms\n");
-    demo_stop(&demo, WAIT_MS);
-}
-END_TEST
-
-static bool is_port_free(void)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)demo.port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
-    ck_assert_int_ge(fd, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    const bool is_free = bind(fd, (const struct sockaddr *)&at, sizeof at) == 0;
-    close(fd);
-    return is_free;
-}
-
-START_TEST(the_master_is_killed)
-{
-    pid_t pids[PIDS_MAX];
-    demo_start(&demo, engine_name(_i), "--set", "master=on", NULL);
-    expect_alive(demo.port, WAIT_MS);
-    const int n = demo_pids(&demo, pids, PIDS_MAX);
-    ck_assert_int_gt(n, 1);
-    demo_signal(&demo, SIGKILL);
-    ck_assert_int_eq(demo_wait(&demo, WAIT_MS), 128 + SIGKILL);
-    for (int64_t deadline = now_ms() + slow(1000);; nap_ms(2)) {
-        int left = 0;
-        for (int i = 1; i < n; i++)
-            left += process_lives(pids[i]);
-        if (left == 0 && is_port_free())
-            break;
-        ck_assert_msg(now_ms() < deadline, "%d are left", left);
-    }
-}
-END_TEST
-
-START_TEST(a_crash_costs_its_request)
-{
-    struct client c;
-    struct reply r;
-    demo_start(&demo, engine_name(_i), "--unsafe", "--set", "master=on", NULL);
-    for (int i = 0; i < 3; i++) {
-        client_open(&c, demo.port);
-        send_get(&c, "/crash");
-        client_read(&c, &r, false, WAIT_MS);
-        ck_assert_msg(r.kind == REPLY_NONE || r.kind == REPLY_RESET || (r.kind == REPLY_OK && r.status == 502), "%s %d",
-                      reply_kind_name(&r), r.status);
-        reply_free(&r);
-        client_close(&c);
-        expect_alive(demo.port, WAIT_MS);
-    }
-    demo_stop(&demo, WAIT_MS);
-}
-END_TEST
-
 static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "models", 60);
     tcase_add_loop_test(t, who_answers, 0, engine_count());
     tcase_add_loop_test(t, a_counter_counts_right, 0, engine_count());
-    tcase_add_loop_test(t, a_worker_is_killed, 0, engine_count());
     tcase_add_loop_test(t, a_worker_is_told_to_go, 0, engine_count());
-    tcase_add_loop_test(t, the_front_is_killed, 0, engine_count());
-    tcase_add_loop_test(t, the_master_is_killed, 0, engine_count());
-    tcase_add_loop_test(t, a_crash_costs_its_request, 0, engine_count());
 }
 
 int main(int argc, char **argv)
