@@ -62,6 +62,8 @@ void demo_block(unsigned ms);
 int demo_after(concur_request *r, unsigned ms, concur_handler_fn timer, void *arg);
 int demo_offload(concur_request *r, concur_work_fn work, concur_done_fn done, void *arg);
 int demo_on_body(concur_request *r, concur_data_fn data, concur_done_fn end, void *arg);
+/* The handler of /whoami. */
+int demo_whoami(concur_request *r, void *arg);
 
 /* A pull function and its state: bytes of a pattern of 64 characters. */
 struct demo_pattern {

@@ -346,7 +346,7 @@ static int cpu(concur_request *r, void *arg)
 
 /* GET /whoami */
 
-static int whoami(concur_request *r, void *arg)
+int demo_whoami(concur_request *r, void *arg)
 {
     (void)arg;
     concur_server *server = concur_request_server(r);
@@ -384,7 +384,7 @@ static const struct demo_route routes[] = {
     { "GET /stall/{ms}", 0, block },
     { "GET /offload/{ms}", 0, offload },
     { "GET /cpu/{n}", 0, cpu },
-    { "GET /whoami", 0, whoami },
+    { "GET /whoami", 0, demo_whoami },
 };
 
 /* What an operator would ask for in another way. */

@@ -23,6 +23,7 @@
  *   GET /test/printf             201, application/json                            {"answer":42}
  *   GET /test/big                5,000,000 bytes with a free function
  *   GET /test/request            "METHOD PATH PEER ID\n"
+ *   GET /test/whoami/{ms}        a blocking route that holds whoever runs it      as /whoami
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -348,6 +349,15 @@ static int big(concur_request *r, void *arg)
     return concur_reply_bytes(r, 200, "application/octet-stream", p, n, big_free, p);
 }
 
+static int whoami_blocking(concur_request *r, void *arg)
+{
+    uint64_t ms;
+    if (!demo_number(r, "ms", DEMO_MS_MAX, &ms))
+        return CONCUR_OK;
+    demo_block((unsigned)ms);
+    return demo_whoami(r, arg);
+}
+
 static const struct demo_route routes[] = {
     { "GET /test/abort", 0, abort_reply },
     { "GET /test/header", 0, header },
@@ -370,6 +380,7 @@ static const struct demo_route routes[] = {
     { "GET /test/pull/{n}", 0, pull },
     { "GET /test/printf", 0, printf_reply },
     { "GET /test/big", 0, big },
+    { "GET /test/whoami/{ms}", CONCUR_ROUTE_BLOCKING, whoami_blocking },
 };
 
 void demo_test_add(concur_server *server)

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
-#include "e2e/client.h"
-#include "e2e/harness.h"
+#include "e2e/crowd.h"
 
 enum { CLIENTS = 32, PIDS_MAX = 64 };
 
@@ -28,11 +28,14 @@ struct who {
     long pid, tid;
 };
 
-static long member(const char *json, const char *name)
+static struct who read_who(struct client *c)
 {
-    const char *p = strstr(json, name);
-    ck_assert_msg(p != NULL, "no %s in %s", name, json);
-    return strtol(p + strlen(name), NULL, 10);
+    struct reply r;
+    client_read(c, &r, false, WAIT_MS);
+    ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
+    const struct who who = { json_number(r.body, "pid"), json_number(r.body, "tid") };
+    reply_free(&r);
+    return who;
 }
 
 /* Many clients at once, each of whom keeps somebody busy for a while and then asks who it was. */
@@ -49,10 +52,7 @@ static void ask_everybody(struct who *who)
         client_read(&clients[i], &r, false, WAIT_MS);
         ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
         reply_free(&r);
-        client_read(&clients[i], &r, false, WAIT_MS);
-        ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
-        who[i] = (struct who){ member(r.body, "\"pid\":"), member(r.body, "\"tid\":") };
-        reply_free(&r);
+        who[i] = read_who(&clients[i]);
     }
     for (int i = 0; i < CLIENTS; i++)
         client_close(&clients[i]);
@@ -104,6 +104,49 @@ START_TEST(who_answers)
 }
 END_TEST
 
+/* Who runs a blocking route, while many do: the pool's threads where there is a pool, and the loop goes on beside them; else
+ * whoever runs every handler. */
+START_TEST(who_blocks)
+{
+    enum { POOL = 4 };
+    const char *engine = variant_engine(_i);
+    const bool has_pool = has_loop(engine) && strcmp(variant_pool(_i), "0") != 0;
+    struct client clients[CLIENTS], beside;
+    struct who who[CLIENTS];
+    demo_start(&demo, engine, "--pool", variant_pool(_i), "--workers", workers_for(engine, CLIENTS + 2), NULL);
+    for (int i = 0; i < CLIENTS; i++) {
+        client_open(&clients[i], demo.port);
+        send_get(&clients[i], "/test/whoami/50");
+    }
+    client_open(&beside, demo.port);
+    send_get(&beside, "/whoami");
+    const struct who other = read_who(&beside);
+    ck_assert_int_eq(other.tid == other.pid, !has_threads(engine)); /* the loop, or a worker's only thread */
+    if (has_pool && !has_workers(engine))
+        ck_assert_int_eq(client_fate(&clients[CLIENTS - 1], 0), CLIENT_OPEN);
+    for (int i = 0; i < CLIENTS; i++) {
+        who[i] = read_who(&clients[i]);
+        ck_assert_int_eq(who[i].tid == who[i].pid, !has_threads(engine) && !has_pool);
+    }
+    const int pids = count_pids(who), tids = count_tids(who);
+    printf("%s, pool %s: %d processes, at most %d threads in one of them block\n", engine, variant_pool(_i), pids, tids);
+    if (has_pool)
+        ck_assert_msg(tids > 1 && tids <= POOL, "%d", tids);
+    else
+        ck_assert_int_eq(tids > 1, has_threads(engine));
+    if (is_one_connection_a_worker(engine))
+        ck_assert_int_ge(pids, 4);
+    else if (has_pool) /* a loop that nobody holds may be quicker than it can be helped */
+        ck_assert_int_le(pids, workers_usually(engine));
+    else
+        ck_assert_int_eq(pids, has_workers(engine) ? workers_usually(engine) : 1);
+    client_close(&beside);
+    for (int i = 0; i < CLIENTS; i++)
+        client_close(&clients[i]);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 START_TEST(a_counter_counts_right)
 {
     enum { ROUNDS = 5 };
@@ -129,6 +172,69 @@ START_TEST(a_counter_counts_right)
         }
     }
     demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+/* ---- who gets how many ---- */
+
+enum { BURST = 10000, BURST_QUICK = 1000, SPARE_FILES = 100 };
+
+/* As many connections as this process may have. */
+static int burst(void)
+{
+    struct rlimit files;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+    ck_assert_uint_ge(files.rlim_cur, BURST_QUICK + SPARE_FILES);
+    if (is_quick())
+        return BURST_QUICK;
+    return files.rlim_cur < BURST + SPARE_FILES ? (int)files.rlim_cur - SPARE_FILES : BURST;
+}
+
+static void count_by_pid(struct client *clients, int count, const char *workers)
+{
+    struct {
+        long pid;
+        int connections;
+    } by[4] = { 0 };
+    const int expected = (int)strtol(workers, NULL, 10);
+    int n = 0, most = 0, least = count;
+    for (int i = 0; i < count; i++) {
+        const struct who who = read_who(&clients[i]);
+        int k = 0;
+        while (k < n && by[k].pid != who.pid)
+            k++;
+        ck_assert_int_lt(k, expected);
+        n += k == n;
+        by[k].pid = who.pid;
+        by[k].connections++;
+        client_close(&clients[i]);
+    }
+    for (int k = 0; k < expected; k++) {
+        most = by[k].connections > most ? by[k].connections : most;
+        least = by[k].connections < least ? by[k].connections : least;
+    }
+    printf("%s: of %d connections the busiest of %d workers has %d, the idlest %d\n", demo.engine, count, expected, most,
+           least);
+    ck_assert_int_lt(most, 3 * least);
+}
+
+/* Whose connections stay where they were accepted. */
+START_TEST(a_burst_is_divided)
+{
+    static const char *const workers[] = { "2", "4" };
+    static struct client clients[BURST];
+    const int count = burst();
+    if (strcmp(engine_name(_i), "process-event") != 0)
+        return;
+    for (size_t w = 0; w < COUNT(workers); w++) {
+        demo_start(&demo, engine_name(_i), "--workers", workers[w], NULL);
+        for (int i = 0; i < count; i++) {
+            client_open(&clients[i], demo.port);
+            send_get(&clients[i], "/whoami");
+        }
+        count_by_pid(clients, count, workers[w]);
+        demo_stop(&demo, WAIT_MS);
+    }
 }
 END_TEST
 
@@ -187,7 +293,9 @@ static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "models", 60);
     tcase_add_loop_test(t, who_answers, 0, engine_count());
+    tcase_add_loop_test(t, who_blocks, 0, variant_count());
     tcase_add_loop_test(t, a_counter_counts_right, 0, engine_count());
+    tcase_add_loop_test(t, a_burst_is_divided, 0, engine_count());
     tcase_add_loop_test(t, a_worker_is_told_to_go, 0, engine_count());
 }
 
