@@ -63,6 +63,10 @@ static int look(struct crowd *l, int ms, bool goes_on)
     for (int i = 0; i < l->count; i++)
         fds[i] = (struct pollfd){ .fd = l->users[i].c.fd, .events = POLLIN };
     int ready = poll(fds, (nfds_t)l->count, ms);
+    const int64_t now = now_ms();
+    if (now - l->looked_at >= STALL_MS)
+        l->stalled_at = now;
+    l->looked_at = now;
     for (int i = 0; i < l->count; i++) {
         struct user *u = &l->users[i];
         if (fds[i].fd < 0)
@@ -83,6 +87,7 @@ void crowd_start(struct crowd *l)
 {
     l->count = l->kept + l->fresh;
     ck_assert_int_le(l->count, CROWD_MAX);
+    l->looked_at = now_ms();
     for (int i = 0; i < l->count; i++) {
         l->users[i] = (struct user){ .c.fd = -1, .keeps = i < l->kept };
         ask_next(l, &l->users[i]);

@@ -9,7 +9,7 @@
 #include "e2e/client.h"
 #include "e2e/harness.h"
 
-enum { CROWD_MAX = 64 };
+enum { CROWD_MAX = 64, STALL_MS = 200 };
 
 struct user {
     struct client c;
@@ -40,6 +40,8 @@ struct crowd {
     /* The load's own. */
     int count;
     struct user users[CROWD_MAX];
+    int64_t looked_at;
+    int64_t stalled_at; /* when all were silent for STALL_MS last, because this process was busy elsewhere; 0: never */
 };
 
 void crowd_start(struct crowd *l);

@@ -86,6 +86,13 @@ struct killing {
 
 enum { UNTOUCHED = 0, UNDER_WAY = 1, NEXT = 2 }; /* what a user's request is to the last death */
 
+/* prefork lets go of a connection that is silent while others wait; but here nobody is, if he can help it. */
+static bool was_let_go(const struct crowd *l, const struct user *u, const struct reply *r)
+{
+    return is_one_connection_a_worker(demo.engine) && u->keeps && u->asked > 1 && r->kind == REPLY_NONE && l->stalled_at &&
+           now_ms() - l->stalled_at < slow(STRENGTH_MS);
+}
+
 /* A request fails only if it was under way when the worker died, or if it met the end of a connection that was there. With a
  * front whoever has got no byte is told. */
 static void on_loss(struct killing *k, const struct user *u, const struct reply *r)
@@ -105,6 +112,8 @@ static void on_loss(struct killing *k, const struct user *u, const struct reply 
 static void on_end(struct crowd *l, struct user *u, const struct reply *r)
 {
     struct killing *k = l->arg;
+    if (was_let_go(l, u, r))
+        return;
     if (r->kind != REPLY_OK || r->status != 200) {
         on_loss(k, u, r);
         return;

@@ -8,8 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "e2e/client.h"
-#include "e2e/harness.h"
+#include "e2e/crowd.h"
 
 static struct demo demo;
 static char path[] = "/tmp/concur-reload-XXXXXX";
@@ -122,6 +121,65 @@ START_TEST(a_busy_connection_moves_on)
 }
 END_TEST
 
+/* ---- under load ---- */
+
+/* What those say who serve. */
+struct heard {
+    long generation;
+    char engine[32];
+};
+
+static void on_end(struct crowd *l, struct user *u, const struct reply *r)
+{
+    struct heard *h = l->arg;
+    ck_assert_msg(r->kind == REPLY_OK && r->status == 200, "%s %d, request %d of a connection that is %s, generation %ld",
+                  reply_kind_name(r), r->status, u->asked, u->keeps ? "kept" : "fresh", h->generation);
+    if (!strstr(r->body, "\"generation\":") || json_number(r->body, "generation") < h->generation)
+        return;
+    h->generation = json_number(r->body, "generation");
+    ck_assert_int_eq(sscanf(r->body, "{\"engine\":\"%31[^\"]", h->engine), 1);
+}
+
+/* On prefork there are more workers than users, so that it lets go of nobody for others' sake. */
+static void name_engine(const char *engine)
+{
+    char text[128];
+    snprintf(text, sizeof text, "engine = %s\nmaster = on\nworkers = %s\n", engine, workers_for(engine, 20));
+    write_file(text);
+}
+
+/* There and back, twice, and once to the same. */
+START_TEST(five_reloads_under_load)
+{
+    const char *const engine = engine_name(_i);
+    const char *const names[] = { "process-event", engine, "prefork", engine, engine };
+    struct heard heard = { 0 };
+    struct crowd load = { .kept = 8, .fresh = 8, .seed = 3, .on_end = on_end, .arg = &heard };
+    long answered = 0;
+    name_engine(engine);
+    demo_start_from(&demo, engine, path, "--unsafe", NULL);
+    load.port = demo.port;
+    crowd_start(&load);
+    crowd_run(&load, 100);
+    ck_assert_str_eq(heard.engine, engine);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const long next = heard.generation + 1;
+        name_engine(names[i]);
+        ask_reload(202);
+        for (const int64_t deadline = now_ms() + slow(WAIT_MS); heard.generation < next; crowd_run(&load, 5))
+            ck_assert_msg(now_ms() < deadline, "%s: no generation %ld", engine, next);
+        ck_assert_int_eq(heard.generation, next);
+        ck_assert_str_eq(heard.engine, names[i]);
+        crowd_run(&load, 200);
+    }
+    crowd_stop(&load);
+    for (int i = 0; i < load.count; i++)
+        answered += load.users[i].answered;
+    printf("%s: %zu reloads, %ld answered, none lost\n", engine, COUNT(names), answered);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 START_TEST(a_mistake_changes_nothing)
 {
     const char *engine = engine_name(_i);
@@ -157,6 +215,7 @@ static void add(Suite *s)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_loop_test(t, no_request_is_lost, 0, engine_count());
     tcase_add_loop_test(t, a_busy_connection_moves_on, 0, engine_count());
+    tcase_add_loop_test(t, five_reloads_under_load, 0, engine_count());
     tcase_add_loop_test(t, a_mistake_changes_nothing, 0, engine_count());
     tcase_add_loop_test(t, without_a_master, 0, engine_count());
 }

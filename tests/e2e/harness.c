@@ -153,17 +153,11 @@ static void forget(pid_t pid)
             running[i].pid = 0;
 }
 
-void demo_start(struct demo *d, const char *engine, ...)
+/* Returns when it says that it listens. args[0 .. n) stand; those of the list come behind. */
+static void launch(struct demo *d, const char *engine, const char **args, size_t n, va_list list)
 {
-    char workers[16];
-    const char *args[ARGS_MAX] = { demo_program(), "--engine", engine, "--listen", "127.0.0.1:0", "--workers", workers };
-    size_t n = 7;
-    snprintf(workers, sizeof workers, "%d", workers_usually(engine));
-    va_list list;
-    va_start(list, engine);
     for (const char *arg; (arg = va_arg(list, const char *)) != NULL; args[n++] = arg)
         ck_assert_uint_lt(n, ARGS_MAX - 1);
-    va_end(list);
     int fds[2];
     ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
     fflush(NULL);
@@ -177,6 +171,26 @@ void demo_start(struct demo *d, const char *engine, ...)
     char line[256];
     read_line(d, line, sizeof line);
     parse_line(d, line);
+}
+
+void demo_start(struct demo *d, const char *engine, ...)
+{
+    char workers[16];
+    const char *args[ARGS_MAX] = { demo_program(), "--engine", engine, "--listen", "127.0.0.1:0", "--workers", workers };
+    snprintf(workers, sizeof workers, "%d", workers_usually(engine));
+    va_list list;
+    va_start(list, engine);
+    launch(d, engine, args, 7, list);
+    va_end(list);
+}
+
+void demo_start_from(struct demo *d, const char *engine, const char *config, ...)
+{
+    const char *args[ARGS_MAX] = { demo_program(), "--config", config, "--listen", "127.0.0.1:0" };
+    va_list list;
+    va_start(list, config);
+    launch(d, engine, args, 5, list);
+    va_end(list);
 }
 
 void demo_signal(const struct demo *d, int number)

@@ -62,6 +62,8 @@ const char *demo_program(void);
 /* Starts the demo on a free port of 127.0.0.1 with workers_usually(); further arguments, NULL at the end, overrule that.
  * Returns when it accepts. */
 void demo_start(struct demo *d, const char *engine, ...) __attribute__((sentinel));
+/* The same with a configuration file that names the engine, so that a reload may name another one. */
+void demo_start_from(struct demo *d, const char *engine, const char *config, ...) __attribute__((sentinel));
 /* SIGTERM; fails unless the demo ends within ms (scaled) with status 0. */
 void demo_stop(struct demo *d, unsigned ms);
 void demo_signal(const struct demo *d, int number);
