@@ -395,10 +395,23 @@ static int reload(concur_request *r, void *arg)
     return concur_reply_printf(r, rc < 0 ? 409 : 202, NULL, "%s\n", concur_strerror(rc));
 }
 
+/* Several blocks: a pointer to the last may stand somewhere a while longer. */
+static int leak(concur_request *r, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 16; i++) {
+        char *volatile p = malloc(100);
+        p = NULL;
+        (void)p;
+    }
+    return concur_reply_text(r, 200, "leaked\n");
+}
+
 static const struct demo_route unsafe_routes[] = {
     { "POST /test/reload", 0, reload },
     { "GET /crash", 0, crash },
     { "GET /hang", 0, hang },
+    { "GET /test/leak", 0, leak },
 };
 
 void demo_routes_add(concur_server *server, bool is_unsafe)
