@@ -33,5 +33,6 @@ if(CONCUR_SANITIZE)
 endif()
 if(CONCUR_COVERAGE)
     add_compile_options(--coverage)
-    add_link_options(--coverage)
+    # A forked worker calls it where there is one (base/process.c); a weak reference alone brings in no archive member.
+    add_link_options(--coverage -Wl,-u,__gcov_dump)
 endif()
