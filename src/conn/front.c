@@ -141,9 +141,19 @@ static bool is_never(int rc)
     return rc < 0 && rc != CONCUR_E_GONE;
 }
 
+static void answer(struct cnc_front *f, struct cnc_conn *conn, int status)
+{
+    conn->state = CNC_CONN_IDLE;
+    cnc_driver_refuse(f->drv, conn, status);
+}
+
 /* The worker is done with it. What came too late for it to see would turn a plain close into a reset of the last reply. */
 static void hang_up(struct cnc_front *f, struct cnc_conn *conn, uint32_t flags)
 {
+    if (flags & CNC_LOAN_REFUSED) {
+        answer(f, conn, 503);
+        return;
+    }
     if ((flags & CNC_LOAN_CUT) || cnc_sys_inq(cnc_io_fd(&conn->io)) == 0) {
         cnc_conn_forget(f->drv, conn);
         return;
@@ -246,12 +256,12 @@ static void on_link(struct cnc_io *io, unsigned ready)
     serve_queue(f);
 }
 
-void cnc_front_attach(struct cnc_front *f, unsigned slot, int link)
+bool cnc_front_attach(struct cnc_front *f, unsigned slot, int link)
 {
-    struct cnc_front_worker *w = slot < f->cfg.workers_max ? cnc_calloc(1, sizeof *w) : NULL;
+    struct cnc_front_worker *w = link >= 0 && slot < f->cfg.workers_max ? cnc_calloc(1, sizeof *w) : NULL;
     if (!w) {
         cnc_sys_close(&link);
-        return;
+        return false;
     }
     cnc_front_bury(f, slot);
     w->front = f;
@@ -261,6 +271,7 @@ void cnc_front_attach(struct cnc_front *f, unsigned slot, int link)
     cnc_io_init(f->drv->home->loop, &w->io, link, on_link);
     hail(w);
     watch_worker(w);
+    return true;
 }
 
 void cnc_front_retire(struct cnc_front *f, unsigned slot)
@@ -282,10 +293,10 @@ static void inherit(struct cnc_front *f, uint32_t i)
                      now.written - before.written == told >> 1;
     bool is_idle = !(told & 1) && now.read - before.read == read;
     f->lost++;
-    conn->state = CNC_CONN_IDLE;
     if (is_silent && !is_idle) {
-        cnc_driver_refuse(f->drv, conn, 502);
+        answer(f, conn, 502);
     } else if (is_silent) {
+        conn->state = CNC_CONN_IDLE;
         conn->flags = 0;
         cnc_driver_take(f->drv, conn);
     } else {

@@ -44,8 +44,8 @@ struct cnc_front {
 int cnc_front_open(struct cnc_front *front, struct cnc_driver *drv, const struct cnc_front_config *cfg);
 /* cnc_conn_ops.handover of the driver, whose lender is the front. */
 void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn);
-/* The worker in slot has come up; link is the front's from now on. */
-void cnc_front_attach(struct cnc_front *front, unsigned slot, int link);
+/* The worker in slot has come up; link is the front's from now on. False: there was no link, or no memory; it is closed. */
+bool cnc_front_attach(struct cnc_front *front, unsigned slot, int link);
 /* Nothing more for the worker in slot. */
 void cnc_front_retire(struct cnc_front *front, unsigned slot);
 /* The worker in slot was waited for: whose reply has not begun gets 502, the others are cut off. */

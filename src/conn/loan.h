@@ -21,6 +21,7 @@ enum {
     CNC_LOAN_FOR_LIFE = 2, /* with LEND: the front forgets it, and it does not come back */
     CNC_LOAN_FREE = 4,     /* to the front: a thread has become free */
     CNC_LOAN_CUT = 16,     /* with GONE: cut off, so nothing is lingered for */
+    CNC_LOAN_REFUSED = 32, /* with GONE: the worker had no room for it and has begun nothing, so the front answers */
     CNC_LOAN_ALL = 8       /* to the front: value threads are free, in answer to HELLO */
 };
 

@@ -149,8 +149,8 @@ static void borrow(struct cnc_borrower *b, const struct cnc_loan_note *note, int
     pthread_mutex_lock(&b->mu);
     b->busy++;
     pthread_mutex_unlock(&b->mu);
-    if (!conn || cnc_conn_preload(conn, bytes, n) < 0) { /* closed at once; the front closes its copy */
-        struct cnc_loan_note gone = { .what = CNC_LOAN_GONE, .id = note->id };
+    if (!conn || cnc_conn_preload(conn, bytes, n) < 0) {
+        struct cnc_loan_note gone = { .what = CNC_LOAN_GONE, .flags = CNC_LOAN_REFUSED, .id = note->id };
         tell_about(b, &gone, (struct cnc_slice){ "", 0 }, true);
         if (conn)
             cnc_conn_forget(&b->serving.drv, conn);

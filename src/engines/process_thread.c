@@ -45,13 +45,21 @@ static void front_gave_up(struct cnc_serving *s)
     cnc_front_give_up(&CNC_CONTAINER(s, struct front_role, serving)->front);
 }
 
+/* The master has a copy, and sends it again. */
+static void tell_of_loss(concur_server *server, const struct cnc_note *link)
+{
+    struct cnc_note note = { .what = CNC_NOTE_UNLINKED, .slot = link->slot, .value = link->value };
+    cnc_log(&server->log, CONCUR_LOG_WARN, "no room for the link to a worker; it serves nobody until there is");
+    (void)cnc_note_send(server->place.link, &note, -1, true);
+}
+
 static void front_told(concur_server *server, const struct cnc_note *note, int fd)
 {
     struct front_role *e = server->engine;
-    if (note->what == CNC_NOTE_LINK && fd >= 0)
-        cnc_front_attach(&e->front, note->slot, fd);
-    else
+    if (note->what != CNC_NOTE_LINK)
         cnc_sys_close(&fd);
+    else if (!cnc_front_attach(&e->front, note->slot, fd))
+        tell_of_loss(server, note);
     if (note->what == CNC_NOTE_RETIRE)
         cnc_front_retire(&e->front, note->slot);
     if (note->what == CNC_NOTE_DEAD)

@@ -80,8 +80,11 @@ static bool await_go(concur_server *server)
     struct cnc_note note;
     int fd = -1;
     for (;;) {
-        if (cnc_note_receive(server->place.link, &note, &fd, true) == CONCUR_E_GONE)
+        int rc = cnc_note_receive(server->place.link, &note, &fd, true);
+        if (rc == CONCUR_E_GONE)
             cnc_child_orphaned();
+        if (rc != CONCUR_OK)
+            continue;
         if (note.what == CNC_NOTE_GO)
             return true;
         if (note.what == CNC_NOTE_STOP)

@@ -12,6 +12,7 @@
 #define EARLY_MAX 5
 #define SILENT_MS 20 /* between two looks at a process that closed its link, where there are no pidfds */
 #define EARLY_WINDOW_MS 30000
+#define RELINK_MS 200 /* until the front may have room for a descriptor */
 #define TIRED_AGAIN_MS 1000 /* after a successor that could not start */
 
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now)
@@ -174,13 +175,14 @@ static struct cnc_member *front_of(struct cnc_generation *gen)
 static void tell_front(struct cnc_master *m, struct cnc_member *mem, enum cnc_note_what what, int fd, int64_t now)
 {
     struct cnc_member *front = front_of(mem->gen);
-    struct cnc_note note = { .what = (uint32_t)what, .slot = mem->index };
+    struct cnc_note note = { .what = (uint32_t)what, .slot = mem->index, .value = mem->pid };
     if (front && cnc_note_send(front->link, &note, fd, false) == CONCUR_AGAIN)
         cnc_member_step(m, front, CNC_SLOT_ON_STUCK, now);
 }
 
 static void link_worker(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
+    mem->link_at = INT64_MAX;
     if (mem->lend >= 0)
         tell_front(m, mem, CNC_NOTE_LINK, mem->lend, now);
 }
@@ -208,6 +210,15 @@ void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64
     if (gen->state == CNC_GENERATION_LIVE)
         go(mem);
     relieve(m, mem, now);
+}
+
+/* Another process may be in the slot by now, and has a link of its own. */
+void cnc_generation_on_unlinked(const struct cnc_member *front, const struct cnc_note *note, int64_t now)
+{
+    struct cnc_generation *gen = front->gen;
+    struct cnc_member *mem = note->slot < gen->count ? &gen->members[note->slot] : NULL;
+    if (front->kind == CNC_MEMBER_FRONT && mem && mem->kind == CNC_MEMBER_WORKER && mem->pid && mem->pid == note->value)
+        mem->link_at = now + RELINK_MS;
 }
 
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now)
@@ -392,6 +403,8 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
             cnc_member_reap(m, mem, now);
         if (mem->slot.deadline <= now)
             cnc_member_step(m, mem, CNC_SLOT_ON_DEADLINE, now);
+        if (mem->link_at <= now)
+            link_worker(m, mem, now);
     }
     switch (gen->state) {
     case CNC_GENERATION_WARM:
@@ -424,6 +437,7 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
     }
     for (unsigned i = 0; i < gen->count; i++) {
         next = gen->members[i].slot.deadline < next ? gen->members[i].slot.deadline : next;
+        next = gen->members[i].link_at < next ? gen->members[i].link_at : next;
         if (cnc_member_is_silent(&gen->members[i]) && now + SILENT_MS < next)
             next = now + SILENT_MS;
     }

@@ -23,6 +23,7 @@ struct cnc_member {
     int pidfd;  /* readable when it has ended; -1: no process, or the system has no such thing */
     int link;   /* our end of the link to it */
     int lend;   /* a worker's: our copy of the front's end of the link between the two */
+    int64_t link_at; /* when a link that the front has lost is sent again; INT64_MAX: it is not lost */
     unsigned twin; /* the member that this one replaces; 0: none */
     bool said_why; /* the reason of its end is known already */
     bool tired;    /* has asked for a successor, and has none yet */
@@ -94,6 +95,8 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
 void cnc_generation_step(struct cnc_master *m, struct cnc_generation *gen, enum cnc_generation_event ev, int64_t now);
 /* A member has become ready, or has ended. */
 void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64_t now);
+/* What the front says when it has got no link. */
+void cnc_generation_on_unlinked(const struct cnc_member *front, const struct cnc_note *note, int64_t now);
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now);
 /* The times of a stop, as the moment has them: milliseconds until what is left is given up. */
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now);

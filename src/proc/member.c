@@ -17,7 +17,8 @@
 
 void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned index, enum cnc_member_kind kind)
 {
-    *mem = (struct cnc_member){ .gen = gen, .index = index, .kind = kind, .pidfd = -1, .link = -1, .lend = -1 };
+    *mem = (struct cnc_member){ .gen = gen, .index = index, .kind = kind, .pidfd = -1, .link = -1, .lend = -1,
+                                 .link_at = INT64_MAX };
     cnc_slot_init(&mem->slot);
 }
 
@@ -187,6 +188,9 @@ static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct c
     case CNC_NOTE_RECYCLE:
         mem->tired = true;
         mem->tired_at = now;
+        return;
+    case CNC_NOTE_UNLINKED:
+        cnc_generation_on_unlinked(mem, note, now);
         return;
     default: /* nothing that a worker has to say */
         return;

@@ -27,7 +27,7 @@ int cnc_note_receive(int link, struct cnc_note *out, int *fd, bool wait)
 {
     int came = -1;
     ssize_t n = cnc_passing_recv(link, out, sizeof *out - 1, &came, wait);
-    bool is_note = n >= (ssize_t)HEAD && came != CNC_PASSING_LOST;
+    bool is_note = n >= (ssize_t)HEAD && (fd || came != CNC_PASSING_LOST);
     if (!is_note || !fd)
         cnc_sys_close(&came);
     if (fd)

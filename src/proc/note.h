@@ -14,7 +14,7 @@ enum cnc_note_what {
     /* from the master to its children */
     CNC_NOTE_GO = 1,     /* serve */
     CNC_NOTE_STOP = 2,   /* value: milliseconds until what is left is given up */
-    CNC_NOTE_LINK = 3,   /* to a front: slot has a worker; the descriptor is the link to it */
+    CNC_NOTE_LINK = 3,   /* to a front: slot has a worker, value its process id; the descriptor is the link to it */
     CNC_NOTE_RETIRE = 4, /* to a front: nothing more for the worker in slot */
     CNC_NOTE_DEAD = 5,   /* to a front: the worker in slot has ended, and was waited for */
     /* from a child to the master */
@@ -23,6 +23,7 @@ enum cnc_note_what {
     CNC_NOTE_STOP_ALL = 8, /* value as STOP; also from the host */
     CNC_NOTE_RELOAD = 9,   /* likewise */
     CNC_NOTE_RECYCLE = 10, /* a successor would be welcome */
+    CNC_NOTE_UNLINKED = 13, /* from a front: the link of LINK, with the same slot and value, has not arrived */
     /* to the host */
     CNC_NOTE_LOG = 11,  /* value: level */
     CNC_NOTE_EVENT = 12
@@ -42,8 +43,8 @@ struct cnc_note {
 int cnc_note_send(int link, const struct cnc_note *note, int fd, bool wait);
 /* Without a text or a descriptor. */
 int cnc_note_tell(int link, enum cnc_note_what what, int64_t value);
-/* CONCUR_OK; CONCUR_AGAIN: nothing there; CONCUR_E_GONE: the other side has closed. *fd: what came along, or -1; NULL: none
- * is expected, and is closed. A message that is none of ours is dropped and counts as nothing there. */
+/* CONCUR_OK; CONCUR_AGAIN: nothing there; CONCUR_E_GONE: the other side has closed. *fd: what came along, or -1, or
+ * CNC_PASSING_LOST; NULL: none is expected, and is closed. A message that is none of ours is dropped and counts as nothing there. */
 int cnc_note_receive(int link, struct cnc_note *out, int *fd, bool wait);
 
 #endif

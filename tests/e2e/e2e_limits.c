@@ -3,6 +3,7 @@
  * What greedy peers can make the server spend: memory, descriptors, queues, processor time.
  */
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,7 +243,7 @@ END_TEST
 /* No descriptor left for half of the clients: the server neither spins nor dies, and serves again when they leave. */
 START_TEST(out_of_descriptors)
 {
-    enum { CLIENTS = 128, WATCH_MS = 2000, SHORT = 60 };
+    enum { CLIENTS = 128, SATURATED_MS = 2000, SHORT = 60 };
     static struct client clients[CLIENTS];
     const char *engine = engine_name(_i);
     const bool varies = is_one_connection_a_worker(engine);
@@ -259,11 +260,67 @@ START_TEST(out_of_descriptors)
     for (int64_t deadline = now_ms() + slow(WAIT_MS); demo_count_with_files(&demo, SHORT) < processes; nap_ms(5))
         ck_assert_msg(now_ms() < deadline, "%ld descriptors", demo_files(&demo));
     const long before = demo_cpu_ms(&demo);
-    nap_ms(WATCH_MS); /* what is observed is that nothing happens for a while */
+    nap_ms(SATURATED_MS); /* what is observed is that nothing happens for a while */
     const long spent = demo_cpu_ms(&demo) - before;
-    ck_assert_msg(spent < WATCH_MS / 20, "%ld ms of processor time in %d", spent, WATCH_MS);
+    ck_assert_msg(spent < SATURATED_MS / 20, "%ld ms of processor time in %d", spent, SATURATED_MS);
     for (int i = 0; i < CLIENTS; i++)
         client_close(&clients[i]);
+    expect_alive(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+/* The master, the front and one worker; false: there is no front. */
+static bool start_one_worker(const char *engine, pid_t pids[3])
+{
+    if (strcmp(engine, "process-thread") != 0)
+        return false;
+    demo_start(&demo, engine, "--workers", "1", "--set", "queue_timeout=1m", NULL);
+    expect_alive(demo.port, WAIT_MS);
+    ck_assert_int_eq(demo_pids(&demo, pids, 3), 3);
+    return true;
+}
+
+enum { FEW = 3, MANY = 1000, WATCH_MS = 500 };
+
+/* The front has no descriptor left when a new worker comes: it gets its link when there is room again. */
+START_TEST(no_descriptor_for_a_link)
+{
+    pid_t before[3], now[3];
+    struct client c;
+    if (!start_one_worker(engine_name(_i), before))
+        return;
+    client_open(&c, demo.port);
+    ck_assert(client_text(&c, GET));
+    read_good(&c, "Hello, World!");
+    process_limit_files(before[1], FEW);
+    ck_assert_int_eq(kill(before[2], SIGKILL), 0);
+    for (int64_t deadline = now_ms() + slow(WAIT_MS); demo_pids(&demo, now, 3) < 3 || now[2] == before[2]; nap_ms(1))
+        ck_assert_int_lt(now_ms(), deadline);
+    ck_assert(client_text(&c, GET));
+    ck_assert_int_eq(client_fate(&c, WATCH_MS), CLIENT_OPEN); /* waits for a worker that the front does not have */
+    process_limit_files(before[1], MANY);
+    read_good(&c, "Hello, World!");
+    client_close(&c);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+/* The worker has none left for a connection that it is lent: the front answers in its place. */
+START_TEST(no_descriptor_for_a_loan)
+{
+    pid_t pids[3];
+    size_t n;
+    struct reply r;
+    if (!start_one_worker(engine_name(_i), pids))
+        return;
+    process_limit_files(pids[2], FEW);
+    for (int i = 0; i < 20; i++) { /* more than there are threads */
+        ask(demo.port, GET, 503, &r);
+        ck_assert_msg(reply_field(&r, "Retry-After", &n) != NULL, "%s", r.head);
+        reply_free(&r);
+    }
+    process_limit_files(pids[2], MANY);
     expect_alive(demo.port, WAIT_MS);
     demo_stop(&demo, WAIT_MS);
 }
@@ -279,6 +336,8 @@ static void add(Suite *s)
     tcase_add_loop_test(t, too_many_for_the_pool, 0, engine_count());
     tcase_add_loop_test(t, too_many_connections, 0, engine_count());
     tcase_add_loop_test(t, out_of_descriptors, 0, engine_count());
+    tcase_add_loop_test(t, no_descriptor_for_a_link, 0, engine_count());
+    tcase_add_loop_test(t, no_descriptor_for_a_loan, 0, engine_count());
 }
 
 int main(int argc, char **argv)

@@ -70,6 +70,7 @@ void demo_signal(const struct demo *d, int number);
 /* The exit status, 128 + the signal's number if one ended it. Fails if the demo has not ended within ms (scaled). */
 int demo_wait(struct demo *d, unsigned ms);
 bool demo_is_alive(const struct demo *d);
+void process_limit_files(pid_t pid, unsigned n);
 /* Of the demo, its descendants, and those that it starts from now on. */
 void demo_limit_files(const struct demo *d, unsigned n);
 
