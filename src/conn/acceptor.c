@@ -50,10 +50,39 @@ static void watch(struct cnc_acceptor *a, unsigned mask)
     }
 }
 
+static bool has_room(const struct cnc_acceptor *a)
+{
+    return atomic_load_explicit(a->cfg.open, memory_order_relaxed) < a->cfg.connections_max;
+}
+
+static unsigned how_to_watch(const struct cnc_acceptor *a)
+{
+    return a->cfg.exclusive && !a->shy ? CNC_IO_READ | CNC_IO_EXCLUSIVE : CNC_IO_READ;
+}
+
+/* Out of turn, so that the new way holds. */
+static void watch_again(struct cnc_acceptor *a, struct cnc_acceptor_socket *s)
+{
+    s->watched = cnc_io_watch(a->drv->home->loop, &s->io, how_to_watch(a)) == CONCUR_OK;
+    if (!s->watched)
+        take_a_break(a, "watching the listening socket", ENOMEM);
+}
+
+/* The kernel wakes one of the processes for a new connection. If that one has no room nobody is left who knows of it. */
+static void be_shy(struct cnc_acceptor *a, bool shy)
+{
+    if (!a->cfg.exclusive || a->shy == shy)
+        return;
+    a->shy = shy;
+    for (unsigned i = 0; i < a->count; i++)
+        if (a->sockets[i].watched)
+            watch_again(a, &a->sockets[i]);
+}
+
 int cnc_acceptor_start(struct cnc_acceptor *a)
 {
     a->running = true;
-    watch(a, a->cfg.exclusive ? CNC_IO_READ | CNC_IO_EXCLUSIVE : CNC_IO_READ);
+    watch(a, how_to_watch(a));
     for (unsigned i = 0; i < a->count; i++)
         if (!a->sockets[i].watched)
             return CONCUR_E_SYS;
@@ -90,22 +119,24 @@ static void take_a_break(struct cnc_acceptor *a, const char *what, int err)
         return; /* no memory for the pause: the next wake tries again */
     a->pauses++;
     a->paused = true;
+    a->shy = a->cfg.exclusive;
     watch(a, 0);
 }
 
 void cnc_acceptor_nudge(struct cnc_acceptor *a)
 {
-    if (!a->paused)
+    if (!a->paused) {
+        be_shy(a, a->shy && !has_room(a));
         return;
+    }
+    a->shy = a->shy && !has_room(a);
     cnc_home_timer_cancel(a->drv->home, &a->retry);
     on_retry(&a->retry);
 }
 
 static bool is_full(struct cnc_acceptor *a)
 {
-    if (atomic_load_explicit(a->cfg.open, memory_order_relaxed) < a->cfg.connections_max)
-        return false;
-    return !cnc_driver_reap_idle(a->drv, REAP_AFTER_MS);
+    return !has_room(a) && !cnc_driver_reap_idle(a->drv, REAP_AFTER_MS);
 }
 
 /* A thread that waits in recv() must come back from there. */
@@ -164,7 +195,7 @@ static void give_way(struct cnc_acceptor *a, struct cnc_acceptor_socket *s)
         return;
     a->in_a_row = 0;
     if (a->cfg.exclusive && s->watched)
-        s->watched = cnc_io_watch(a->drv->home->loop, &s->io, CNC_IO_READ | CNC_IO_EXCLUSIVE) == CONCUR_OK;
+        watch_again(a, s);
 }
 
 static void on_ready(struct cnc_io *io, unsigned ready)
@@ -179,6 +210,7 @@ static void on_ready(struct cnc_io *io, unsigned ready)
         }
         if (!accept_one(a, s))
             return;
+        be_shy(a, !has_room(a));
         give_way(a, s);
     }
 }

@@ -44,6 +44,7 @@ struct cnc_acceptor {
     unsigned count;
     struct cnc_timer retry;
     bool running, paused;
+    bool shy;               /* may have no room: is woken beside the others, for none of whom it may be taken */
     int64_t warned_at;
     uint64_t pauses;
     unsigned in_a_row;      /* accepts since the others had precedence */
@@ -57,7 +58,7 @@ int cnc_acceptor_start(struct cnc_acceptor *a);
 /* No more accepts; the descriptors may be closed afterwards. */
 void cnc_acceptor_stop(struct cnc_acceptor *a);
 void cnc_acceptor_deinit(struct cnc_acceptor *a);
-/* A connection was closed: a pause may end early. */
+/* A connection was closed: a pause may end early, and there is room. */
 void cnc_acceptor_nudge(struct cnc_acceptor *a);
 
 #endif

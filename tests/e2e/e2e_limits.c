@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "e2e/client.h"
-#include "e2e/harness.h"
+#include "e2e/crowd.h"
 
 #define GET "GET / HTTP/1.1\r\nHost: e2e\r\n\r\n"
 
@@ -240,6 +239,51 @@ START_TEST(too_many_connections)
 }
 END_TEST
 
+/* Says who has it, and is busy from then on. */
+static long open_busy(struct client *c)
+{
+    struct reply r;
+    client_open(c, demo.port);
+    ck_assert(client_text(c, "GET /whoami HTTP/1.1\r\nHost: e2e\r\n\r\nGET /sleep/60000 HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+    client_read(c, &r, false, WAIT_MS);
+    ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
+    const long pid = json_number(r.body, "pid");
+    reply_free(&r);
+    return pid;
+}
+
+/* One worker is full and looks in vain now and then, the other one has room: who comes alone is served at once, though the
+ * kernel wakes but one for him, and now and then the wrong one. */
+START_TEST(a_full_worker_takes_nobodys_place)
+{
+    enum { EACH = 20, PAUSE_MS = 50 };
+    struct client clients[2 * EACH];
+    long pids[2 * EACH];
+    int count[2] = { 0 };
+    if (strcmp(engine_name(_i), "process-event") != 0)
+        return;
+    demo_start(&demo, engine_name(_i), "--workers", "2", "--set", "connections_max=40", "--set", "stop_timeout=0", NULL);
+    for (int i = 0; i < 2 * EACH; i++) {
+        pids[i] = open_busy(&clients[i]);
+        count[pids[i] != pids[0]]++;
+    }
+    ck_assert_int_eq(count[0], count[1]);
+    const long roomy = pids[0];
+    for (int i = 0; i < 2 * EACH; i++)
+        if (pids[i] == roomy)
+            client_close(&clients[i]);
+    for (int i = 0; i < 2 * EACH; i++) {
+        if (pids[i] != roomy)
+            continue;
+        nap_ms(2 * PAUSE_MS); /* for the full one to look again */
+        ck_assert_int_eq(open_busy(&clients[i]), roomy);
+    }
+    for (int i = 0; i < 2 * EACH; i++)
+        client_close(&clients[i]);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 /* No descriptor left for half of the clients: the server neither spins nor dies, and serves again when they leave. */
 START_TEST(out_of_descriptors)
 {
@@ -335,6 +379,7 @@ static void add(Suite *s)
     tcase_add_loop_test(t, too_many_for_the_threads, 0, engine_count());
     tcase_add_loop_test(t, too_many_for_the_pool, 0, engine_count());
     tcase_add_loop_test(t, too_many_connections, 0, engine_count());
+    tcase_add_loop_test(t, a_full_worker_takes_nobodys_place, 0, engine_count());
     tcase_add_loop_test(t, out_of_descriptors, 0, engine_count());
     tcase_add_loop_test(t, no_descriptor_for_a_link, 0, engine_count());
     tcase_add_loop_test(t, no_descriptor_for_a_loan, 0, engine_count());
