@@ -106,9 +106,18 @@ raw_form() {
     esac
 }
 
-# server_start KEY ENGINE WORKLOAD [PREFIX...]: starts the server of an engine or a floor behind a prefix such as
-# `taskset -c 0`, and waits until it listens. KEY names it from then on.
-server_start() {
+# What a peer that was told its port would say, once it listens. strace stays above what it runs; whatever else stands
+# before a server becomes it.
+peer_line() {
+    local pid=$1 port=$2
+    peer_listens "$port" || return 1
+    [[ $(<"/proc/$pid/comm") != strace ]] || read -r pid _ <"/proc/$pid/task/$pid/children"
+    printf 'listening on 127.0.0.1:%s pid=%s\n' "$port" "$pid"
+}
+
+# server_try KEY ENGINE WORKLOAD [PREFIX...]: starts the server of an engine, a floor or a peer behind a prefix such as
+# `taskset -c 0`, and waits until it listens. KEY names it from then on. 1: it does not listen; server_stop ends it.
+server_try() {
     local key=$1 engine=$2 workload=$3 out=$work/server.$1 line="" tries peer_port=""
     local cmd=() flags=()
     shift 3
@@ -123,20 +132,26 @@ server_start() {
     "$@" "${cmd[@]}" >"$out" 2>"$out.err" &
     server_launcher[$key]=$!
     for ((tries = 0; tries < 600; tries++)); do
-        [[ -z $peer_port ]] || ! peer_listens "$peer_port" ||
-            line="listening on 127.0.0.1:$peer_port engine=$engine pid=${server_launcher[$key]}"
-        [[ -z $line ]] || break
-        line=$(grep -m 1 '^listening on ' "$out") && break
+        if [[ -n $peer_port ]]; then
+            line=$(peer_line "${server_launcher[$key]}" "$peer_port") && break
+        else
+            line=$(grep -m 1 '^listening on ' "$out") && break
+        fi
         kill -0 "${server_launcher[$key]}" 2>/dev/null || break
         sleep 0.05
     done
     if [[ ! $line =~ ^listening\ on\ [^\ ]*:([0-9]+)\ .*pid=([0-9]+) ]]; then
         cat "$out.err" >&2
-        die "$engine did not start: $* ${cmd[*]}"
+        say "$engine did not start: $* ${cmd[*]}"
+        return 1
     fi
     # shellcheck disable=SC2034 # for the scripts that source this
     server_port[$key]=${BASH_REMATCH[1]}
     server_pid[$key]=${BASH_REMATCH[2]}
+}
+
+server_start() {
+    server_try "$@" || die "a server is missing"
 }
 
 # Asks the server to end, waits for it, and ends it by force only if it does not. Returns 1 in that case.

@@ -18,6 +18,30 @@ peer_is_there() {
     esac
 }
 
+# peer_engine PEER: the engine of the same model.
+peer_engine() {
+    case $1 in
+    apache_prefork) echo prefork ;;
+    microhttpd_threads) echo thread ;;
+    apache_worker) echo process-thread ;;
+    nginx_2 | apache_event) echo process-event ;;
+    microhttpd_pool | node) echo event-pool ;;
+    *) echo event ;;
+    esac
+}
+
+peer_version() {
+    case $1 in
+    nginx*) nginx -v ;;
+    apache_*) apache2 -v ;;
+    microhttpd_*) pkg-config --modversion libmicrohttpd ;;
+    evhttp) pkg-config --modversion libevent ;;
+    lighttpd) lighttpd -v ;;
+    haproxy) haproxy -v ;;
+    *) "$1" --version ;;
+    esac 2>&1 | grep -o -m 1 '[0-9]\+\(\.[0-9]\+\)\+' | head -n 1
+}
+
 # A port of the loopback that nobody listens on. Servers that print none are told theirs.
 free_port() {
     local port
