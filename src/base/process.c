@@ -47,7 +47,7 @@ void cnc_sys_die_with_parent(void)
 
 static void close_from_to(unsigned from, unsigned to)
 {
-    if (from <= to && syscall(SYS_close_range, from, to, 0) < 0 && errno == ENOSYS)
+    if (from <= to && syscall(SYS_close_range, from, to, 0) < 0) /* the system has no such thing, or forbids it */
         for (unsigned fd = from; fd <= to && fd < 65536; fd++)
             (void)close((int)fd);
 }

@@ -134,9 +134,15 @@ void cnc_acceptor_nudge(struct cnc_acceptor *a)
     on_retry(&a->retry);
 }
 
+/* Those between two requests go first, then those that never began one. */
+static bool make_room(struct cnc_acceptor *a)
+{
+    return cnc_driver_reap_idle(a->drv, REAP_AFTER_MS) || cnc_driver_reap_silent(a->drv, REAP_AFTER_MS);
+}
+
 static bool is_full(struct cnc_acceptor *a)
 {
-    return !has_room(a) && !cnc_driver_reap_idle(a->drv, REAP_AFTER_MS);
+    return !has_room(a) && !make_room(a);
 }
 
 /* A thread that waits in recv() must come back from there. */
@@ -146,7 +152,29 @@ static bool set_wait(int64_t ms, int fd)
     return !ms || cnc_sys_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
 }
 
-bool cnc_accept_is_exhausted(int err)
+bool cnc_accept_fails_again(int err)
+{
+    switch (err) {
+    case EAGAIN:
+    case EINTR:
+    case ECONNABORTED: /* from here on: that one peer is gone, or its network had an error (accept(2)) */
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPERM:
+    case EPROTO:
+    case ETIMEDOUT:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static bool is_exhausted(int err)
 {
     return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
 }
@@ -174,13 +202,13 @@ static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket 
     struct cnc_accept how = { a->cfg.non_blocking, s->inherits, a->cfg.receive_wait_ms };
     int err;
     struct cnc_conn *conn = cnc_accept(cnc_io_fd(&s->io), &how, &err);
-    if (!conn && cnc_accept_is_exhausted(err)) {
-        if (!cnc_driver_reap_idle(a->drv, REAP_AFTER_MS))
+    if (!conn && cnc_accept_fails_again(err)) {
+        if (!is_exhausted(err) || !make_room(a))
             take_a_break(a, "accept", err);
         return false;
     }
     if (!conn)
-        return err != EAGAIN; /* that one peer is gone, or its network had an error (accept(2)) */
+        return err != EAGAIN;
     atomic_store_explicit(&a->accepted, atomic_load_explicit(&a->accepted, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     atomic_fetch_add_explicit(a->cfg.open, 1, memory_order_relaxed);

@@ -16,8 +16,8 @@ struct cnc_accept {
 
 /* A connection, which belongs to no driver yet; NULL and *err: none. */
 struct cnc_conn *cnc_accept(int listener, const struct cnc_accept *how, int *err);
-/* Was it for lack of descriptors or memory? Then a pause is due. */
-bool cnc_accept_is_exhausted(int err);
+/* Would the next try fail as well? Then a pause is due. */
+bool cnc_accept_fails_again(int err);
 
 struct cnc_acceptor_config {
     unsigned batch;           /* accepts per wake and listener */

@@ -42,7 +42,8 @@ enum cnc_conn_event {
 /* Deadline classes: one queue each, all members with the same duration, so that the queue is sorted by itself. */
 enum cnc_conn_class {
     CNC_CLASS_NONE, /* no deadline of the connection's own: a handler is at work */
-    CNC_CLASS_HEAD, /* absolute, from accept or the head's first byte */
+    CNC_CLASS_FRESH, /* accepted, and silent since */
+    CNC_CLASS_HEAD, /* absolute, from the head's first byte */
     CNC_CLASS_KEEPALIVE,
     CNC_CLASS_BODY,  /* progress by rate */
     CNC_CLASS_WRITE, /* progress */
@@ -181,6 +182,8 @@ void cnc_driver_drain(struct cnc_driver *drv);
 void cnc_driver_cancel(struct cnc_driver *drv, int reason);
 /* Closes the connection that has been idle longest; false when none has been idle for after_ms. */
 bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms);
+/* The same for connections that have not sent a byte yet. */
+bool cnc_driver_reap_silent(struct cnc_driver *drv, int64_t after_ms);
 /* Closes the connection that has lingered longest, though its peer has not closed; false when none lingers. */
 bool cnc_driver_reap_lingering(struct cnc_driver *drv);
 

@@ -134,7 +134,7 @@ static enum cnc_conn_class class_of(const struct cnc_conn *conn)
     case CNC_CONN_IDLE:
         if (conn->flags & CNC_CONN_LAST)
             return CNC_CLASS_DRAIN;
-        return conn->flags & CNC_CONN_FRESH ? CNC_CLASS_HEAD : CNC_CLASS_KEEPALIVE;
+        return conn->flags & CNC_CONN_FRESH ? CNC_CLASS_FRESH : CNC_CLASS_KEEPALIVE;
     case CNC_CONN_HEAD:
         return CNC_CLASS_HEAD;
     case CNC_CONN_LINGER:
@@ -369,7 +369,7 @@ static void on_tick(struct cnc_tick *tick)
 {
     struct cnc_driver *drv = CNC_CONTAINER(tick, struct cnc_driver, tick);
     int64_t now = cnc_home_now(drv->home);
-    for (int i = CNC_CLASS_HEAD; i < CNC_CLASSES; i++) {
+    for (int i = CNC_CLASS_FRESH; i < CNC_CLASSES; i++) {
         struct cnc_link *q = &drv->classes[i];
         while (!cnc_link_alone(q)) {
             struct cnc_conn *conn = CNC_CONTAINER(q->next, struct cnc_conn, job.link);
@@ -444,15 +444,25 @@ bool cnc_driver_reap_lingering(struct cnc_driver *drv)
     return true;
 }
 
-bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms)
+static bool reap_oldest(struct cnc_driver *drv, enum cnc_conn_class class, int64_t after_ms)
 {
-    struct cnc_link *q = &drv->classes[CNC_CLASS_KEEPALIVE];
+    struct cnc_link *q = &drv->classes[class];
     if (cnc_link_alone(q))
         return false;
     struct cnc_conn *conn = CNC_CONTAINER(q->next, struct cnc_conn, job.link);
-    int64_t idle_since = conn->deadline - drv->limits->class_ms[CNC_CLASS_KEEPALIVE];
-    if (cnc_home_now(drv->home) - idle_since < after_ms)
+    int64_t since = conn->deadline - drv->limits->class_ms[class];
+    if (cnc_home_now(drv->home) - since < after_ms)
         return false;
     reap_first(drv, q);
     return true;
+}
+
+bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms)
+{
+    return reap_oldest(drv, CNC_CLASS_KEEPALIVE, after_ms);
+}
+
+bool cnc_driver_reap_silent(struct cnc_driver *drv, int64_t after_ms)
+{
+    return reap_oldest(drv, CNC_CLASS_FRESH, after_ms);
 }

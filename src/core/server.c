@@ -71,6 +71,7 @@ static void fill_limits(struct cnc_conn_limits *l, const struct cnc_config *cfg)
         .retry_after_s = bounded((cfg->retry_after + 999) / 1000),
         .half_close = cfg->half_close == CNC_HALF_CLOSE_ALLOW,
     };
+    l->class_ms[CNC_CLASS_FRESH] = cfg->header_timeout;
     l->class_ms[CNC_CLASS_HEAD] = cfg->header_timeout;
     l->class_ms[CNC_CLASS_KEEPALIVE] = cfg->keepalive_timeout;
     l->class_ms[CNC_CLASS_BODY] = cfg->body_timeout;

@@ -7,6 +7,7 @@
 
 #define PAUSE_MS 50  /* when descriptors have run out */
 #define YIELD_MS 250 /* between two looks whether somebody waits for this worker */
+#define SILENT_MS 1000 /* for which a new connection may be silent though somebody waits: its request may be under way */
 #define PUBLISH_EVERY 32 /* requests of a connection, and at its end */
 #define LINGER_MS 50 /* the same while a connection that was closed lingers */
 
@@ -58,13 +59,14 @@ static bool may_keep(struct cnc_driver *drv)
     return has_idle_peer(server) || !does_somebody_wait(server);
 }
 
-/* The same for a connection that is silent between two requests, or that lingers after its last one. */
+/* The same for a connection that is silent, or that lingers after its last request. */
 static void on_yield(struct cnc_timer *t)
 {
     struct cnc_solo *solo = CNC_CONTAINER(t, struct cnc_solo, yield);
     concur_server *server = solo->serving.server;
     bool due = !has_idle_peer(server) && does_somebody_wait(server);
-    if (due && (cnc_driver_reap_idle(&solo->serving.drv, 0) || cnc_driver_reap_lingering(&solo->serving.drv)))
+    struct cnc_driver *drv = &solo->serving.drv;
+    if (due && (cnc_driver_reap_idle(drv, 0) || cnc_driver_reap_lingering(drv) || cnc_driver_reap_silent(drv, SILENT_MS)))
         return;
     (void)cnc_home_timer(solo->serving.home, t, cnc_home_now(solo->serving.home) + YIELD_MS);
 }
@@ -140,7 +142,7 @@ static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
                                           server->sockets[i].address.kind != CNC_ADDRESS_FD };
     int err = 0;
     struct cnc_conn *conn = cnc_accept(server->sockets[i].fd, &how, &err);
-    if (!conn && cnc_accept_is_exhausted(err))
+    if (!conn && cnc_accept_fails_again(err))
         pause_accepting(solo, err);
     return conn;
 }

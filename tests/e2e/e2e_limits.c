@@ -239,6 +239,22 @@ START_TEST(too_many_connections)
 }
 END_TEST
 
+/* Who connects and never asks keeps nobody out for longer than a second or two, though he may stay for a minute. */
+START_TEST(silent_ones_make_room)
+{
+    enum { MOST = 20 };
+    struct client clients[MOST];
+    demo_start(&demo, engine_name(_i), "--set", "connections_max=20", "--set", "header_timeout=1m", "--workers",
+               workers_for(engine_name(_i), MOST), NULL);
+    for (int i = 0; i < MOST; i++)
+        client_open(&clients[i], demo.port);
+    expect_alive(demo.port, WAIT_MS);
+    for (int i = 0; i < MOST; i++)
+        client_close(&clients[i]);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 /* Says who has it, and is busy from then on. */
 static long open_busy(struct client *c)
 {
@@ -380,6 +396,7 @@ static void add(Suite *s)
     tcase_add_loop_test(t, too_many_for_the_threads, 0, engine_count());
     tcase_add_loop_test(t, too_many_for_the_pool, 0, engine_count());
     tcase_add_loop_test(t, too_many_connections, 0, engine_count());
+    tcase_add_loop_test(t, silent_ones_make_room, 0, engine_count());
     tcase_add_loop_test(t, a_full_worker_takes_nobodys_place, 0, engine_count());
     tcase_add_loop_test(t, out_of_descriptors, 0, engine_count());
     tcase_add_loop_test(t, no_descriptor_for_a_link, 0, engine_count());

@@ -140,6 +140,48 @@ START_TEST(a_connection_that_closes_ends_the_pause)
 }
 END_TEST
 
+/* Nobody asks in vain again and again. */
+START_TEST(a_socket_that_cannot_accept_is_left_alone)
+{
+    start(8, 100);
+    ck_assert_int_eq(shutdown(listener, SHUT_RDWR), 0);
+    rig_turn(&rig);
+    ck_assert_uint_eq(acceptor.pauses, 1);
+    ck_assert_uint_eq(warnings, 1);
+    ck_assert_int_eq(warned_err, EINVAL);
+    rig_pass(&rig, 50);
+    ck_assert_uint_eq(acceptor.pauses, 2);
+    ck_assert_uint_eq(warnings, 1); /* once a second will do */
+    end();
+}
+END_TEST
+
+/* Those that connect and never ask keep nobody out who would. */
+START_TEST(silent_ones_make_room)
+{
+    start(8, 2);
+    rig.limits.class_ms[CNC_CLASS_FRESH] = 60000;
+    int a = dial(), b = dial(), c = dial();
+    rig_turn(&rig);
+    ck_assert_uint_eq(acceptor.accepted, 2);
+    ck_assert(acceptor.paused);
+    rig_pass(&rig, 900);
+    ck_assert_uint_eq(acceptor.accepted, 2); /* their requests may be under way */
+    ask(b);
+    rig_pass(&rig, 100);
+    rig_pass(&rig, 50);
+    ck_assert_uint_eq(acceptor.accepted, 3);
+    char byte;
+    ck_assert_int_eq(recv(a, &byte, 1, MSG_DONTWAIT), 0);
+    ask(c);
+    ask(b);
+    close(a);
+    close(b);
+    close(c);
+    end();
+}
+END_TEST
+
 START_TEST(without_descriptors_accepting_pauses_and_comes_back)
 {
     struct rlimit before, none;
@@ -220,7 +262,9 @@ int main(void)
     tcase_add_test(tests, a_wake_accepts_up_to_its_budget);
     tcase_add_test(tests, at_the_maximum_idle_ones_go_or_accepting_pauses);
     tcase_add_test(tests, a_connection_that_closes_ends_the_pause);
+    tcase_add_test(tests, silent_ones_make_room);
     tcase_add_test(tests, without_descriptors_accepting_pauses_and_comes_back);
+    tcase_add_test(tests, a_socket_that_cannot_accept_is_left_alone);
     tcase_add_test(tests, stopped_means_no_more_accepts);
 #ifdef CNC_FAULTS
     tcase_add_test(tests, faults_cost_a_pause_at_most);

@@ -204,6 +204,7 @@ static inline struct cnc_conn_limits rig_limits(void)
         .body_rate_min = 100, .output_high = 65536, .output_low = 16384, .pipeline_max = 4096, .linger_max = 8192,
         .retry_after_s = 1,
     };
+    limits.class_ms[CNC_CLASS_FRESH] = 1000;
     limits.class_ms[CNC_CLASS_HEAD] = 1000;
     limits.class_ms[CNC_CLASS_KEEPALIVE] = 2000;
     limits.class_ms[CNC_CLASS_BODY] = 3000;
