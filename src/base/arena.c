@@ -10,7 +10,7 @@ struct cnc_arena_block {
     max_align_t data[];
 };
 
-void cnc_arena_init(struct cnc_arena *a, void *first, size_t n, size_t max)
+CNC_HOT void cnc_arena_init(struct cnc_arena *a, void *first, size_t n, size_t max)
 {
     a->at = first;
     a->end = a->at + n;
@@ -19,7 +19,7 @@ void cnc_arena_init(struct cnc_arena *a, void *first, size_t n, size_t max)
     a->max = max;
 }
 
-void cnc_arena_deinit(struct cnc_arena *a)
+CNC_HOT void cnc_arena_deinit(struct cnc_arena *a)
 {
     while (a->spilled) {
         struct cnc_arena_block *b = a->spilled;

@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <time.h>
 
-static int64_t monotonic_ms(void *arg)
+#include "base/base.h"
+
+CNC_HOT static int64_t monotonic_ms(void *arg)
 {
     struct timespec t;
     (void)arg;
@@ -12,7 +14,7 @@ static int64_t monotonic_ms(void *arg)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int64_t wall_seconds(void *arg)
+CNC_HOT static int64_t wall_seconds(void *arg)
 {
     struct timespec t;
     (void)arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/base.h"
 
-size_t cnc_decimal(char *out, uint64_t v)
+CNC_HOT size_t cnc_decimal(char *out, uint64_t v)
 {
     char digits[20];
     size_t n = 0;
@@ -40,7 +40,7 @@ bool cnc_parse_decimal(const char *p, size_t n, uint64_t max, uint64_t *out)
     return true;
 }
 
-void cnc_zero(void *p, size_t n)
+CNC_HOT void cnc_zero(void *p, size_t n)
 {
     memset(p, 0, n);
 }

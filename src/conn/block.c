@@ -75,7 +75,7 @@ static bool should_park(const struct cnc_conn *conn, bool (*is_wanted)(void *), 
     return conn->state != CNC_CONN_IDLE || conn->out || conn->in || (conn->flags & CNC_CONN_LAST) || is_wanted(arg);
 }
 
-bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
+CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
 {
     conn->drv = drv;
     drv->head_at = conn->flags & CNC_CONN_READY ? conn->deadline : 0;

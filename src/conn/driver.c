@@ -156,7 +156,7 @@ bool cnc_conn_peer_takes(struct cnc_conn *conn)
     return conn->unacked < before;
 }
 
-static void set_class(struct cnc_conn *conn, enum cnc_conn_class class)
+CNC_HOT static void set_class(struct cnc_conn *conn, enum cnc_conn_class class)
 {
     struct cnc_driver *drv = conn->drv;
     if (class != conn->class || drv->classes[class].prev != &conn->job.link) {
@@ -225,7 +225,7 @@ static void after_output(struct cnc_conn *conn)
         cnc_conn_step(conn, CNC_CONN_ON_FLUSHED);
 }
 
-void cnc_conn_finish(struct cnc_conn *conn)
+CNC_HOT void cnc_conn_finish(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
     cnc_conn_flush(conn);
@@ -253,7 +253,7 @@ void cnc_conn_finish(struct cnc_conn *conn)
         update_class(conn);
 }
 
-void cnc_conn_touch(struct cnc_conn *conn)
+CNC_HOT void cnc_conn_touch(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
     if (drv->current == conn || (conn->flags & CNC_CONN_DIRTY))
@@ -269,7 +269,7 @@ static bool can_resume(const struct cnc_conn *conn)
     return conn->in || conn->state == CNC_CONN_BUSY;
 }
 
-static void on_io(struct cnc_io *io, unsigned ready)
+CNC_HOT static void on_io(struct cnc_io *io, unsigned ready)
 {
     struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
     struct cnc_driver *drv = conn->drv;
@@ -291,7 +291,7 @@ static void on_io(struct cnc_io *io, unsigned ready)
 }
 
 /* What replies, timers and posts of this turn did to connections other than the current one. */
-static void after_turn(void *arg)
+CNC_HOT static void after_turn(void *arg)
 {
     struct cnc_driver *drv = arg;
     while (drv->dirty) {

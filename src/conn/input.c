@@ -273,7 +273,7 @@ static bool output_waits(struct cnc_conn *conn)
     return conn->out != NULL;
 }
 
-static void consume(struct cnc_conn *conn, struct cnc_slice *in)
+CNC_HOT static void consume(struct cnc_conn *conn, struct cnc_slice *in)
 {
     for (;;) {
         switch (conn->state) {
@@ -343,7 +343,7 @@ void cnc_conn_resume(struct cnc_conn *conn)
         consume(conn, &none);
 }
 
-bool cnc_conn_reads(const struct cnc_conn *conn)
+CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)
 {
     size_t have = conn->in ? conn->in->len - conn->in->at : 0;
     if (conn->flags & (CNC_CONN_EOF | CNC_CONN_READY))
@@ -366,7 +366,7 @@ bool cnc_conn_reads(const struct cnc_conn *conn)
     }
 }
 
-void cnc_conn_read(struct cnc_conn *conn, bool wait)
+CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
 {
     struct cnc_home *home = conn->drv->home;
     char *p = home->in;

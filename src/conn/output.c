@@ -99,7 +99,7 @@ static void borrow_scratch(struct cnc_conn *conn)
 }
 
 /* Room for n bytes of output in one piece; commit says how many were used. NULL: out of memory. */
-static char *reserve(struct cnc_conn *conn, size_t n)
+CNC_HOT static char *reserve(struct cnc_conn *conn, size_t n)
 {
     struct cnc_driver *drv = conn->drv;
     if (CNC_UNLIKELY(drv->current != conn))
@@ -186,7 +186,7 @@ static int put_body(struct cnc_conn *conn, struct cnc_piece *piece, bool last)
     return rc;
 }
 
-static bool send_some(struct cnc_conn *conn, const struct iovec *iov, int count, size_t *sent)
+CNC_HOT static bool send_some(struct cnc_conn *conn, const struct iovec *iov, int count, size_t *sent)
 {
     ssize_t n = conn->transport->write(cnc_io_fd(&conn->io), conn->ext, iov, count);
     *sent = n > 0 ? (size_t)n : 0;
@@ -260,7 +260,7 @@ static void flush_queue(struct cnc_conn *conn)
     }
 }
 
-void cnc_conn_flush(struct cnc_conn *conn)
+CNC_HOT void cnc_conn_flush(struct cnc_conn *conn)
 {
     if (conn->state == CNC_CONN_CLOSED)
         return;
@@ -305,7 +305,7 @@ static void let_go(struct cnc_conn *conn, struct cnc_stream *stream)
     cnc_conn_touch(conn);
 }
 
-static int after_put(struct cnc_conn *conn, struct cnc_stream *stream, int rc, bool last)
+CNC_HOT static int after_put(struct cnc_conn *conn, struct cnc_stream *stream, int rc, bool last)
 {
     if (CNC_UNLIKELY(rc < 0))
         return rc;
@@ -321,7 +321,8 @@ static int after_put(struct cnc_conn *conn, struct cnc_stream *stream, int rc, b
     return CONCUR_OK;
 }
 
-static int carrier_reply(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_piece *piece, bool last)
+CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_piece *piece,
+                                 bool last)
 {
     struct cnc_conn *conn = stream->carrier;
     const struct cnc_conn_limits *limits = conn->drv->limits;

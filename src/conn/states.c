@@ -19,7 +19,7 @@ static void to_head(struct cnc_conn *conn)
     conn->flags &= (uint32_t)~CNC_CONN_FRESH;
 }
 
-static void to_busy(struct cnc_conn *conn)
+CNC_HOT static void to_busy(struct cnc_conn *conn)
 {
     conn->state = CNC_CONN_BUSY;
     conn->flags &= (uint32_t)~(CNC_CONN_FRESH | CNC_CONN_BODY_WANTED | CNC_CONN_BODY_PAUSED | CNC_CONN_BODY_TOLD |
@@ -75,7 +75,7 @@ static void head_timed_out(struct cnc_conn *conn)
     answer_bad(conn);
 }
 
-static void served(struct cnc_conn *conn)
+CNC_HOT static void served(struct cnc_conn *conn)
 {
     conn->flags |= CNC_CONN_SERVED;
     if (cnc_conn_body_is_done(conn))
@@ -197,7 +197,7 @@ static step_fn *const table[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
     },
 };
 
-void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev)
+CNC_HOT void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev)
 {
     step_fn *fn = table[conn->state][ev];
     if (CNC_LIKELY(fn != NULL)) {

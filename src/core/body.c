@@ -152,7 +152,7 @@ void cnc_body_deinit(concur_request *r)
     cnc_sys_close(&r->body_fd);
 }
 
-bool cnc_body_is_pending(const concur_request *r)
+CNC_HOT bool cnc_body_is_pending(const concur_request *r)
 {
     if (r->on_data)
         return !(r->flags & CNC_REQ_BODY_ENDED);

@@ -78,7 +78,7 @@ static void is_free(struct cnc_threads *t, struct cnc_home *home)
 }
 
 /* Those who wait at the front want the thread, or a front that drains wants the connection. */
-static bool is_wanted(void *threads)
+CNC_HOT static bool is_wanted(void *threads)
 {
     const struct cnc_board_row *front = borrower_of(threads)->front;
     return front && (atomic_load_explicit(&front->queued, memory_order_relaxed) > 0 ||

@@ -214,7 +214,7 @@ static int find_next(concur_request *r)
     return prepare(r);
 }
 
-void cnc_request_run(concur_request *r)
+CNC_HOT void cnc_request_run(concur_request *r)
 {
     for (;;) {
         const struct cnc_route *route = r->match.route;
@@ -338,7 +338,7 @@ static int start_deadline(concur_request *r, const struct cnc_driver *drv)
     return cnc_request_set_deadline(r, limit - waited) < 0 ? 503 : 0;
 }
 
-static int on_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+CNC_HOT static int on_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
 {
     concur_request *r = create(conn, head);
     if (CNC_UNLIKELY(!r))

@@ -104,7 +104,7 @@ void cnc_request_queue(concur_request *r)
     r->flags &= ~(uint32_t)CNC_REQ_ON_STACK;
 }
 
-void cnc_request_enter_handler(concur_request *r)
+CNC_HOT void cnc_request_enter_handler(concur_request *r)
 {
     step(r, ON_HANDLER);
     r->flags |= CNC_REQ_ON_STACK;
@@ -175,7 +175,7 @@ static void end(concur_request *r)
     cnc_home_block_put(home, r->block);
 }
 
-void cnc_request_leave(concur_request *r, int rc)
+CNC_HOT void cnc_request_leave(concur_request *r, int rc)
 {
     if (CNC_UNLIKELY(rc != CONCUR_OK))
         apply_code(r, rc);

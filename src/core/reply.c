@@ -34,8 +34,8 @@ static int carrier_failed(concur_request *r, int rc)
     return r->reply_rc;
 }
 
-static int send_head(concur_request *r, int status, struct cnc_slice type, int64_t length, struct cnc_piece *piece,
-                     bool last)
+CNC_HOT static int send_head(concur_request *r, int status, struct cnc_slice type, int64_t length,
+                             struct cnc_piece *piece, bool last)
 {
     struct cnc_http_reply reply = {
         .status = status,
@@ -197,7 +197,7 @@ int concur_reply_header(concur_request *r, const char *name, const char *value)
 
 /* ---- whole ---- */
 
-int concur_reply_text(concur_request *r, int status, const char *text)
+CNC_HOT int concur_reply_text(concur_request *r, int status, const char *text)
 {
     struct cnc_piece piece = { .p = text, .n = text ? strlen(text) : 0 };
     return reply_whole(r, status, default_type, &piece);

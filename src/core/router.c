@@ -74,7 +74,7 @@ static int compare(struct cnc_slice a, struct cnc_slice b)
 }
 
 /* Where text is, or would have to be inserted. */
-static unsigned literal_at(const struct cnc_route_node *node, struct cnc_slice text, bool *found)
+CNC_HOT static unsigned literal_at(const struct cnc_route_node *node, struct cnc_slice text, bool *found)
 {
     uint32_t key = key_of(text);
     unsigned lo = 0, hi = node->literal_count;
@@ -408,8 +408,8 @@ static const struct cnc_route *find_literal(const struct cnc_route_node *node, s
     return node->routes && (node->routes->method_bits & bit) ? node->routes : NULL;
 }
 
-int cnc_router_find(const struct cnc_router *r, int id, struct cnc_slice method, struct cnc_slice path, unsigned skip,
-                    struct cnc_match *out)
+CNC_HOT int cnc_router_find(const struct cnc_router *r, int id, struct cnc_slice method, struct cnc_slice path,
+                            unsigned skip, struct cnc_match *out)
 {
     struct search s = { .method = method, .skip = skip, .match = out };
     s.method_bit = id == CNC_HTTP_OTHER ? 0 : 1u << id;

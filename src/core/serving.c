@@ -332,7 +332,7 @@ void cnc_serving_accept(struct cnc_serving *s)
         cnc_log(&s->server->log, CONCUR_LOG_ERROR, "cannot watch the listening sockets");
 }
 
-int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
+CNC_HOT int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
 {
     int64_t stop_at = atomic_load_explicit(&s->server->stop_at, memory_order_relaxed);
     if (CNC_LIKELY(stop_at == INT64_MAX))
@@ -348,7 +348,7 @@ int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
     return CONCUR_AGAIN;
 }
 
-int cnc_serving_run(struct cnc_serving *s, bool may_give_up)
+CNC_HOT int cnc_serving_run(struct cnc_serving *s, bool may_give_up)
 {
     int rc = cnc_serving_begin(s);
     while (rc == CONCUR_OK && (rc = cnc_serving_look(s, may_give_up)) == CONCUR_AGAIN) {

@@ -41,7 +41,7 @@ static bool does_somebody_wait(const concur_server *server)
 
 /* Clients that keep their connections must not keep out those that have none: when every worker has one and another client
  * waits, the reply is the connection's last. */
-static bool may_keep(struct cnc_driver *drv)
+CNC_HOT static bool may_keep(struct cnc_driver *drv)
 {
     struct cnc_solo *solo = solo_of(drv);
     concur_server *server = drv->owner;
@@ -83,7 +83,7 @@ static bool gives_up(struct cnc_driver *drv)
 /* ---- one connection ---- */
 
 /* Nobody else could have this thread: who waits is seen when the peer is silent (on_yield()). */
-static bool is_wanted(void *arg)
+CNC_HOT static bool is_wanted(void *arg)
 {
     (void)arg;
     return false;

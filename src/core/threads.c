@@ -42,7 +42,7 @@ static void park(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *
         to_lot(t, conn);
 }
 
-static bool is_wanted(void *arg)
+CNC_HOT static bool is_wanted(void *arg)
 {
     struct cnc_threads *t = arg;
     return t->server->cfg.park_after == 0 || cnc_pool_is_wanted(t->pool) || (t->is_wanted && t->is_wanted(t));

@@ -204,7 +204,7 @@ static void take_mail(struct cnc_home *home)
 }
 
 /* One pass over what is queued now: a task that queues another does not keep descriptors waiting. */
-void cnc_home_settle(struct cnc_home *home)
+CNC_HOT void cnc_home_settle(struct cnc_home *home)
 {
     if (CNC_UNLIKELY(atomic_load_explicit(&home->mail, memory_order_acquire)))
         take_mail(home);
@@ -222,25 +222,25 @@ void cnc_home_settle(struct cnc_home *home)
         home->after(home->after_arg);
 }
 
-void cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms)
+CNC_HOT void cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms)
 {
     bool busy = home->local.head || atomic_load_explicit(&home->mail, memory_order_acquire);
     cnc_loop_turn(home->loop, busy ? 0 : max_wait_ms);
     cnc_home_settle(home);
 }
 
-int64_t cnc_home_turn_began(const struct cnc_home *home)
+CNC_HOT int64_t cnc_home_turn_began(const struct cnc_home *home)
 {
     return cnc_loop_turn_began(home->loop);
 }
 
-int64_t cnc_home_now(struct cnc_home *home)
+CNC_HOT int64_t cnc_home_now(struct cnc_home *home)
 {
     return home->blocking ? cnc_clock_now(home->clock) : cnc_loop_now(home->loop);
 }
 
 /* On a loop the turn's time tells when to look at the wall clock; a blocking thread has no turns, and that look is cheap. */
-struct cnc_slice cnc_home_date(struct cnc_home *home)
+CNC_HOT struct cnc_slice cnc_home_date(struct cnc_home *home)
 {
     int64_t now = home->blocking ? 0 : cnc_loop_now(home->loop);
     if (CNC_UNLIKELY(home->blocking || now >= home->date_at)) {
@@ -268,7 +268,7 @@ void cnc_home_timer_cancel(struct cnc_home *home, struct cnc_timer *t)
     cnc_timer_cancel(&home->timers, t);
 }
 
-int cnc_home_need_scratch(struct cnc_home *home)
+CNC_HOT int cnc_home_need_scratch(struct cnc_home *home)
 {
     if (!home->in)
         home->in = cnc_malloc(CNC_HOME_SCRATCH);
@@ -277,12 +277,12 @@ int cnc_home_need_scratch(struct cnc_home *home)
     return home->in && home->out ? CONCUR_OK : CONCUR_E_NOMEM;
 }
 
-size_t cnc_home_block_size(void)
+CNC_HOT size_t cnc_home_block_size(void)
 {
     return CNC_HOME_BLOCK - sizeof(struct cnc_block);
 }
 
-void *cnc_home_block_get(struct cnc_home *home)
+CNC_HOT void *cnc_home_block_get(struct cnc_home *home)
 {
     struct cnc_block *b = home->blocks;
     if (CNC_LIKELY(b != NULL)) {
@@ -314,7 +314,7 @@ static void on_home_coming(struct cnc_task *t)
     keep_block(b->origin, b);
 }
 
-void cnc_home_block_put(struct cnc_home *here, void *block)
+CNC_HOT void cnc_home_block_put(struct cnc_home *here, void *block)
 {
     struct cnc_block *b = CNC_CONTAINER(block, struct cnc_block, data);
     if (CNC_LIKELY(b->origin == here)) {

@@ -398,7 +398,7 @@ void cnc_pool_broadcast(struct cnc_pool *pool, void (*fn)(struct cnc_home *, int
     pthread_mutex_unlock(&pool->mu);
 }
 
-bool cnc_pool_is_wanted(struct cnc_pool *pool)
+CNC_HOT bool cnc_pool_is_wanted(struct cnc_pool *pool)
 {
     return atomic_load_explicit(&pool->user.waiting, memory_order_relaxed) > 0;
 }

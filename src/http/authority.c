@@ -114,7 +114,7 @@ static __attribute__((noinline)) bool is_odd_authority(const char *host, const c
     return p && p != host && is_port_part(p, end, need_port);
 }
 
-bool cnc_http_is_authority(const char *p, const char *end, bool need_port)
+CNC_HOT bool cnc_http_is_authority(const char *p, const char *end, bool need_port)
 {
     const char *host_end = cnc_char_skip(p, CNC_CHAR_HOST); /* reg-name, which covers IPv4 addresses too */
     if (CNC_UNLIKELY(host_end < end && *host_end != ':'))

@@ -168,7 +168,7 @@ static int fail(struct cnc_http_body *b, int status)
     return status;
 }
 
-void cnc_http_body_init(struct cnc_http_body *b, const struct cnc_http_head *h)
+CNC_HOT void cnc_http_body_init(struct cnc_http_body *b, const struct cnc_http_head *h)
 {
     *b = (struct cnc_http_body){ .state = S_DONE };
     if (h->flags & CNC_HTTP_CHUNKED) {
@@ -179,7 +179,7 @@ void cnc_http_body_init(struct cnc_http_body *b, const struct cnc_http_head *h)
     }
 }
 
-bool cnc_http_body_is_done(const struct cnc_http_body *b)
+CNC_HOT bool cnc_http_body_is_done(const struct cnc_http_body *b)
 {
     return b->state == S_DONE;
 }

@@ -156,7 +156,7 @@ static __attribute__((noinline)) int take_special(struct cnc_http_head *h, uint8
     }
 }
 
-int cnc_http_field_line(struct cnc_http_head *h, const char *buf, const char *line, const char *end)
+CNC_HOT int cnc_http_field_line(struct cnc_http_head *h, const char *buf, const char *line, const char *end)
 {
     const char *p = cnc_char_skip(line, CNC_CHAR_TOKEN);
     const size_t name_len = (size_t)(p - line);

@@ -10,7 +10,7 @@
 /* Empty lines tolerated before the request line (RFC 9112 §2.2 asks for at least one). */
 #define LEADING_MAX 4
 
-void cnc_http_head_init(struct cnc_http_head *h, struct cnc_http_field *fields)
+CNC_HOT void cnc_http_head_init(struct cnc_http_head *h, struct cnc_http_field *fields)
 {
     const struct cnc_http_span none = { 0, 0 };
     h->pos = h->scan = h->len = 0;
@@ -92,7 +92,8 @@ static int fail(struct cnc_http_head *h, int status)
     return status;
 }
 
-int cnc_http_head_parse(struct cnc_http_head *h, const struct cnc_http_limits *limits, const char *buf, size_t len)
+CNC_HOT int cnc_http_head_parse(struct cnc_http_head *h, const struct cnc_http_limits *limits, const char *buf,
+                                size_t len)
 {
     if (CNC_UNLIKELY(h->phase >= CNC_HEAD_DONE))
         return h->phase == CNC_HEAD_DONE ? CNC_HTTP_HEAD_DONE : (int)h->len;

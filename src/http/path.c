@@ -53,7 +53,7 @@ static long decode_segment(char *out, long at, const char **p, const char *end)
     return at;
 }
 
-long cnc_http_path_decode(char *out, const char *p, size_t n)
+CNC_HOT long cnc_http_path_decode(char *out, const char *p, size_t n)
 {
     const char *end = p + n;
     long at = 0;

@@ -26,7 +26,7 @@ static bool is_bodiless(const struct cnc_http_reply *r)
     return r->method == CNC_HTTP_HEAD || r->status < 200 || r->status == 204 || r->status == 304;
 }
 
-void cnc_http_reply_frame(struct cnc_http_reply *r)
+CNC_HOT void cnc_http_reply_frame(struct cnc_http_reply *r)
 {
     if (is_bodiless(r)) {
         r->framing = CNC_HTTP_FRAME_NONE;
@@ -41,7 +41,7 @@ void cnc_http_reply_frame(struct cnc_http_reply *r)
     }
 }
 
-size_t cnc_http_reply_size(const struct cnc_http_reply *r)
+CNC_HOT size_t cnc_http_reply_size(const struct cnc_http_reply *r)
 {
     return CONSTANT_MAX + r->type.n + r->fields.n;
 }
@@ -71,7 +71,7 @@ static char *put_framing(char *out, const struct cnc_http_reply *r)
     return PUT(out, "\r\n");
 }
 
-size_t cnc_http_reply_head(char *out, const struct cnc_http_reply *r)
+CNC_HOT size_t cnc_http_reply_head(char *out, const struct cnc_http_reply *r)
 {
     char *p = put_status(out, r->status);
     if (CNC_LIKELY(r->date.n == CNC_HTTP_DATE_LEN)) {

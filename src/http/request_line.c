@@ -97,7 +97,7 @@ static const char *take_method(struct cnc_http_head *h, const char *buf, const c
     return p + 1;
 }
 
-int cnc_http_request_line(struct cnc_http_head *h, const char *buf, const char *line, const char *end)
+CNC_HOT int cnc_http_request_line(struct cnc_http_head *h, const char *buf, const char *line, const char *end)
 {
     if (end - line < SHORTEST)
         return 400;

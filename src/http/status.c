@@ -84,7 +84,7 @@ static unsigned row_of(int status)
     return status >= 100 && status < 600 ? rows[status - 100] : ROW_NONE;
 }
 
-const struct cnc_status_line *cnc_http_status_line(int status)
+CNC_HOT const struct cnc_status_line *cnc_http_status_line(int status)
 {
     const unsigned row = row_of(status);
     return row == ROW_NONE ? NULL : &lines[row];

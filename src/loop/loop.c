@@ -100,7 +100,7 @@ void cnc_loop_destroy(struct cnc_loop **loop_)
     *loop_ = NULL;
 }
 
-int64_t cnc_loop_now(struct cnc_loop *loop)
+CNC_HOT int64_t cnc_loop_now(struct cnc_loop *loop)
 {
     if (loop->stale) {
         loop->now = cnc_clock_now(loop->clock);
@@ -136,7 +136,7 @@ static void run_ticks(struct cnc_loop *loop)
         arm(loop, next);
 }
 
-void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
+CNC_HOT void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
 {
     int flags = EVLOOP_ONCE;
     loop->stale = true;
@@ -150,7 +150,7 @@ void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
     run_ticks(loop);
 }
 
-int64_t cnc_loop_turn_began(const struct cnc_loop *loop)
+CNC_HOT int64_t cnc_loop_turn_began(const struct cnc_loop *loop)
 {
     return loop->began;
 }
@@ -165,7 +165,7 @@ static bool has_hung_up(int fd)
     return cnc_sys_poll(&p, 1, 0) > 0;
 }
 
-static void on_io(evutil_socket_t fd, short what, void *arg)
+CNC_HOT static void on_io(evutil_socket_t fd, short what, void *arg)
 {
     struct cnc_io *io = arg;
     unsigned ready = 0;

@@ -10,7 +10,7 @@ static int plain_greet(int fd, void *state)
     return 1;
 }
 
-static ssize_t plain_read(int fd, void *state, void *p, size_t n, bool wait)
+CNC_HOT static ssize_t plain_read(int fd, void *state, void *p, size_t n, bool wait)
 {
     ssize_t got;
     (void)state;
@@ -20,7 +20,7 @@ static ssize_t plain_read(int fd, void *state, void *p, size_t n, bool wait)
     return got >= 0 ? got : -errno;
 }
 
-static ssize_t plain_write(int fd, void *state, const struct iovec *iov, int count)
+CNC_HOT static ssize_t plain_write(int fd, void *state, const struct iovec *iov, int count)
 {
     struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count };
     ssize_t put;

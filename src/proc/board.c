@@ -123,7 +123,7 @@ void cnc_board_poke(struct cnc_board *board, unsigned page, unsigned slot)
     (void)atomic_fetch_or(&board->poked[page][slot / 64], 1ull << slot % 64);
 }
 
-bool cnc_board_was_poked(struct cnc_board *board, unsigned page, unsigned slot)
+CNC_HOT bool cnc_board_was_poked(struct cnc_board *board, unsigned page, unsigned slot)
 {
     atomic_ullong *word = &board->poked[page][slot / 64];
     unsigned long long bit = 1ull << slot % 64;
@@ -133,7 +133,7 @@ bool cnc_board_was_poked(struct cnc_board *board, unsigned page, unsigned slot)
     return true;
 }
 
-bool cnc_board_has_idle(const struct cnc_board *board, unsigned page)
+CNC_HOT bool cnc_board_has_idle(const struct cnc_board *board, unsigned page)
 {
     const atomic_ullong *words = board->idle[page];
     for (unsigned i = 0; i < WORDS; i++)
