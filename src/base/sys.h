@@ -32,6 +32,12 @@
 
 #include "base/fault.h"
 
+#ifdef __has_builtin
+#if __has_builtin(__builtin_thread_pointer)
+#define CNC_HAS_THREAD_POINTER
+#endif
+#endif
+
 /* memory */
 static inline void *cnc_malloc(size_t n)
 {
@@ -229,6 +235,16 @@ static inline int cnc_sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
 static inline int cnc_sys_thread(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
     return CNC_FAULT(CNC_FAULT_THREAD, EAGAIN) ? EAGAIN : pthread_create(out, attr, fn, arg);
+}
+
+/* Tells threads apart: one instruction, where pthread_self() is a call. */
+static inline uintptr_t cnc_sys_thread_self(void)
+{
+#ifdef CNC_HAS_THREAD_POINTER
+    return (uintptr_t)__builtin_thread_pointer();
+#else
+    return (uintptr_t)pthread_self();
+#endif
 }
 
 /* processes */

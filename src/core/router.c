@@ -4,10 +4,15 @@
 #include "base/error.h"
 #include "base/sys.h"
 
+/* The keys stand side by side here, so that the search looks at no node but the right one. */
+struct literal {
+    uint32_t key; /* key_of(node->text) */
+    struct cnc_route_node *node;
+};
+
 struct cnc_route_node {
-    struct cnc_slice text;            /* of a literal; within the text of the route that made the node */
-    uint32_t key;                     /* key_of(text) */
-    struct cnc_route_node **literals; /* owned, sorted by text */
+    struct cnc_slice text;    /* of a literal; within the text of the route that made the node */
+    struct literal *literals; /* owned, sorted by key, then text */
     unsigned literal_count;
     struct cnc_route_node *param, *rest;
     struct cnc_route *routes;
@@ -24,7 +29,7 @@ static void free_node(struct cnc_route_node *node)
     if (!node)
         return;
     for (unsigned i = 0; i < node->literal_count; i++)
-        free_node(node->literals[i]);
+        free_node(node->literals[i].node);
     cnc_free(node->literals);
     free_node(node->param);
     free_node(node->rest);
@@ -81,8 +86,8 @@ CNC_HOT static unsigned literal_at(const struct cnc_route_node *node, struct cnc
     *found = false;
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
-        const struct cnc_route_node *at = node->literals[mid];
-        int c = at->key < key ? -1 : at->key > key ? 1 : compare(at->text, text);
+        const struct literal *at = &node->literals[mid];
+        int c = at->key < key ? -1 : at->key > key ? 1 : compare(at->node->text, text);
         if (c == 0) {
             *found = true;
             return mid;
@@ -161,9 +166,9 @@ static struct cnc_route_node *literal_child(struct cnc_route_node *node, struct 
     bool found;
     unsigned at = literal_at(node, text, &found);
     if (found)
-        return node->literals[at];
+        return node->literals[at].node;
     size_t size = (node->literal_count + 1) * sizeof *node->literals;
-    struct cnc_route_node **grown = cnc_realloc(node->literals, size);
+    struct literal *grown = cnc_realloc(node->literals, size);
     if (!grown)
         return NULL;
     node->literals = grown;
@@ -171,9 +176,8 @@ static struct cnc_route_node *literal_child(struct cnc_route_node *node, struct 
     if (!child)
         return NULL;
     child->text = text;
-    child->key = key_of(text);
     memmove(grown + at + 1, grown + at, (node->literal_count - at) * sizeof *grown);
-    grown[at] = child;
+    grown[at] = (struct literal){ key_of(text), child };
     node->literal_count++;
     return child;
 }
@@ -381,7 +385,7 @@ static bool walk(struct search *s, const struct cnc_route_node *node, struct cnc
     struct cnc_slice seg = next_segment(&after);
     bool found = false;
     unsigned at = node->literal_count ? literal_at(node, seg, &found) : 0;
-    if (found && walk(s, node->literals[at], after, params))
+    if (found && walk(s, node->literals[at].node, after, params))
         return true;
     if (node->param && seg.n && params < CNC_ROUTE_PARAMS_MAX) {
         s->match->params[params] = seg;
@@ -403,7 +407,7 @@ static const struct cnc_route *find_literal(const struct cnc_route_node *node, s
         unsigned at = node->literal_count ? literal_at(node, next_segment(&path), &found) : 0;
         if (!found)
             return NULL;
-        node = node->literals[at];
+        node = node->literals[at].node;
     }
     return node->routes && (node->routes->method_bits & bit) ? node->routes : NULL;
 }

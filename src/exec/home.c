@@ -37,7 +37,7 @@ int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsign
     struct cnc_home *home = cnc_calloc(1, sizeof *home);
     if (!home)
         return CONCUR_E_NOMEM;
-    home->thread = pthread_self();
+    home->thread = cnc_sys_thread_self();
     home->clock = clock;
     home->blocking = blocking;
     home->date_at = INT64_MIN;
@@ -61,7 +61,7 @@ int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsign
 /* One thread may serve within a callback of another server: the inner home goes before the outer one. */
 void cnc_home_adopt(struct cnc_home *home)
 {
-    home->thread = pthread_self();
+    home->thread = cnc_sys_thread_self();
     if (at_home != home)
         home->outer = at_home;
     at_home = home;

@@ -36,7 +36,7 @@ struct cnc_block; /* a request's first block of memory */
 
 struct cnc_home {
     /* the owner's alone */
-    pthread_t thread;
+    uintptr_t thread; /* cnc_sys_thread_self() */
     const struct cnc_clock *clock;
     struct cnc_loop *loop; /* owned; NULL at a blocking home until cnc_home_need_loop() */
     struct cnc_tasks local;
@@ -92,7 +92,7 @@ void cnc_home_unref(struct cnc_home *home);
 
 static inline bool cnc_home_is_mine(const struct cnc_home *home)
 {
-    return pthread_equal(home->thread, pthread_self());
+    return home->thread == cnc_sys_thread_self();
 }
 
 /* Makes sure that there is a loop, so that tasks can be posted and timers set. Owner. */
