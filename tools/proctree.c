@@ -276,7 +276,7 @@ bool proctree_machine(const char *proc, double *busy, double *all)
         return false;
     for (int i = 0; i < 8; i++)
         sum += (double)f[i];
-    *busy = (double)(f[0] + f[1] + f[2] + f[7]) * tick; /* user, nice, system, and what the host took */
+    *busy = (sum - (double)(f[3] + f[4])) * tick; /* neither idle nor waiting for a disk */
     *all = sum * tick;
     return true;
 }

@@ -42,7 +42,7 @@ size_t proctree_leaves(const struct proctree *t);
 /* Addresses on which the tree accepts TCP connections, as one connects to them; at most `room`. */
 size_t proctree_listening(const struct proctree *t, const char *proc, struct sockaddr_storage *out, size_t room);
 
-/* Processor time of the whole machine since it started, in seconds: of programs, and of all there could be. */
+/* Processor time of the whole machine since it started, in seconds: used, and of all there could be. */
 bool proctree_machine(const char *proc, double *busy, double *all);
 
 #endif
