@@ -55,7 +55,7 @@ static struct score score_of(const struct comparison *c, const char *engine)
         if (row && !is_wrong(s, engine))
             share = row->is_best || row->is_tied ? 1 : row->rate.median / best;
         logs += log(share > least_share ? share : least_share);
-        cpu += row ? row->typical.user_us + row->typical.system_us : 0;
+        cpu += row ? row->typical.cpu_us : 0;
         n++;
     }
     return (struct score){ n ? exp(logs / (double)n) : 0, cpu };
@@ -73,6 +73,26 @@ static void choose(struct advice *a, const struct comparison *c)
         a->score = s.score;
         best = s;
     }
+}
+
+/* What a workload sets for all, but only some heed. */
+static const struct {
+    const char *option, *engines;
+} heeded[] = {
+    { "master", " thread event event-pool " },
+    { "queue_max", " thread process-thread " },
+    { "threads_max", " thread process-thread " },
+    { "workers", " prefork process-thread process-event " },
+};
+
+static bool is_heeded(const char *option, const char *engine)
+{
+    char word[32];
+    snprintf(word, sizeof word, " %s ", engine);
+    for (size_t i = 0; i < sizeof heeded / sizeof *heeded; i++)
+        if (strcmp(heeded[i].option, option) == 0)
+            return strstr(heeded[i].engines, word) != NULL;
+    return true;
 }
 
 /* The larger of two numbers: what one workload needs does not hurt the others. Else the first. */
@@ -100,7 +120,7 @@ void advice_make(struct advice *a, const struct comparison *c)
         const struct workload *w = c->sections[i].workload;
         for (size_t k = 0; k < w->setting_count; k++) {
             const char *value = app_setting(w, a->engine, w->settings[k].option);
-            if (value == w->settings[k].value)
+            if (value == w->settings[k].value && is_heeded(w->settings[k].option, a->engine))
                 add_setting(a, w->settings[k].option, w->settings[k].value);
         }
     }

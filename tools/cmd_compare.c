@@ -16,7 +16,6 @@
 #include "compare.h"
 #include "places.h"
 
-enum { EXIT_COMPARED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_STOPPED = 3, EXIT_NOISY = 4 };
 enum { WORKLOADS_MAX = 32, WORDS_MAX = 64, DESCRIPTORS = 65536 };
 
 static const char usage[] =
@@ -237,15 +236,6 @@ static void raise_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit); /* where that is not enough, the load client says so */
 }
 
-static bool has_any(const struct comparison *c)
-{
-    for (size_t s = 0; s < c->section_count; s++)
-        for (size_t i = 0; i < c->sections[s].row_count; i++)
-            if (c->sections[s].rows[i].run_count && c->sections[s].rows[i].typical.good > 0)
-                return true;
-    return false;
-}
-
 static bool write_file(const char *path, const struct comparison *result, void (*write)(FILE *, const struct comparison *))
 {
     FILE *f = fopen(path, "we");
@@ -255,6 +245,16 @@ static bool write_file(const char *path, const struct comparison *result, void (
         return true;
     fprintf(stderr, "concur compare: %s: %s\n", path, strerror(errno));
     return false;
+}
+
+static bool write_config(const char *path, const struct comparison *result)
+{
+    struct advice a;
+    advice_make(&a, result);
+    if (a.engine)
+        return write_file(path, result, advice_write);
+    fprintf(stderr, "concur compare: %s: not written, nothing can be advised\n", path);
+    return true;
 }
 
 /* As it was given, for a copy into a shell. */
@@ -275,13 +275,9 @@ static int report(const struct command *c, const struct comparison *result)
     table_print(stdout, result, repeat);
     if (c->json)
         is_written = write_file(c->json, result, compare_json);
-    if (c->config && has_any(result))
-        is_written &= write_file(c->config, result, advice_write);
-    if (result->was_stopped)
-        return EXIT_STOPPED;
-    if (!is_written || !has_any(result))
-        return EXIT_FAILED;
-    return judge_is_too_noisy(result) ? EXIT_NOISY : EXIT_COMPARED;
+    if (c->config)
+        is_written &= write_config(c->config, result);
+    return is_written ? (int)judge_exit(result) : JUDGE_NOTHING;
 }
 
 static int run(struct command *c)
@@ -293,7 +289,7 @@ static int run(struct command *c)
                                  .stop = &interrupted, .arg = &progress };
     struct sigaction on = { .sa_handler = on_signal };
     if (!set_engines(&o, c->engines))
-        return EXIT_USAGE;
+        return JUDGE_USAGE;
     clock_gettime(CLOCK_MONOTONIC, &progress.began);
     o.on_progress = isatty(STDERR_FILENO) ? show_progress : NULL;
     sigaction(SIGINT, &on, NULL);
@@ -307,7 +303,7 @@ static int run(struct command *c)
         rc = report(c, &result);
     } else {
         fprintf(stderr, "concur compare: %s\n", strerror(-rc));
-        rc = EXIT_FAILED;
+        rc = JUDGE_NOTHING;
     }
     comparison_free(&result);
     return rc;
@@ -316,13 +312,13 @@ static int run(struct command *c)
 int cmd_compare(int argc, char **argv)
 {
     struct command *c = calloc(1, sizeof *c);
-    int rc = EXIT_USAGE;
+    int rc = JUDGE_USAGE;
     if (!c)
-        return EXIT_FAILED;
+        return JUDGE_NOTHING;
     bool is_good = parse(c, argc, argv);
     if (is_good && c->help) {
         fputs(usage, stdout);
-        rc = EXIT_COMPARED;
+        rc = JUDGE_COMPARED;
     } else if (is_good && complete(c)) {
         rc = run(c);
     }

@@ -28,7 +28,8 @@ struct trial {
     double good;    /* answers per second, of the clients that ask again and again */
     struct load_counts counts;
     struct percentiles latency;
-    double user_us, system_us;     /* processor time of the server for an answer */
+    double cpu_us;                 /* processor time of the server for an answer */
+    double user_part;              /* of that, in the program and not in the kernel; -1: too short to tell */
     double voluntary, involuntary; /* context switches of the server for an answer, of threads that lived on */
     double cores;                  /* processors that the server kept busy */
     double idle_kib, peak_kib;     /* before the load; most under it */
@@ -134,6 +135,9 @@ void judge(struct comparison *c);
 #define NOISE_MAX 0.20
 #define OTHERS_MAX 0.25
 bool judge_is_too_noisy(const struct comparison *c);
+/* The exit status of concur compare. */
+enum judge_exit { JUDGE_COMPARED = 0, JUDGE_NOTHING = 1, JUDGE_USAGE = 2, JUDGE_STOPPED = 3, JUDGE_NOISY = 4 };
+enum judge_exit judge_exit(const struct comparison *c);
 const char *finding_name(enum finding_kind kind);
 /* Everything that was not answered well. */
 uint64_t trial_failures(const struct trial *r);

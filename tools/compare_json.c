@@ -67,8 +67,8 @@ static void trial(FILE *out, const struct trial *t)
     number(out, "good_per_second", t->good);
     counts(out, &t->counts);
     latency(out, &t->latency);
-    number(out, "cpu_user_us", t->user_us);
-    number(out, "cpu_system_us", t->system_us);
+    number(out, "cpu_us", t->cpu_us);
+    number(out, "cpu_user_part", t->user_part);
     number(out, "switches_voluntary", t->voluntary);
     number(out, "switches_involuntary", t->involuntary);
     number(out, "cores_used", t->cores);

@@ -221,13 +221,17 @@ static void find_stall(struct section *s, const struct row *row)
     char average[24], longest[24];
     if (!row->has_alone || t->good <= 0 || row->alone.good <= 0 || !t->leaves)
         return;
-    double stall = t->leaves * 1000 / t->good - (t->user_us + t->system_us) / 1000;
+    double stall = t->leaves * 1000 / t->good - t->cpu_us / 1000;
+    bool is_each = row->alone.latency.p50 > stall / 2;
     if (t->good > stall_gain * t->leaves * row->alone.good || stall < stall_from_ms ||
         row->alone.latency.max < stall_longest_from_ms)
         return;
+    /* Where others take the processor, a client that is late looks the same, unless each request waits for long. */
+    if ((t->others > OTHERS_MAX || row->alone.others > OTHERS_MAX) && !(is_each && stall > stall_longest_from_ms))
+        return;
     round_ms(stall, average);
     round_ms(row->alone.latency.max, longest);
-    if (row->alone.latency.p50 > stall / 2)
+    if (is_each)
         add(s, FINDING_STALL, row->engine, "%s: the loop stood still %s ms a request; its handler waits (%.0f/s on all "
             "connections, %.0f/s on one)", row->engine, average, t->good, row->alone.good);
     else
@@ -235,15 +239,20 @@ static void find_stall(struct section *s, const struct row *row)
             row->engine, longest, average);
 }
 
+static double user_us(const struct row *row)
+{
+    return row->typical.user_part > 0 ? row->typical.cpu_us * row->typical.user_part : 0;
+}
+
 static void find_cpu(struct section *s)
 {
-    const struct row *least = NULL;
+    double least = 0;
     for (size_t i = 0; i < s->row_count; i++)
-        if (s->rows[i].typical.user_us > 0 && (!least || s->rows[i].typical.user_us < least->typical.user_us))
-            least = &s->rows[i];
-    if (least && least->typical.user_us >= cpu_from_us)
+        if (user_us(&s->rows[i]) > 0 && (least <= 0 || user_us(&s->rows[i]) < least))
+            least = user_us(&s->rows[i]);
+    if (least >= cpu_from_us)
         add(s, FINDING_CPU, NULL, "a request burns %.2f ms of processor time in the program itself, on every engine: a core does "
-            "%.0f/s at most", least->typical.user_us / 1000, 1e6 / least->typical.user_us);
+            "%.0f/s at most", least / 1000, 1e6 / least);
 }
 
 static void find_leaks(struct section *s)
@@ -293,11 +302,21 @@ static void say_ended(struct section *s, const struct row *row)
         (unsigned long long)(row->typical.counts.of[LOAD_GOOD] / row->run_count));
 }
 
+/* Answers are counted in slices; a shorter silence cannot be seen. */
+static const char *silence(const struct trial *t, char room[40])
+{
+    if (t->silence_ms > 0)
+        snprintf(room, 40, "longest silence %.0f ms", t->silence_ms);
+    else
+        snprintf(room, 40, "never silent for %d ms", LOAD_SLICE_MS);
+    return room;
+}
+
 static void find_crash(struct section *s, const struct row *row)
 {
     const struct trial *t = &row->typical;
     uint64_t all = lost(&t->counts);
-    char list[120] = "";
+    char list[120] = "", quiet[40];
     unsigned crashes = t->kills ? t->kills : t->deaths;
     if (t->has_ended) {
         say_ended(s, row);
@@ -307,12 +326,12 @@ static void find_crash(struct section *s, const struct row *row)
         return;
     append_lost(list, sizeof list, &t->counts);
     if (t->kills)
-        add(s, FINDING_CRASH, row->engine, "%s: %u workers were killed: each cost %.1f requests%s%s%s; longest silence %.0f ms",
-            row->engine, crashes, (double)all / crashes, *list ? " (" : "", list, *list ? ")" : "", t->silence_ms);
+        add(s, FINDING_CRASH, row->engine, "%s: %u workers were killed: each cost %.1f requests%s%s%s; %s", row->engine, crashes,
+            (double)all / crashes, *list ? " (" : "", list, *list ? ")" : "", silence(t, quiet));
     else
-        add(s, FINDING_CRASH, row->engine, "%s: workers crashed, %u were seen to (about 1 in %.0f requests failed): %llu lost (%s); "
-            "longest silence %.0f ms", row->engine, crashes, (double)(t->counts.of[LOAD_GOOD] + all) / (double)all,
-            (unsigned long long)all, list, t->silence_ms);
+        add(s, FINDING_CRASH, row->engine, "%s: workers crashed, %u were seen to (about 1 in %.0f requests failed): %llu lost (%s); %s",
+            row->engine, crashes, (double)(t->counts.of[LOAD_GOOD] + all) / (double)all,
+            (unsigned long long)all, list, silence(t, quiet));
 }
 
 static void find_no_victim(struct section *s, const struct row *row)

@@ -12,8 +12,8 @@
 static const size_t figures[] = {
     offsetof(struct trial, seconds),       offsetof(struct trial, offered),      offsetof(struct trial, good),
     offsetof(struct trial, latency.p50),   offsetof(struct trial, latency.p90),  offsetof(struct trial, latency.p99),
-    offsetof(struct trial, latency.p999),  offsetof(struct trial, latency.max),  offsetof(struct trial, user_us),
-    offsetof(struct trial, system_us),     offsetof(struct trial, voluntary),    offsetof(struct trial, involuntary),
+    offsetof(struct trial, latency.p999),  offsetof(struct trial, latency.max),  offsetof(struct trial, cpu_us),
+    offsetof(struct trial, user_part),     offsetof(struct trial, voluntary),    offsetof(struct trial, involuntary),
     offsetof(struct trial, cores),         offsetof(struct trial, idle_kib),     offsetof(struct trial, peak_kib),
     offsetof(struct trial, leak_bytes),    offsetof(struct trial, others),       offsetof(struct trial, connection_bytes),
 };
@@ -28,9 +28,11 @@ static double figure(const struct trial *t, size_t offset)
 static struct summary summary_of(const struct row *row, size_t offset)
 {
     double values[COMPARE_ROUNDS_MAX];
+    size_t n = 0;
     for (size_t i = 0; i < row->run_count; i++)
-        values[i] = figure(&row->runs[i], offset);
-    return stats_summary(values, row->run_count);
+        if (figure(&row->runs[i], offset) >= 0) /* negative: not known */
+            values[n++] = figure(&row->runs[i], offset);
+    return stats_summary(values, n);
 }
 
 static void add_counts(struct load_counts *into, const struct load_counts *from)
@@ -73,7 +75,8 @@ static void summarize(const struct workload *w, struct row *row)
     row->typical = (struct trial){ 0 };
     row->rate = summary_of(row, offsetof(struct trial, good));
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
-        double median = summary_of(row, figures[i]).median;
+        struct summary of = summary_of(row, figures[i]);
+        double median = of.count || !row->run_count ? of.median : -1;
         memcpy((char *)&row->typical + figures[i], &median, sizeof median);
     }
     /* A leak is one that shows in every round. */
@@ -134,4 +137,22 @@ void judge(struct comparison *c)
 bool judge_is_too_noisy(const struct comparison *c)
 {
     return c->noise > NOISE_MAX || c->others > OTHERS_MAX;
+}
+
+static bool has_any(const struct comparison *c)
+{
+    for (size_t s = 0; s < c->section_count; s++)
+        for (size_t i = 0; i < c->sections[s].row_count; i++)
+            if (c->sections[s].rows[i].rate.median > 0)
+                return true;
+    return false;
+}
+
+enum judge_exit judge_exit(const struct comparison *c)
+{
+    if (c->was_stopped)
+        return JUDGE_STOPPED;
+    if (!has_any(c))
+        return JUDGE_NOTHING;
+    return judge_is_too_noisy(c) ? JUDGE_NOISY : JUDGE_COMPARED;
 }

@@ -5,10 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "worker.h"
 
-enum { MEMORY_POINTS = 3 };
+enum { MEMORY_POINTS = 3, TICKS_MIN = 10 };
 
 /* Memory is read at these parts of the measured time; it costs too much to do so all the time. */
 static const double memory_at[MEMORY_POINTS] = { 0, 0.45, 0.8 };
@@ -139,26 +140,38 @@ static int on_tick(double part, void *arg)
 
 /* What the samples say. */
 
+/* The kernel counts in ticks what is user and what is system: a few say nothing. */
+static double user_part(const struct process *a, const struct process *b)
+{
+    double user = b->user - a->user, system = b->system - a->system;
+    if (user < 0 || system < 0 || user + system < TICKS_MIN / (double)sysconf(_SC_CLK_TCK))
+        return -1;
+    return user / (user + system);
+}
+
+static void set_use(struct measuring *m, double cpu, double seconds)
+{
+    struct trial *r = m->run;
+    double machine = m->end.all - m->begin.all;
+    r->cores = cpu / seconds;
+    if (machine > 0)
+        r->others = (m->end.busy - m->begin.busy - cpu - (m->end.self - m->begin.self)) / machine;
+    r->others = r->others > 0 ? r->others : 0;
+}
+
 static void set_cost(struct measuring *m)
 {
     struct trial *r = m->run;
     const struct process *a = &m->begin.sum, *b = &m->end.sum;
     double seconds = (double)(m->end.at - m->begin.at) / 1e9, answers = r->good * seconds;
-    double cpu = b->cpu - a->cpu + b->buried - a->buried, ticks = b->user - a->user + b->system - a->system;
-    double user = ticks > 0 && b->user >= a->user ? (b->user - a->user) / ticks : 0.5;
-    double machine = m->end.all - m->begin.all;
+    double cpu = b->cpu - a->cpu + b->buried - a->buried;
     cpu = cpu > 0 ? cpu : 0;
-    user = user > 1 ? 1 : user;
-    if (seconds <= 0)
-        return;
-    r->cores = cpu / seconds;
-    if (machine > 0)
-        r->others = (m->end.busy - m->begin.busy - cpu - (m->end.self - m->begin.self)) / machine;
-    r->others = r->others > 0 ? r->others : 0;
+    r->user_part = user_part(a, b);
+    if (seconds > 0)
+        set_use(m, cpu, seconds);
     if (answers < 1)
         return;
-    r->user_us = cpu * user / answers * 1e6;
-    r->system_us = cpu * (1 - user) / answers * 1e6;
+    r->cpu_us = cpu / answers * 1e6;
     r->voluntary = b->voluntary > a->voluntary ? (double)(b->voluntary - a->voluntary) / answers : 0;
     r->involuntary = b->involuntary > a->involuntary ? (double)(b->involuntary - a->involuntary) / answers : 0;
 }

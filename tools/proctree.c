@@ -178,10 +178,10 @@ static bool read_process(const char *proc, pid_t pid, unsigned what, struct proc
     if (!read_stat(proc, pid, &s) || s.state == 'Z' || s.state == 'X')
         return false;
     *p = (struct process){ .pid = pid, .parent = (pid_t)s.parent, .threads = s.threads, .is_leaf = true };
-    p->user = (double)s.user * tick;
-    p->system = (double)s.system * tick;
+    p->user = (double)(s.user + s.buried_user) * tick;
+    p->system = (double)(s.system + s.buried_system) * tick;
     p->buried = (double)(s.buried_user + s.buried_system) * tick;
-    p->cpu = exact_cpu(proc, pid, p->user + p->system);
+    p->cpu = exact_cpu(proc, pid, p->user + p->system - p->buried);
     if (what & PROCTREE_SWITCHES)
         read_switches(proc, p);
     if (what & PROCTREE_MEMORY)

@@ -19,8 +19,8 @@ struct process {
     unsigned threads;
     bool is_leaf;                     /* has no child here */
     double cpu;                       /* seconds of all its threads, ended ones too */
-    double user, system;              /* the same, less exactly, in two */
-    double buried;                    /* of its children that it has waited for */
+    double buried;                    /* of its children that it has waited for, in ticks of the kernel */
+    double user, system;              /* all of that in two, in ticks */
     uint64_t voluntary, involuntary;  /* context switches of the threads there are; with PROCTREE_SWITCHES */
     uint64_t pss, pss_anonymous;      /* KiB; with PROCTREE_MEMORY */
 };

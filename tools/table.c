@@ -41,6 +41,15 @@ static void print_ms(FILE *out, const struct percentiles *p, double value, uint6
         fprintf(out, " %7.*f", value >= 100 ? 0 : value >= 10 ? 1 : 2, value);
 }
 
+/* "46.6", and which part of that was the program's own */
+static void print_cpu(FILE *out, const struct trial *t)
+{
+    if (t->user_part < 0)
+        fprintf(out, " %7.1f %5s", t->cpu_us, "-");
+    else
+        fprintf(out, " %7.1f %3.0f %%", t->cpu_us, t->user_part * 100);
+}
+
 static void print_theory(FILE *out, const struct row *row)
 {
     if (row->theory > 0)
@@ -69,8 +78,9 @@ static void print_row(FILE *out, const struct section *s, const struct row *row)
     print_theory(out, row);
     print_ms(out, p, p->p50, 1);
     print_ms(out, p, p->p99, 100);
-    fprintf(out, " %6.1f+%-6.1f %5.2f+%-5.2f %5.1f..%-6.1f %2u/%-4u ", t->user_us, t->system_us, t->voluntary, t->involuntary,
-            t->idle_kib / 1024, t->peak_kib / 1024, t->processes, t->threads);
+    print_cpu(out, t);
+    fprintf(out, "  %5.2f+%-5.2f %5.1f..%-6.1f %2u/%-4u ", t->voluntary, t->involuntary, t->idle_kib / 1024, t->peak_kib / 1024,
+            t->processes, t->threads);
     print_failures(out, &t->counts);
     fputc('\n', out);
 }
@@ -80,10 +90,10 @@ static void print_head(FILE *out, const struct section *s)
     char rate[40] = "ms, as loaded";
     if (s->common_rate > 0)
         snprintf(rate, sizeof rate, "ms at %.0f/s", s->common_rate);
-    fprintf(out, "  %-14s %8s %-16s %7s %15.15s  %-13s %-11s %-13s %s\n", "", "", "rounds", "", rate, "CPU us each", "switches",
+    fprintf(out, "  %-14s %8s %-16s %7s %15.15s %-13s  %-11s %-13s %s\n", "", "", "rounds", "", rate, " CPU us each", "switches",
             "memory MiB", "proc/");
-    fprintf(out, "  %-14s %8s %-16s %7s %7s %7s  %-13s %-11s %-13s %-7s %s\n", "engine", "good/s", "least..most", "theory", "p50",
-            "p99", "user+system", "own+forced", "idle..peak", "threads", "not answered");
+    fprintf(out, "  %-14s %8s %-16s %7s %7s %7s %-13s  %-11s %-13s %-7s %s\n", "engine", "good/s", "least..most", "theory", "p50",
+            "p99", "    all  user", "own+forced", "idle..peak", "threads", "not answered");
 }
 
 static void print_best(FILE *out, const struct comparison *c, const struct section *s)

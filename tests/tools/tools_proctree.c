@@ -79,8 +79,8 @@ static void check_tree(bool with_lists)
     ck_assert_uint_eq(proctree_leaves(&t), 2);
     ck_assert(!t.items[0].is_leaf);
     ck_assert_uint_eq(sum.threads, 6);
-    ck_assert_double_eq_tol(sum.user, 161 * tick, 1e-9);
-    ck_assert_double_eq_tol(sum.system, 72 * tick, 1e-9);
+    ck_assert_double_eq_tol(sum.user, 461 * tick, 1e-9);
+    ck_assert_double_eq_tol(sum.system, 172 * tick, 1e-9);
     ck_assert_double_eq_tol(sum.cpu, 233 * tick, 1e-9);
     ck_assert_double_eq_tol(sum.buried, 400 * tick, 1e-9);
     ck_assert_uint_eq(sum.voluntary, 137);
