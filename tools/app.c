@@ -16,7 +16,14 @@
 #include "fetch.h"
 #include "worker.h"
 
-enum { LOOK_NS = 5000000, STABLE_LOOKS = 4, STABLE_LOOKS_MAX = 200, PATIENCE_MS = 2000, ADDRESSES_MAX = 16, PICKY_MS = 500 };
+enum {
+    LOOK_NS = 5000000,
+    STABLE_LOOKS = 4,
+    STABLE_LOOKS_MAX = 200,
+    PATIENCE_MS = 2000,
+    ADDRESSES_MAX = 16,
+    PICKY_MS = 500
+};
 
 static const char address_setting[] = "CONCUR_LISTEN=127.0.0.1:0";
 

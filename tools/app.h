@@ -25,7 +25,7 @@ struct app_start {
     const volatile sig_atomic_t *stop; /* NULL or: not 0 gives up */
 };
 
-/* 0, -EINTR when it gave up, or another negative errno: then nothing is left of it, and `error` says what it said last. */
+/* 0, -EINTR when it gave up, or another negative errno: then nothing is left of it, and `error` has its last words. */
 int app_start(struct app *a, const struct app_start *s, char *error, size_t error_len);
 void app_stop(struct app *a);
 

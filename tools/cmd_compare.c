@@ -21,7 +21,8 @@ enum { WORKLOADS_MAX = 32, WORDS_MAX = 64, DESCRIPTORS = 65536 };
 static const char usage[] =
     "usage: concur compare [flags] [--app PROGRAM [ARGS ...]] [-- PROGRAM [ARGS ...]]\n"
     "\n"
-    "Starts a program on one engine after the other, sends load, and says what each engine costs it. Any program that is built\n"
+    "Starts a program on one engine after the other, sends load, and says what each engine costs it. Any program that "
+    "is built\n"
     "on libconcur will do, unchanged: engine, address and options go by CONCUR_* variables.\n"
     "\n"
     "  --app PROGRAM ARGS   the program, up to the next flag of these here; after -- all words are its own\n"
@@ -36,15 +37,17 @@ static const char usage[] =
     "  --write-config FILE  the advised engine and its settings, as a configuration file\n"
     "  --help               prints this\n"
     "\n"
-    "Exit status: 0 compared, 1 nothing could be compared, 2 a bad flag, 3 stopped by a signal, 4 the machine was too noisy.\n";
+    "Exit status: 0 compared, 1 nothing could be compared, 2 a bad flag, 3 stopped by a signal, 4 the machine was too "
+    "noisy.\n";
 
 static const char *const demo_workloads[] = { "plain", "close", "blocking", "stall", "mixed", "overload", "killed" };
 
-static const char *const flags[] = { "--app",    "--url",     "--workload", "--engines",      "--rounds",
-                                     "--seconds", "--json", "--write-config", "--help", "--" };
+static const char *const flags[] = { "--app",     "--url",  "--workload",     "--engines", "--rounds",
+                                     "--seconds", "--json", "--write-config", "--help",    "--" };
 
 struct command {
     struct workload *workloads[WORKLOADS_MAX];
+    const char *given[WORKLOADS_MAX];
     size_t workload_count;
     char *app[WORDS_MAX + 1];
     size_t word_count;
@@ -93,12 +96,14 @@ static bool add_workload(struct command *c, const char *text, bool is_path)
     if (c->workload_count == WORKLOADS_MAX)
         return complain(text, "too many workloads");
     struct workload **out = &c->workloads[c->workload_count];
-    int rc = is_path ? workload_from_path(text, out, error, sizeof error)
-             : places_workload(text, file, sizeof file) ? workload_load(file, out, error, sizeof error) : -ENOENT;
+    int rc = is_path                                    ? workload_from_path(text, out, error, sizeof error)
+             : places_workload(text, file, sizeof file) ? workload_load(file, out, error, sizeof error)
+                                                        : -ENOENT;
     if (rc == -ENOENT && !is_path)
         return complain(text, "no such workload");
     if (rc < 0)
         fprintf(stderr, "concur compare: %s\n", error);
+    c->given[c->workload_count] = text;
     c->workload_count += rc == 0;
     return rc == 0;
 }
@@ -236,7 +241,8 @@ static void raise_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit); /* where that is not enough, the load client says so */
 }
 
-static bool write_file(const char *path, const struct comparison *result, void (*write)(FILE *, const struct comparison *))
+static bool write_file(const char *path, const struct comparison *result,
+                       void (*write)(FILE *, const struct comparison *))
 {
     FILE *f = fopen(path, "we");
     if (f)
@@ -260,7 +266,7 @@ static bool write_config(const char *path, const struct comparison *result)
 /* As it was given, for a copy into a shell. */
 static void set_repeat(const struct command *c, char *out, size_t room)
 {
-    size_t len = (size_t)snprintf(out, room, "concur compare");
+    size_t len = (size_t)snprintf(out, room, "%s compare", program_invocation_name);
     if (c->has_app)
         len += (size_t)snprintf(out + len, room - len, " --app");
     for (size_t i = 0; c->has_app && i < c->word_count && len < room; i++)
@@ -284,9 +290,14 @@ static int run(struct command *c)
 {
     struct progress progress;
     struct comparison result;
-    struct compare_options o = { .app = c->app, .workloads = c->workloads, .workload_count = c->workload_count,
-                                 .rounds = c->rounds > 0 ? (unsigned)c->rounds : 3, .seconds = c->seconds,
-                                 .stop = &interrupted, .arg = &progress };
+    struct compare_options o = { .app = c->app,
+                                 .workloads = c->workloads,
+                                 .given = c->given,
+                                 .workload_count = c->workload_count,
+                                 .rounds = c->rounds > 0 ? (unsigned)c->rounds : 3,
+                                 .seconds = c->seconds,
+                                 .stop = &interrupted,
+                                 .arg = &progress };
     struct sigaction on = { .sa_handler = on_signal };
     if (!set_engines(&o, c->engines))
         return JUDGE_USAGE;

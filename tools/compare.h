@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A comparison: workloads, engines, rounds, and what came of them. runner.c fills it in by measuring, judge.c says what it
- * means; table.c, compare_json.c and advice.c only read it. Memory is in KiB (PSS), times as their names say.
+ * A comparison: workloads, engines, rounds, and what came of them. runner.c fills it in by measuring, judge.c says what
+ * it means; table.c, compare_json.c and advice.c only read it. Memory is in KiB (PSS), times as their names say.
  */
 #ifndef TOOLS_COMPARE_H
 #define TOOLS_COMPARE_H
@@ -12,12 +12,14 @@
 #include "load.h"
 #include "stats.h"
 
-enum { COMPARE_ENGINES = 6, COMPARE_ROUNDS_MAX = 20, COMPARE_LOOKS = 3, COMPARE_REQUESTS_MAX = 8, COMPARE_FINDINGS_MAX = 64 };
+enum { COMPARE_ENGINES = 6, COMPARE_ROUNDS_MAX = 20, COMPARE_FINDINGS_MAX = 64 };
+/* Requests that are looked at alone, and how often. */
+enum { COMPARE_REQUESTS_MAX = 8, COMPARE_LOOKS = 3 };
 
 extern const char *const compare_engines[COMPARE_ENGINES];
 
 struct percentiles {
-    uint64_t count; /* 0: the rest is 0 */
+    uint64_t count;                  /* 0: the rest is 0 */
     double p50, p90, p99, p999, max; /* ms */
 };
 
@@ -28,19 +30,19 @@ struct trial {
     double good;    /* answers per second, of the clients that ask again and again */
     struct load_counts counts;
     struct percentiles latency;
-    double cpu_us;                 /* processor time of the server for an answer */
-    double user_part;              /* of that, in the program and not in the kernel; -1: too short to tell */
-    double voluntary, involuntary; /* context switches of the server for an answer, of threads that lived on */
-    double cores;                  /* processors that the server kept busy */
-    double idle_kib, peak_kib;     /* before the load; most under it */
-    double connection_bytes;       /* memory for each idle connection; 0: there are none */
-    double leak_bytes;             /* memory grew steadily by this for each answer; 0: it did not */
+    double cpu_us;                       /* processor time of the server for an answer */
+    double user_part;                    /* of that, in the program and not in the kernel; -1: too short to tell */
+    double voluntary, involuntary;       /* context switches of the server for an answer, of threads that lived on */
+    double cores;                        /* processors that the server kept busy */
+    double idle_kib, peak_kib;           /* before the load; most under it */
+    double connection_bytes;             /* memory for each idle connection; 0: there are none */
+    double leak_bytes;                   /* memory grew steadily by this for each answer; 0: it did not */
     unsigned processes, threads, leaves; /* most seen at once; leaves: processes without children */
-    unsigned deaths;               /* processes that were seen to be gone, those killed by us included */
+    unsigned deaths;                     /* processes that were seen to be gone, those killed by us included */
     unsigned kills;
-    bool has_ended;                /* the program, before it was asked to */
-    int status;                    /* then: as of waitpid */
-    double silence_ms;             /* longest time without an answer */
+    bool has_ended;    /* the program, before it was asked to */
+    int status;        /* then: as of waitpid */
+    double silence_ms; /* longest time without an answer */
     bool is_client_saturated;
     char why[160];
     double others; /* what neither client nor server used of the machine, but was used: a part of 1 */
@@ -92,6 +94,7 @@ struct finding {
 
 struct section {
     const struct workload *workload;
+    const char *given; /* how the user called it */
     struct row rows[COMPARE_ENGINES];
     size_t row_count;
     double common_rate; /* 0: none */
@@ -114,6 +117,7 @@ struct comparison {
 struct compare_options {
     char *const *app;
     struct workload **workloads;
+    const char *const *given; /* how the user called each */
     size_t workload_count;
     const char *engines[COMPARE_ENGINES];
     size_t engine_count;

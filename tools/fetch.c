@@ -92,7 +92,8 @@ static int receive(struct fetch *f)
     return f->response.state == RESPONSE_DONE ? 0 : -EPROTO;
 }
 
-int fetch(const struct load_target *target, const struct workload_request *request, unsigned timeout_ms, struct answer *out)
+int fetch(const struct load_target *target, const struct workload_request *request, unsigned timeout_ms,
+          struct answer *out)
 {
     struct workload_request one = *request;
     struct workload_group group = { .kind = WORKLOAD_CLOSE, .connections = 1, .requests = &one, .request_count = 1 };

@@ -14,7 +14,8 @@ struct answer {
 };
 
 /* 0 or a negative errno: -EPROTO what came is not HTTP, -ECONNRESET it ended early, -ETIMEDOUT. */
-int fetch(const struct load_target *target, const struct workload_request *request, unsigned timeout_ms, struct answer *out);
+int fetch(const struct load_target *target, const struct workload_request *request, unsigned timeout_ms,
+          struct answer *out);
 void answer_free(struct answer *a);
 
 #endif

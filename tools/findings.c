@@ -9,9 +9,15 @@
 #include <sys/wait.h>
 
 static const char *const names[FINDING_KINDS] = {
-    [FINDING_NOT_STARTED] = "not_started", [FINDING_ENGINE] = "engine", [FINDING_WRONG] = "wrong",
-    [FINDING_DIFFERS] = "differs",         [FINDING_STALL] = "stall",   [FINDING_CPU] = "cpu",
-    [FINDING_LEAK] = "leak",               [FINDING_CRASH] = "crash",   [FINDING_CLIENT] = "client",
+    [FINDING_NOT_STARTED] = "not_started",
+    [FINDING_ENGINE] = "engine",
+    [FINDING_WRONG] = "wrong",
+    [FINDING_DIFFERS] = "differs",
+    [FINDING_STALL] = "stall",
+    [FINDING_CPU] = "cpu",
+    [FINDING_LEAK] = "leak",
+    [FINDING_CRASH] = "crash",
+    [FINDING_CLIENT] = "client",
 };
 
 /* A loop stands still if more connections than it has loops bring not even so much more than one connection. */
@@ -25,8 +31,8 @@ const char *finding_name(enum finding_kind kind)
     return names[kind];
 }
 
-static void __attribute__((format(printf, 4, 5))) add(struct section *s, enum finding_kind kind, const char *engine,
-                                                      const char *format, ...)
+static void __attribute__((format(printf, 4, 5)))
+add(struct section *s, enum finding_kind kind, const char *engine, const char *format, ...)
 {
     va_list args;
     if (s->finding_count == COMPARE_FINDINGS_MAX)
@@ -97,9 +103,10 @@ static void find_shapes(struct section *s)
         const struct row *row = &s->rows[i];
         const struct trial *t = &row->typical;
         if (is_measured(row) && t->processes && !is_shape_of(row, connections))
-            add(s, FINDING_ENGINE, row->engine, "%s: %u process%s with %u thread%s in all: that is not this engine; does the "
-                "program overrule CONCUR_ENGINE?", row->engine, t->processes, t->processes == 1 ? "" : "es", t->threads,
-                t->threads == 1 ? "" : "s");
+            add(s, FINDING_ENGINE, row->engine,
+                "%s: %u process%s with %u thread%s in all: that is not this engine; does the "
+                "program overrule CONCUR_ENGINE?",
+                row->engine, t->processes, t->processes == 1 ? "" : "es", t->threads, t->threads == 1 ? "" : "s");
     }
 }
 
@@ -188,8 +195,8 @@ static void compare_answers(struct section *s, const struct workload_request *q,
     if (!usual || same == all)
         return;
     if (same == 1 && !is_steady(usual->seen[request])) {
-        add(s, FINDING_DIFFERS, NULL, "%s %s: each answer is another, on every engine: a time, a number that counts?", q->method,
-            q->target);
+        add(s, FINDING_DIFFERS, NULL, "%s %s: each answer is another, on every engine: a time, a number that counts?",
+            q->method, q->target);
         return;
     }
     for (size_t i = 0; i < s->row_count; i++) {
@@ -199,8 +206,8 @@ static void compare_answers(struct section *s, const struct workload_request *q,
             continue;
         append_seen(here, sizeof here, row->seen[request]);
         append_seen(there, sizeof there, usual->seen[request]);
-        add(s, FINDING_DIFFERS, row->engine, "%s answers %s %s otherwise: %s, where %s says %s", row->engine, q->method, q->target,
-            here, usual->engine, there);
+        add(s, FINDING_DIFFERS, row->engine, "%s answers %s %s otherwise: %s, where %s says %s", row->engine, q->method,
+            q->target, here, usual->engine, there);
     }
 }
 
@@ -232,8 +239,10 @@ static void find_stall(struct section *s, const struct row *row)
     round_ms(stall, average);
     round_ms(row->alone.latency.max, longest);
     if (is_each)
-        add(s, FINDING_STALL, row->engine, "%s: the loop stood still %s ms a request; its handler waits (%.0f/s on all "
-            "connections, %.0f/s on one)", row->engine, average, t->good, row->alone.good);
+        add(s, FINDING_STALL, row->engine,
+            "%s: the loop stood still %s ms a request; its handler waits (%.0f/s on all "
+            "connections, %.0f/s on one)",
+            row->engine, average, t->good, row->alone.good);
     else
         add(s, FINDING_STALL, row->engine, "%s: the loop stood still up to %s ms at a time, %s ms a request on average",
             row->engine, longest, average);
@@ -251,8 +260,10 @@ static void find_cpu(struct section *s)
         if (user_us(&s->rows[i]) > 0 && (least <= 0 || user_us(&s->rows[i]) < least))
             least = user_us(&s->rows[i]);
     if (least >= cpu_from_us)
-        add(s, FINDING_CPU, NULL, "a request burns %.2f ms of processor time in the program itself, on every engine: a core does "
-            "%.0f/s at most", least / 1000, 1e6 / least);
+        add(s, FINDING_CPU, NULL,
+            "a request burns %.2f ms of processor time in the program itself, on every engine: a core does "
+            "%.0f/s at most",
+            least / 1000, 1e6 / least);
 }
 
 static void find_leaks(struct section *s)
@@ -297,8 +308,10 @@ static void say_ended(struct section *s, const struct row *row)
         snprintf(how, sizeof how, "SIG%s", sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status)) : "?");
     else
         snprintf(how, sizeof how, "status %d", WEXITSTATUS(status));
-    add(s, FINDING_CRASH, row->engine, "%s: the program crashed (%s) in %u of %zu rounds, after %llu answers in the middle; a crash "
-        "costs all that would have come. With master = on it is started again", row->engine, how, rounds, row->run_count,
+    add(s, FINDING_CRASH, row->engine,
+        "%s: the program crashed (%s) in %u of %zu rounds, after %llu answers in the middle; a crash "
+        "costs all that would have come. With master = on it is started again",
+        row->engine, how, rounds, row->run_count,
         (unsigned long long)(row->typical.counts.of[LOAD_GOOD] / row->run_count));
 }
 
@@ -326,18 +339,20 @@ static void find_crash(struct section *s, const struct row *row)
         return;
     append_lost(list, sizeof list, &t->counts);
     if (t->kills)
-        add(s, FINDING_CRASH, row->engine, "%s: %u workers were killed: each cost %.1f requests%s%s%s; %s", row->engine, crashes,
-            (double)all / crashes, *list ? " (" : "", list, *list ? ")" : "", silence(t, quiet));
+        add(s, FINDING_CRASH, row->engine, "%s: %u workers were killed: each cost %.1f requests%s%s%s; %s", row->engine,
+            crashes, (double)all / crashes, *list ? " (" : "", list, *list ? ")" : "", silence(t, quiet));
     else
-        add(s, FINDING_CRASH, row->engine, "%s: workers crashed, %u were seen to (about 1 in %.0f requests failed): %llu lost (%s); %s",
-            row->engine, crashes, (double)(t->counts.of[LOAD_GOOD] + all) / (double)all,
-            (unsigned long long)all, list, silence(t, quiet));
+        add(s, FINDING_CRASH, row->engine,
+            "%s: workers crashed, %u were seen to (about 1 in %.0f requests failed): %llu lost (%s); %s", row->engine,
+            crashes, (double)(t->counts.of[LOAD_GOOD] + all) / (double)all, (unsigned long long)all, list,
+            silence(t, quiet));
 }
 
 static void find_no_victim(struct section *s, const struct row *row)
 {
     if (s->workload->kill_worker_every_ms && is_measured(row) && !row->typical.kills)
-        add(s, FINDING_CRASH, row->engine, "%s: no worker was killed, since there is none beside the program", row->engine);
+        add(s, FINDING_CRASH, row->engine, "%s: no worker was killed, since there is none beside the program",
+            row->engine);
 }
 
 static void find_client(struct section *s)

@@ -10,12 +10,12 @@
 
 /* The figures of a trial of which the median is taken. */
 static const size_t figures[] = {
-    offsetof(struct trial, seconds),       offsetof(struct trial, offered),      offsetof(struct trial, good),
-    offsetof(struct trial, latency.p50),   offsetof(struct trial, latency.p90),  offsetof(struct trial, latency.p99),
-    offsetof(struct trial, latency.p999),  offsetof(struct trial, latency.max),  offsetof(struct trial, cpu_us),
-    offsetof(struct trial, user_part),     offsetof(struct trial, voluntary),    offsetof(struct trial, involuntary),
-    offsetof(struct trial, cores),         offsetof(struct trial, idle_kib),     offsetof(struct trial, peak_kib),
-    offsetof(struct trial, leak_bytes),    offsetof(struct trial, others),       offsetof(struct trial, connection_bytes),
+    offsetof(struct trial, seconds),      offsetof(struct trial, offered),     offsetof(struct trial, good),
+    offsetof(struct trial, latency.p50),  offsetof(struct trial, latency.p90), offsetof(struct trial, latency.p99),
+    offsetof(struct trial, latency.p999), offsetof(struct trial, latency.max), offsetof(struct trial, cpu_us),
+    offsetof(struct trial, user_part),    offsetof(struct trial, voluntary),   offsetof(struct trial, involuntary),
+    offsetof(struct trial, cores),        offsetof(struct trial, idle_kib),    offsetof(struct trial, peak_kib),
+    offsetof(struct trial, leak_bytes),   offsetof(struct trial, others),      offsetof(struct trial, connection_bytes),
 };
 
 static double figure(const struct trial *t, size_t offset)
@@ -80,7 +80,8 @@ static void summarize(const struct workload *w, struct row *row)
         memcpy((char *)&row->typical + figures[i], &median, sizeof median);
     }
     /* A leak is one that shows in every round. */
-    row->typical.leak_bytes = summary_of(row, offsetof(struct trial, leak_bytes)).least > 0 ? row->typical.leak_bytes : 0;
+    row->typical.leak_bytes =
+        summary_of(row, offsetof(struct trial, leak_bytes)).least > 0 ? row->typical.leak_bytes : 0;
     for (size_t i = 0; i < row->run_count; i++)
         add_trial(&row->typical, &row->runs[i]);
     row->theory = workload_theory(w, row->engine);

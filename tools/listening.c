@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which sockets of a tree accept connections: the inodes of its descriptors, looked up among what the kernel has. It is
- * asked for the listening ones alone; its table as text, which has every connection and is slow where there are many, is
- * for kernels that do not answer, and for folders that are no /proc.
+ * Which sockets of a tree accept connections: the inodes of its descriptors, looked up among what the kernel has. It
+ * is asked for the listening ones alone; its table as text, which has every connection and is slow where there are
+ * many, is for kernels that do not answer, and for folders that are no /proc.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -95,7 +95,8 @@ static bool is_known(const struct sockaddr_storage *all, size_t count, const str
     return false;
 }
 
-static size_t search_table(const char *path, const struct inodes *s, struct sockaddr_storage *out, size_t count, size_t room)
+static size_t search_table(const char *path, const struct inodes *s, struct sockaddr_storage *out, size_t count,
+                           size_t room)
 {
     char line[LINE_ROOM], local[64];
     FILE *f = fopen(path, "re");
@@ -146,8 +147,10 @@ static bool ask_kernel(struct found *f, int family)
     struct {
         struct nlmsghdr head;
         struct inet_diag_req_v2 ask;
-    } q = { .head = { .nlmsg_len = sizeof q, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-            .ask = { .sdiag_family = (uint8_t)family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = 1 << TCP_LISTEN } };
+    } q = {
+        .head = { .nlmsg_len = sizeof q, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+        .ask = { .sdiag_family = (uint8_t)family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = 1 << TCP_LISTEN }
+    };
     union {
         struct nlmsghdr head;
         char bytes[16384];

@@ -264,8 +264,13 @@ int measure(const struct measure_request *q, struct trial *out, char *error, siz
 {
     *out = (struct trial){ 0 };
     struct measuring m = { .request = q, .run = out };
-    struct load_options o = { .workload = q->workload, .target = &q->app->target, .duration_ms = q->duration_ms,
-                              .warmup_ms = q->warmup_ms, .stop = q->stop, .on_tick = on_tick, .arg = &m };
+    struct load_options o = { .workload = q->workload,
+                              .target = &q->app->target,
+                              .duration_ms = q->duration_ms,
+                              .warmup_ms = q->warmup_ms,
+                              .stop = q->stop,
+                              .on_tick = on_tick,
+                              .arg = &m };
     struct load_result *r = NULL;
     struct sample before;
     take_sample(&m, PROCTREE_MEMORY, &before);

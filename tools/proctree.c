@@ -58,9 +58,9 @@ static bool read_stat(const char *proc, pid_t pid, struct stat_fields *out)
     if (!read_text(path, text, sizeof text))
         return false;
     const char *rest = strrchr(text, ')');
-    return rest && sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu %*d %*d %u", &out->state,
-                          &out->parent, &out->user, &out->system, &out->buried_user, &out->buried_system,
-                          &out->threads) == 7;
+    return rest &&
+           sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu %*d %*d %u", &out->state,
+                  &out->parent, &out->user, &out->system, &out->buried_user, &out->buried_system, &out->threads) == 7;
 }
 
 /* Children. The kernel lists them for each thread, unless it was built without that; then every process is asked. */
@@ -271,8 +271,8 @@ bool proctree_machine(const char *proc, double *busy, double *all)
     unsigned long long f[8];
     double tick = 1.0 / (double)sysconf(_SC_CLK_TCK), sum = 0;
     snprintf(path, sizeof path, "%s/stat", proc);
-    if (!read_text(path, text, sizeof text) ||
-        sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &f[0], &f[1], &f[2], &f[3], &f[4], &f[5], &f[6], &f[7]) != 8)
+    if (!read_text(path, text, sizeof text) || sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &f[0], &f[1],
+                                                      &f[2], &f[3], &f[4], &f[5], &f[6], &f[7]) != 8)
         return false;
     for (int i = 0; i < 8; i++)
         sum += (double)f[i];

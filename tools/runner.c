@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The order of things: one engine against itself, then workload by workload the engines in turn, round by round; then each
- * at the rate that all can do, and those that may stand still with one connection. Each run has a program of its own.
+ * The order of things: one engine against itself, then workload by workload the engines in turn, round by round; then
+ * each at the rate that all can do, and those that may stand still with one connection. Each run starts the program.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,11 +12,18 @@
 #include "fetch.h"
 #include "measure.h"
 
-enum { START_MS = 10000, LOOK_MS = 3000, ALONE_MS = 400, ALONE_WARMUP_MS = 50, CAPACITY_MS = 500, CAPACITY_CONNECTIONS = 64 };
+enum {
+    START_MS = 10000,
+    LOOK_MS = 3000,
+    ALONE_MS = 400,
+    ALONE_WARMUP_MS = 50,
+    CAPACITY_MS = 500,
+    CAPACITY_CONNECTIONS = 64
+};
 enum { COMMON_MAX_MS = 3200, COMMON_ANSWERS = 110 };
 
-const char *const compare_engines[COMPARE_ENGINES] = { "event", "event-pool", "thread", "prefork", "process-thread",
-                                                       "process-event" };
+const char *const compare_engines[COMPARE_ENGINES] = { "event",   "event-pool",     "thread",
+                                                       "prefork", "process-thread", "process-event" };
 
 /* The common rate is this part of what the slowest can do. */
 static const double common_part = 0.7;
@@ -94,11 +101,20 @@ struct task {
 static int run_once(struct runner *r, const struct task *t, struct trial *out)
 {
     struct app app;
-    struct app_start start = { .argv = r->options->app, .engine = t->row->engine, .workload = t->workload,
-                               .timeout_ms = START_MS, .stop = r->options->stop };
-    struct measure_request q = { .app = &app, .workload = t->workload, .engine = t->row->engine,
-                                 .duration_ms = t->duration_ms, .warmup_ms = t->warmup_ms, .may_kill = t->may_kill,
-                                 .stop = r->options->stop, .on_tick = on_tick, .arg = r };
+    struct app_start start = { .argv = r->options->app,
+                               .engine = t->row->engine,
+                               .workload = t->workload,
+                               .timeout_ms = START_MS,
+                               .stop = r->options->stop };
+    struct measure_request q = { .app = &app,
+                                 .workload = t->workload,
+                                 .engine = t->row->engine,
+                                 .duration_ms = t->duration_ms,
+                                 .warmup_ms = t->warmup_ms,
+                                 .may_kill = t->may_kill,
+                                 .stop = r->options->stop,
+                                 .on_tick = on_tick,
+                                 .arg = r };
     char *problem = t->row->problem;
     char error[sizeof t->row->problem] = "";
     on_tick(0, r);
@@ -149,8 +165,9 @@ static double capacity_of(struct runner *r, const struct workload *w, struct row
     struct trial run = { 0 };
     if (!groups)
         return theory;
-    struct task t = { .workload = copy_of(w, &room, groups), .row = row, .duration_ms = CAPACITY_MS,
-                      .warmup_ms = w->warmup_ms };
+    struct task t = {
+        .workload = copy_of(w, &room, groups), .row = row, .duration_ms = CAPACITY_MS, .warmup_ms = w->warmup_ms
+    };
     limit_connections(&room, CAPACITY_CONNECTIONS);
     r->all++;
     int rc = run_once(r, &t, &run);
@@ -165,8 +182,12 @@ static int run_round(struct runner *r, struct section *s, struct row *row, doubl
     struct workload room;
     if (!groups)
         return -ENOMEM;
-    struct task t = { .workload = copy_of(w, &room, groups), .row = row, .duration_ms = duration_of(r, w),
-                      .warmup_ms = w->warmup_ms, .may_kill = true, .looks = !row->has_seen };
+    struct task t = { .workload = copy_of(w, &room, groups),
+                      .row = row,
+                      .duration_ms = duration_of(r, w),
+                      .warmup_ms = w->warmup_ms,
+                      .may_kill = true,
+                      .looks = !row->has_seen };
     if (w->overload > 0 && *capacity <= 0)
         *capacity = capacity_of(r, w, row);
     if (w->overload > 0)
@@ -232,7 +253,9 @@ static void run_common(struct runner *r, struct section *s)
     s->common_rate = groups && !has_own_rate(w) ? rate : 0;
     for (size_t i = 0; s->common_rate > 0 && i < s->row_count && !is_stopped(r); i++) {
         struct row *row = &s->rows[i];
-        struct task t = { .workload = copy_of(w, &room, groups), .row = row, .warmup_ms = w->warmup_ms,
+        struct task t = { .workload = copy_of(w, &room, groups),
+                          .row = row,
+                          .warmup_ms = w->warmup_ms,
                           .duration_ms = duration > enough ? duration : enough };
         workload_set_rate(&room, rate);
         snprintf(r->what, sizeof r->what, "%.60s: %s at %.0f/s", w->name, row->engine, rate);
@@ -255,7 +278,8 @@ static bool may_stand_still(const struct row *row)
     for (size_t i = 0; i < sizeof loops / sizeof *loops; i++)
         is_loop |= strcmp(row->engine, loops[i]) == 0;
     const struct trial *last = row->run_count ? &row->runs[row->run_count - 1] : NULL;
-    return is_loop && last && last->good > 0 && !last->has_ended && last->leaves && last->cores / last->leaves < loop_idle_below;
+    return is_loop && last && last->good > 0 && !last->has_ended && last->leaves &&
+           last->cores / last->leaves < loop_idle_below;
 }
 
 static void run_alone(struct runner *r, struct section *s)
@@ -265,8 +289,9 @@ static void run_alone(struct runner *r, struct section *s)
     struct workload room;
     for (size_t i = 0; groups && !has_own_rate(w) && i < s->row_count && !is_stopped(r); i++) {
         struct row *row = &s->rows[i];
-        struct task t = { .workload = copy_of(w, &room, groups), .row = row, .duration_ms = ALONE_MS,
-                          .warmup_ms = ALONE_WARMUP_MS };
+        struct task t = {
+            .workload = copy_of(w, &room, groups), .row = row, .duration_ms = ALONE_MS, .warmup_ms = ALONE_WARMUP_MS
+        };
         if (*row->problem || !may_stand_still(row))
             continue;
         limit_connections(&room, 1);
@@ -292,7 +317,8 @@ static void run_noise(struct runner *r)
     for (unsigned i = 0; row && i < 2 * r->options->rounds && !is_stopped(r); i++) {
         row->engine = c->noise_engine;
         row->run_count = 0;
-        snprintf(r->what, sizeof r->what, "noise: %s against itself, %u of %u", row->engine, i + 1, 2 * r->options->rounds);
+        snprintf(r->what, sizeof r->what, "noise: %s against itself, %u of %u", row->engine, i + 1,
+                 2 * r->options->rounds);
         if (*row->problem)
             r->done++;
         else if (run_round(r, s, row, &capacity) == 0)
@@ -301,9 +327,10 @@ static void run_noise(struct runner *r)
     free(row);
 }
 
-static void init_section(struct section *s, const struct compare_options *o, const struct workload *w)
+static void init_section(struct section *s, const struct compare_options *o, size_t nth)
 {
-    s->workload = w;
+    s->workload = o->workloads[nth];
+    s->given = o->given[nth];
     s->row_count = o->engine_count;
     for (size_t i = 0; i < o->engine_count; i++)
         s->rows[i].engine = o->engines[i];
@@ -312,13 +339,14 @@ static void init_section(struct section *s, const struct compare_options *o, con
 int compare_run(const struct compare_options *o, struct comparison *out)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    *out = (struct comparison){ .sections = calloc(o->workload_count, sizeof *out->sections), .cores = (unsigned)cores };
+    *out =
+        (struct comparison){ .sections = calloc(o->workload_count, sizeof *out->sections), .cores = (unsigned)cores };
     struct runner r = { .options = o, .result = out };
     if (!out->sections)
         return -ENOMEM;
     out->section_count = o->workload_count;
     for (size_t i = 0; i < o->workload_count; i++)
-        init_section(&out->sections[i], o, o->workloads[i]);
+        init_section(&out->sections[i], o, i);
     r.all = 2 * o->rounds + (unsigned)(o->workload_count * o->engine_count) * (o->rounds + 1);
     run_noise(&r);
     for (size_t i = 0; i < out->section_count && !is_stopped(&r); i++) {

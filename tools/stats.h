@@ -19,8 +19,8 @@ struct summary {
 
 struct summary stats_summary(const double *values, size_t n);
 double stats_median(const double *values, size_t n);
-/* One thing measured n times and again n times, in turn (a b a b ...): the larger of the difference of the two medians and
- * of the middle deviation of a single round, as a part of the median; STATS_NOISE_MIN at least. 1 where nothing came. */
+/* One thing measured n times and again n times, in turn (a b a b ...): the larger of the difference of the two medians
+ * and of the middle deviation of a single round, as a part of the median; STATS_NOISE_MIN at least. 1: nothing came. */
 double stats_noise(const double *values, size_t n);
 /* Whether two may be equal: their medians differ by no more than the noise, or the lower one has reached the other's
  * median in one of its rounds. */

@@ -73,14 +73,17 @@ static void print_row(FILE *out, const struct section *s, const struct row *row)
     const struct percentiles *p = latency_of(s, row);
     if (!row->run_count)
         return;
-    fprintf(out, "%c %-14s %8.0f %7.0f..%-7.0f", row->is_best ? '*' : row->is_tied ? '=' : ' ', row->engine, row->rate.median,
-            row->rate.least, row->rate.most);
+    fprintf(out, "%c %-14s %8.0f %7.0f..%-7.0f",
+            row->is_best   ? '*'
+            : row->is_tied ? '='
+                           : ' ',
+            row->engine, row->rate.median, row->rate.least, row->rate.most);
     print_theory(out, row);
     print_ms(out, p, p->p50, 1);
     print_ms(out, p, p->p99, 100);
     print_cpu(out, t);
-    fprintf(out, "  %5.2f+%-5.2f %5.1f..%-6.1f %2u/%-4u ", t->voluntary, t->involuntary, t->idle_kib / 1024, t->peak_kib / 1024,
-            t->processes, t->threads);
+    fprintf(out, "  %5.2f+%-5.2f %5.1f..%-6.1f %2u/%-4u ", t->voluntary, t->involuntary, t->idle_kib / 1024,
+            t->peak_kib / 1024, t->processes, t->threads);
     print_failures(out, &t->counts);
     fputc('\n', out);
 }
@@ -90,10 +93,10 @@ static void print_head(FILE *out, const struct section *s)
     char rate[40] = "ms, as loaded";
     if (s->common_rate > 0)
         snprintf(rate, sizeof rate, "ms at %.0f/s", s->common_rate);
-    fprintf(out, "  %-14s %8s %-16s %7s %15.15s %-13s  %-11s %-13s %s\n", "", "", "rounds", "", rate, " CPU us each", "switches",
-            "memory MiB", "proc/");
-    fprintf(out, "  %-14s %8s %-16s %7s %7s %7s %-13s  %-11s %-13s %-7s %s\n", "engine", "good/s", "least..most", "theory", "p50",
-            "p99", "    all  user", "own+forced", "idle..peak", "threads", "not answered");
+    fprintf(out, "  %-14s %8s %-16s %7s %15.15s %-13s  %-11s %-13s %s\n", "", "", "rounds", "", rate, " CPU us each",
+            "switches", "memory MiB", "proc/");
+    fprintf(out, "  %-14s %8s %-16s %7s %7s %7s %-13s  %-11s %-13s %-7s %s\n", "engine", "good/s", "least..most",
+            "theory", "p50", "p99", "    all  user", "own+forced", "idle..peak", "threads", "not answered");
 }
 
 static void print_best(FILE *out, const struct comparison *c, const struct section *s)
@@ -137,7 +140,7 @@ static void print_section(FILE *out, const struct comparison *c, const struct se
     for (size_t i = 0; i < s->finding_count; i++)
         fprintf(out, "  - %s.\n", s->findings[i].text);
     fprintf(out, "  Repeat a row: %s %s %s --engines %s\n", repeat, s->workload->source ? "--workload" : "--url",
-            s->workload->source ? s->workload->source : s->workload->name, s->rows[0].engine);
+            s->given, s->rows[0].engine);
 }
 
 static bool has_runs(const struct section *s)
@@ -150,11 +153,15 @@ static bool has_runs(const struct section *s)
 
 static void print_noise(FILE *out, const struct comparison *c)
 {
-    fprintf(out, "\nNoise: %s under %s, %zu times in turn against itself, differs by %.1f %%; smaller differences are ties (=).\n",
+    fprintf(out,
+            "\nNoise: %s under %s, %zu times in turn against itself, differs by %.1f %%; smaller differences are ties "
+            "(=).\n",
             c->noise_engine, c->noise_workload, c->noise_count, c->noise * 100);
     fprintf(out, "Neither client nor server, but others, used %.0f %% of the machine.\n", c->others * 100);
     if (judge_is_too_noisy(c))
-        fprintf(out, "THE MACHINE WAS TOO NOISY: more than %.0f %% of noise, or %.0f %% used by others. Do not quote this table.\n",
+        fprintf(out,
+                "THE MACHINE WAS TOO NOISY: more than %.0f %% of noise, or %.0f %% used by others. Do not quote this "
+                "table.\n",
                 NOISE_MAX * 100, OTHERS_MAX * 100);
 }
 
@@ -167,7 +174,11 @@ void table_print(FILE *out, const struct comparison *c, const char *repeat)
             print_section(out, c, &c->sections[i], repeat);
     if (c->noise_count)
         print_noise(out, c);
-    fprintf(out, "Client and server share the %u core%s of this machine: good/s is what both reach together. CPU is the server's "
-            "own, user\nand system, for each good answer, and so are context switches. Memory is PSS of all its processes. * best, "
-            "= as good.\n", c->cores, c->cores == 1 ? "" : "s");
+    fprintf(out,
+            "Client and server share the %u core%s of this machine: good/s is what both reach together. CPU is the "
+            "server's "
+            "own, user\nand system, for each good answer, and so are context switches. Memory is PSS of all its "
+            "processes. * best, "
+            "= as good.\n",
+            c->cores, c->cores == 1 ? "" : "s");
 }

@@ -16,7 +16,7 @@
 
 #include "guard.h"
 
-/* The program is this one, with a task. It and all it starts hold the writing end of a pipe: the end of that is theirs. */
+/* The program is this one, with a task. It and all it starts hold the writing end of a pipe: its end is theirs. */
 static char self[] = "/proc/self/exe";
 enum { MOMENTS = 12, STEP_US = 700 };
 

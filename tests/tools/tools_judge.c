@@ -22,9 +22,17 @@ static void fill(struct row *row, const char *engine, double rate, unsigned proc
     *row = (struct row){ .engine = engine, .run_count = 3 };
     for (int i = 0; i < 3; i++) {
         struct trial *t = &row->runs[i];
-        *t = (struct trial){ .seconds = 1, .good = rate + i - 1, .cpu_us = 10, .user_part = 0.25, .cores = 0.5, .processes = processes,
-                             .threads = threads, .leaves = processes > 1 ? processes - 1 : 1, .idle_kib = 1024,
-                             .peak_kib = 2048, .latency = { .count = 1000, .p50 = 1, .p99 = 2 } };
+        *t = (struct trial){ .seconds = 1,
+                             .good = rate + i - 1,
+                             .cpu_us = 10,
+                             .user_part = 0.25,
+                             .cores = 0.5,
+                             .processes = processes,
+                             .threads = threads,
+                             .leaves = processes > 1 ? processes - 1 : 1,
+                             .idle_kib = 1024,
+                             .peak_kib = 2048,
+                             .latency = { .count = 1000, .p50 = 1, .p99 = 2 } };
         t->counts.of[LOAD_GOOD] = (uint64_t)rate;
     }
 }
@@ -35,12 +43,18 @@ static void set_up(void)
     ck_assert_int_eq(workload_from_path("/price", &workload, error, sizeof error), 0);
     s = calloc(1, sizeof *s);
     s->workload = workload;
+    s->given = "/price";
     s->row_count = ROWS;
     fill(&s->rows[EVENT], "event", 10000, 1, 1);
     fill(&s->rows[PREFORK], "prefork", 5000, 65, 65);
     fill(&s->rows[THREAD], "thread", 9900, 1, 65);
-    c = (struct comparison){ .sections = s, .section_count = 1, .cores = 2, .noise_engine = "event", .noise_workload = "/price",
-                             .noise_rates = { 100, 102, 100, 102 }, .noise_count = 4 };
+    c = (struct comparison){ .sections = s,
+                             .section_count = 1,
+                             .cores = 2,
+                             .noise_engine = "event",
+                             .noise_workload = "/price",
+                             .noise_rates = { 100, 102, 100, 102 },
+                             .noise_count = 4 };
 }
 
 static void tear_down(void)
@@ -52,7 +66,8 @@ static void tear_down(void)
 static const struct finding *find(enum finding_kind kind, const char *engine)
 {
     for (size_t i = 0; i < s->finding_count; i++)
-        if (s->findings[i].kind == kind && (!engine || (s->findings[i].engine && strcmp(s->findings[i].engine, engine) == 0)))
+        if (s->findings[i].kind == kind &&
+            (!engine || (s->findings[i].engine && strcmp(s->findings[i].engine, engine) == 0)))
             return &s->findings[i];
     return NULL;
 }
@@ -172,7 +187,8 @@ START_TEST(crashes)
     t->deaths = 4;
     t->counts.of[LOAD_RESET] = 12;
     judge(&c);
-    expect(FINDING_CRASH, "prefork", "workers crashed, 4 were seen to (about 1 in 1251 requests failed): 12 lost (12 reset)");
+    expect(FINDING_CRASH, "prefork",
+           "workers crashed, 4 were seen to (about 1 in 1251 requests failed): 12 lost (12 reset)");
 }
 END_TEST
 
@@ -197,7 +213,8 @@ START_TEST(killed_workers)
     judge(&c);
     ck_assert_ptr_nonnull(strstr(find(FINDING_CRASH, "prefork")->text,
                                  "4 workers were killed: each cost 2.5 requests (10 502); longest silence 300 ms"));
-    ck_assert_ptr_nonnull(strstr(find(FINDING_CRASH, "event")->text, "each cost 0.0 requests; never silent for 100 ms"));
+    ck_assert_ptr_nonnull(
+        strstr(find(FINDING_CRASH, "event")->text, "each cost 0.0 requests; never silent for 100 ms"));
     s->rows[0].runs[0].kills = 0;
     judge(&c);
     ck_assert_ptr_nonnull(strstr(find(FINDING_CRASH, s->rows[0].engine)->text, "no worker was killed"));
@@ -271,9 +288,9 @@ static const struct {
     unsigned processes, threads, leaves;
     bool is_right;
 } shapes[] = {
-    { EVENT, 1, 1, 1, true },    { EVENT, 2, 2, 1, true },    { EVENT, 5, 5, 4, false },    { EVENT, 1, 40, 1, false },
-    { PREFORK, 9, 9, 8, true },  { PREFORK, 1, 1, 1, false }, { PREFORK, 3, 66, 2, false }, { THREAD, 1, 65, 1, true },
-    { THREAD, 2, 66, 1, true },  { THREAD, 1, 1, 1, false },  { THREAD, 3, 65, 2, false },
+    { EVENT, 1, 1, 1, true },   { EVENT, 2, 2, 1, true },    { EVENT, 5, 5, 4, false },    { EVENT, 1, 40, 1, false },
+    { PREFORK, 9, 9, 8, true }, { PREFORK, 1, 1, 1, false }, { PREFORK, 3, 66, 2, false }, { THREAD, 1, 65, 1, true },
+    { THREAD, 2, 66, 1, true }, { THREAD, 1, 1, 1, false },  { THREAD, 3, 65, 2, false },
 };
 
 START_TEST(the_tree_confirms_the_engine)
@@ -463,10 +480,12 @@ END_TEST
 
 START_TEST(settings_are_those_of_the_engine)
 {
-    char event[] = "event", prefork[] = "prefork", workers[] = "workers", master[] = "master", on[] = "on", eight[] = "8";
+    char event[] = "event", prefork[] = "prefork", workers[] = "workers", master[] = "master", on[] = "on",
+         eight[] = "8";
     char backlog[] = "backlog", few[] = "64", many[] = "128";
-    struct workload_setting settings[] = { { prefork, workers, eight }, { event, backlog, few }, { NULL, backlog, many },
-                                           { NULL, master, on } };
+    struct workload_setting settings[] = {
+        { prefork, workers, eight }, { event, backlog, few }, { NULL, backlog, many }, { NULL, master, on }
+    };
     char *text = NULL;
     size_t len = 0;
     workload->settings = settings;

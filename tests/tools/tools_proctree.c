@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The tree of processes: one that is written into a folder, with numbers that are known, and children of the test itself.
+ * The tree of processes: one that is written into a folder, with numbers that are known, and the test's own children.
  */
 #include <arpa/inet.h>
 #include <check.h>
@@ -151,7 +151,8 @@ START_TEST(listening_sockets_by_their_inodes)
                                   "   1: 00000000:1F90 00000000:0000 0A 0:0 00:0 0 0 0 101 1 0\n"
                                   "   2: 00000000:1F90 00000000:0000 0A 0:0 00:0 0 0 0 102 1 0\n"
                                   "   3: 0100007F:1F91 0100007F:1111 01 0:0 00:0 0 0 0 104 1 0\n"
-                                  "   4: 0100007F:1F92 00000000:0000 0A 0:0 00:0 0 0 0 105 1 0\n" : "");
+                                  "   4: 0100007F:1F92 00000000:0000 0A 0:0 00:0 0 0 0 105 1 0\n"
+                                : "");
     put("10/net/tcp6", "  sl\n   0: 00000000000000000000000000000000:0009 0:0 0A 0:0 00:0 0 0 0 103 1 0\n");
     ck_assert_int_eq(proctree_read(&t, folder, 10, 0), 0);
     size_t n = proctree_listening(&t, folder, found, 8);
