@@ -156,7 +156,7 @@ static bool find(struct app *a, const struct app_start *s, bool is_picky)
     bool is_found = false;
     for (size_t i = 0; !is_found && i < n; i++) {
         set_target(&a->target, &all[i]);
-        if (!request || fetch(&a->target, request, s->workload->timeout_ms, &answer) < 0)
+        if (!request || fetch(&a->target, request, s->workload->timeout_ms, &answer, NULL) < 0)
             continue;
         is_found = answer.status == request->status || !is_picky;
         answer_free(&answer);

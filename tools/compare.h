@@ -45,6 +45,7 @@ struct trial {
     double silence_ms; /* longest time without an answer */
     bool is_client_saturated;
     char why[160];
+    double starved; /* client or server was ready to run, but had no processor: a part of the time, the larger */
     double others; /* what neither client nor server used of the machine, but was used: a part of 1 */
 };
 
@@ -52,7 +53,7 @@ struct trial {
 struct seen {
     int status; /* 0: no answer */
     uint64_t hash;
-    char start[48]; /* of the content, printable */
+    char start[1024]; /* of the content, printable */
 };
 
 struct row {
@@ -109,7 +110,7 @@ struct comparison {
     const char *noise_engine, *noise_workload;
     double noise_rates[2 * COMPARE_ROUNDS_MAX];
     size_t noise_count;
-    double noise;  /* by judge.c, as is `others` */
+    double noise;  /* by judge.c, as is `others`; NOISE_MAX when no engine could be measured against itself */
     double others; /* median */
     bool was_stopped;
 };

@@ -83,6 +83,7 @@ static void trial(FILE *out, const struct trial *t)
     number(out, "silence_ms", t->silence_ms);
     boolean(out, "program_ended", t->has_ended);
     boolean(out, "client_saturated", t->is_client_saturated);
+    number(out, "starved", t->starved);
     fprintf(out, "\"others\":%.9g}", t->others);
 }
 

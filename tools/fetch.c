@@ -93,10 +93,12 @@ static int receive(struct fetch *f)
 }
 
 int fetch(const struct load_target *target, const struct workload_request *request, unsigned timeout_ms,
-          struct answer *out)
+          struct answer *out, int *keep)
 {
     struct workload_request one = *request;
-    struct workload_group group = { .kind = WORKLOAD_CLOSE, .connections = 1, .requests = &one, .request_count = 1 };
+    struct workload_group group = {
+        .kind = keep ? WORKLOAD_KEEPALIVE : WORKLOAD_CLOSE, .connections = 1, .requests = &one, .request_count = 1
+    };
     struct workload workload = { .timeout_ms = timeout_ms };
     struct fetch f = { .fd = -1, .until = clock_now() + (int64_t)timeout_ms * 1000000, .answer = out };
     struct plan plan;
@@ -114,7 +116,9 @@ int fetch(const struct load_target *target, const struct workload_request *reque
     if (rc == 0)
         rc = receive(&f);
     plan_deinit(&plan);
-    if (f.fd >= 0)
+    if (keep)
+        *keep = rc == 0 ? f.fd : -1;
+    if (f.fd >= 0 && (!keep || rc < 0))
         close(f.fd);
     if (rc < 0)
         answer_free(out);

@@ -13,9 +13,10 @@ struct answer {
     size_t body_len;
 };
 
-/* 0 or a negative errno: -EPROTO what came is not HTTP, -ECONNRESET it ended early, -ETIMEDOUT. */
+/* 0 or a negative errno: -EPROTO what came is not HTTP, -ECONNRESET it ended early, -ETIMEDOUT. `keep`: NULL, or takes
+ * the connection after an answer, open; -1 without one. */
 int fetch(const struct load_target *target, const struct workload_request *request, unsigned timeout_ms,
-          struct answer *out);
+          struct answer *out, int *keep);
 void answer_free(struct answer *a);
 
 #endif

@@ -5,6 +5,7 @@
 #include "findings.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -20,9 +21,13 @@ static const char *const names[FINDING_KINDS] = {
     [FINDING_CLIENT] = "client",
 };
 
+/* Of an answer that is shown. */
+enum { EXCERPT = 40, EXCERPT_BEFORE = 12 };
+
 /* A loop stands still if more connections than it has loops bring not even so much more than one connection. */
 static const double stall_gain = 1.7;
 static const double stall_from_ms = 0.1, stall_longest_from_ms = 1;
+static const double starved_max = 0.2;
 /* Processor time of the program's own that is worth a word. */
 static const double cpu_from_us = 200;
 
@@ -102,7 +107,7 @@ static void find_shapes(struct section *s)
     for (size_t i = 0; i < s->row_count; i++) {
         const struct row *row = &s->rows[i];
         const struct trial *t = &row->typical;
-        if (is_measured(row) && t->processes && !is_shape_of(row, connections))
+        if (is_measured(row) && t->processes && !t->has_ended && !is_shape_of(row, connections))
             add(s, FINDING_ENGINE, row->engine,
                 "%s: %u process%s with %u thread%s in all: that is not this engine; does the "
                 "program overrule CONCUR_ENGINE?",
@@ -154,16 +159,32 @@ static size_t count_same(const struct section *s, size_t request, const struct r
     return n;
 }
 
-static void append_seen(char *text, size_t room, const struct seen *seen)
+/* Where two texts part; a little before that. */
+static size_t where_they_part(const struct seen *a, const struct seen *b)
+{
+    size_t least = SIZE_MAX;
+    for (int i = 0; i < COMPARE_LOOKS; i++) {
+        size_t at = 0;
+        while (a[i].start[at] && a[i].start[at] == b[i].start[at])
+            at++;
+        least = a[i].hash != b[i].hash && at < least ? at : least;
+    }
+    return least == SIZE_MAX || least < EXCERPT_BEFORE ? 0 : least - EXCERPT_BEFORE;
+}
+
+static void append_seen(char *text, size_t room, const struct seen *seen, size_t from)
 {
     int looks = is_steady(seen) ? 1 : COMPARE_LOOKS;
-    for (int i = 0; i < looks; i++)
-        if (seen[i].status == 0)
-            append(text, room, "%sno answer", i ? ", then " : "");
-        else if (seen[i].status == 200)
-            append(text, room, "%s\"%s\"", i ? ", then " : "", seen[i].start);
+    for (int i = 0; i < looks; i++) {
+        size_t len = strlen(seen[i].start), at = from < len ? from : len;
+        append(text, room, "%s", i ? ", then " : "");
+        if (seen[i].status && seen[i].status != 200)
+            append(text, room, "%d ", seen[i].status);
+        if (seen[i].status)
+            append(text, room, "%s\"%.*s\"", at ? ".." : "", EXCERPT, seen[i].start + at);
         else
-            append(text, room, "%s%d \"%s\"", i ? ", then " : "", seen[i].status, seen[i].start);
+            append(text, room, "no answer");
+    }
 }
 
 static const struct row *most_common(const struct section *s, size_t request, size_t *count)
@@ -194,8 +215,9 @@ static void compare_answers(struct section *s, const struct workload_request *q,
     const struct row *usual = most_common(s, request, &same);
     if (!usual || same == all)
         return;
-    if (same == 1 && !is_steady(usual->seen[request])) {
-        add(s, FINDING_DIFFERS, NULL, "%s %s: each answer is another, on every engine: a time, a number that counts?",
+    if (same == 1 && (all > 2 || !is_steady(usual->seen[request]))) {
+        add(s, FINDING_DIFFERS, NULL,
+            "%s %s: no two engines answer alike: is there a time in it, a number that counts, or what others wrote?",
             q->method, q->target);
         return;
     }
@@ -204,8 +226,9 @@ static void compare_answers(struct section *s, const struct workload_request *q,
         char here[200] = "", there[200] = "";
         if (!row->has_seen || is_same(row->seen[request], usual->seen[request]))
             continue;
-        append_seen(here, sizeof here, row->seen[request]);
-        append_seen(there, sizeof there, usual->seen[request]);
+        size_t from = where_they_part(row->seen[request], usual->seen[request]);
+        append_seen(here, sizeof here, row->seen[request], from);
+        append_seen(there, sizeof there, usual->seen[request], from);
         add(s, FINDING_DIFFERS, row->engine, "%s answers %s %s otherwise: %s, where %s says %s", row->engine, q->method,
             q->target, here, usual->engine, there);
     }
@@ -226,22 +249,22 @@ static void find_stall(struct section *s, const struct row *row)
 {
     const struct trial *t = &row->typical;
     char average[24], longest[24];
-    if (!row->has_alone || t->good <= 0 || row->alone.good <= 0 || !t->leaves)
+    if (!row->has_alone || t->good <= 0 || row->alone.good <= 0 || !t->leaves || t->deaths || row->alone.deaths)
         return;
     double stall = t->leaves * 1000 / t->good - t->cpu_us / 1000;
     bool is_each = row->alone.latency.p50 > stall / 2;
     if (t->good > stall_gain * t->leaves * row->alone.good || stall < stall_from_ms ||
         row->alone.latency.max < stall_longest_from_ms)
         return;
-    /* Where others take the processor, a client that is late looks the same, unless each request waits for long. */
-    if ((t->others > OTHERS_MAX || row->alone.others > OTHERS_MAX) && !(is_each && stall > stall_longest_from_ms))
+    /* One that gets no processor looks the same, unless each request waits for long. */
+    if ((t->starved > starved_max || row->alone.starved > starved_max) && !(is_each && stall > stall_longest_from_ms))
         return;
     round_ms(stall, average);
     round_ms(row->alone.latency.max, longest);
     if (is_each)
         add(s, FINDING_STALL, row->engine,
-            "%s: the loop stood still %s ms a request; its handler waits (%.0f/s on all "
-            "connections, %.0f/s on one)",
+            "%s: the loop stood still %s ms a request (%.0f/s on all connections, %.0f/s on one): its handler waits; "
+            "CONCUR_ROUTE_BLOCKING or an offload moves it to a thread",
             row->engine, average, t->good, row->alone.good);
     else
         add(s, FINDING_STALL, row->engine, "%s: the loop stood still up to %s ms at a time, %s ms a request on average",
@@ -300,7 +323,7 @@ static void append_lost(char *text, size_t room, const struct load_counts *c)
 static void say_ended(struct section *s, const struct row *row)
 {
     unsigned rounds = 0;
-    char how[48];
+    char how[48], after[64] = "";
     int status = row->typical.status;
     for (size_t i = 0; i < row->run_count; i++)
         rounds += row->runs[i].has_ended;
@@ -308,11 +331,14 @@ static void say_ended(struct section *s, const struct row *row)
         snprintf(how, sizeof how, "SIG%s", sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status)) : "?");
     else
         snprintf(how, sizeof how, "status %d", WEXITSTATUS(status));
+    if (row->typical.counts.of[LOAD_GOOD])
+        snprintf(after, sizeof after, ", after %llu answers on average",
+                 (unsigned long long)(row->typical.counts.of[LOAD_GOOD] / row->run_count));
     add(s, FINDING_CRASH, row->engine,
-        "%s: the program crashed (%s) in %u of %zu rounds, after %llu answers in the middle; a crash "
-        "costs all that would have come. With master = on it is started again",
-        row->engine, how, rounds, row->run_count,
-        (unsigned long long)(row->typical.counts.of[LOAD_GOOD] / row->run_count));
+        "%s: the program crashed (%s) in %u of %zu rounds%s: a crash costs all that would have come. With master = on "
+        "it "
+        "would be started again",
+        row->engine, how, rounds, row->run_count, after);
 }
 
 /* Answers are counted in slices; a shorter silence cannot be seen. */
@@ -335,17 +361,21 @@ static void find_crash(struct section *s, const struct row *row)
         say_ended(s, row);
         return;
     }
-    if (!crashes || (!t->kills && !all))
+    if (!t->kills && !all)
         return;
     append_lost(list, sizeof list, &t->counts);
     if (t->kills)
-        add(s, FINDING_CRASH, row->engine, "%s: %u workers were killed: each cost %.1f requests%s%s%s; %s", row->engine,
-            crashes, (double)all / crashes, *list ? " (" : "", list, *list ? ")" : "", silence(t, quiet));
-    else
-        add(s, FINDING_CRASH, row->engine,
-            "%s: workers crashed, %u were seen to (about 1 in %.0f requests failed): %llu lost (%s); %s", row->engine,
-            crashes, (double)(t->counts.of[LOAD_GOOD] + all) / (double)all, (unsigned long long)all, list,
+        add(s, FINDING_CRASH, row->engine, "%s: %u worker%s killed: each cost %.1f requests%s%s%s; %s", row->engine,
+            crashes, crashes == 1 ? " was" : "s were", (double)all / crashes, *list ? " (" : "", list, *list ? ")" : "",
             silence(t, quiet));
+    else if (crashes)
+        add(s, FINDING_CRASH, row->engine,
+            "%s: %u worker%s seen to crash, 1 in %.0f requests: each cost %.1f requests (%s); %s", row->engine, crashes,
+            crashes == 1 ? " was" : "s were", (double)(t->counts.of[LOAD_GOOD] + all) / crashes, (double)all / crashes,
+            list, silence(t, quiet));
+    else if (all > t->counts.of[LOAD_TIMEOUT])
+        add(s, FINDING_CRASH, row->engine, "%s: %llu requests were lost (%s), though no process was seen to end",
+            row->engine, (unsigned long long)all, list);
 }
 
 static void find_no_victim(struct section *s, const struct row *row)

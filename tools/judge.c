@@ -10,12 +10,25 @@
 
 /* The figures of a trial of which the median is taken. */
 static const size_t figures[] = {
-    offsetof(struct trial, seconds),      offsetof(struct trial, offered),     offsetof(struct trial, good),
-    offsetof(struct trial, latency.p50),  offsetof(struct trial, latency.p90), offsetof(struct trial, latency.p99),
-    offsetof(struct trial, latency.p999), offsetof(struct trial, latency.max), offsetof(struct trial, cpu_us),
-    offsetof(struct trial, user_part),    offsetof(struct trial, voluntary),   offsetof(struct trial, involuntary),
-    offsetof(struct trial, cores),        offsetof(struct trial, idle_kib),    offsetof(struct trial, peak_kib),
-    offsetof(struct trial, leak_bytes),   offsetof(struct trial, others),      offsetof(struct trial, connection_bytes),
+    offsetof(struct trial, seconds),
+    offsetof(struct trial, offered),
+    offsetof(struct trial, good),
+    offsetof(struct trial, latency.p50),
+    offsetof(struct trial, latency.p90),
+    offsetof(struct trial, latency.p99),
+    offsetof(struct trial, latency.p999),
+    offsetof(struct trial, latency.max),
+    offsetof(struct trial, cpu_us),
+    offsetof(struct trial, user_part),
+    offsetof(struct trial, voluntary),
+    offsetof(struct trial, involuntary),
+    offsetof(struct trial, cores),
+    offsetof(struct trial, idle_kib),
+    offsetof(struct trial, peak_kib),
+    offsetof(struct trial, leak_bytes),
+    offsetof(struct trial, others),
+    offsetof(struct trial, starved),
+    offsetof(struct trial, connection_bytes),
 };
 
 static double figure(const struct trial *t, size_t offset)
@@ -123,7 +136,7 @@ static double median_of_others(const struct comparison *c)
 
 void judge(struct comparison *c)
 {
-    c->noise = stats_noise(c->noise_rates, c->noise_count);
+    c->noise = c->noise_count > 1 ? stats_noise(c->noise_rates, c->noise_count) : NOISE_MAX;
     c->others = median_of_others(c);
     for (size_t i = 0; i < c->section_count; i++) {
         struct section *s = &c->sections[i];

@@ -47,10 +47,15 @@ static double own_cpu(void)
 
 /* Samples. */
 
+/* In the measured time alone. Who was born and died between two looks shows in what the parent has buried. */
 static void count_deaths(struct measuring *m, const struct proctree *now)
 {
+    unsigned gone = 0;
+    bool has_buried = proctree_sum(now).buried_faults > proctree_sum(&m->last).buried_faults;
     for (size_t i = 0; i < m->last.count; i++)
-        m->run->deaths += !proctree_has(now, m->last.items[i].pid);
+        gone += !proctree_has(now, m->last.items[i].pid);
+    if (m->has_begun)
+        m->run->deaths += gone ? gone : has_buried;
 }
 
 static void keep_most(struct trial *r, const struct proctree *t, const struct process *sum)
@@ -128,6 +133,8 @@ static int on_tick(double part, void *arg)
     struct measuring *m = arg;
     const struct measure_request *q = m->request;
     double warm = (double)q->warmup_ms / (q->warmup_ms + q->duration_ms);
+    if (part < warm)
+        take_sample(m, 0, &m->end);
     if (part >= warm && part < 1) {
         sample_at(m, (part - warm) / (1 - warm));
         kill_when_due(m);
@@ -153,7 +160,9 @@ static void set_use(struct measuring *m, double cpu, double seconds)
 {
     struct trial *r = m->run;
     double machine = m->end.all - m->begin.all;
+    double waited = (m->end.sum.waited - m->begin.sum.waited) / seconds;
     r->cores = cpu / seconds;
+    r->starved = waited > r->starved ? waited : r->starved;
     if (machine > 0)
         r->others = (m->end.busy - m->begin.busy - cpu - (m->end.self - m->begin.self)) / machine;
     r->others = r->others > 0 ? r->others : 0;
@@ -254,6 +263,7 @@ static int set_result(struct trial *out, const struct workload *w, const struct 
     out->counts = r->total.counts;
     out->silence_ms = longest_silence(r);
     out->is_client_saturated = r->saturated;
+    out->starved = r->starved;
     memcpy(out->why, r->why, sizeof out->why);
     set_latency(&out->latency, latency);
     free(latency);
@@ -281,6 +291,7 @@ int measure(const struct measure_request *q, struct trial *out, char *error, siz
     if (rc == 0 && !m.has_end)
         sample_at(&m, 1);
     if (rc == 0) {
+        take_sample(&m, 0, &before); /* who else has died */
         set_cost(&m);
         set_leak(&m);
         set_connections(&m);

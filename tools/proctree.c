@@ -47,7 +47,7 @@ static void each_number(const char *path, void (*on_number)(pid_t number, void *
 struct stat_fields {
     char state;
     int parent;
-    unsigned long user, system, buried_user, buried_system;
+    unsigned long buried_faults, user, system, buried_user, buried_system;
     unsigned threads;
 };
 
@@ -58,9 +58,9 @@ static bool read_stat(const char *proc, pid_t pid, struct stat_fields *out)
     if (!read_text(path, text, sizeof text))
         return false;
     const char *rest = strrchr(text, ')');
-    return rest &&
-           sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu %*d %*d %u", &out->state,
-                  &out->parent, &out->user, &out->system, &out->buried_user, &out->buried_system, &out->threads) == 7;
+    return rest && sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %lu %*u %*u %lu %lu %lu %lu %*d %*d %u",
+                          &out->state, &out->parent, &out->buried_faults, &out->user, &out->system, &out->buried_user,
+                          &out->buried_system, &out->threads) == 8;
 }
 
 /* Children. The kernel lists them for each thread, unless it was built without that; then every process is asked. */
@@ -132,15 +132,24 @@ struct thread_sum {
     struct process *process;
 };
 
+static bool read_of_thread(const struct thread_sum *s, pid_t thread, const char *name, char text[TEXT_ROOM])
+{
+    char path[PATH_ROOM];
+    snprintf(path, sizeof path, "%s/%d/task/%d/%s", s->proc, (int)s->process->pid, (int)thread, name);
+    return read_text(path, text, TEXT_ROOM);
+}
+
 static void add_switches(pid_t thread, void *arg)
 {
     const struct thread_sum *s = arg;
-    char path[PATH_ROOM], text[TEXT_ROOM];
-    snprintf(path, sizeof path, "%s/%d/task/%d/status", s->proc, (int)s->process->pid, (int)thread);
-    if (!read_text(path, text, sizeof text))
-        return;
-    s->process->voluntary += field(text, "voluntary_ctxt_switches");
-    s->process->involuntary += field(text, "nonvoluntary_ctxt_switches");
+    char text[TEXT_ROOM];
+    unsigned long long waited;
+    if (read_of_thread(s, thread, "status", text)) {
+        s->process->voluntary += field(text, "voluntary_ctxt_switches");
+        s->process->involuntary += field(text, "nonvoluntary_ctxt_switches");
+    }
+    if (read_of_thread(s, thread, "schedstat", text) && sscanf(text, "%*u %llu", &waited) == 1)
+        s->process->waited += (double)waited / 1e9;
 }
 
 static void read_switches(const char *proc, struct process *p)
@@ -180,6 +189,7 @@ static bool read_process(const char *proc, pid_t pid, unsigned what, struct proc
     *p = (struct process){ .pid = pid, .parent = (pid_t)s.parent, .threads = s.threads, .is_leaf = true };
     p->user = (double)(s.user + s.buried_user) * tick;
     p->system = (double)(s.system + s.buried_system) * tick;
+    p->buried_faults = s.buried_faults;
     p->buried = (double)(s.buried_user + s.buried_system) * tick;
     p->cpu = exact_cpu(proc, pid, p->user + p->system - p->buried);
     if (what & PROCTREE_SWITCHES)
@@ -249,6 +259,8 @@ struct process proctree_sum(const struct proctree *t)
         sum.user += p->user;
         sum.system += p->system;
         sum.buried += p->buried;
+        sum.buried_faults += p->buried_faults;
+        sum.waited += p->waited;
         sum.voluntary += p->voluntary;
         sum.involuntary += p->involuntary;
         sum.pss += p->pss;

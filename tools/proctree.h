@@ -20,8 +20,10 @@ struct process {
     bool is_leaf;                     /* has no child here */
     double cpu;                       /* seconds of all its threads, ended ones too */
     double buried;                    /* of its children that it has waited for, in ticks of the kernel */
+    uint64_t buried_faults;           /* page faults of those: grows with each child that ends */
     double user, system;              /* all of that in two, in ticks */
     uint64_t voluntary, involuntary;  /* context switches of the threads there are; with PROCTREE_SWITCHES */
+    double waited;                    /* seconds in which those were ready but had no processor; likewise */
     uint64_t pss, pss_anonymous;      /* KiB; with PROCTREE_MEMORY */
 };
 

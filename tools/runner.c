@@ -74,18 +74,28 @@ static void remember(struct seen *seen, const struct answer *a)
     seen->start[n] = '\0';
 }
 
+/* Each on a connection that stays until the last: where a worker has one connection, the next goes to another one. */
+static void look_at(const struct app *app, const struct workload_request *request, struct seen *seen)
+{
+    int fds[COMPARE_LOOKS];
+    for (int i = 0; i < COMPARE_LOOKS; i++) {
+        struct answer a;
+        if (fetch(&app->target, request, LOOK_MS, &a, &fds[i]) < 0)
+            continue;
+        remember(&seen[i], &a);
+        answer_free(&a);
+    }
+    for (int i = 0; i < COMPARE_LOOKS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
 static void look(const struct app *app, const struct workload *w, struct row *row)
 {
     size_t nth = 0;
     for (size_t g = 0; g < w->group_count; g++)
         for (size_t i = 0; i < w->groups[g].request_count && nth < COMPARE_REQUESTS_MAX; i++, nth++)
-            for (int again = 0; again < COMPARE_LOOKS; again++) {
-                struct answer a;
-                if (fetch(&app->target, &w->groups[g].requests[i], LOOK_MS, &a) < 0)
-                    continue;
-                remember(&row->seen[nth][again], &a);
-                answer_free(&a);
-            }
+            look_at(app, &w->groups[g].requests[i], row->seen[nth]);
     row->has_seen = true;
 }
 
@@ -306,25 +316,40 @@ static void run_alone(struct runner *r, struct section *s)
 
 /* The noise figure. */
 
+/* False: this engine does not last so long as that. */
+static bool run_noise_of(struct runner *r, struct row *row)
+{
+    struct comparison *c = r->result;
+    double capacity = 0;
+    for (unsigned i = 0; i < 2 * r->options->rounds && !is_stopped(r); i++) {
+        snprintf(r->what, sizeof r->what, "noise: %s against itself, %u of %u", row->engine, i + 1,
+                 2 * r->options->rounds);
+        row->run_count = 0;
+        if (run_round(r, &c->sections[0], row, &capacity) < 0 || row->runs[0].has_ended || row->runs[0].good <= 0)
+            return false;
+        c->noise_rates[c->noise_count++] = row->runs[0].good;
+    }
+    return true;
+}
+
+/* Of the first engine that does what it should. */
 static void run_noise(struct runner *r)
 {
     struct comparison *c = r->result;
-    struct section *s = &c->sections[0];
-    struct row *row = calloc(1, sizeof *row);
-    double capacity = 0;
-    c->noise_engine = s->rows[0].engine;
+    const struct section *s = &c->sections[0];
+    bool is_done = false;
     c->noise_workload = s->workload->name;
-    for (unsigned i = 0; row && i < 2 * r->options->rounds && !is_stopped(r); i++) {
-        row->engine = c->noise_engine;
-        row->run_count = 0;
-        snprintf(r->what, sizeof r->what, "noise: %s against itself, %u of %u", row->engine, i + 1,
-                 2 * r->options->rounds);
-        if (*row->problem)
-            r->done++;
-        else if (run_round(r, s, row, &capacity) == 0)
-            c->noise_rates[c->noise_count++] = row->runs[0].good;
+    for (size_t i = 0; !is_done && i < s->row_count && !is_stopped(r); i++) {
+        struct row *row = calloc(1, sizeof *row);
+        if (!row)
+            return;
+        row->engine = c->noise_engine = s->rows[i].engine;
+        c->noise_count = 0;
+        is_done = run_noise_of(r, row);
+        free(row);
     }
-    free(row);
+    c->noise_count = is_done || is_stopped(r) ? c->noise_count : 0;
+    r->done = 2 * r->options->rounds;
 }
 
 static void init_section(struct section *s, const struct compare_options *o, size_t nth)

@@ -126,6 +126,12 @@ static void print_idle_memory(FILE *out, const struct section *s)
         fputs(" bytes\n", out);
 }
 
+static bool ends_asking(const char *text)
+{
+    size_t len = strlen(text);
+    return len && text[len - 1] == '?';
+}
+
 static void print_section(FILE *out, const struct comparison *c, const struct section *s, const char *repeat)
 {
     fprintf(out, "\n%s", s->workload->name);
@@ -138,7 +144,7 @@ static void print_section(FILE *out, const struct comparison *c, const struct se
     print_best(out, c, s);
     print_idle_memory(out, s);
     for (size_t i = 0; i < s->finding_count; i++)
-        fprintf(out, "  - %s.\n", s->findings[i].text);
+        fprintf(out, "  - %s%s\n", s->findings[i].text, ends_asking(s->findings[i].text) ? "" : ".");
     fprintf(out, "  Repeat a row: %s %s %s --engines %s\n", repeat, s->workload->source ? "--workload" : "--url",
             s->given, s->rows[0].engine);
 }
@@ -153,7 +159,11 @@ static bool has_runs(const struct section *s)
 
 static void print_noise(FILE *out, const struct comparison *c)
 {
-    fprintf(out,
+    if (!c->noise_count)
+        fputs("\nNoise: not known, no engine went on serving.\n", out);
+    else
+        fprintf(
+            out,
             "\nNoise: %s under %s, %zu times in turn against itself, differs by %.1f %%; smaller differences are ties "
             "(=).\n",
             c->noise_engine, c->noise_workload, c->noise_count, c->noise * 100);
@@ -172,7 +182,7 @@ void table_print(FILE *out, const struct comparison *c, const char *repeat)
     for (size_t i = 0; i < c->section_count; i++)
         if (has_runs(&c->sections[i]))
             print_section(out, c, &c->sections[i], repeat);
-    if (c->noise_count)
+    if (!c->was_stopped || c->noise_count > 1)
         print_noise(out, c);
     fprintf(out,
             "Client and server share the %u core%s of this machine: good/s is what both reach together. CPU is the "

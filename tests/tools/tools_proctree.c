@@ -48,12 +48,14 @@ static void make_tree(bool with_lists)
     strcpy(folder, "/tmp/proctree.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     put("stat", "cpu 100 20 80 700 40 5 30 25 0 0\ncpu0 1 2 3\n");
-    put("10/stat", "10 (odd) S) S 1 10 10 0 -1 4 0 0 0 0 150 50 300 100 20 0 2 0 5 0 0\n");
+    put("10/stat", "10 (odd) S) S 1 10 10 0 -1 4 5 77 6 7 150 50 300 100 20 0 2 0 5 0 0\n");
     put("20/stat", "20 (w) R 10 10 10 0 -1 4 0 0 0 0 10 20 0 0 20 0 1 0 5 0 0\n");
     put("30/stat", "30 (w) S 10 10 10 0 -1 4 0 0 0 0 1 2 0 0 20 0 3 0 5 0 0\n");
     put("40/stat", "40 (w) Z 20 10 10 0 -1 4 0 0 0 0 1 2 0 0 20 0 1 0 5 0 0\n");
     put("50/stat", "50 (other) S 1 10 10 0 -1 4 0 0 0 0 1 2 0 0 20 0 1 0 5 0 0\n");
     put("10/task/10/status", "Name:\tx\nThreads:\t2\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t2\n");
+    put("10/task/10/schedstat", "111000000 250000000 9\n");
+    put("20/task/20/schedstat", "111000000 500000000 9\n");
     put("10/task/11/status", "voluntary_ctxt_switches:\t30\nnonvoluntary_ctxt_switches:\t4\n");
     put("20/task/20/status", "voluntary_ctxt_switches:\t100\nnonvoluntary_ctxt_switches:\t1\n");
     put("30/task/30/status", "Name:\tx\n");
@@ -83,6 +85,8 @@ static void check_tree(bool with_lists)
     ck_assert_double_eq_tol(sum.system, 172 * tick, 1e-9);
     ck_assert_double_eq_tol(sum.cpu, 233 * tick, 1e-9);
     ck_assert_double_eq_tol(sum.buried, 400 * tick, 1e-9);
+    ck_assert_double_eq_tol(sum.waited, 0.75, 1e-9);
+    ck_assert_uint_eq(sum.buried_faults, 77);
     ck_assert_uint_eq(sum.voluntary, 137);
     ck_assert_uint_eq(sum.involuntary, 7);
     ck_assert_uint_eq(sum.pss, 460);
