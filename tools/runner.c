@@ -20,7 +20,7 @@ enum {
     CAPACITY_MS = 500,
     CAPACITY_CONNECTIONS = 64
 };
-enum { COMMON_MAX_MS = 3200, COMMON_ANSWERS = 110 };
+enum { COMMON_MAX_MS = 2200, COMMON_ANSWERS = 110 };
 
 const char *const compare_engines[COMPARE_ENGINES] = { "event",   "event-pool",     "thread",
                                                        "prefork", "process-thread", "process-event" };
@@ -53,7 +53,7 @@ static void on_tick(double part, void *arg)
 static unsigned duration_of(const struct runner *r, const struct workload *w)
 {
     unsigned ms = r->options->seconds > 0 ? (unsigned)(r->options->seconds * 1000) : w->duration_ms;
-    unsigned least = 3 * w->kill_worker_every_ms;
+    unsigned least = 2 * w->kill_worker_every_ms;
     return ms > least ? ms : least;
 }
 
@@ -233,9 +233,10 @@ static double median_rate(const struct row *row)
     return stats_median(rates, row->run_count);
 }
 
+/* Or no use for another: where workers are killed, the rounds say what that does to latency. */
 static bool has_own_rate(const struct workload *w)
 {
-    bool has = w->overload > 0;
+    bool has = w->overload > 0 || w->kill_worker_every_ms;
     for (size_t i = 0; i < w->group_count; i++)
         has |= workload_kind_is_active(w->groups[i].kind) && w->groups[i].rate > 0;
     return has || most_connections(w) == 0;
@@ -336,7 +337,7 @@ static bool run_noise_of(struct runner *r, struct row *row)
 static void run_noise(struct runner *r)
 {
     struct comparison *c = r->result;
-    const struct section *s = &c->sections[0];
+    struct section *s = &c->sections[0];
     bool is_done = false;
     c->noise_workload = s->workload->name;
     for (size_t i = 0; !is_done && i < s->row_count && !is_stopped(r); i++) {
@@ -346,6 +347,7 @@ static void run_noise(struct runner *r)
         row->engine = c->noise_engine = s->rows[i].engine;
         c->noise_count = 0;
         is_done = run_noise_of(r, row);
+        memcpy(s->rows[i].problem, row->problem, sizeof row->problem); /* not once more */
         free(row);
     }
     c->noise_count = is_done || is_stopped(r) ? c->noise_count : 0;
