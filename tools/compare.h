@@ -83,6 +83,7 @@ enum finding_kind {
     FINDING_CPU,
     FINDING_LEAK,
     FINDING_CRASH,
+    FINDING_BEHIND, /* did not keep up with the common rate */
     FINDING_CLIENT,
     FINDING_KINDS
 };

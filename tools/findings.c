@@ -18,6 +18,7 @@ static const char *const names[FINDING_KINDS] = {
     [FINDING_CPU] = "cpu",
     [FINDING_LEAK] = "leak",
     [FINDING_CRASH] = "crash",
+    [FINDING_BEHIND] = "behind",
     [FINDING_CLIENT] = "client",
 };
 
@@ -28,6 +29,8 @@ enum { EXCERPT = 40, EXCERPT_BEFORE = 12 };
 static const double stall_gain = 1.7;
 static const double stall_from_ms = 0.1, stall_longest_from_ms = 1;
 static const double starved_max = 0.2;
+/* Requests that are not sent at the end are usual: those of the last moments. */
+static const double behind_from = 0.05;
 /* Processor time of the program's own that is worth a word. */
 static const double cpu_from_us = 200;
 
@@ -385,6 +388,21 @@ static void find_no_victim(struct section *s, const struct row *row)
             row->engine);
 }
 
+static void find_behind(struct section *s)
+{
+    for (size_t i = 0; i < s->row_count; i++) {
+        const struct row *row = &s->rows[i];
+        const struct load_counts *c = &row->offered.counts;
+        double due = (double)(c->sent + c->unsent), part = due > 0 ? (double)c->unsent / due : 0;
+        if (row->has_offered && part > behind_from)
+            add(s, FINDING_BEHIND, row->engine,
+                "%s fell behind the common rate: %.0f %% of the requests that were due were not sent, so its latency "
+                "is "
+                "longer than is shown",
+                row->engine, part * 100);
+    }
+}
+
 static void find_client(struct section *s)
 {
     char list[160] = "";
@@ -413,5 +431,6 @@ void find_findings(struct section *s)
         find_crash(s, &s->rows[i]);
         find_no_victim(s, &s->rows[i]);
     }
+    find_behind(s);
     find_client(s);
 }

@@ -26,7 +26,7 @@ const char *const compare_engines[COMPARE_ENGINES] = { "event",   "event-pool", 
                                                        "prefork", "process-thread", "process-event" };
 
 /* The common rate is this part of what the slowest can do. */
-static const double common_part = 0.7;
+static const double common_part = 0.6;
 /* A loop that has less to do than this and yet does no more may stand still. */
 static const double loop_idle_below = 0.6;
 

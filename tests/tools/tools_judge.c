@@ -236,6 +236,16 @@ START_TEST(killed_workers)
 }
 END_TEST
 
+START_TEST(behind_the_common_rate)
+{
+    s->rows[PREFORK].has_offered = s->rows[EVENT].has_offered = true;
+    s->rows[PREFORK].offered.counts = (struct load_counts){ .sent = 300, .unsent = 100 };
+    s->rows[EVENT].offered.counts = (struct load_counts){ .sent = 400, .unsent = 4 };
+    judge(&c);
+    expect(FINDING_BEHIND, "prefork", "fell behind the common rate: 25 % of the requests that were due were not sent");
+}
+END_TEST
+
 START_TEST(wrong_answers)
 {
     s->rows[THREAD].runs[0].counts.of[LOAD_WRONG] = 3;
@@ -549,6 +559,7 @@ int main(void)
     tcase_add_test(t, crashes);
     tcase_add_test(t, the_end_of_the_program);
     tcase_add_test(t, killed_workers);
+    tcase_add_test(t, behind_the_common_rate);
     tcase_add_test(t, wrong_answers);
     tcase_add_test(t, the_same_answers);
     tcase_add_test(t, an_engine_that_answers_otherwise);
