@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app.h"
 #include "json_walk.h"
 
 enum { WORDS = 32, OUTPUT = 65536, MOMENTS = 14, MOMENT_MS = 90 };
@@ -252,6 +253,27 @@ START_TEST(words_of_the_program)
 }
 END_TEST
 
+/* What is for one engine goes before what is for all, in whatever order. */
+START_TEST(the_environment_of_a_program)
+{
+    char event[] = "event", thread[] = "thread", master[] = "master", backlog[] = "backlog", on[] = "on";
+    char one[] = "1", two[] = "2", three[] = "3";
+    struct workload_setting all[] = {
+        { event, backlog, one }, { NULL, backlog, two }, { thread, backlog, three }, { NULL, master, on }
+    };
+    static const char *const wanted[] = { "CONCUR_ENGINE=event", "CONCUR_LISTEN=127.0.0.1:0", "CONCUR_BACKLOG=1",
+                                          "CONCUR_MASTER=on", NULL };
+    struct workload w = { .settings = all, .setting_count = 4 };
+    char **settings = app_settings(&w, "event");
+    for (int i = 0; i < 5; i++)
+        ck_assert(wanted[i] ? strcmp(settings[i], wanted[i]) == 0 : !settings[i]);
+    app_settings_free(settings);
+    ck_assert_str_eq(app_setting(&w, "thread", "backlog"), "3");
+    ck_assert_str_eq(app_setting(&w, "prefork", "backlog"), "2");
+    ck_assert_ptr_null(app_setting(&w, "prefork", "workers"));
+}
+END_TEST
+
 static const struct {
     const char *words[6];
     const char *says;
@@ -336,6 +358,7 @@ int main(void)
     tcase_add_test(t, a_program_that_overrules_the_engine);
     tcase_add_test(t, a_port_is_found);
     tcase_add_test(t, words_of_the_program);
+    tcase_add_test(t, the_environment_of_a_program);
     tcase_add_loop_test(t, a_bad_flag, 0, sizeof mistakes / sizeof *mistakes);
     tcase_add_test(t, a_program_that_is_not_there);
     tcase_add_loop_test(t, sigkill_leaves_nothing, 0, MOMENTS);

@@ -68,6 +68,7 @@ START_TEST(a_stop_leaves_nothing)
     for (size_t n = 0; n < sizeof bytes; n++)
         ck_assert_int_eq(read(out[0], bytes, 1), 1);
     ck_assert(!guard_has_ended(&g));
+    ck_assert_int_ne(getpgid(g.program), getpgrp()); /* Ctrl-C is not for it */
     guard_stop(&g, 10000);
     wait_for_end(out[0]);
     ck_assert_int_eq(waitpid(-1, NULL, 0), -1);
