@@ -60,7 +60,8 @@ double stats_noise(const double *values, size_t n)
     double between = fabs(median_of_every_second(values, n, 0) - median_of_every_second(values, n, 1));
     double within = deviation(values, n, median);
     double noise = (between > within ? between : within) / median;
-    return noise > STATS_NOISE_MIN ? noise : STATS_NOISE_MIN;
+    double least = n < 4 ? STATS_NOISE_FEW : STATS_NOISE_MIN;
+    return noise > least ? noise : least;
 }
 
 bool stats_is_tie(const struct summary *a, const struct summary *b, double noise)

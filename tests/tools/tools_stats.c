@@ -30,6 +30,7 @@ START_TEST(noise_is_the_difference_to_itself)
     ck_assert_double_eq_tol(stats_noise(halves, 4), 10 / 105.0, 1e-9);
     ck_assert_double_eq_tol(stats_noise(wild, 6), 0.5, 1e-9);
     ck_assert_double_eq(stats_noise(still, 4), STATS_NOISE_MIN);
+    ck_assert_double_eq(stats_noise(still, 2), STATS_NOISE_FEW);
     ck_assert_double_eq(stats_noise(dead, 4), 1);
     ck_assert_double_eq(stats_noise(halves, 1), 1);
 }
