@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 #
-# What scripts/bench and scripts/compare share: building, servers that are started, found and ended by their process id,
-# runs of wrk, and the processor time of a process tree. Sourced by bash; expects `root` to be the source directory.
+# What scripts/bench is made of: building, servers that are started, found and ended by their process id, runs of wrk,
+# and the processor time of a process tree. Sourced by bash; expects `root` to be the source directory.
 
 : "${root:?}"
 # shellcheck source=bench/peers.sh

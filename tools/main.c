@@ -12,6 +12,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *what;
 } commands[] = {
+    { "compare", cmd_compare, "what each engine costs a program" },
     { "load", cmd_load, "sends load to an HTTP server and checks the answers" },
 };
 

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where things are, seen from this program: in a build tree, or installed.
+ */
+#ifndef TOOLS_PLACES_H
+#define TOOLS_PLACES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The file of a workload that is given by its path or by its name. */
+bool places_workload(const char *text, char *out, size_t room);
+/* concur-demo; where it is not found, its bare name, to be looked up in PATH. */
+void places_demo(char *out, size_t room);
+
+#endif
