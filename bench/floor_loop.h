@@ -10,7 +10,7 @@
 
 #include "floor.h"
 
-enum { FLOOR_EVENTS = 256, FLOOR_ACCEPTS = 64 };
+enum { FLOOR_EVENTS = 256, FLOOR_ACCEPTS = 16 };
 
 static inline int floor_epoll_open(void)
 {
@@ -49,17 +49,26 @@ static inline void *floor_accept(int listener, int flags, size_t size)
     return c;
 }
 
-/* Takes what waits, up to a budget, so that a burst of connects does not starve those that are served. */
-static inline void floor_accept_some(int ep, int listener, size_t size, uint32_t events)
+/* Takes what waits, up to a budget, so that a burst of connects does not starve those that are served. How many it took. */
+static inline int floor_accept_some(int ep, int listener, size_t size, uint32_t events)
 {
     for (int i = 0; i < FLOOR_ACCEPTS; i++) {
         struct floor_conn *c = floor_accept(listener, SOCK_NONBLOCK, size);
 
         if (c == NULL) {
-            return;
+            return i;
         }
         floor_watch(ep, EPOLL_CTL_ADD, c, events);
     }
+    return FLOOR_ACCEPTS;
+}
+
+/* The kernel wakes the process that has waited longest: who has taken some stands at the end again. Without that one process
+ * gets all connections of a client that opens them at once, and it is no measurement of several. */
+static inline void floor_give_way(int ep, struct floor_conn *listener, uint32_t how)
+{
+    epoll_ctl(ep, EPOLL_CTL_DEL, listener->fd, NULL);
+    floor_watch(ep, EPOLL_CTL_ADD, listener, EPOLLIN | how);
 }
 
 /* One-shot: arms a connection again for what it waits for next, or ends it. */
@@ -92,7 +101,7 @@ static inline void floor_loop(int listener_fd, uint32_t how)
     static struct floor_scratch scratch;
     struct epoll_event events[FLOOR_EVENTS];
     struct floor_conn listener = {.fd = listener_fd};
-    int ep = floor_epoll_open();
+    int ep = floor_epoll_open(), taken = 0;
 
     floor_watch(ep, EPOLL_CTL_ADD, &listener, EPOLLIN | how);
     for (;;) {
@@ -100,7 +109,11 @@ static inline void floor_loop(int listener_fd, uint32_t how)
 
         for (int i = 0; i < n; i++) {
             if (events[i].data.ptr == &listener) {
-                floor_accept_some(ep, listener.fd, sizeof(struct floor_conn), EPOLLIN);
+                taken += floor_accept_some(ep, listener.fd, sizeof(struct floor_conn), EPOLLIN);
+                if (how != 0 && taken >= FLOOR_ACCEPTS) {
+                    floor_give_way(ep, &listener, how);
+                    taken = 0;
+                }
             } else {
                 floor_loop_serve(ep, events[i].data.ptr, &scratch);
             }
