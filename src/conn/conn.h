@@ -128,6 +128,8 @@ struct cnc_conn_ops {
     /* For lent connections, on the thread that has conn. A request is under way from now on; or none is, and all that was
      * replied has left. */
     void (*progress)(struct cnc_driver *, struct cnc_conn *, bool in_request);
+    /* The same: when the next n bytes have left, all has that was replied, and no request is under way. */
+    void (*settling)(struct cnc_driver *, struct cnc_conn *, size_t n);
     /* Optional: conn is about to be closed. */
     void (*gone)(struct cnc_driver *, struct cnc_conn *);
     /* Optional: false when a reply should be the last of its connection, since others need the room. */

@@ -112,8 +112,10 @@ static int lend(struct cnc_front *f, struct cnc_front_worker *w, struct cnc_conn
     struct iovec iov[2] = { { &note, sizeof note }, { (void *)(uintptr_t)bytes.p, bytes.n } };
     struct traffic before = f->cfg.for_life ? (struct traffic){ 0 } : look_at(fd);
     struct cnc_ledger_row *row = cnc_ledger_row(&f->cfg.ledger, i);
-    if (row)
+    if (row) {
         atomic_store(&row->told, 1); /* nothing written, and a request under way */
+        atomic_store(&row->whole, 0);
+    }
     int rc = cnc_passing_send(cnc_io_fd(&w->io), iov, 2, fd, false);
     if (rc == CONCUR_AGAIN) {
         w->clogged = true;
@@ -286,9 +288,12 @@ static void inherit(struct cnc_front *f, uint32_t i)
 {
     const struct cnc_ledger_row *row = cnc_ledger_row(&f->cfg.ledger, i);
     uint64_t told = row ? atomic_load(&row->told) : 1, read = row ? atomic_load(&row->read) : 0;
+    uint64_t whole = row ? atomic_load(&row->whole) : 0;
     struct traffic before = f->loans[i].before;
     struct cnc_conn *conn = end_loan(f, i);
     struct traffic now = look_at(cnc_io_fd(&conn->io));
+    if (told != CNC_LEDGER_UNKNOWN && whole > told >> 1 && now.written - before.written == whole)
+        told = whole << 1; /* it was sent, but the worker did not live to say so */
     bool is_silent = now.is_known && before.is_known && told != CNC_LEDGER_UNKNOWN &&
                      now.written - before.written == told >> 1;
     bool is_idle = !(told & 1) && now.read - before.read == read;

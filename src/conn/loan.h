@@ -39,6 +39,8 @@ struct cnc_loan_note {
 struct cnc_ledger_row {
     atomic_ullong told; /* bytes of replies written before the request under way, times two, plus one if there is one; or
                          * CNC_LEDGER_UNKNOWN */
+    atomic_ullong whole; /* bytes written when the reply that is being sent has left and no request is under way any more; 0: it
+                          * is not that far */
     atomic_ullong read; /* without one: bytes read so far. More may have been, by a thread that was killed before it could say so */
 };
 

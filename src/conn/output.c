@@ -260,10 +260,21 @@ static void flush_queue(struct cnc_conn *conn)
     }
 }
 
+/* Whoever has lent the connection is to know what the bytes mean, though this process may not live to see them sent. */
+static void tell_of_end(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    size_t n = conn->out ? cnc_conn_queued(conn) : drv->current == conn ? drv->scratch_len : 0;
+    if (n && conn->state == CNC_CONN_IDLE && !cnc_conn_has_input(conn))
+        drv->ops->settling(drv, conn, n);
+}
+
 CNC_HOT void cnc_conn_flush(struct cnc_conn *conn)
 {
     if (conn->state == CNC_CONN_CLOSED)
         return;
+    if (CNC_UNLIKELY(conn->flags & CNC_CONN_LENT))
+        tell_of_end(conn);
     if (CNC_LIKELY(!conn->out)) {
         if (conn->drv->current == conn && conn->drv->scratch_len)
             flush_scratch(conn);

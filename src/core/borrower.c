@@ -99,6 +99,16 @@ static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_requ
     atomic_store_explicit(&row->told, drv->home->blocking ? told : CNC_LEDGER_UNKNOWN, memory_order_release);
 }
 
+static void settling(struct cnc_driver *drv, struct cnc_conn *conn, size_t n)
+{
+    struct cnc_threads *t = drv->lender;
+    struct cnc_ledger_row *row = cnc_ledger_row(&t->server->place.ledger, conn->loan);
+    if (!row || !drv->home->blocking)
+        return;
+    atomic_store_explicit(&row->read, drv->received - drv->received_before, memory_order_relaxed);
+    atomic_store_explicit(&row->whole, drv->sent - drv->sent_before + n, memory_order_release);
+}
+
 /* ---- both ---- */
 
 /* A connection is about to be closed. */
@@ -225,6 +235,7 @@ int cnc_borrower_open(struct cnc_borrower *b, concur_server *server)
     ops.gives_up = cnc_serving_gives_up;
     ops.gone = on_gone;
     ops.progress = progress;
+    ops.settling = settling;
     *b = (struct cnc_borrower){ .room = cnc_malloc(CNC_LOAN_ROOM) };
     pthread_mutex_init(&b->mu, NULL);
     if (place->board)

@@ -94,17 +94,16 @@ static bool was_let_go(const struct crowd *l, const struct user *u, const struct
 }
 
 /* A request fails only if it was under way when the worker died, or if it met the end of a connection that was there. With a
- * front whoever has got no byte is told; but a worker may die between a reply and the note that it was sent, and then the
- * next request on the connection is cut off. */
+ * front whoever has got no byte is told, and a connection whose reply is out goes on. */
 static void on_loss(struct killing *k, const struct user *u, const struct reply *r)
 {
     const bool told = r->kind == REPLY_OK && r->status == 502, cut = r->kind == REPLY_NONE || r->kind == REPLY_RESET;
     const bool from_front = has_front(demo.engine);
     ck_assert_msg(u->mark != UNTOUCHED && (told || cut), "%s: %s %d, %s the death%s", demo.engine, reply_kind_name(r),
                   r->status, u->mark ? "at" : "long after", demo_end());
-    const bool is_next = from_front && u->keeps && u->asked > 1 && r->kind == REPLY_RESET;
-    ck_assert_msg(told == (from_front && u->mark == UNDER_WAY) || is_next, "%s: %s %d, request %d of a connection that is %s",
-                  demo.engine, reply_kind_name(r), r->status, u->asked, u->keeps ? "kept" : "fresh");
+    ck_assert_msg(told == from_front && (!told || u->mark == UNDER_WAY), "%s: %s %d, request %d of a connection that is %s, %s",
+                  demo.engine, reply_kind_name(r), r->status, u->asked, u->keeps ? "kept" : "fresh",
+                  u->mark == UNDER_WAY ? "at the death" : "the next one");
     ck_assert_msg(from_front || !u->pid || u->pid == k->victim, "%s: %ld was not killed, but %ld", demo.engine, u->pid,
                   (long)k->victim);
     k->told += told;
