@@ -13,6 +13,7 @@
  */
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -53,8 +54,14 @@ static int start_caller(concur_request *r, unsigned ms, uint64_t posts, concur_h
         return CONCUR_E_NOMEM;
     }
     DEMO_COUNT(tickets);
+    /* Signals stay with the thread that runs the server. */
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
     pthread_t thread;
-    if (pthread_create(&thread, NULL, call, c) != 0) {
+    int err = pthread_create(&thread, NULL, call, c);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (err) {
         DEMO_COUNT(released);
         concur_ticket_release(c->ticket);
         free(c);
