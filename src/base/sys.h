@@ -265,9 +265,11 @@ static inline int cnc_sys_pidfd(pid_t pid)
 /* Of this one child, without waiting for it: pid, 0: still runs, or -1 (it is nobody's, or somebody else has taken it). */
 pid_t cnc_sys_waitpid(pid_t pid, int *status);
 
-static inline int cnc_sys_kill(pid_t pid, int sig)
+/* By its pidfd: when somebody else has waited for the child, its pid may be another process's by now. By pid only where the
+ * system has no pidfds (-1). */
+static inline int cnc_sys_kill(int pidfd, pid_t pid, int sig)
 {
-    return kill(pid, sig);
+    return pidfd >= 0 ? (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) : kill(pid, sig);
 }
 
 /* A connected pair that keeps the borders of messages. */

@@ -69,7 +69,7 @@ static void cannot_fork(struct cnc_master *m, int rc)
 static void end_at_once(pid_t pid)
 {
     int status;
-    (void)cnc_sys_kill(pid, SIGKILL);
+    (void)cnc_sys_kill(-1, pid, SIGKILL);
     while (cnc_sys_waitpid(pid, &status) == 0)
         (void)cnc_sys_poll(NULL, 0, 1);
 }
@@ -144,12 +144,12 @@ void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot
     if (todo & CNC_SLOT_DO_STOP)
         send_stop(m, mem, now);
     if (todo & CNC_SLOT_DO_TERM) {
-        (void)cnc_sys_kill(mem->pid, SIGTERM);
+        (void)cnc_sys_kill(mem->pidfd, mem->pid, SIGTERM);
         if (m->stopping)
             m->result = CONCUR_E_BUSY; /* it was told long ago */
     }
     if (todo & CNC_SLOT_DO_KILL) {
-        (void)cnc_sys_kill(mem->pid, SIGKILL);
+        (void)cnc_sys_kill(mem->pidfd, mem->pid, SIGKILL);
         if (m->stopping && slot->was_ready)
             m->result = CONCUR_E_BUSY;
     }

@@ -135,11 +135,14 @@ START_TEST(waits_for_one_child_alone)
     ck_assert_int_ge(fd, 0);
     struct pollfd p = { .fd = fd, .events = POLLIN };
     ck_assert_int_eq(cnc_sys_poll(&p, 1, 0), 0);
-    ck_assert_int_eq(cnc_sys_kill(own, SIGKILL), 0);
+    ck_assert_int_eq(cnc_sys_kill(-1, own, 0), 0);
+    ck_assert_int_eq(cnc_sys_kill(fd, getpid(), SIGKILL), 0); /* the number alone hits nobody */
     ck_assert_int_eq(cnc_sys_poll(&p, 1, 60000), 1);
     ck_assert_int_eq(cnc_sys_waitpid(own, &status), own);
     ck_assert(WIFSIGNALED(status));
     ck_assert_int_eq(cnc_sys_waitpid(own, &status), -1); /* it is nobody's now */
+    ck_assert_int_eq(cnc_sys_kill(fd, own, 0), -1);
+    ck_assert_int_eq(errno, ESRCH);
     cnc_sys_close(&fd);
     ck_assert_int_eq(waitpid(other, &status, 0), other); /* and the other one was left alone */
     ck_assert_int_eq(WEXITSTATUS(status), 5);
