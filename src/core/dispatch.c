@@ -142,8 +142,9 @@ static void end_here(struct pool_run *run, int status)
 static void on_late(struct cnc_timer *t)
 {
     struct pool_run *run = CNC_CONTAINER(t, struct pool_run, late);
+    bool over = run->r->deadline_at <= cnc_home_now(run->from);
     if (cnc_pool_cancel(run->r->server->pool, &run->job))
-        end_here(run, 504);
+        end_here(run, over ? 504 : 503);
 }
 
 static void on_client_left(void *arg)
@@ -161,8 +162,11 @@ static struct pool_run *make_run(concur_request *r)
         return NULL;
     *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_late, .started.run = on_started };
     cnc_link_init(&run->job.link);
-    bool timed = r->deadline_at != INT64_MAX;
-    if ((timed && cnc_home_timer(home, &run->late, r->deadline_at) < 0) ||
+    int64_t timeout = r->server->cfg.queue_timeout;
+    int64_t at = timeout ? cnc_home_now(home) + timeout : INT64_MAX;
+    if (r->deadline_at < at)
+        at = r->deadline_at;
+    if ((at != INT64_MAX && cnc_home_timer(home, &run->late, at) < 0) ||
         cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->cfg.output_high) < 0) {
         cnc_home_timer_cancel(home, &run->late);
         cnc_free(run);

@@ -3,6 +3,8 @@
 
 #include "base/sys.h"
 
+#define LONG_WAIT_MS 100 /* in the queue: only then the client may have lost patience */
+
 /* ---- on the threads ---- */
 
 static void free_driver(void *arg)
@@ -48,6 +50,15 @@ CNC_HOT static bool is_wanted(void *arg)
     return t->server->cfg.park_after == 0 || cnc_pool_is_wanted(t->pool) || (t->is_wanted && t->is_wanted(t));
 }
 
+/* Nobody waits any more for what it asked. Not worth a look unless it has waited. */
+static bool has_left(const struct cnc_threads *t, const struct cnc_home *home, const struct cnc_conn *conn)
+{
+    struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLRDHUP };
+    if (!t->has_queue || t->server->limits.half_close)
+        return false;
+    return cnc_clock_now(home->clock) - conn->deadline >= LONG_WAIT_MS && cnc_sys_poll(&p, 1, 0) > 0;
+}
+
 static void serve(struct cnc_job *job, struct cnc_home *home)
 {
     struct cnc_conn *conn = CNC_CONTAINER(job, struct cnc_conn, job);
@@ -57,6 +68,8 @@ static void serve(struct cnc_job *job, struct cnc_home *home)
     /* Whoever still waits for a thread when a stop has run out of time is told so. */
     if (!drv || cnc_server_is_late(t->server))
         to_lot(t, conn);
+    else if (has_left(t, home, conn))
+        cnc_conn_forget(drv, conn);
     else if (cnc_block_serve(drv, conn, is_wanted, t))
         park(t, home, conn);
     while (home->live && cnc_home_need_loop(home) == CONCUR_OK)
@@ -87,6 +100,47 @@ static void take_back(struct cnc_task *task)
     }
 }
 
+struct overdue {
+    int64_t before;
+    int64_t next; /* when the first of the others asked; INT64_MAX: there are none */
+};
+
+/* They queue in the order in which they asked: deadline holds when that was. */
+static enum cnc_pool_pick pick_overdue(struct cnc_job *job, void *arg)
+{
+    struct overdue *o = arg;
+    int64_t asked = CNC_CONTAINER(job, struct cnc_conn, job)->deadline;
+    if (asked <= o->before)
+        return CNC_POOL_TAKE;
+    o->next = asked;
+    return CNC_POOL_STOP;
+}
+
+static void on_late(struct cnc_timer *timer)
+{
+    struct cnc_threads *t = CNC_CONTAINER(timer, struct cnc_threads, late);
+    struct cnc_home *home = t->serving->home;
+    int64_t timeout = t->server->cfg.queue_timeout;
+    struct overdue o = { .before = cnc_home_now(home) - timeout, .next = INT64_MAX };
+    struct cnc_link taken;
+    cnc_link_init(&taken);
+    cnc_pool_withdraw(t->pool, pick_overdue, &o, &taken);
+    while (!cnc_link_alone(&taken)) {
+        struct cnc_link *l = cnc_link_take_first(&taken);
+        cnc_driver_refuse(&t->serving->drv, CNC_CONTAINER(l, struct cnc_conn, job.link), 503);
+    }
+    if (o.next != INT64_MAX)
+        (void)cnc_home_timer(home, timer, o.next + timeout);
+}
+
+/* One timer for all: when it fires it finds whoever is late, or nobody. */
+static void watch_queue(struct cnc_threads *t)
+{
+    struct cnc_home *home = t->serving->home;
+    if (t->has_queue && !t->late.pos && t->server->cfg.queue_timeout)
+        (void)cnc_home_timer(home, &t->late, cnc_home_now(home) + t->server->cfg.queue_timeout);
+}
+
 /* At the end of the turn: a thread woken for each would push the poller aside each time. */
 static void submit_ready(struct cnc_task *task)
 {
@@ -96,6 +150,7 @@ static void submit_ready(struct cnc_task *task)
         struct cnc_link *l = cnc_link_take_first(&t->ready);
         cnc_driver_refuse(&t->serving->drv, CNC_CONTAINER(l, struct cnc_conn, job.link), 503);
     }
+    watch_queue(t);
 }
 
 void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
@@ -113,6 +168,8 @@ void cnc_threads_close(struct cnc_threads *t)
 {
     if (!t->server)
         return;
+    if (t->late.pos)
+        cnc_home_timer_cancel(t->serving->home, &t->late);
     cnc_pool_destroy(&t->pool);
     pthread_mutex_destroy(&t->mu);
     t->server = NULL;
@@ -131,7 +188,7 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
         .owner = server,
     };
     *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = take_back,
-                               .ready_task.run = submit_ready };
+                               .ready_task.run = submit_ready, .late.fn = on_late };
     pthread_mutex_init(&t->mu, NULL);
     cnc_link_init(&t->lot);
     cnc_link_init(&t->ready);

@@ -19,6 +19,7 @@ struct cnc_threads {
     /* Optional, on a thread: it is free for the next connection. */
     void (*is_free)(struct cnc_threads *, struct cnc_home *);
     bool (*is_wanted)(void *threads); /* optional: others wait for a thread elsewhere */
+    bool has_queue; /* requests wait for a thread here, and not before they come: queue_timeout counts, and who has left */
     /* connections on their way back to the poller */
     pthread_mutex_t mu;
     struct cnc_link lot; /* guarded by mu */
@@ -26,6 +27,7 @@ struct cnc_threads {
     /* connections with a complete head, until the end of the poller's turn */
     struct cnc_link ready;
     struct cnc_task ready_task;
+    struct cnc_timer late; /* set: somebody may wait longer than queue_timeout then */
 };
 
 /* ops: of the threads' drivers. */

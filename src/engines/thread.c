@@ -10,7 +10,7 @@
  *                    idle connections cost no thread.
  * Crash costs:       the process.
  * What blocks what:  threads_max handlers that block make the next ones wait in the queue.
- * Overload:          over queue_max waiting requests the poller answers 503 with Retry-After.
+ * Overload:          over queue_max waiting requests, or after queue_timeout, the poller answers 503 with Retry-After.
  * Stop:              as on event; threads end when their requests have, and are joined.
  */
 #include "base/sys.h"
@@ -53,6 +53,7 @@ static int thread_open(concur_server *server)
         thread_close(server);
         return rc;
     }
+    e->threads.has_queue = true;
     e->serving.stats = thread_stats;
     return CONCUR_OK;
 }

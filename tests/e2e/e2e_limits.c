@@ -204,6 +204,74 @@ static void read_good(struct client *c, const char *body)
     reply_free(&r);
 }
 
+/* One request at a time that may block; false: nobody waits for a thread on this engine. */
+static bool start_one_thread(const char *engine, const char *key_value)
+{
+    if (!has_threads(engine) && !has_loop(engine))
+        return false;
+    const char *pool = has_loop(engine) ? "1" : "0";
+    demo_start(&demo, engine, "--workers", "1", "--threads", "1", "--pool", pool, "--set", key_value, NULL);
+    return true;
+}
+
+static void open_and_get(struct client *c, const char *target)
+{
+    char request[128];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: e2e\r\n\r\n", target);
+    client_open(c, demo.port);
+    ck_assert(client_text(c, request));
+}
+
+/* Who has waited for a thread long enough is told so, in time, and is not served afterwards. */
+START_TEST(too_long_in_the_queue)
+{
+    enum { WAITING = 3, TIMEOUT = 300 };
+    struct client holder, waiting[WAITING];
+    if (!start_one_thread(engine_name(_i), "queue_timeout=300ms"))
+        return;
+    open_and_get(&holder, "/block/2000");
+    const int64_t begun = now_ms();
+    for (int i = 0; i < WAITING; i++)
+        open_and_get(&waiting[i], "/test/gone/1");
+    for (int i = 0; i < WAITING; i++) {
+        struct reply r;
+        size_t n;
+        client_read(&waiting[i], &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && r.status == 503, "%s %d", reply_kind_name(&r), r.status);
+        ck_assert_msg(reply_field(&r, "Retry-After", &n) != NULL, "%s", r.head);
+        ck_assert_int_ge(now_ms() - begun, TIMEOUT - 10);
+        reply_free(&r);
+        client_close(&waiting[i]);
+    }
+    read_good(&holder, "blocked 2000 ms\n");
+    ck_assert(client_text(&holder, GET)); /* and the next one need not wait */
+    read_good(&holder, "Hello, World!");
+    client_close(&holder);
+    ck_assert_int_eq(counter(demo.port, "requests"), 1); /* the holder's */
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+/* The handler of one who has left while it waited is not run. */
+START_TEST(left_in_the_queue)
+{
+    struct client holder, leaver, stayer;
+    if (!start_one_thread(engine_name(_i), "queue_timeout=1m"))
+        return;
+    open_and_get(&holder, "/block/700");
+    open_and_get(&leaver, "/test/gone/1");
+    open_and_get(&stayer, "/test/gone/1");
+    client_close(&leaver);
+    read_good(&holder, "blocked 700 ms\n");
+    read_good(&stayer, "stayed\n");
+    ck_assert_int_eq(counter(demo.port, "requests"), 2); /* without the leaver's */
+    client_close(&holder);
+    client_close(&stayer);
+    expect_balanced(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 /* As many connections as there may be. Idle ones make room; busy ones do not, and who comes then waits. */
 START_TEST(too_many_connections)
 {
@@ -395,6 +463,8 @@ static void add(Suite *s)
     tcase_add_loop_test(t, endless_body, 0, engine_count());
     tcase_add_loop_test(t, too_many_for_the_threads, 0, engine_count());
     tcase_add_loop_test(t, too_many_for_the_pool, 0, engine_count());
+    tcase_add_loop_test(t, too_long_in_the_queue, 0, engine_count());
+    tcase_add_loop_test(t, left_in_the_queue, 0, engine_count());
     tcase_add_loop_test(t, too_many_connections, 0, engine_count());
     tcase_add_loop_test(t, silent_ones_make_room, 0, engine_count());
     tcase_add_loop_test(t, a_full_worker_takes_nobodys_place, 0, engine_count());

@@ -146,6 +146,50 @@ START_TEST(threads_start_up_to_the_maximum_then_jobs_wait_then_none_is_taken)
 }
 END_TEST
 
+static enum cnc_pool_pick pick_before(struct cnc_job *job, void *limit)
+{
+    return CNC_CONTAINER(job, struct work, job) < (struct work *)limit ? CNC_POOL_TAKE : CNC_POOL_STOP;
+}
+
+/* From the front of the queue, up to the first that may stay. */
+START_TEST(who_has_waited_longest_can_be_taken_out)
+{
+    enum { WAITING = 5, TAKEN = 3 };
+    static struct work running, waiting[WAITING];
+    pthread_barrier_t reached, go;
+    struct cnc_pool_stats stats;
+    struct cnc_link taken;
+    cnc_link_init(&taken);
+    pthread_barrier_init(&reached, NULL, 2);
+    pthread_barrier_init(&go, NULL, 2);
+    struct cnc_pool *pool = make(1, WAITING, 10000);
+    cnc_pool_withdraw(pool, pick_before, waiting + WAITING, &taken);
+    ck_assert(cnc_link_alone(&taken));
+    ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&running, &reached, &go)->job), CONCUR_OK);
+    pthread_barrier_wait(&reached);
+    for (unsigned i = 0; i < WAITING; i++)
+        ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&waiting[i], NULL, NULL)->job), CONCUR_OK);
+    cnc_pool_withdraw(pool, pick_before, waiting, &taken);
+    ck_assert(cnc_link_alone(&taken));
+    cnc_pool_withdraw(pool, pick_before, waiting + TAKEN, &taken);
+    for (unsigned i = 0; i < TAKEN; i++)
+        ck_assert_ptr_eq(cnc_link_take_first(&taken), &waiting[i].job.link);
+    ck_assert(cnc_link_alone(&taken));
+    cnc_pool_stats(pool, &stats);
+    ck_assert_uint_eq(stats.queued, WAITING - TAKEN);
+    ck_assert(cnc_pool_is_wanted(pool));
+    cnc_pool_withdraw(pool, pick_before, waiting + WAITING, &taken);
+    ck_assert(!cnc_pool_is_wanted(pool));
+    ck_assert_int_eq(cnc_pool_submit(pool, &waiting[0].job), CONCUR_OK); /* there is room again */
+    pthread_barrier_wait(&go);
+    end(pool);
+    for (unsigned i = 0; i < WAITING; i++)
+        ck_assert_uint_eq(waiting[i].runs, i == 0);
+    pthread_barrier_destroy(&reached);
+    pthread_barrier_destroy(&go);
+}
+END_TEST
+
 /* Cancel and a thread race for the same job: exactly one of them has it. */
 START_TEST(a_job_is_either_cancelled_or_run)
 {
@@ -400,6 +444,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, every_job_runs_once_and_no_thread_is_left);
     tcase_add_test(tests, threads_start_up_to_the_maximum_then_jobs_wait_then_none_is_taken);
+    tcase_add_test(tests, who_has_waited_longest_can_be_taken_out);
     tcase_add_test(tests, a_job_is_either_cancelled_or_run);
     tcase_add_test(tests, a_thread_with_nothing_to_do_ends_and_another_starts_on_demand);
     tcase_add_test(tests, stop_finishes_what_was_taken_and_takes_no_more);
