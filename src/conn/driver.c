@@ -104,6 +104,7 @@ void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     int fd = cnc_io_fd(&conn->io);
     struct linger hard = { .l_onoff = 1, .l_linger = 0 };
+    conn->drv = drv; /* the caller's, wherever it was before */
     if (conn->flags & CNC_CONN_RESET)
         (void)cnc_sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     cnc_conn_free_input(conn);
