@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * For tests of the options: a set of them, and a file.
+ */
+#ifndef CNC_OPTIONS_RIG_H
+#define CNC_OPTIONS_RIG_H
+
+#include "core/config.h"
+#include "core/options.h"
+#include "base/sys.h"
+#include "core/options_internal.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+static struct cnc_options *o;
+static struct cnc_config config;
+static char path[32];
+
+static inline void set_up(void)
+{
+    o = cnc_options_create();
+    ck_assert_ptr_nonnull(o);
+    snprintf(path, sizeof path, "/tmp/core_options.XXXXXX");
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+static inline void tear_down(void)
+{
+    static const char *const variables[] = { "CONCUR_ENGINE", "CONCUR_LISTEN",   "CONCUR_BACKLOG", "CONCUR_ENVIRONMENT",
+                                             "CONCUR_NAME",   "CONCUR_BLOCKING", "CONCUR_SERVER" };
+    for (size_t i = 0; i < CNC_COUNT(variables); i++)
+        unsetenv(variables[i]);
+    unlink(path);
+    cnc_options_destroy(&o);
+    ck_assert_ptr_null(o);
+    cnc_options_destroy(&o);
+}
+
+static inline int set(enum cnc_layer layer, const char *name, const char *value)
+{
+    return cnc_options_set(o, layer, NULL, name, value, NULL);
+}
+
+static inline void write_bytes(const char *text, size_t n)
+{
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(text, 1, n, f), n);
+    fclose(f);
+}
+
+static inline int load(const char *text)
+{
+    write_bytes(text, strlen(text));
+    return cnc_options_load_file(o, path);
+}
+
+static inline void expect_in(const char *text, const char *part)
+{
+    ck_assert_msg(strstr(text, part) != NULL, "'%s' is not in:\n%.2000s", part, text);
+}
+static inline int run_tests(const char *name, void (*add)(TCase *))
+{
+    Suite *suite = suite_create(name);
+    TCase *tests = tcase_create("all");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    add(tests);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#endif
