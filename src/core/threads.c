@@ -106,14 +106,14 @@ struct overdue {
 };
 
 /* They queue in the order in which they asked: deadline holds when that was. */
-static enum cnc_pool_pick pick_overdue(struct cnc_job *job, void *arg)
+static bool is_overdue(struct cnc_job *job, void *arg)
 {
     struct overdue *o = arg;
     int64_t asked = CNC_CONTAINER(job, struct cnc_conn, job)->deadline;
     if (asked <= o->before)
-        return CNC_POOL_TAKE;
+        return true;
     o->next = asked;
-    return CNC_POOL_STOP;
+    return false;
 }
 
 static void on_late(struct cnc_timer *timer)
@@ -124,7 +124,7 @@ static void on_late(struct cnc_timer *timer)
     struct overdue o = { .before = cnc_home_now(home) - timeout, .next = INT64_MAX };
     struct cnc_link taken;
     cnc_link_init(&taken);
-    cnc_pool_withdraw(t->pool, pick_overdue, &o, &taken);
+    cnc_pool_withdraw(t->pool, is_overdue, &o, &taken);
     while (!cnc_link_alone(&taken)) {
         struct cnc_link *l = cnc_link_take_first(&taken);
         cnc_driver_refuse(&t->serving->drv, CNC_CONTAINER(l, struct cnc_conn, job.link), 503);

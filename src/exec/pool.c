@@ -328,13 +328,12 @@ void cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs)
     wake(next);
 }
 
-void cnc_pool_withdraw(struct cnc_pool *pool, enum cnc_pool_pick (*pick)(struct cnc_job *, void *arg), void *arg,
-                       struct cnc_link *taken)
+void cnc_pool_withdraw(struct cnc_pool *pool, bool (*is_due)(struct cnc_job *, void *arg), void *arg, struct cnc_link *taken)
 {
     struct lane *lane = &pool->user;
     pthread_mutex_lock(&pool->mu);
     while (!cnc_link_alone(&lane->queue)) {
-        if (pick(CNC_CONTAINER(lane->queue.next, struct cnc_job, link), arg) == CNC_POOL_STOP)
+        if (!is_due(CNC_CONTAINER(lane->queue.next, struct cnc_job, link), arg))
             break;
         cnc_link_append(taken, cnc_link_take_first(&lane->queue));
         lane->queued--;

@@ -32,11 +32,6 @@ struct cnc_pool_config {
     const void *owner;     /* for those that run jobs of users */
 };
 
-enum cnc_pool_pick {
-    CNC_POOL_TAKE,
-    CNC_POOL_STOP /* neither this one nor any behind it */
-};
-
 struct cnc_pool_stats {
     unsigned threads, idle, queued;
     unsigned long long served; /* requests begun on its threads, ended ones included */
@@ -59,9 +54,9 @@ void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs);
 /* Any thread. True: the job was still queued and is no more. Each for jobs of its own class. */
 bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job);
 bool cnc_pool_cancel_library(struct cnc_pool *pool, struct cnc_job *job);
-/* Any thread. Takes users' jobs that wait, first to last, into a ring, as pick says; pick must not call the pool. */
-void cnc_pool_withdraw(struct cnc_pool *pool, enum cnc_pool_pick (*pick)(struct cnc_job *, void *arg), void *arg,
-                       struct cnc_link *taken);
+/* Any thread. Takes users' jobs that wait, first to last, into a ring, up to the first that is not due; is_due must not call
+ * the pool. */
+void cnc_pool_withdraw(struct cnc_pool *pool, bool (*is_due)(struct cnc_job *, void *arg), void *arg, struct cnc_link *taken);
 /* Any thread. True when a user's job waits for a thread: whoever holds one should let go soon. */
 bool cnc_pool_is_wanted(struct cnc_pool *pool);
 /* Any thread. Posts a task that calls fn(home, arg) to the home of every thread. Threads without memory for it are left out. */

@@ -146,9 +146,9 @@ START_TEST(threads_start_up_to_the_maximum_then_jobs_wait_then_none_is_taken)
 }
 END_TEST
 
-static enum cnc_pool_pick pick_before(struct cnc_job *job, void *limit)
+static bool is_before(struct cnc_job *job, void *limit)
 {
-    return CNC_CONTAINER(job, struct work, job) < (struct work *)limit ? CNC_POOL_TAKE : CNC_POOL_STOP;
+    return CNC_CONTAINER(job, struct work, job) < (struct work *)limit;
 }
 
 /* From the front of the queue, up to the first that may stay. */
@@ -163,22 +163,22 @@ START_TEST(who_has_waited_longest_can_be_taken_out)
     pthread_barrier_init(&reached, NULL, 2);
     pthread_barrier_init(&go, NULL, 2);
     struct cnc_pool *pool = make(1, WAITING, 10000);
-    cnc_pool_withdraw(pool, pick_before, waiting + WAITING, &taken);
+    cnc_pool_withdraw(pool, is_before, waiting + WAITING, &taken);
     ck_assert(cnc_link_alone(&taken));
     ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&running, &reached, &go)->job), CONCUR_OK);
     pthread_barrier_wait(&reached);
     for (unsigned i = 0; i < WAITING; i++)
         ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&waiting[i], NULL, NULL)->job), CONCUR_OK);
-    cnc_pool_withdraw(pool, pick_before, waiting, &taken);
+    cnc_pool_withdraw(pool, is_before, waiting, &taken);
     ck_assert(cnc_link_alone(&taken));
-    cnc_pool_withdraw(pool, pick_before, waiting + TAKEN, &taken);
+    cnc_pool_withdraw(pool, is_before, waiting + TAKEN, &taken);
     for (unsigned i = 0; i < TAKEN; i++)
         ck_assert_ptr_eq(cnc_link_take_first(&taken), &waiting[i].job.link);
     ck_assert(cnc_link_alone(&taken));
     cnc_pool_stats(pool, &stats);
     ck_assert_uint_eq(stats.queued, WAITING - TAKEN);
     ck_assert(cnc_pool_is_wanted(pool));
-    cnc_pool_withdraw(pool, pick_before, waiting + WAITING, &taken);
+    cnc_pool_withdraw(pool, is_before, waiting + WAITING, &taken);
     ck_assert(!cnc_pool_is_wanted(pool));
     ck_assert_int_eq(cnc_pool_submit(pool, &waiting[0].job), CONCUR_OK); /* there is room again */
     pthread_barrier_wait(&go);
