@@ -8,7 +8,7 @@
 #include <concur/concur.h>
 
 #include "core/server.h"
-#include "engines/engine.h"
+#include "engines/configure.h"
 
 /* Not run or started yet: what the set-up functions ask. */
 static inline bool cnc_api_is_set_up(concur_server *s)
@@ -16,7 +16,7 @@ static inline bool cnc_api_is_set_up(concur_server *s)
     return atomic_load(&s->state) == CNC_SERVER_SETUP;
 }
 
-/* server.c: reads the environment and merges all layers; finds the engine. */
+/* server.c: puts a set-up in force, made of all layers. As cnc_configure(): after CONCUR_E_NOMEM there may be none. */
 int cnc_api_resolve(concur_server *s);
 void cnc_api_destroy(concur_server *s);
 

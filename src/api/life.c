@@ -44,10 +44,9 @@ static int prepare(concur_server *s)
     s->stop_fd = cnc_sys_eventfd();
     if (s->stop_fd < 0)
         return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
-    s->receive_wait_ms = cnc_engine_receive_wait(s->ops, &s->cfg);
     rc = cnc_serving_listen(s);
     if (rc == CONCUR_OK && !cnc_tree_is_due(s)) {
-        rc = s->ops->worker.open(s);
+        rc = s->setup->ops->worker.open(s);
         if (rc < 0)
             cnc_serving_close_listeners(s);
     }
@@ -62,7 +61,7 @@ static int prepare(concur_server *s)
 static void close_engine(concur_server *s)
 {
     if (!cnc_tree_is_due(s))
-        s->ops->worker.close(s);
+        s->setup->ops->worker.close(s);
     cnc_serving_close_listeners(s);
 }
 
@@ -73,7 +72,7 @@ static int serve_here(concur_server *s, bool may_give_up)
     if (rc < 0)
         return cnc_api_fail(s, rc, "%s", cnc_error_text());
     s->hooked = true;
-    return s->ops->worker.run(s, may_give_up);
+    return s->setup->ops->worker.run(s, may_give_up);
 }
 
 /* Under the lock: status and address of other threads look at what closes here. */
@@ -120,7 +119,7 @@ int concur_server_run(concur_server *s)
     int rc = prepare(s);
     if (rc == CONCUR_OK) {
         concur_server *before = cnc_server_enter(s);
-        log_lines(s, CONCUR_LOG_INFO, cnc_options_notes(s->options));
+        log_lines(s, CONCUR_LOG_INFO, cnc_options_notes(s->setup->options));
         cnc_signals_take(s);
         s->announces = !cnc_tree_is_due(s);
         rc = cnc_tree_is_due(s) ? cnc_tree_run(s) : serve_here(s, true);
@@ -155,7 +154,7 @@ static int start_thread(concur_server *s)
     pthread_attr_t attr;
     sigfillset(&all);
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, (size_t)s->cfg.thread_stack);
+    pthread_attr_setstacksize(&attr, (size_t)s->setup->cfg.thread_stack);
     pthread_sigmask(SIG_BLOCK, &all, &old);
     int err = cnc_sys_thread(&s->thread, &attr, serve, s);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -56,7 +56,7 @@ static unsigned look(concur_server *s, struct cnc_engine_stats *out)
 {
     struct cnc_board_sum sum;
     if (!s->place.board) {
-        s->ops->worker.stats(s, out);
+        s->setup->ops->worker.stats(s, out);
         return atomic_load(&s->connections);
     }
     cnc_board_sum(s->place.board, &sum);
@@ -80,7 +80,7 @@ int concur_server_status(concur_server *s, char *json, size_t *len)
     int n = snprintf(text, sizeof text,
                      "{\"engine\":\"%s\",\"pid\":%ld,\"stopping\":%s,\"connections\":%u,\"accepted\":%llu,"
                      "\"requests\":%llu,\"stalls\":%llu,\"threads\":%u,\"threads_idle\":%u,\"queued\":%u}",
-                     s->ops->name, s->place.master ? s->place.master : (long)getpid(),
+                     s->setup->ops->name, s->place.master ? s->place.master : (long)getpid(),
                      atomic_load(&s->draining) ? "true" : "false", connections, stats.accepted, stats.requests, stats.stalls, stats.threads,
                      stats.threads_idle, stats.queued);
     return n < 0 ? CONCUR_E_NOMEM : hand_out(text, json, len);
@@ -107,13 +107,13 @@ int concur_server_text(concur_server *s, int what, char *out, size_t *len)
     if (!s || !len || (!out && *len))
         return CONCUR_E_INVAL;
     bool resolves = what == CONCUR_TEXT_DUMP || what == CONCUR_TEXT_NOTES;
-    if (resolves && atomic_load(&s->state) == CNC_SERVER_SETUP)
-        (void)cnc_api_resolve(s);
+    if (resolves && atomic_load(&s->state) == CNC_SERVER_SETUP && cnc_api_resolve(s) == CONCUR_E_NOMEM)
+        return CONCUR_E_NOMEM;
     if (what == CONCUR_TEXT_NOTES)
-        return hand_out(cnc_options_notes(s->options), out, len);
+        return hand_out(cnc_options_notes(s->setup->options), out, len);
     if (what != CONCUR_TEXT_HELP && what != CONCUR_TEXT_DUMP)
         return CONCUR_E_INVAL;
-    char *text = what == CONCUR_TEXT_HELP ? cnc_options_help() : cnc_options_dump(s->options, &s->cfg);
+    char *text = what == CONCUR_TEXT_HELP ? cnc_options_help() : cnc_options_dump(s->setup->options, &s->setup->cfg);
     if (!text)
         return CONCUR_E_NOMEM;
     int rc = hand_out(text, out, len);

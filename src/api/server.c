@@ -24,7 +24,7 @@ static int init(concur_server *s)
     pthread_mutex_init(&s->mu, NULL);
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
-    cnc_router_init(&s->router);
+    cnc_router_init(&s->routes);
     cnc_link_init(&s->hooks);
     s->clock = &cnc_clock_system;
     s->id_base = random_base();
@@ -37,9 +37,11 @@ static int init(concur_server *s)
     return s->options ? CONCUR_OK : CONCUR_E_NOMEM;
 }
 
-/* A bad value was put into words by the options; it sticks here as well. */
+/* A bad value was put into words by the options; it sticks here as well. What was made of the options before is out of
+ * date. */
 static int stick(concur_server *s, int rc)
 {
+    cnc_setup_unref(&s->setup);
     if (rc < 0 && !s->first_error)
         s->first_error = rc;
     return rc;
@@ -78,7 +80,7 @@ int concur_server_route(concur_server *s, const char *pattern, unsigned flags, c
         return cnc_server_note(s, CONCUR_E_INVAL, "route \"%s\": no handler", pattern);
     if (flags & ~(unsigned)(CONCUR_ROUTE_BLOCKING | CONCUR_ROUTE_STREAM))
         return cnc_server_note(s, CONCUR_E_INVAL, "route \"%s\": unknown flags 0x%x", pattern, flags);
-    int rc = cnc_router_add(&s->router, pattern, flags, handler, arg);
+    int rc = cnc_router_add(&s->routes, pattern, flags, handler, arg);
     if (rc == CONCUR_E_INVAL)
         return cnc_server_note(s, rc, "%s", cnc_error_text());
     return stick(s, rc);
@@ -123,10 +125,11 @@ int concur_server_log(concur_server *s, concur_log_fn log, void *arg)
 
 int cnc_api_resolve(concur_server *s)
 {
-    int rc = cnc_options_load_env(s->options);
-    int merged = cnc_server_configure(s);
-    s->ops = cnc_engine_find(s->cfg.engine);
-    return rc < 0 ? rc : merged;
+    struct cnc_setup *setup;
+    int rc = cnc_configure(s, &setup);
+    if (setup)
+        cnc_server_adopt(s, setup);
+    return rc;
 }
 
 int concur_server_check(concur_server *s)
@@ -140,14 +143,8 @@ int concur_server_check(concur_server *s)
         return s->first_error;
     if (rc < 0)
         return rc;
-    if (!s->ops)
-        return cnc_api_fail(s, CONCUR_E_UNSUPPORTED, "engine %s: this build has none", cnc_engine_name(s->cfg.engine));
-    if (s->cfg.listen.count == 0)
-        return cnc_api_fail(s, CONCUR_E_LISTEN, "no address to listen on: concur_server_listen() or the option listen");
-    if (s->ops->plan && (s->needs & CONCUR_NEED_SHARED_MEMORY))
-        return cnc_api_fail(s, CONCUR_E_UNSUPPORTED,
-                            "engine %s has several processes, and the program's handlers share its memory", s->ops->name);
-    return s->ops->check ? s->ops->check(s) : CONCUR_OK;
+    rc = cnc_configure_check(s, s->setup);
+    return rc < 0 ? cnc_api_fail(s, rc, "%s", cnc_error_text()) : CONCUR_OK;
 }
 
 int concur_server_engine(const concur_server *s)
@@ -155,9 +152,9 @@ int concur_server_engine(const concur_server *s)
     if (!s)
         return CONCUR_E_INVAL;
     concur_server *own = (concur_server *)(uintptr_t)s; /* resolving caches, and changes nothing a caller can see */
-    if (cnc_api_is_set_up(own))
-        (void)cnc_api_resolve(own);
-    return s->cfg.engine;
+    if (cnc_api_is_set_up(own) && cnc_api_resolve(own) == CONCUR_E_NOMEM)
+        return CONCUR_E_NOMEM;
+    return s->setup->cfg.engine;
 }
 
 const char *concur_server_error(const concur_server *s)
@@ -165,7 +162,7 @@ const char *concur_server_error(const concur_server *s)
     if (!s)
         return "no server\n";
     concur_server *own = (concur_server *)(uintptr_t)s;
-    const char *first = s->errors ? s->errors : "", *second = cnc_options_errors(s->options);
+    const char *first = s->errors ? s->errors : "", *second = cnc_options_errors(s->setup ? s->setup->options : s->options);
     const char *third = s->run_error ? s->run_error : "";
     size_t a = strlen(first), b = strlen(second), c = strlen(third);
     char *all = cnc_realloc(own->all_errors, a + b + c + 1);
@@ -180,7 +177,8 @@ const char *concur_server_error(const concur_server *s)
 
 void cnc_api_destroy(concur_server *s)
 {
-    cnc_router_deinit(&s->router);
+    cnc_router_deinit(&s->routes);
+    cnc_setup_unref(&s->setup);
     cnc_shares_deinit(&s->shares);
     cnc_locals_deinit(&s->locals);
     cnc_server_free_hooks(s);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn/acceptor.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include "base/sys.h"
 
 #define PAUSE_MS 50
@@ -19,15 +22,8 @@ static void on_retry(struct cnc_timer *t)
         take_a_break(a, "watching the listening socket", ENOMEM);
 }
 
-static bool is_inherited(int fd)
-{
-    struct sockaddr_storage ss = { 0 };
-    socklen_t len = sizeof ss;
-    return getsockname(fd, (struct sockaddr *)&ss, &len) == 0 && ss.ss_family != AF_UNIX;
-}
-
 int cnc_acceptor_init(struct cnc_acceptor *a, struct cnc_driver *drv, const struct cnc_acceptor_config *cfg,
-                      const int *fds, unsigned count)
+                      const struct cnc_accept_from *from, unsigned count)
 {
     *a = (struct cnc_acceptor){ .drv = drv, .cfg = *cfg, .count = count, .retry.fn = on_retry, .warned_at = -1000 };
     a->sockets = cnc_calloc(count ? count : 1, sizeof *a->sockets);
@@ -35,8 +31,8 @@ int cnc_acceptor_init(struct cnc_acceptor *a, struct cnc_driver *drv, const stru
         return CONCUR_E_NOMEM;
     for (unsigned i = 0; i < count; i++) {
         a->sockets[i].acceptor = a;
-        a->sockets[i].inherits = is_inherited(fds[i]);
-        cnc_io_init(drv->home->loop, &a->sockets[i].io, fds[i], on_ready);
+        a->sockets[i].how = from[i].how;
+        cnc_io_init(drv->home->loop, &a->sockets[i].io, from[i].fd, on_ready);
     }
     return CONCUR_OK;
 }
@@ -145,11 +141,15 @@ static bool is_full(struct cnc_acceptor *a)
     return !has_room(a) && !make_room(a);
 }
 
-/* A thread that waits in recv() must come back from there. */
-static bool set_wait(int64_t ms, int fd)
+/* False: a thread that waits in recv() would not come back from there. */
+static bool tune(int fd, const struct cnc_accept *how)
 {
+    int64_t ms = how->receive_wait_ms;
     struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
-    return !ms || cnc_sys_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
+    int nodelay = how->nodelay;
+    if (how->sets_nodelay) /* only packets come later without it; an adopted socket may know no such thing */
+        (void)cnc_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof nodelay);
+    return !how->sets_wait || cnc_sys_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
 }
 
 bool cnc_accept_fails_again(int err)
@@ -187,7 +187,7 @@ struct cnc_conn *cnc_accept(int listener, const struct cnc_accept *how, int *err
         return NULL;
     struct cnc_conn *conn = NULL;
     *err = ECONNABORTED;
-    if (how->inherits || set_wait(how->receive_wait_ms, fd)) {
+    if (tune(fd, how)) {
         conn = cnc_conn_create(fd, &cnc_transport_plain, NULL);
         *err = conn ? 0 : ENOMEM;
     }
@@ -199,9 +199,8 @@ struct cnc_conn *cnc_accept(int listener, const struct cnc_accept *how, int *err
 /* True: go on accepting. */
 static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket *s)
 {
-    struct cnc_accept how = { a->cfg.non_blocking, s->inherits, a->cfg.receive_wait_ms };
     int err;
-    struct cnc_conn *conn = cnc_accept(cnc_io_fd(&s->io), &how, &err);
+    struct cnc_conn *conn = cnc_accept(cnc_io_fd(&s->io), &s->how, &err);
     if (!conn && cnc_accept_fails_again(err)) {
         if (!is_exhausted(err) || !make_room(a))
             take_a_break(a, "accept", err);

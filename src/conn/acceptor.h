@@ -7,11 +7,18 @@
 
 #include "conn/conn.h"
 
-/* One accept. */
+/* How a connection is accepted: what its socket is to have, and does not have already from the listening one (on Linux those
+ * of TCP inherit its options, those of AF_UNIX do not). */
 struct cnc_accept {
-    bool non_blocking;       /* the accepted socket is */
-    bool inherits;           /* it has the options of the listening one (Linux: TCP, not AF_UNIX) */
-    int64_t receive_wait_ms; /* SO_RCVTIMEO where it does not; 0: none */
+    bool non_blocking;
+    bool sets_nodelay, nodelay; /* TCP_NODELAY */
+    bool sets_wait;
+    int64_t receive_wait_ms;    /* SO_RCVTIMEO; 0: none */
+};
+
+struct cnc_accept_from {
+    int fd; /* borrowed */
+    struct cnc_accept how;
 };
 
 /* A connection, which belongs to no driver yet; NULL and *err: none. */
@@ -23,9 +30,7 @@ struct cnc_acceptor_config {
     unsigned batch;           /* accepts per wake and listener */
     unsigned connections_max; /* open at once, over all drivers that share `open` */
     atomic_uint *open;
-    bool non_blocking;        /* accepted sockets are */
     bool exclusive;           /* other processes accept from the same sockets: one of them is woken, not all */
-    int64_t receive_wait_ms;  /* SO_RCVTIMEO of accepted sockets that do not inherit it; 0: none */
     void (*warn)(void *arg, const char *what, int err); /* at most once a second */
     void *warn_arg;
 };
@@ -34,7 +39,7 @@ struct cnc_acceptor_socket {
     struct cnc_io io;
     struct cnc_acceptor *acceptor;
     bool watched;
-    bool inherits; /* accepted sockets have the options of this one (Linux: TCP, not AF_UNIX) */
+    struct cnc_accept how;
 };
 
 struct cnc_acceptor {
@@ -51,9 +56,9 @@ struct cnc_acceptor {
     atomic_ullong accepted; /* written by the loop's thread, read by any */
 };
 
-/* fds are borrowed. The home's loop must exist. */
+/* The home's loop must exist. */
 int cnc_acceptor_init(struct cnc_acceptor *a, struct cnc_driver *drv, const struct cnc_acceptor_config *cfg,
-                      const int *fds, unsigned count);
+                      const struct cnc_accept_from *from, unsigned count);
 int cnc_acceptor_start(struct cnc_acceptor *a);
 /* No more accepts; the descriptors may be closed afterwards. */
 void cnc_acceptor_stop(struct cnc_acceptor *a);

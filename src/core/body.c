@@ -23,7 +23,7 @@ int cnc_body_start(concur_request *r)
 /* A file that goes with its descriptor; O_TMPFILE never has a name at all. */
 static int open_spool(concur_request *r)
 {
-    const char *dir = r->server->spool_dir;
+    const char *dir = r->server->setup->spool_dir;
     int fd = cnc_sys_open(dir, O_TMPFILE | O_RDWR, 0600);
     if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
         return fd;
@@ -52,7 +52,7 @@ static int write_all(int fd, const char *p, size_t n)
 static int spool_failed(concur_request *r)
 {
     cnc_log(&r->server->log, CONCUR_LOG_ERROR, "request %016llx: cannot keep its body in %s: %s",
-            (unsigned long long)r->id, r->server->spool_dir, strerror(errno));
+            (unsigned long long)r->id, r->server->setup->spool_dir, strerror(errno));
     return 503;
 }
 

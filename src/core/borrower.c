@@ -57,7 +57,7 @@ static bool parked(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn
     if (!(conn->flags & CNC_CONN_LENT))
         return false;
     if (!is_idle(conn)) {
-        struct cnc_ledger_row *row = cnc_ledger_row(&t->server->place.ledger, conn->loan);
+        struct cnc_ledger_row *row = cnc_ledger_row(&t->server->setup->ledger, conn->loan);
         if (row)
             atomic_store(&row->told, CNC_LEDGER_UNKNOWN);
         return false;
@@ -90,7 +90,7 @@ CNC_HOT static bool is_wanted(void *threads)
 static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_request)
 {
     struct cnc_threads *t = drv->lender;
-    struct cnc_ledger_row *row = cnc_ledger_row(&t->server->place.ledger, conn->loan);
+    struct cnc_ledger_row *row = cnc_ledger_row(&t->server->setup->ledger, conn->loan);
     uint64_t told = (drv->sent - drv->sent_before) << 1 | in_request;
     if (!row)
         return;
@@ -102,7 +102,7 @@ static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_requ
 static void settling(struct cnc_driver *drv, struct cnc_conn *conn, size_t n)
 {
     struct cnc_threads *t = drv->lender;
-    struct cnc_ledger_row *row = cnc_ledger_row(&t->server->place.ledger, conn->loan);
+    struct cnc_ledger_row *row = cnc_ledger_row(&t->server->setup->ledger, conn->loan);
     if (!row || !drv->home->blocking)
         return;
     atomic_store_explicit(&row->read, drv->received - drv->received_before, memory_order_relaxed);
@@ -144,7 +144,7 @@ static bool on_idle(struct cnc_driver *drv, struct cnc_conn *conn)
 static void answer_hello(struct cnc_borrower *b)
 {
     struct cnc_loan_note note = { .what = CNC_LOAN_CREDIT, .flags = CNC_LOAN_ALL };
-    unsigned most = (unsigned)b->serving.server->cfg.threads_max;
+    unsigned most = (unsigned)b->serving.server->setup->cfg.threads_max;
     pthread_mutex_lock(&b->mu);
     note.value = b->busy < most ? most - b->busy : 0;
     tell(b, &note, (struct cnc_slice){ "", 0 });

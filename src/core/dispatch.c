@@ -162,12 +162,12 @@ static struct pool_run *make_run(concur_request *r)
         return NULL;
     *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_late, .started.run = on_started };
     cnc_link_init(&run->job.link);
-    int64_t timeout = r->server->cfg.queue_timeout;
+    int64_t timeout = r->server->setup->cfg.queue_timeout;
     int64_t at = timeout ? cnc_home_now(home) + timeout : INT64_MAX;
     if (r->deadline_at < at)
         at = r->deadline_at;
     if ((at != INT64_MAX && cnc_home_timer(home, &run->late, at) < 0) ||
-        cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->cfg.output_high) < 0) {
+        cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->setup->cfg.output_high) < 0) {
         cnc_home_timer_cancel(home, &run->late);
         cnc_free(run);
         return NULL;
@@ -213,7 +213,7 @@ static int find_next(concur_request *r)
 {
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
     r->skip++;
-    if (cnc_router_find(&r->server->router, r->method, method, r->path, r->skip, &r->match) != CNC_ROUTE_FOUND)
+    if (cnc_router_find(&r->server->setup->router, r->method, method, r->path, r->skip, &r->match) != CNC_ROUTE_FOUND)
         return 404;
     return prepare(r);
 }
@@ -287,7 +287,7 @@ static int refusal(concur_request *r, int found)
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
     if (r->method == CNC_HTTP_OPTIONS && (found == CNC_ROUTE_BAD_METHOD || r->path.p[0] == '*'))
         return 204;
-    if (r->method == CNC_HTTP_OTHER && !cnc_router_knows(&r->server->router, method))
+    if (r->method == CNC_HTTP_OTHER && !cnc_router_knows(&r->server->setup->router, method))
         return 501; /* RFC 9110 §15.6.2 */
     return found == CNC_ROUTE_BAD_METHOD ? 405 : 404;
 }
@@ -315,7 +315,7 @@ static concur_request *create(struct cnc_conn *conn, const struct cnc_http_head 
         r->flags |= CNC_REQ_HAS_BODY;
     if (head->method == CNC_HTTP_HEAD)
         r->flags |= CNC_REQ_NO_BODY_OUT;
-    cnc_arena_init(&r->arena, r + 1, cnc_home_block_size() - sizeof *r, (size_t)r->server->cfg.request_memory);
+    cnc_arena_init(&r->arena, r + 1, cnc_home_block_size() - sizeof *r, (size_t)r->server->setup->cfg.request_memory);
     r->id = next_id(r->server, home);
     attach(r, home);
     atomic_store_explicit(&home->served, atomic_load_explicit(&home->served, memory_order_relaxed) + 1,
@@ -354,7 +354,7 @@ CNC_HOT static int on_request(struct cnc_conn *conn, const struct cnc_http_head 
     }
     conn->stream = &r->stream;
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
-    int found = cnc_router_find(&r->server->router, r->method, method, r->path, 0, &r->match);
+    int found = cnc_router_find(&r->server->setup->router, r->method, method, r->path, 0, &r->match);
     if (CNC_LIKELY(found == CNC_ROUTE_FOUND)) {
         status = start_deadline(r, conn->drv);
         if (CNC_LIKELY(status == 0))

@@ -106,13 +106,15 @@ static int store(struct cnc_options *o, enum cnc_layer layer, struct cnc_section
     return CONCUR_OK;
 }
 
-struct cnc_options *cnc_options_copy_own(const struct cnc_options *o)
+struct cnc_options *cnc_options_copy(const struct cnc_options *o, unsigned layers)
 {
     struct cnc_options *copy = cnc_options_create();
     int rc = copy ? CONCUR_OK : CONCUR_E_NOMEM;
     for (const struct cnc_option_value *v = o->first; v && rc == CONCUR_OK; v = v->next)
-        if (v->layer == CNC_LAYER_CODE || v->layer == CNC_LAYER_OVERRIDE)
+        if (layers >> v->layer & 1)
             rc = store(copy, v->layer, v->section, v->row, v->text, v->number, v->origin);
+    if (rc == CONCUR_OK && o->errors.n && (layers & CNC_LAYERS_SAID) == CNC_LAYERS_SAID)
+        cnc_text_add(&copy->errors, "%s", o->errors.p);
     if (rc < 0 && copy)
         cnc_options_destroy(&copy);
     return copy;

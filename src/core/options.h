@@ -25,8 +25,11 @@ struct cnc_options; /* opaque; owned by the server; one thread, before start */
 
 struct cnc_options *cnc_options_create(void); /* NULL: out of memory */
 void cnc_options_destroy(struct cnc_options **o);
-/* What the program's code and its command line said, and nothing else. NULL: out of memory. */
-struct cnc_options *cnc_options_copy_own(const struct cnc_options *o);
+/* Sets of layers, a bit for each. OWN: what the program's code and its command line said. SAID: that and the file. */
+#define CNC_LAYERS_OWN (1u << CNC_LAYER_CODE | 1u << CNC_LAYER_OVERRIDE)
+#define CNC_LAYERS_SAID (CNC_LAYERS_OWN | 1u << CNC_LAYER_FILE)
+/* The values of some layers; with all of SAID the errors as well. NULL: out of memory. */
+struct cnc_options *cnc_options_copy(const struct cnc_options *o, unsigned layers);
 
 /* Stores a value given as text. section: NULL or "" for the server, else "route PATTERN", "tls NAME", "upstream NAME".
  * origin: what an error names, such as "server.conf:12"; NULL names the layer. Returns CONCUR_OK, CONCUR_E_NOMEM or

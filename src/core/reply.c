@@ -119,7 +119,7 @@ static void add_allow(concur_request *r)
 {
     char allow[512];
     struct cnc_slice path = r->path.p[0] == '*' ? (struct cnc_slice){ "", 0 } : r->path;
-    size_t n = cnc_router_allow(&r->server->router, path, allow, sizeof allow);
+    size_t n = cnc_router_allow(&r->server->setup->router, path, allow, sizeof allow);
     if (n)
         (void)add_field(r, CNC_SLICE("Allow"), (struct cnc_slice){ allow, n });
 }
@@ -144,7 +144,7 @@ void cnc_reply_page(concur_request *r, int status)
         add_allow(r); /* RFC 9110 §15.5.6 */
     if (status == 503) {
         char seconds[20];
-        size_t len = cnc_decimal(seconds, r->server->limits.retry_after_s);
+        size_t len = cnc_decimal(seconds, r->server->setup->limits.retry_after_s);
         (void)add_field(r, CNC_SLICE("Retry-After"), (struct cnc_slice){ seconds, len });
     }
     struct cnc_piece piece = { .p = body, .n = status == 204 ? 0 : n };

@@ -10,21 +10,21 @@
 #include <concur/concur.h>
 
 #include "conn/conn.h"
-#include "conn/loan.h"
-#include "core/config.h"
 #include "core/local.h"
 #include "core/log.h"
-#include "core/options.h"
-#include "core/router.h"
+#include "core/setup.h"
 #include "core/shared.h"
 #include "net/address.h"
 
-struct cnc_engine_ops;
-
 enum cnc_server_state { CNC_SERVER_SETUP, CNC_SERVER_RUNNING, CNC_SERVER_STOPPED };
+
+#define CNC_LISTEN_MAX 64 /* items of the option listen */
 
 struct cnc_server_socket {
     int fd;
+    bool inherits;           /* accepted sockets have the two that follow from this one */
+    bool nodelay;            /* as it was opened with; nobody changes them: generations share it */
+    int64_t receive_wait_ms;
     struct cnc_address address;
     char text[CNC_ADDRESS_TEXT_MAX]; /* where it is bound, port 0 resolved */
 };
@@ -42,7 +42,6 @@ struct cnc_place {
     struct cnc_board_row *row; /* a child's own */
     unsigned generation, slot;
     unsigned page; /* of the board: this generation's */
-    struct cnc_ledger ledger; /* of connections that are lent; owned like the board */
     int link;       /* a child's to its master; the host's to the master that start made; else -1 */
     int lend;       /* a worker's to the front; else -1 */
     int up;         /* where a master that start made tells the host something; -1: the master is the host */
@@ -56,11 +55,9 @@ struct cnc_place {
 };
 
 struct concur_server {
-    /* set-up; read-only once it runs */
+    /* what the program said; read-only once it runs */
     struct cnc_options *options;
-    struct cnc_config cfg;
-    struct cnc_conn_limits limits;
-    struct cnc_router router;
+    struct cnc_router routes;
     struct cnc_shares shares;
     struct cnc_locals locals;
     struct cnc_link hooks;     /* owned; in the order of registration */
@@ -73,11 +70,13 @@ struct concur_server {
     char *all_errors;          /* owned; what concur_server_error() last returned */
     uint64_t id_base;          /* of request ids */
     char *config_path;         /* owned; NULL: no file */
-    const char *spool_dir;     /* where large bodies go */
+
+    /* What a configuration made of it. NULL until something asks; a change before the start drops it. The master puts
+     * another one in its place when a generation of it serves; any other process has one for life. */
+    struct cnc_setup *setup;
+    atomic_llong stop_timeout; /* of the set-up in force: for a signal handler */
 
     /* running */
-    const struct cnc_engine_ops *ops;
-    int64_t receive_wait_ms;   /* SO_RCVTIMEO of accepted sockets; 0: none */
     void *engine;              /* the engine's own; NULL unless running */
     struct cnc_pool *pool;     /* offloads and blocking routes; NULL: in place */
     struct cnc_server_socket *sockets; /* owned */
@@ -110,8 +109,8 @@ extern const struct cnc_conn_ops cnc_request_conn_ops;
 
 /* The engine's run calls this once connections are accepted. */
 void cnc_server_ready(concur_server *server);
-/* Fills limits, routes' options and what derives from cfg. CONCUR_OK or an error already noted. */
-int cnc_server_configure(concur_server *server);
+/* Puts a set-up in force, whose reference becomes the server's. */
+void cnc_server_adopt(concur_server *server, struct cnc_setup *setup);
 /* Notes a set-up error that sticks: a line of its own. Returns code. */
 int cnc_server_note(concur_server *server, int code, const char *fmt, ...) CNC_PRINTF(3, 4);
 

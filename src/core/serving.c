@@ -17,25 +17,40 @@ static int open_one(concur_server *server, unsigned i, const struct cnc_listener
     char why[CNC_ADDRESS_ERROR_MAX];
     struct cnc_server_socket *s = &server->sockets[i];
     s->fd = -1;
-    if (cnc_address_parse(&s->address, server->cfg.listen.items[i], why, sizeof why) < 0)
+    if (cnc_address_parse(&s->address, server->setup->cfg.listen.items[i], why, sizeof why) < 0)
         return cnc_server_note(server, CONCUR_E_LISTEN, "%s", why);
     int rc = cnc_listener_open(&s->fd, &s->address, options);
     if (rc < 0)
         return cnc_server_note(server, rc, "%s", concur_last_error());
     (void)cnc_listener_text(s->fd, s->text, sizeof s->text);
+    s->inherits = s->address.kind == CNC_ADDRESS_IPV4 || s->address.kind == CNC_ADDRESS_IPV6;
+    s->nodelay = options->nodelay;
+    s->receive_wait_ms = options->receive_wait_ms;
     return CONCUR_OK;
 }
 
-static struct cnc_listener_options listener_options(const concur_server *server)
+/* A generation that wants something else says so to each socket that it accepts: the listening ones belong to all. */
+struct cnc_accept cnc_serving_how_to_accept(const concur_server *server, unsigned i, bool blocking)
 {
-    return (struct cnc_listener_options){ .backlog = (int)server->cfg.backlog, .nodelay = server->cfg.tcp_nodelay,
-                                          .receive_wait_ms = server->receive_wait_ms };
+    const struct cnc_server_socket *s = &server->sockets[i];
+    const struct cnc_setup *setup = server->setup;
+    int64_t wait = blocking ? setup->receive_wait_ms : 0;
+    bool is_tcp = s->address.kind != CNC_ADDRESS_UNIX;
+    return (struct cnc_accept){
+        .non_blocking = !blocking,
+        .sets_nodelay = is_tcp && !(s->inherits && s->nodelay == setup->cfg.tcp_nodelay),
+        .nodelay = setup->cfg.tcp_nodelay,
+        .sets_wait = blocking && wait != (s->inherits ? s->receive_wait_ms : 0),
+        .receive_wait_ms = wait,
+    };
 }
 
 int cnc_serving_listen(concur_server *server)
 {
-    struct cnc_listener_options options = listener_options(server);
-    size_t n = server->cfg.listen.count;
+    const struct cnc_config *cfg = &server->setup->cfg;
+    struct cnc_listener_options options = { .backlog = (int)cfg->backlog, .nodelay = cfg->tcp_nodelay,
+                                            .receive_wait_ms = server->setup->receive_wait_ms };
+    size_t n = cfg->listen.count;
     int rc = CONCUR_OK;
     if (n == 0)
         return cnc_server_note(server, CONCUR_E_LISTEN, "no address to listen on");
@@ -49,13 +64,6 @@ int cnc_serving_listen(concur_server *server)
     if (rc < 0)
         cnc_serving_close_listeners(server);
     return rc;
-}
-
-void cnc_serving_retune_listeners(concur_server *server)
-{
-    struct cnc_listener_options options = listener_options(server);
-    for (unsigned i = 0; i < server->socket_count; i++)
-        cnc_listener_tune(server->sockets[i].fd, &server->sockets[i].address, &options);
 }
 
 void cnc_serving_shut_listeners(concur_server *server)
@@ -88,7 +96,7 @@ void cnc_serving_closed(struct cnc_driver *drv)
 {
     concur_server *server = drv->owner;
     unsigned before = atomic_fetch_sub(&server->connections, 1);
-    if (atomic_load(&server->draining) || before >= (unsigned)server->cfg.connections_max)
+    if (atomic_load(&server->draining) || before >= server->setup->connections_max)
         cnc_sys_eventfd_raise(server->stop_fd);
 }
 
@@ -134,11 +142,11 @@ static int open_pool(concur_server *server)
 {
     struct cnc_pool_config cfg = {
         .clock = server->clock,
-        .threads_max = (unsigned)server->cfg.pool_threads,
+        .threads_max = (unsigned)server->setup->cfg.pool_threads,
         .library_max = LIBRARY_THREADS,
-        .queue_max = (unsigned)server->cfg.pool_queue_max,
-        .stack_size = (size_t)server->cfg.thread_stack,
-        .idle_ms = server->cfg.thread_idle,
+        .queue_max = (unsigned)server->setup->cfg.pool_queue_max,
+        .stack_size = (size_t)server->setup->cfg.thread_stack,
+        .idle_ms = server->setup->cfg.thread_idle,
         .fields_max = 1, /* these threads parse no heads */
         .owner = server,
     };
@@ -157,36 +165,32 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
     *s = (struct cnc_serving){ .server = server, .stop_timer.fn = on_stop_timer, .publish_timer.fn = on_publish,
                                .is_late = (flags & CNC_SERVING_LATE) != 0, .stall_warned_at = INT64_MIN / 2 };
     struct cnc_acceptor_config accept = {
-        .batch = (unsigned)server->cfg.accept_batch,
-        .connections_max = (unsigned)server->cfg.connections_max,
+        .batch = (unsigned)server->setup->cfg.accept_batch,
+        .connections_max = server->setup->connections_max,
         .open = &server->connections,
-        .non_blocking = !blocking_sockets,
         .exclusive = server->place.is_child,
-        .receive_wait_ms = blocking_sockets ? server->receive_wait_ms : 0,
         .warn = warn_accept,
         .warn_arg = s,
     };
-    int fds[64];
-    unsigned count = server->socket_count < CNC_COUNT(fds) ? server->socket_count : CNC_COUNT(fds);
-    if (flags & CNC_SERVING_NO_ACCEPT)
-        count = 0;
+    struct cnc_accept_from from[CNC_LISTEN_MAX];
+    unsigned count = flags & CNC_SERVING_NO_ACCEPT ? 0 : server->socket_count;
     for (unsigned i = 0; i < count; i++)
-        fds[i] = server->sockets[i].fd;
+        from[i] = (struct cnc_accept_from){ server->sockets[i].fd, cnc_serving_how_to_accept(server, i, blocking_sockets) };
     int rc = open_pool(server);
     if (rc == CONCUR_OK)
-        rc = cnc_home_create(&s->home, server->clock, server->limits.http.fields_max,
+        rc = cnc_home_create(&s->home, server->clock, server->setup->limits.http.fields_max,
                              (flags & CNC_SERVING_BLOCKING_HOME) != 0);
     if (rc < 0) {
         cnc_serving_close(s);
         return rc;
     }
     s->home->owner = ops->handover ? NULL : server; /* a poller runs no handlers */
-    if (server->place.row && server->cfg.stuck_timeout)
+    if (server->place.row && server->setup->cfg.stuck_timeout)
         s->home->busy_since = &server->place.row->busy_since;
-    cnc_driver_init(&s->drv, s->home, &server->limits, ops, server, &server->draining);
+    cnc_driver_init(&s->drv, s->home, &server->setup->limits, ops, server, &server->draining);
     rc = cnc_driver_need_loop(&s->drv);
     if (rc == CONCUR_OK)
-        rc = cnc_acceptor_init(&s->acceptor, &s->drv, &accept, fds, count);
+        rc = cnc_acceptor_init(&s->acceptor, &s->drv, &accept, from, count);
     if (rc == CONCUR_OK)
         rc = watch(s, &s->stop_io, server->stop_fd, on_stop_fd);
     if (rc == CONCUR_OK && server->place.is_child)
@@ -269,7 +273,7 @@ static int64_t advance(struct cnc_serving *s, int64_t now)
 /* The model's weak spot, said aloud: a handler that held the loop. */
 static void check_stall(struct cnc_serving *s, int64_t began)
 {
-    int64_t limit = s->server->cfg.stall_warn;
+    int64_t limit = s->server->setup->cfg.stall_warn;
     int64_t now = cnc_clock_now(s->server->clock);
     if (limit == 0 || now - began < limit)
         return;

@@ -42,8 +42,8 @@ int cnc_serving_listen(concur_server *server);
 /* Closes the sockets; their addresses are still told. A socket's file goes with the process that made it. */
 void cnc_serving_shut_listeners(concur_server *server);
 void cnc_serving_close_listeners(concur_server *server);
-/* A reload may have changed what accepted sockets inherit. */
-void cnc_serving_retune_listeners(concur_server *server);
+/* How connections of the i-th socket are accepted; blocking: the sockets may block. */
+struct cnc_accept cnc_serving_how_to_accept(const concur_server *server, unsigned i, bool blocking);
 
 enum {
     CNC_SERVING_BLOCKING_SOCKETS = 1, /* accepted ones may block */

@@ -19,7 +19,7 @@ static void on_signal(int sig)
     concur_server *s = atomic_load(&cnc_run_state.server);
     (void)sig;
     if (s)
-        cnc_place_stop(s, atomic_fetch_add(&cnc_run_state.signals, 1) > 0 ? 0 : s->cfg.stop_timeout);
+        cnc_place_stop(s, atomic_fetch_add(&cnc_run_state.signals, 1) > 0 ? 0 : atomic_load(&s->stop_timeout));
     errno = saved;
 }
 

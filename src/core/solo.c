@@ -32,8 +32,8 @@ static bool has_idle_peer(const concur_server *server)
 
 static bool does_somebody_wait(const concur_server *server)
 {
-    struct pollfd fds[64];
-    unsigned n = server->socket_count < CNC_COUNT(fds) ? server->socket_count : CNC_COUNT(fds);
+    struct pollfd fds[CNC_LISTEN_MAX];
+    unsigned n = server->socket_count;
     for (unsigned i = 0; i < n; i++)
         fds[i] = (struct pollfd){ .fd = server->sockets[i].fd, .events = POLLIN };
     return cnc_sys_poll(fds, n, 0) > 0;
@@ -137,9 +137,7 @@ static void pause_accepting(struct cnc_solo *solo, int err)
 static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
 {
     concur_server *server = solo->serving.server;
-    struct cnc_accept how = { .receive_wait_ms = server->receive_wait_ms,
-                              .inherits = server->sockets[i].address.kind != CNC_ADDRESS_UNIX &&
-                                          server->sockets[i].address.kind != CNC_ADDRESS_FD };
+    struct cnc_accept how = cnc_serving_how_to_accept(server, i, true);
     int err = 0;
     struct cnc_conn *conn = cnc_accept(server->sockets[i].fd, &how, &err);
     if (!conn && cnc_accept_fails_again(err))
@@ -176,8 +174,8 @@ void cnc_solo_close(struct cnc_solo *solo)
 
 int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
 {
-    int listeners[64], others[2] = { server->stop_fd, server->place.link };
-    unsigned n = server->socket_count < CNC_COUNT(listeners) ? server->socket_count : CNC_COUNT(listeners);
+    int listeners[CNC_LISTEN_MAX], others[2] = { server->stop_fd, server->place.link };
+    unsigned n = server->socket_count;
     *solo = (struct cnc_solo){ .gate.epoll = -1, .yield.fn = on_yield, .recycle_at = server->place.recycle_at,
                                .warned_at = INT64_MIN / 2 };
     server->place.recycle_at = 0; /* it ends by itself, and is not replaced before */
@@ -220,7 +218,7 @@ int cnc_solo_run(struct cnc_solo *solo, bool may_give_up)
         atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
         serve(solo, conn);
         if (solo->recycle_at && atomic_load(&s->home->served) >= solo->recycle_at)
-            cnc_place_stop(server, server->cfg.stop_timeout);
+            cnc_place_stop(server, server->setup->cfg.stop_timeout);
     }
     return rc;
 }

@@ -20,7 +20,7 @@ static struct cnc_driver *driver_of(struct cnc_threads *t, struct cnc_home *home
         struct cnc_driver *drv = cnc_malloc(sizeof *drv);
         if (!drv)
             return NULL;
-        cnc_driver_init(drv, home, &t->server->limits, &t->ops, t->server, &t->server->draining);
+        cnc_driver_init(drv, home, &t->server->setup->limits, &t->ops, t->server, &t->server->draining);
         drv->lender = t;
         home->user = drv;
         home->user_free = free_driver;
@@ -47,14 +47,14 @@ static void park(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *
 CNC_HOT static bool is_wanted(void *arg)
 {
     struct cnc_threads *t = arg;
-    return t->server->cfg.park_after == 0 || cnc_pool_is_wanted(t->pool) || (t->is_wanted && t->is_wanted(t));
+    return t->server->setup->cfg.park_after == 0 || cnc_pool_is_wanted(t->pool) || (t->is_wanted && t->is_wanted(t));
 }
 
 /* Nobody waits any more for what it asked. Not worth a look unless it has waited. */
 static bool has_left(const struct cnc_threads *t, const struct cnc_home *home, const struct cnc_conn *conn)
 {
     struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLRDHUP };
-    if (!t->has_queue || t->server->limits.half_close)
+    if (!t->has_queue || t->server->setup->limits.half_close)
         return false;
     return cnc_clock_now(home->clock) - conn->deadline >= LONG_WAIT_MS && cnc_sys_poll(&p, 1, 0) > 0;
 }
@@ -120,7 +120,7 @@ static void on_late(struct cnc_timer *timer)
 {
     struct cnc_threads *t = CNC_CONTAINER(timer, struct cnc_threads, late);
     struct cnc_home *home = t->serving->home;
-    int64_t timeout = t->server->cfg.queue_timeout;
+    int64_t timeout = t->server->setup->cfg.queue_timeout;
     struct overdue o = { .before = cnc_home_now(home) - timeout, .next = INT64_MAX };
     struct cnc_link taken;
     cnc_link_init(&taken);
@@ -137,8 +137,8 @@ static void on_late(struct cnc_timer *timer)
 static void watch_queue(struct cnc_threads *t)
 {
     struct cnc_home *home = t->serving->home;
-    if (t->has_queue && !t->late.pos && t->server->cfg.queue_timeout)
-        (void)cnc_home_timer(home, &t->late, cnc_home_now(home) + t->server->cfg.queue_timeout);
+    if (t->has_queue && !t->late.pos && t->server->setup->cfg.queue_timeout)
+        (void)cnc_home_timer(home, &t->late, cnc_home_now(home) + t->server->setup->cfg.queue_timeout);
 }
 
 /* At the end of the turn: a thread woken for each would push the poller aside each time. */
@@ -180,11 +180,11 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
 {
     struct cnc_pool_config cfg = {
         .clock = server->clock,
-        .threads_max = (unsigned)server->cfg.threads_max,
-        .queue_max = (unsigned)server->cfg.queue_max,
-        .stack_size = (size_t)server->cfg.thread_stack,
-        .idle_ms = server->cfg.thread_idle,
-        .fields_max = server->limits.http.fields_max,
+        .threads_max = (unsigned)server->setup->cfg.threads_max,
+        .queue_max = (unsigned)server->setup->cfg.queue_max,
+        .stack_size = (size_t)server->setup->cfg.thread_stack,
+        .idle_ms = server->setup->cfg.thread_idle,
+        .fields_max = server->setup->limits.http.fields_max,
         .owner = server,
     };
     *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = take_back,

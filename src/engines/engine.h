@@ -31,20 +31,12 @@ struct cnc_engine_ops {
     const char *name;
     bool blocking_sockets; /* accepted ones may block, and wait for park_after when read ... */
     int64_t stay_ms;       /* ... but not less than this: there is nobody else whom the thread could serve meanwhile */
-    /* Refuses what cannot work, with a sentence in the server's errors; before any resource. CONCUR_OK or an error. NULL:
-     * there is nothing to check. */
-    int (*check)(concur_server *);
+    bool divides_connections; /* each worker accepts for itself, and has its share of connections_max */
     /* The processes that it takes, as cfg says; the rest of plan is filled in already. NULL: one, with or without a master. */
     void (*plan)(const struct cnc_config *cfg, struct cnc_plan *plan);
     struct cnc_role worker;
     struct cnc_role front; /* if the plan has one */
 };
-
-/* How long a read of an accepted socket may wait; 0: not at all. */
-static inline int64_t cnc_engine_receive_wait(const struct cnc_engine_ops *ops, const struct cnc_config *cfg)
-{
-    return !ops->blocking_sockets ? 0 : cfg->park_after > ops->stay_ms ? cfg->park_after : ops->stay_ms;
-}
 
 /* The engine of an id, or NULL when this build has none. */
 const struct cnc_engine_ops *cnc_engine_find(int id);

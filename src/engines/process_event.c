@@ -20,21 +20,14 @@ static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
     out->workers = out->workers_max = (unsigned)cfg->workers;
 }
 
-/* Whoever has its share pauses, and the others take what comes. */
-static int open_share(concur_server *server)
-{
-    int64_t n = server->cfg.workers;
-    server->cfg.connections_max = (server->cfg.connections_max + n - 1) / n;
-    return cnc_looped_open(server);
-}
-
 const struct cnc_engine_ops cnc_engine_process_event = {
     .id = CONCUR_ENGINE_PROCESS_EVENT,
     .name = "process-event",
+    .divides_connections = true, /* whoever has its share pauses, and the others take what comes */
     .plan = plan,
     .worker = {
         .name = "loop",
-        .open = open_share,
+        .open = cnc_looped_open,
         .run = cnc_looped_run,
         .stats = cnc_looped_stats,
         .close = cnc_looped_close,

@@ -88,12 +88,12 @@ static int front_open(concur_server *server)
     struct front_role *e = cnc_calloc(1, sizeof *e);
     struct cnc_place *place = &server->place;
     struct cnc_front_config cfg = {
-        .workers_max = CNC_FIRST_WORKER + (unsigned)server->cfg.workers + 1,
-        .queue_max = (unsigned)server->cfg.queue_max,
-        .queue_timeout_ms = server->cfg.queue_timeout,
-        .for_life = server->cfg.lend == CNC_LEND_CONNECTION,
+        .workers_max = CNC_FIRST_WORKER + (unsigned)server->setup->cfg.workers + 1,
+        .queue_max = (unsigned)server->setup->cfg.queue_max,
+        .queue_timeout_ms = server->setup->cfg.queue_timeout,
+        .for_life = server->setup->cfg.lend == CNC_LEND_CONNECTION,
         .queued = place->row ? &place->row->queued : NULL,
-        .ledger = place->ledger,
+        .ledger = server->setup->ledger,
         .ready = front_ready,
     };
     if (!e)

@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "core/serving.h"
 #include "core/signals.h"
+#include "engines/configure.h"
 #include "net/passing.h"
 #include "proc/child.h"
 #include "proc/host.h"
@@ -15,26 +16,26 @@
 
 bool cnc_tree_is_due(const concur_server *server)
 {
-    return server->ops->plan || server->cfg.master;
+    return server->setup->ops->plan || server->setup->cfg.master;
 }
 
 int cnc_tree_check(concur_server *server)
 {
-    if (server->cfg.fork_with_threads || cnc_child_is_alone())
+    if (server->setup->cfg.fork_with_threads || cnc_child_is_alone())
         return CONCUR_OK;
     return cnc_error_set(CONCUR_E_THREADS,
                          "engine %s forks, and the process has other threads: start before the first of them, or vouch for "
                          "them with the option fork_with_threads",
-                         server->ops->name);
+                         server->setup->ops->name);
 }
 
 /* ---- a child ---- */
 
 static const struct cnc_role *role_of(const concur_server *server, enum cnc_member_kind kind)
 {
-    return kind == CNC_MEMBER_FRONT    ? &server->ops->front
+    return kind == CNC_MEMBER_FRONT    ? &server->setup->ops->front
            : kind == CNC_MEMBER_HELPER ? &cnc_role_refuser
-                                       : &server->ops->worker;
+                                       : &server->setup->ops->worker;
 }
 
 static unsigned long long with_jitter(unsigned long long n)
@@ -49,12 +50,14 @@ static int settle(concur_server *server, const struct cnc_child *child)
 {
     struct cnc_place *place = &server->place;
     int wake = server->stop_fd;
+    server->setup = child->setup; /* for life: what other generations have is never looked at here */
+    atomic_store(&server->stop_timeout, server->setup->cfg.stop_timeout);
     if (place->lines >= 0)
         server->log.up = place->lines;
-    *place = (struct cnc_place){ .board = place->board, .ledger = place->ledger, .generation = child->generation,
+    *place = (struct cnc_place){ .board = place->board, .generation = child->generation,
                                  .page = child->page, .slot = child->slot, .link = child->link, .lend = child->lend,
                                  .up = -1, .lines = -1, .master_fd = -1, .master = place->master, .is_child = true,
-                                 .recycle_at = with_jitter((unsigned long long)server->cfg.requests_per_worker) };
+                                 .recycle_at = with_jitter((unsigned long long)server->setup->cfg.requests_per_worker) };
     place->row = cnc_board_row(place->board, child->page, child->slot);
     atomic_store(&server->stop_at, INT64_MAX);
     (void)!getrandom(&server->id_base, sizeof server->id_base, GRND_NONBLOCK);
@@ -183,93 +186,43 @@ static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *
     (void)cnc_note_send(server->place.up, &note, -1, false);
 }
 
-static void close_ledger(concur_server *server)
+/* The plan has its own reference to setup. */
+static int make_plan(struct cnc_setup *setup, struct cnc_plan *plan)
 {
-    struct cnc_ledger *ledger = &server->place.ledger;
-    if (ledger->rows)
-        cnc_sys_unmap(ledger->rows, ledger->count * sizeof *ledger->rows);
-    *ledger = (struct cnc_ledger){ 0 };
-}
-
-/* What front and workers share; those that are forked after this have it, and keep theirs when a reload needs a larger one.
- * Without memory for it nothing is known of what a dead worker has left, and its connections are cut off. */
-static void open_ledger(concur_server *server)
-{
-    struct cnc_ledger *ledger = &server->place.ledger;
-    uint32_t count = (uint32_t)server->cfg.connections_max;
-    if (ledger->count >= count)
-        return;
-    close_ledger(server);
-    ledger->rows = cnc_sys_map_shared(count * sizeof *ledger->rows);
-    ledger->count = ledger->rows ? count : 0;
-}
-
-static void make_plan(concur_server *server, struct cnc_plan *plan)
-{
-    const struct cnc_config *cfg = &server->cfg;
-    *plan = (struct cnc_plan){ .workers = 1, .workers_max = 1, .start_ms = cfg->start_timeout,
+    const struct cnc_config *cfg = &setup->cfg;
+    *plan = (struct cnc_plan){ .workers = 1, .workers_max = 1, .start_ms = cfg->start_timeout, .setup = setup,
                                .drain_ms = cfg->stop_timeout, .stuck_ms = cfg->stuck_timeout };
-    if (server->ops->plan)
-        server->ops->plan(cfg, plan);
-    if (plan->has_front)
-        open_ledger(server);
+    if (setup->ops->plan)
+        setup->ops->plan(cfg, plan);
+    if (plan->has_front && !setup->ledger.rows && !cnc_setup_make_ledger(setup, (uint32_t)cfg->connections_max))
+        return cnc_error_set(CONCUR_E_NOMEM, "out of memory: no ledger of %lld connections", (long long)cfg->connections_max);
+    return CONCUR_OK;
 }
 
 /* ---- reload ---- */
 
-static bool same_addresses(const concur_server *server, const struct cnc_config_list *before)
-{
-    const struct cnc_config_list *now = &server->cfg.listen;
-    bool same = now->count == before->count;
-    for (size_t i = 0; i < now->count && same; i++)
-        same = strcmp(now->items[i], before->items[i]) == 0;
-    return same;
-}
-
-static int configure(concur_server *server, const struct cnc_config_list *addresses)
-{
-    int rc = CONCUR_OK;
-    if (server->config_path)
-        rc = cnc_options_load_file(server->options, server->config_path);
-    if (rc == CONCUR_OK)
-        rc = cnc_options_load_env(server->options);
-    if (rc == CONCUR_OK)
-        rc = cnc_server_configure(server);
-    if (rc < 0)
-        return rc;
-    if (!same_addresses(server, addresses))
-        return cnc_error_set(CONCUR_E_OPTION, "listen: cannot change while the server runs");
-    server->ops = cnc_engine_find(server->cfg.engine);
-    if (!server->ops)
-        return cnc_error_set(CONCUR_E_UNSUPPORTED, "engine %s: this build has none", cnc_engine_name(server->cfg.engine));
-    if (server->ops->plan && (server->needs & CONCUR_NEED_SHARED_MEMORY))
-        return cnc_error_set(CONCUR_E_UNSUPPORTED, "engine %s has several processes, and the program's handlers share its memory",
-                             server->ops->name);
-    return server->ops->check ? server->ops->check(server) : CONCUR_OK;
-}
-
-/* In the master, so that the next generation inherits it; the one that serves has its own copy of what was. What fails leaves
- * everything as it is. */
+/* Beside what serves: whatever becomes of it, that has not changed. */
 static int reload(void *arg, struct cnc_plan *plan)
 {
+    struct cnc_setup *setup;
+    int rc = cnc_configure_again(arg, &setup);
+    if (rc == CONCUR_OK && (rc = make_plan(setup, plan)) < 0)
+        cnc_setup_unref(&setup);
+    return rc;
+}
+
+static void serves(void *arg, void *setup)
+{
     concur_server *server = arg;
-    const struct cnc_engine_ops *ops = server->ops;
-    struct cnc_options *before = server->options;
-    const struct cnc_config_list addresses = server->cfg.listen;
-    server->options = cnc_options_copy_own(before);
-    int rc = server->options ? configure(server, &addresses) : CONCUR_E_NOMEM;
-    if (rc < 0) {
-        cnc_options_destroy(&server->options);
-        server->options = before;
-        server->ops = ops;
-        (void)cnc_server_configure(server);
-        return rc;
-    }
-    cnc_options_destroy(&before);
-    server->receive_wait_ms = cnc_engine_receive_wait(server->ops, &server->cfg);
-    cnc_serving_retune_listeners(server);
-    make_plan(server, plan);
-    return CONCUR_OK;
+    cnc_setup_ref(setup);
+    cnc_server_adopt(server, setup);
+}
+
+static void dropped(void *arg, void *setup_)
+{
+    struct cnc_setup *setup = setup_;
+    (void)arg;
+    cnc_setup_unref(&setup);
 }
 
 static const struct cnc_master_ops master_ops = {
@@ -281,13 +234,18 @@ static const struct cnc_master_ops master_ops = {
     .tell = tell,
     .stopping = stopping,
     .reload = reload,
+    .serves = serves,
+    .dropped = dropped,
 };
 
 static int run_master(concur_server *server, int lines)
 {
     struct cnc_master_config cfg = { .ops = &master_ops, .arg = server, .clock = server->clock,
                                      .board = server->place.board, .wake_fd = server->stop_fd, .host = lines };
-    make_plan(server, &cfg.plan);
+    int rc = make_plan(server->setup, &cfg.plan);
+    if (rc < 0)
+        return rc;
+    cnc_setup_ref(server->setup);
     return cnc_master_run(&cfg);
 }
 
@@ -311,7 +269,6 @@ int cnc_tree_run(concur_server *server)
         rc = run_master(server, lines[0]);
     }
     server->place.lines = -1;
-    close_ledger(server);
     cnc_sys_close(&lines[0]);
     cnc_sys_close(&lines[1]);
     cnc_board_destroy(&server->place.board);

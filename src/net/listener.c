@@ -34,15 +34,6 @@ static int set_inherited(int fd, const struct cnc_address *address, const struct
     return set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-void cnc_listener_tune(int fd, const struct cnc_address *address, const struct cnc_listener_options *options)
-{
-    struct cnc_listener_options set = *options;
-    struct timeval none = { 0 };
-    if (!set.receive_wait_ms)
-        (void)cnc_sys_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none);
-    (void)set_inherited(fd, address, &set);
-}
-
 /* A socket file that a dead server left behind would refuse the address for ever; one that answers is in use. */
 static void remove_stale(const struct cnc_address *address)
 {
@@ -101,9 +92,7 @@ int cnc_listener_open(int *out, const struct cnc_address *address, const struct 
 {
     int fd = -1;
     if (address->kind == CNC_ADDRESS_FD) {
-        int rc = adopt(&fd, address);
-        if (rc == CONCUR_OK)
-            (void)set_inherited(fd, address, options);
+        int rc = adopt(&fd, address); /* its options are whoever opened it's to set */
         *out = fd;
         return rc;
     }

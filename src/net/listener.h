@@ -9,15 +9,14 @@
 
 struct cnc_listener_options {
     int backlog;
-    bool nodelay;            /* TCP_NODELAY, which accepted sockets inherit */
-    int64_t receive_wait_ms; /* SO_RCVTIMEO, which accepted sockets inherit; 0: none */
+    /* What accepted sockets inherit. Not for FD: its options are its owner's. */
+    bool nodelay;            /* TCP_NODELAY */
+    int64_t receive_wait_ms; /* SO_RCVTIMEO; 0: none */
 };
 
 /* Opens, binds and listens; the descriptor is non-blocking. CONCUR_OK with *fd, or CONCUR_E_LISTEN / CONCUR_E_SYS with a
  * sentence in concur_last_error(). */
 int cnc_listener_open(int *fd, const struct cnc_address *address, const struct cnc_listener_options *options);
-/* Sets anew what accepted sockets inherit; sockets that were accepted before keep what they have. */
-void cnc_listener_tune(int fd, const struct cnc_address *address, const struct cnc_listener_options *options);
 /* Where fd is bound, port 0 resolved, as text. Returns the length, 0 on error. */
 size_t cnc_listener_text(int fd, char *out, size_t n);
 /* Removes the socket file of a unix address that this process bound; harmless for others. */

@@ -61,6 +61,7 @@ static void leave(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 static void go_live(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     gen->state = CNC_GENERATION_LIVE;
+    m->cfg->ops->serves(m->cfg->arg, gen->plan.setup);
     gen->spawn_at = now + CNC_SPAWN_EVERY_MS;
     for (unsigned i = 0; i < gen->count; i++)
         if (cnc_slot_serves(&gen->members[i].slot))
@@ -94,9 +95,8 @@ static void drop(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 
 static void gone(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
-    (void)m;
     (void)now;
-    cnc_generation_free(gen);
+    cnc_generation_free(m, gen);
 }
 
 typedef void step_fn(struct cnc_master *, struct cnc_generation *, int64_t now);
@@ -157,8 +157,9 @@ int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int6
     return CONCUR_OK;
 }
 
-void cnc_generation_free(struct cnc_generation *gen)
+void cnc_generation_free(struct cnc_master *m, struct cnc_generation *gen)
 {
+    m->cfg->ops->dropped(m->cfg->arg, gen->plan.setup);
     cnc_free(gen->members);
     *gen = (struct cnc_generation){ .state = CNC_GENERATION_NONE };
 }

@@ -77,8 +77,8 @@ static void reload(struct cnc_master *m, int64_t now)
         for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
             if (m->generations[g].state == CNC_GENERATION_WARM)
                 cnc_generation_step(m, &m->generations[g], CNC_GENERATION_ON_LEAVE, now);
-    if (rc == CONCUR_OK)
-        rc = cnc_generation_start(m, &plan, now);
+    if (rc == CONCUR_OK && (rc = cnc_generation_start(m, &plan, now)) < 0)
+        m->cfg->ops->dropped(m->cfg->arg, plan.setup);
     if (rc == CONCUR_E_BUSY)
         m->reload_due = true; /* when one of the old ones has gone */
     else if (rc < 0)
@@ -212,6 +212,8 @@ int cnc_master_run(const struct cnc_master_config *cfg)
     struct waits w = { 0 };
     int64_t next, now = cnc_clock_now(cfg->clock);
     int rc = cnc_generation_start(&m, &cfg->plan, now);
+    if (rc < 0)
+        cfg->ops->dropped(cfg->arg, cfg->plan.setup);
     while (rc == CONCUR_OK && (next = look(&m, now)) >= 0) {
         int64_t longest = collect(&m, &w) ? WAIT_MAX_MS : WAIT_SHORT_MS;
         int64_t wait = next > now ? next - now : 0;

@@ -30,6 +30,7 @@ struct cnc_plan {
     int64_t start_ms;                 /* for each, from fork to READY */
     int64_t drain_ms;                 /* for a generation or a worker that is replaced, to finish what it has */
     int64_t stuck_ms;                 /* a handler that holds its worker for so long is killed with it; 0: never */
+    void *setup;                      /* what its processes are made from; means nothing here */
 };
 
 #define CNC_FRONT_SLOT 0
@@ -42,6 +43,7 @@ struct cnc_child {
     unsigned page; /* of the board: this generation's */
     int link; /* to the master */
     int lend; /* a worker's end of its link to the front; -1: none */
+    void *setup; /* its generation's */
 };
 
 struct cnc_master_ops {
@@ -60,9 +62,13 @@ struct cnc_master_ops {
     void (*tell)(void *arg, enum cnc_note_what what, int64_t value, const char *text);
     /* A stop has begun: the master's copies of the listening sockets are to be closed. */
     void (*stopping)(void *arg);
-    /* Reads the configuration anew and fills the plan of the next generation, whose children will be
-     * forked from the process as it is then. CONCUR_OK, or an error and nothing has changed. NULL: there is none. */
+    /* Reads the configuration anew and fills the plan of the next generation. CONCUR_OK, or an error and nothing has changed.
+     * NULL: there is none. */
     int (*reload)(void *arg, struct cnc_plan *out);
+    /* A generation serves: its set-up is the one in force. */
+    void (*serves)(void *arg, void *setup);
+    /* The last process of a generation has ended, or it was never begun: nothing needs its set-up any more. */
+    void (*dropped)(void *arg, void *setup);
 };
 
 struct cnc_master_config {

@@ -88,7 +88,8 @@ bool cnc_member_is_silent(const struct cnc_member *mem);
 void cnc_member_text(const struct cnc_member *mem, char *out, size_t n);
 
 /* generation.c */
-/* A generation of a plan in a free place. CONCUR_OK, CONCUR_E_BUSY: four live already, CONCUR_E_NOMEM. */
+/* A generation of a plan in a free place, which has the plan's set-up from then on. CONCUR_OK, CONCUR_E_BUSY: four live
+ * already, CONCUR_E_NOMEM. */
 int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int64_t now);
 /* What became of its members: moves it on. Returns when it wants to be looked at again. */
 int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, int64_t now);
@@ -100,7 +101,7 @@ void cnc_generation_on_unlinked(const struct cnc_member *front, const struct cnc
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now);
 /* The times of a stop, as the moment has them: milliseconds until what is left is given up. */
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now);
-void cnc_generation_free(struct cnc_generation *gen);
+void cnc_generation_free(struct cnc_master *m, struct cnc_generation *gen);
 const char *cnc_generation_state_name(int state);
 
 /* master.c */

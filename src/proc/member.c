@@ -87,7 +87,8 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
     pid_t pid = open_links(mem, link, lend) == CONCUR_OK ? cnc_child_fork(true) : -1;
     if (pid == 0) {
         struct cnc_child self = { .kind = mem->kind, .generation = mem->gen->number, .page = mem->gen->page,
-                                  .slot = mem->index, .link = link[1], .lend = lend[1] };
+                                  .slot = mem->index, .link = link[1], .lend = lend[1],
+                                  .setup = mem->gen->plan.setup };
         cnc_sys_close(&link[0]);
         cnc_sys_close(&lend[0]);
         forget_family(m);

@@ -41,8 +41,9 @@ static void start(unsigned batch, unsigned connections_max)
     ck_assert_int_eq(listen(listener, 64), 0);
     ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&where, &len), 0);
     struct cnc_acceptor_config cfg = { .batch = batch, .connections_max = connections_max, .open = &open_now,
-                                       .non_blocking = true, .warn = on_warn };
-    ck_assert_int_eq(cnc_acceptor_init(&acceptor, &rig.drv, &cfg, &listener, 1), CONCUR_OK);
+                                       .warn = on_warn };
+    struct cnc_accept_from from = { listener, { .non_blocking = true } };
+    ck_assert_int_eq(cnc_acceptor_init(&acceptor, &rig.drv, &cfg, &from, 1), CONCUR_OK);
     ck_assert_int_eq(cnc_acceptor_start(&acceptor), CONCUR_OK);
 }
 

@@ -114,7 +114,10 @@ static void world_open(struct world *w, enum place place, uint64_t seed)
         ck_assert_int_eq(concur_server_set(w->server, NULL, "body_timeout", "15ms"), CONCUR_OK);
     }
     routes(w->server);
-    ck_assert_int_eq(cnc_server_configure(w->server), CONCUR_OK);
+    struct cnc_setup *setup;
+    ck_assert_int_eq(cnc_setup_create(&setup, cnc_options_copy(w->server->options, CNC_LAYERS_SAID), &w->server->routes),
+                     CONCUR_OK);
+    cnc_server_adopt(w->server, setup);
     if (place == ON_LOOP)
         w->server->clock = &hand_clock;
     if (place == ON_POOL) {
@@ -126,9 +129,9 @@ static void world_open(struct world *w, enum place place, uint64_t seed)
                                        .fields_max = 1 };
         ck_assert_int_eq(cnc_pool_create(&w->server->pool, &cfg), CONCUR_OK);
     }
-    unsigned fields = w->server->limits.http.fields_max;
+    unsigned fields = w->server->setup->limits.http.fields_max;
     ck_assert_int_eq(cnc_home_create(&w->home, w->server->clock, fields, place == ON_THREAD), CONCUR_OK);
-    cnc_driver_init(&w->drv, w->home, &w->server->limits, &cnc_request_conn_ops, w->server, &w->server->draining);
+    cnc_driver_init(&w->drv, w->home, &w->server->setup->limits, &cnc_request_conn_ops, w->server, &w->server->draining);
     ck_assert_int_eq(cnc_driver_need_loop(&w->drv), CONCUR_OK);
     pthread_mutex_init(&w->run.mu, NULL);
     pthread_cond_init(&w->run.changed, NULL);

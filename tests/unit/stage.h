@@ -55,6 +55,10 @@ struct stage {
     atomic_uint forks, forks_of[GENERATIONS], ready[GENERATIONS], serving[GENERATIONS], stopped[GENERATIONS];
     atomic_uint helpers, helpers_serving, early_stops, reloads, terms, looks;
     atomic_int pid[GENERATIONS][SLOTS];
+    atomic_int setup_of[GENERATIONS]; /* the set-up that the children of a generation were born with */
+    atomic_uint strange_setups;       /* children of one generation with different ones */
+    atomic_int in_force;              /* the set-up of the generation that serves */
+    atomic_uint made, dropped;        /* set-ups; the first is 1 */
     atomic_bool stopping;
     char text[EVENTS][256]; /* what the master said, "R", "E" or "L" in front */
     atomic_uint texts;
@@ -177,6 +181,13 @@ static inline int act_of(const struct cnc_child *child)
     return act >= 0 ? act : atomic_load(&stage->act[child->generation]);
 }
 
+static inline void stage_note_setup(const struct cnc_child *child)
+{
+    int mine = (int)(uintptr_t)child->setup, before = 0;
+    if (!atomic_compare_exchange_strong(&stage->setup_of[child->generation], &before, mine) && before != mine)
+        atomic_fetch_add(&stage->strange_setups, 1);
+}
+
 static inline int stage_child(void *arg, const struct cnc_child *child)
 {
     struct cnc_note note = { .what = CNC_NOTE_FAILED, .value = CONCUR_E_UPSTREAM, .text = "no database" };
@@ -184,6 +195,7 @@ static inline int stage_child(void *arg, const struct cnc_child *child)
     unsigned slot = child->slot - CNC_FIRST_WORKER;
     (void)arg;
     stage_disarm();
+    stage_note_setup(child);
     if (child->kind == CNC_MEMBER_WORKER) {
         atomic_store(&stage->pid[child->generation][slot], (int)getpid());
         atomic_fetch_add(&stage->forks_of[child->generation], 1);
@@ -261,12 +273,35 @@ static inline void stage_stopping(void *arg)
     (void)arg;
 }
 
+/* A set-up is a number here. */
+static inline void *stage_make_setup(void)
+{
+    return (void *)(uintptr_t)(atomic_fetch_add(&stage->made, 1) + 1);
+}
+
 static inline int stage_reload(void *arg, struct cnc_plan *out)
 {
+    int rc = atomic_load(&stage->reload_result);
     (void)arg;
     *out = plan;
     atomic_fetch_add(&stage->reloads, 1);
-    return cnc_error_set(atomic_load(&stage->reload_result), "%s", "line 7 is wrong");
+    if (rc < 0)
+        return cnc_error_set(rc, "%s", "line 7 is wrong");
+    out->setup = stage_make_setup();
+    return CONCUR_OK;
+}
+
+static inline void stage_serves(void *arg, void *setup)
+{
+    (void)arg;
+    atomic_store(&stage->in_force, (int)(uintptr_t)setup);
+}
+
+static inline void stage_dropped(void *arg, void *setup)
+{
+    (void)arg;
+    (void)setup;
+    atomic_fetch_add(&stage->dropped, 1);
 }
 
 static const struct cnc_master_ops stage_ops = {
@@ -278,6 +313,8 @@ static const struct cnc_master_ops stage_ops = {
     .tell = stage_tell,
     .stopping = stage_stopping,
     .reload = stage_reload,
+    .serves = stage_serves,
+    .dropped = stage_dropped,
 };
 
 static inline int stage_descriptors(void)
@@ -311,6 +348,7 @@ static inline void stage_master(void)
     struct cnc_master_config cfg = { .ops = &stage_ops, .clock = &cnc_clock_system, .board = stage_board, .plan = plan,
                                      .wake_fd = wake, .host = host[1] };
     int before = stage_descriptors();
+    cfg.plan.setup = stage_make_setup();
     if (arm)
         arm();
     stage->result = cnc_master_run(&cfg);
@@ -387,6 +425,8 @@ static inline int stage_end(void)
     ck_assert_msg(status == 0, "the master's process: %x", (unsigned)status);
     ck_assert_int_eq(stage->descriptors, 0);
     ck_assert_int_eq(stage->children, 0);
+    ck_assert_uint_eq(stage->dropped, stage->made);
+    ck_assert_uint_eq(stage->strange_setups, 0);
     return stage->result;
 }
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "engines/configure.h"
+
+#include "base/error.h"
+#include "base/sys.h"
+
+/* How long a read of an accepted socket may wait; 0: not at all. */
+static int64_t receive_wait(const struct cnc_engine_ops *ops, const struct cnc_config *cfg)
+{
+    return !ops->blocking_sockets ? 0 : cfg->park_after > ops->stay_ms ? cfg->park_after : ops->stay_ms;
+}
+
+static unsigned share_of_connections(const struct cnc_engine_ops *ops, const struct cnc_config *cfg)
+{
+    int64_t n = ops->divides_connections ? cfg->workers : 1;
+    return (unsigned)((cfg->connections_max + n - 1) / n);
+}
+
+static void fit_engine(struct cnc_setup *setup)
+{
+    setup->ops = cnc_engine_find(setup->cfg.engine);
+    if (!setup->ops)
+        return;
+    setup->receive_wait_ms = receive_wait(setup->ops, &setup->cfg);
+    setup->connections_max = share_of_connections(setup->ops, &setup->cfg);
+}
+
+/* Takes options. */
+static int build(concur_server *server, struct cnc_options *options, struct cnc_setup **out)
+{
+    int env = cnc_options_load_env(options);
+    if (env == CONCUR_E_NOMEM) {
+        cnc_options_destroy(&options);
+        return env;
+    }
+    int rc = cnc_setup_create(out, options, &server->routes);
+    if (*out)
+        fit_engine(*out);
+    return rc < 0 ? rc : env;
+}
+
+int cnc_configure(concur_server *server, struct cnc_setup **out)
+{
+    struct cnc_options *options = cnc_options_copy(server->options, CNC_LAYERS_SAID);
+    *out = NULL;
+    return options ? build(server, options, out) : CONCUR_E_NOMEM;
+}
+
+int cnc_configure_check(const concur_server *server, const struct cnc_setup *setup)
+{
+    const struct cnc_engine_ops *ops = setup->ops;
+    if (!ops)
+        return cnc_error_set(CONCUR_E_UNSUPPORTED, "engine %s: this build has none", cnc_engine_name(setup->cfg.engine));
+    if (setup->cfg.listen.count == 0)
+        return cnc_error_set(CONCUR_E_LISTEN, "no address to listen on: concur_server_listen() or the option listen");
+    if (ops->plan && (server->needs & CONCUR_NEED_SHARED_MEMORY))
+        return cnc_error_set(CONCUR_E_UNSUPPORTED,
+                             "engine %s has several processes, and the program's handlers share its memory", ops->name);
+    return CONCUR_OK;
+}
+
+/* ---- again ---- */
+
+static bool same_addresses(const struct cnc_config_list *now, const struct cnc_config_list *before)
+{
+    bool same = now->count == before->count;
+    for (size_t i = 0; i < now->count && same; i++)
+        same = strcmp(now->items[i], before->items[i]) == 0;
+    return same;
+}
+
+int cnc_configure_again(concur_server *server, struct cnc_setup **out)
+{
+    struct cnc_options *options = cnc_options_copy(server->options, CNC_LAYERS_OWN);
+    int file = CONCUR_OK;
+    *out = NULL;
+    if (!options)
+        return cnc_error_set(CONCUR_E_NOMEM, "out of memory");
+    if (server->config_path)
+        file = cnc_options_load_file(options, server->config_path);
+    if (file < 0) {
+        cnc_options_destroy(&options);
+        return file;
+    }
+    int rc = build(server, options, out);
+    if (rc == CONCUR_E_NOMEM)
+        return cnc_error_set(rc, "out of memory");
+    if (rc == CONCUR_OK)
+        rc = cnc_configure_check(server, *out);
+    if (rc == CONCUR_OK && !same_addresses(&(*out)->cfg.listen, &server->setup->cfg.listen))
+        rc = cnc_error_set(CONCUR_E_OPTION, "listen: cannot change while the server runs");
+    if (rc < 0)
+        cnc_setup_unref(out);
+    return rc;
+}
