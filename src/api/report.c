@@ -6,7 +6,7 @@
 
 #include "api/api.h"
 #include "base/sys.h"
-#include "proc/master.h"
+#include "proc/board.h"
 
 /* mu held: sockets close and go while others look. */
 static int address_locked(concur_server *s, unsigned i, char *text, size_t n, size_t *len)
@@ -92,7 +92,7 @@ int concur_server_worker(const concur_server *s)
         return CONCUR_E_INVAL;
     if (atomic_load(&s->state) != CNC_SERVER_RUNNING || (s->place.board && !s->place.is_child))
         return CONCUR_E_STATE;
-    return s->place.is_child ? (int)s->place.slot - CNC_FIRST_WORKER : 0;
+    return s->place.is_child ? (int)s->place.number : 0;
 }
 
 int concur_server_generation(const concur_server *s)

@@ -4,7 +4,6 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "net/passing.h"
-#include "proc/master.h"
 
 #define LOANS_AT_ONCE 64
 
@@ -238,8 +237,7 @@ int cnc_borrower_open(struct cnc_borrower *b, concur_server *server)
     ops.settling = settling;
     *b = (struct cnc_borrower){ .room = cnc_malloc(CNC_LOAN_ROOM) };
     pthread_mutex_init(&b->mu, NULL);
-    if (place->board)
-        b->front = cnc_board_row(place->board, place->page, CNC_FRONT_SLOT);
+    b->front = place->peer_row;
     int rc = b->room ? cnc_threads_open(&b->threads, server, &b->serving, &ops) : CONCUR_E_NOMEM;
     if (rc == CONCUR_OK)
         rc = cnc_threads_open_poller(&b->threads, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_NO_ACCEPT);

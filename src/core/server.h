@@ -40,10 +40,12 @@ struct cnc_note;
 struct cnc_place {
     struct cnc_board *board;   /* owned by the process that called run or start; the others inherit it */
     struct cnc_board_row *row; /* a child's own */
-    unsigned generation, slot;
-    unsigned page; /* of the board: this generation's */
+    unsigned generation;
+    unsigned number;     /* among those of its group, from 0 */
+    unsigned page, slot; /* its row on the board */
+    const struct cnc_board_row *peer_row; /* of the process at the other end of lend; NULL: there is none */
     int link;       /* a child's to its master; the host's to the master that start made; else -1 */
-    int lend;       /* a worker's to the front; else -1 */
+    int lend;       /* to the front, or from the workers; else -1 */
     int up;         /* where a master that start made tells the host something; -1: the master is the host */
     int lines;      /* where its children write log lines; -1: they write to stderr */
     long master;    /* its process id; 0: there is none */

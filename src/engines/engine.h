@@ -26,17 +26,28 @@ struct cnc_role {
     void (*told)(concur_server *, const struct cnc_note *, int fd);
 };
 
+/* The roles of processes, as the groups of a plan name them. */
+enum cnc_role_id { CNC_ROLE_WORKER = 0, CNC_ROLE_FRONT = 1, CNC_ROLE_REFUSER = 2 };
+
 struct cnc_engine_ops {
     int id; /* CONCUR_ENGINE_* */
     const char *name;
     bool blocking_sockets; /* accepted ones may block, and wait for park_after when read ... */
     int64_t stay_ms;       /* ... but not less than this: there is nobody else whom the thread could serve meanwhile */
+    bool lends;            /* connections go to workers and come back: there is a ledger of them */
     bool divides_connections; /* each worker accepts for itself, and has its share of connections_max */
-    /* The processes that it takes, as cfg says; the rest of plan is filled in already. NULL: one, with or without a master. */
+    /* Adds the groups of processes that it takes, as cfg says. NULL: one worker, with or without a master. */
     void (*plan)(const struct cnc_config *cfg, struct cnc_plan *plan);
     struct cnc_role worker;
     struct cnc_role front; /* if the plan has one */
 };
+
+/* Adds a group; the caller sees to it that there is room for all. Its number in the plan. */
+static inline unsigned cnc_plan_add(struct cnc_plan *plan, struct cnc_group group)
+{
+    plan->groups[plan->group_count] = group;
+    return plan->group_count++;
+}
 
 /* The engine of an id, or NULL when this build has none. */
 const struct cnc_engine_ops *cnc_engine_find(int id);

@@ -17,7 +17,9 @@
 
 static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {
-    out->workers = out->workers_max = (unsigned)cfg->workers;
+    (void)cnc_plan_add(out, (struct cnc_group){ .name = "worker", .role = CNC_ROLE_WORKER, .is_required = true,
+                                                .has_successors = true, .count = (unsigned)cfg->workers,
+                                                .most = (unsigned)cfg->workers });
 }
 
 const struct cnc_engine_ops cnc_engine_process_event = {

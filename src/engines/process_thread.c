@@ -23,8 +23,12 @@
 
 static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {
-    out->has_front = true;
-    out->workers = out->workers_max = (unsigned)cfg->workers;
+    unsigned front = cnc_plan_add(out, (struct cnc_group){ .name = "front", .role = CNC_ROLE_FRONT, .is_required = true,
+                                                           .count = 1, .most = 1 });
+    (void)cnc_plan_add(out, (struct cnc_group){ .name = "worker", .role = CNC_ROLE_WORKER, .is_required = true,
+                                                .has_successors = true, .count = (unsigned)cfg->workers,
+                                                .most = (unsigned)cfg->workers, .link = CNC_LINK_EACH,
+                                                .links_to = front });
 }
 
 /* ---- the front ---- */
@@ -88,7 +92,7 @@ static int front_open(concur_server *server)
     struct front_role *e = cnc_calloc(1, sizeof *e);
     struct cnc_place *place = &server->place;
     struct cnc_front_config cfg = {
-        .workers_max = CNC_FIRST_WORKER + (unsigned)server->setup->cfg.workers + 1,
+        .workers_max = (unsigned)server->setup->cfg.workers + 1,
         .queue_max = (unsigned)server->setup->cfg.queue_max,
         .queue_timeout_ms = server->setup->cfg.queue_timeout,
         .for_life = server->setup->cfg.lend == CNC_LEND_CONNECTION,
@@ -156,6 +160,7 @@ const struct cnc_engine_ops cnc_engine_process_thread = {
     .id = CONCUR_ENGINE_PROCESS_THREAD,
     .name = "process-thread",
     .blocking_sockets = true,
+    .lends = true,
     .plan = plan,
     .worker = {
         .name = "threads",

@@ -31,11 +31,11 @@ int cnc_tree_check(concur_server *server)
 
 /* ---- a child ---- */
 
-static const struct cnc_role *role_of(const concur_server *server, enum cnc_member_kind kind)
+static const struct cnc_role *role_of(const concur_server *server, int role)
 {
-    return kind == CNC_MEMBER_FRONT    ? &server->setup->ops->front
-           : kind == CNC_MEMBER_HELPER ? &cnc_role_refuser
-                                       : &server->setup->ops->worker;
+    return role == CNC_ROLE_FRONT     ? &server->setup->ops->front
+           : role == CNC_ROLE_REFUSER ? &cnc_role_refuser
+                                      : &server->setup->ops->worker;
 }
 
 static unsigned long long with_jitter(unsigned long long n)
@@ -55,10 +55,13 @@ static int settle(concur_server *server, const struct cnc_child *child)
     if (place->lines >= 0)
         server->log.up = place->lines;
     *place = (struct cnc_place){ .board = place->board, .generation = child->generation,
-                                 .page = child->page, .slot = child->slot, .link = child->link, .lend = child->lend,
+                                 .number = child->number, .page = child->page, .slot = child->slot, .link = child->link,
+                                 .lend = child->peer,
                                  .up = -1, .lines = -1, .master_fd = -1, .master = place->master, .is_child = true,
                                  .recycle_at = with_jitter((unsigned long long)server->setup->cfg.requests_per_worker) };
     place->row = cnc_board_row(place->board, child->page, child->slot);
+    if (child->peer_slot < CNC_BOARD_SLOTS)
+        place->peer_row = cnc_board_row(place->board, child->page, child->peer_slot);
     atomic_store(&server->stop_at, INT64_MAX);
     (void)!getrandom(&server->id_base, sizeof server->id_base, GRND_NONBLOCK);
     server->stop_fd = cnc_sys_eventfd();
@@ -119,14 +122,14 @@ static int serve_child(concur_server *server, const struct cnc_role *role)
 static int child_main(void *arg, const struct cnc_child *child)
 {
     concur_server *server = arg;
-    bool hooks = child->kind == CNC_MEMBER_WORKER;
+    bool hooks = child->role == CNC_ROLE_WORKER;
     int rc = settle(server, child);
     (void)cnc_server_enter(server);
     if (rc == CONCUR_OK && hooks)
         rc = cnc_server_hooks(server, CONCUR_HOOK_WORKER_START, "");
     if (rc < 0)
         return fail(server, rc);
-    int status = serve_child(server, role_of(server, child->kind));
+    int status = serve_child(server, role_of(server, child->role));
     if (hooks && status != -CONCUR_E_BUSY)
         (void)cnc_server_hooks(server, CONCUR_HOOK_WORKER_EXIT, "");
     return status;
@@ -190,11 +193,16 @@ static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *
 static int make_plan(struct cnc_setup *setup, struct cnc_plan *plan)
 {
     const struct cnc_config *cfg = &setup->cfg;
-    *plan = (struct cnc_plan){ .workers = 1, .workers_max = 1, .start_ms = cfg->start_timeout, .setup = setup,
-                               .drain_ms = cfg->stop_timeout, .stuck_ms = cfg->stuck_timeout };
+    *plan = (struct cnc_plan){ .start_ms = cfg->start_timeout, .drain_ms = cfg->stop_timeout,
+                               .stuck_ms = cfg->stuck_timeout, .setup = setup };
     if (setup->ops->plan)
         setup->ops->plan(cfg, plan);
-    if (plan->has_front && !setup->ledger.rows && !cnc_setup_make_ledger(setup, (uint32_t)cfg->connections_max))
+    else
+        (void)cnc_plan_add(plan, (struct cnc_group){ .name = "worker", .role = CNC_ROLE_WORKER, .is_required = true,
+                                                     .has_successors = true, .count = 1, .most = 1 });
+    (void)cnc_plan_add(plan, (struct cnc_group){ .name = "helper", .role = CNC_ROLE_REFUSER, .when = CNC_GROUP_GIVEN_UP,
+                                                 .count = 1, .most = 1 });
+    if (setup->ops->lends && !setup->ledger.rows && !cnc_setup_make_ledger(setup, (uint32_t)cfg->connections_max))
         return cnc_error_set(CONCUR_E_NOMEM, "out of memory: no ledger of %lld connections", (long long)cfg->connections_max);
     return CONCUR_OK;
 }

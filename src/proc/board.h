@@ -12,7 +12,7 @@
 #include "base/base.h"
 
 #define CNC_BOARD_GENERATIONS 4 /* pages: one for each generation that has processes */
-#define CNC_BOARD_SLOTS 1088 /* rows of a generation: 1024 workers, those that replace others, front and helper */
+#define CNC_BOARD_SLOTS 1088 /* rows of a generation: 1024 workers, one that replaces another, and some processes beside */
 
 struct cnc_board_row {
     _Alignas(128) atomic_ullong requests; /* begun; so are the next two since the process started */

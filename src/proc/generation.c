@@ -8,12 +8,14 @@
 
 #include "base/error.h"
 #include "base/sys.h"
+#include "net/passing.h"
 
 #define EARLY_MAX 5
 #define SILENT_MS 20 /* between two looks at a process that closed its link, where there are no pidfds */
 #define EARLY_WINDOW_MS 30000
 #define RELINK_MS 200 /* until the front may have room for a descriptor */
 #define TIRED_AGAIN_MS 1000 /* after a successor that could not start */
+#define SHARED_BUFFER 262144 /* bytes that may be under way on a link that a group shares */
 
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now)
 {
@@ -27,22 +29,16 @@ int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_ge
     return left > 0 ? left : 0;
 }
 
-static void want(struct cnc_master *m, struct cnc_generation *gen, unsigned index, int64_t now)
-{
-    (void)m;
-    cnc_slot_want(&gen->members[index].slot, now);
-}
-
 /* ---- the table ---- */
 
 static void start(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     gen->state = CNC_GENERATION_WARM;
     gen->warm_until = now + gen->plan.start_ms;
-    if (gen->plan.has_front)
-        want(m, gen, CNC_FRONT, now);
-    for (unsigned i = 0; i < gen->plan.workers; i++)
-        want(m, gen, CNC_WORKERS + i, now);
+    (void)m;
+    for (unsigned g = 0; g < gen->plan.group_count; g++)
+        for (unsigned i = 0; i < gen->plan.groups[g].count && gen->plan.groups[g].when == CNC_GROUP_START; i++)
+            cnc_slot_want(&gen->members[gen->first[g] + i].slot, now);
 }
 
 static void go(struct cnc_member *mem)
@@ -131,28 +127,53 @@ void cnc_generation_step(struct cnc_master *m, struct cnc_generation *gen, enum 
 
 /* ---- birth and death ---- */
 
+/* Slots of a group: its members, and one for the successor of one that is replaced. */
+static unsigned slots_of(const struct cnc_group *group)
+{
+    return group->most + (group->has_successors ? 1 : 0);
+}
+
+static int open_shared(struct cnc_generation *gen)
+{
+    bool any = false;
+    for (unsigned g = 0; g < gen->plan.group_count; g++)
+        any = any || gen->plan.groups[g].link == CNC_LINK_SHARED;
+    return any ? cnc_passing_pair(gen->shared, SHARED_BUFFER) : CONCUR_OK;
+}
+
+static int make_members(struct cnc_generation *gen)
+{
+    for (unsigned g = 0; g < gen->plan.group_count; g++)
+        gen->first[g + 1] = gen->first[g] + slots_of(&gen->plan.groups[g]);
+    gen->count = gen->first[gen->plan.group_count];
+    CNC_ASSERT(gen->count <= CNC_BOARD_SLOTS);
+    gen->members = cnc_calloc(gen->count, sizeof *gen->members);
+    if (!gen->members)
+        return CONCUR_E_NOMEM;
+    for (unsigned g = 0; g < gen->plan.group_count; g++)
+        for (unsigned i = gen->first[g]; i < gen->first[g + 1]; i++)
+            cnc_member_init(&gen->members[i], gen, g, i - gen->first[g]);
+    return open_shared(gen);
+}
+
 int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int64_t now)
 {
-    struct cnc_generation *gen = NULL;
     unsigned page = 0;
     while (page < CNC_BOARD_GENERATIONS && m->generations[page].state != CNC_GENERATION_NONE)
         page++;
-    if (page < CNC_BOARD_GENERATIONS)
-        gen = &m->generations[page];
-    if (!gen)
+    if (page == CNC_BOARD_GENERATIONS)
         return CONCUR_E_BUSY;
-    unsigned spare = plan->spare_max ? 0 : 1; /* for the successor of one that is replaced */
-    unsigned count = CNC_WORKERS + plan->workers_max + spare;
-    struct cnc_member *members = cnc_calloc(count, sizeof *members);
-    if (!members)
-        return CONCUR_E_NOMEM;
-    *gen = (struct cnc_generation){ .number = m->next_number++, .page = page, .plan = *plan, .members = members,
-                                     .count = count };
+    struct cnc_generation *gen = &m->generations[page];
+    *gen = (struct cnc_generation){ .page = page, .plan = *plan, .shared = { -1, -1 } };
     gen->times = (struct cnc_slot_times){ .start_ms = plan->start_ms, .early_max = EARLY_MAX,
                                           .early_window_ms = plan->start_ms + EARLY_WINDOW_MS };
-    for (unsigned i = 0; i < count; i++)
-        cnc_member_init(&members[i], gen, i, i == CNC_FRONT ? CNC_MEMBER_FRONT : i == CNC_HELPER ? CNC_MEMBER_HELPER
-                                                                                               : CNC_MEMBER_WORKER);
+    int rc = make_members(gen);
+    if (rc < 0) {
+        cnc_free(gen->members);
+        *gen = (struct cnc_generation){ .state = CNC_GENERATION_NONE };
+        return cnc_error_set(rc, "no %s for another generation of processes", rc == CONCUR_E_NOMEM ? "memory" : "descriptors");
+    }
+    gen->number = m->next_number++;
     cnc_generation_step(m, gen, CNC_GENERATION_ON_START, now);
     return CONCUR_OK;
 }
@@ -160,23 +181,32 @@ int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int6
 void cnc_generation_free(struct cnc_master *m, struct cnc_generation *gen)
 {
     m->cfg->ops->dropped(m->cfg->arg, gen->plan.setup);
+    cnc_sys_close(&gen->shared[0]);
+    cnc_sys_close(&gen->shared[1]);
     cnc_free(gen->members);
     *gen = (struct cnc_generation){ .state = CNC_GENERATION_NONE };
 }
 
 /* ---- front and workers ---- */
 
-static struct cnc_member *front_of(struct cnc_generation *gen)
+struct cnc_member *cnc_generation_peer(struct cnc_member *mem)
 {
-    struct cnc_member *front = &gen->members[CNC_FRONT];
-    return gen->plan.has_front && front->slot.was_ready && cnc_slot_is_alive(&front->slot) ? front : NULL;
+    const struct cnc_group *group = mem->group;
+    return group->link == CNC_LINK_NONE ? NULL : &mem->gen->members[mem->gen->first[group->links_to]];
+}
+
+/* The front of a worker, if it can hear. */
+static struct cnc_member *front_of(struct cnc_member *mem)
+{
+    struct cnc_member *front = mem->group->link == CNC_LINK_EACH ? cnc_generation_peer(mem) : NULL;
+    return front && front->slot.was_ready && cnc_slot_is_alive(&front->slot) ? front : NULL;
 }
 
 /* A front that takes no messages any more is no front. */
 static void tell_front(struct cnc_master *m, struct cnc_member *mem, enum cnc_note_what what, int fd, int64_t now)
 {
-    struct cnc_member *front = front_of(mem->gen);
-    struct cnc_note note = { .what = (uint32_t)what, .slot = mem->index, .value = mem->pid };
+    struct cnc_member *front = front_of(mem);
+    struct cnc_note note = { .what = (uint32_t)what, .slot = mem->number, .value = mem->pid };
     if (front && cnc_note_send(front->link, &note, fd, false) == CONCUR_AGAIN)
         cnc_member_step(m, front, CNC_SLOT_ON_STUCK, now);
 }
@@ -191,23 +221,20 @@ static void link_worker(struct cnc_master *m, struct cnc_member *mem, int64_t no
 /* mem replaces another one, which may go now. */
 static void relieve(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
-    struct cnc_member *old = &mem->gen->members[mem->twin];
-    if (mem->twin && old->slot.state == CNC_SLOT_REPLACING) {
+    struct cnc_member *old = mem->twin;
+    mem->twin = NULL;
+    if (old && old->slot.state == CNC_SLOT_REPLACING) {
         tell_front(m, old, CNC_NOTE_RETIRE, -1, now);
         cnc_member_step(m, old, CNC_SLOT_ON_REPLACED, now);
     }
-    mem->twin = 0;
 }
 
 void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     struct cnc_generation *gen = mem->gen;
-    if (mem->kind == CNC_MEMBER_FRONT)
-        for (unsigned i = CNC_WORKERS; i < gen->count; i++)
-            if (cnc_slot_serves(&gen->members[i].slot))
-                link_worker(m, &gen->members[i], now);
-    if (mem->kind == CNC_MEMBER_WORKER)
-        link_worker(m, mem, now);
+    for (unsigned i = 0; i < gen->count; i++)
+        if (&gen->members[i] == mem || (front_of(&gen->members[i]) == mem && cnc_slot_serves(&gen->members[i].slot)))
+            link_worker(m, &gen->members[i], now);
     if (gen->state == CNC_GENERATION_LIVE)
         go(mem);
     relieve(m, mem, now);
@@ -217,21 +244,22 @@ void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64
 void cnc_generation_on_unlinked(const struct cnc_member *front, const struct cnc_note *note, int64_t now)
 {
     struct cnc_generation *gen = front->gen;
-    struct cnc_member *mem = note->slot < gen->count ? &gen->members[note->slot] : NULL;
-    if (front->kind == CNC_MEMBER_FRONT && mem && mem->kind == CNC_MEMBER_WORKER && mem->pid && mem->pid == note->value)
-        mem->link_at = now + RELINK_MS;
+    for (unsigned i = 0; i < gen->count; i++) {
+        struct cnc_member *mem = &gen->members[i];
+        if (mem->number == note->slot && mem->pid && mem->pid == note->value && front_of(mem) == front)
+            mem->link_at = now + RELINK_MS;
+    }
 }
 
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now)
 {
     struct cnc_generation *gen = mem->gen;
-    if (mem->kind == CNC_MEMBER_WORKER)
-        tell_front(m, mem, CNC_NOTE_DEAD, -1, now);
+    tell_front(m, mem, CNC_NOTE_DEAD, -1, now);
     if (early && gen->state == CNC_GENERATION_WARM)
         cnc_generation_step(m, gen, CNC_GENERATION_ON_DOWN, now);
     if (mem->twin && early) { /* the old one stays, and there will be another try */
-        struct cnc_member *old = &gen->members[mem->twin];
-        mem->twin = 0;
+        struct cnc_member *old = mem->twin;
+        mem->twin = NULL;
         if (old->slot.state == CNC_SLOT_REPLACING) {
             cnc_member_step(m, old, CNC_SLOT_ON_UNREPLACED, now);
             old->tired = true;
@@ -239,35 +267,6 @@ void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool e
             cnc_member_step(m, mem, CNC_SLOT_ON_DRAIN, now);
         }
     }
-}
-
-static struct cnc_member *free_place(struct cnc_generation *gen)
-{
-    for (unsigned i = CNC_WORKERS; i < gen->count; i++)
-        if (gen->members[i].slot.state == CNC_SLOT_EMPTY && !gen->members[i].slot.wanted)
-            return &gen->members[i];
-    return NULL;
-}
-
-/* Who would like a successor gets one as soon as there is a place for it. Returns when the next try is due. */
-static int64_t look_for_tired(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
-{
-    int64_t next = INT64_MAX;
-    for (unsigned i = CNC_WORKERS; i < gen->count; i++) {
-        struct cnc_member *mem = &gen->members[i], *heir;
-        if (!mem->tired || mem->slot.state != CNC_SLOT_READY)
-            continue;
-        if (mem->tired_at > now) {
-            next = mem->tired_at < next ? mem->tired_at : next;
-        } else if ((heir = free_place(gen)) != NULL) {
-            mem->tired = false;
-            heir->twin = mem->index;
-            cnc_member_step(m, mem, CNC_SLOT_ON_REPLACE, now);
-            cnc_slot_want(&heir->slot, now);
-            next = now;
-        }
-    }
-    return next;
 }
 
 /* ---- looks ---- */
@@ -278,102 +277,23 @@ static void drain(struct cnc_master *m, struct cnc_member *mem, int64_t now)
         cnc_member_step(m, mem, CNC_SLOT_ON_DRAIN, now);
 }
 
-/* The front first: what it has queued still needs the workers. */
+/* A front first: what it has queued still needs the workers. */
 static void drain_members(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
-    drain(m, &gen->members[CNC_FRONT], now);
-    drain(m, &gen->members[CNC_HELPER], now);
-    if (cnc_slot_is_alive(&gen->members[CNC_FRONT].slot))
-        return;
-    for (unsigned i = CNC_WORKERS; i < gen->count; i++)
-        drain(m, &gen->members[i], now);
-}
-
-static unsigned count_members(const struct cnc_generation *gen, bool (*is)(const struct cnc_slot *))
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < gen->count; i++)
-        n += is(&gen->members[i].slot);
-    return n;
-}
-
-static bool is_wanted(const struct cnc_slot *slot)
-{
-    return slot->wanted;
-}
-
-static bool is_alive_or_wanted(const struct cnc_slot *slot)
-{
-    return slot->wanted || cnc_slot_is_alive(slot);
-}
-
-/* Idle ones, and those that start and will be. */
-static unsigned count_idle(struct cnc_master *m, const struct cnc_generation *gen)
-{
-    unsigned n = 0;
-    for (unsigned i = CNC_WORKERS; i < gen->count; i++) {
-        const struct cnc_slot *slot = &gen->members[i].slot;
-        n += slot->wanted && (!cnc_slot_serves(slot) || cnc_board_is_idle(m->cfg->board, gen->page, i));
-    }
-    return n;
-}
-
-static void end_one_idle(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
-{
-    for (unsigned i = gen->count - 1; i >= CNC_WORKERS; i--)
-        if (gen->members[i].slot.state == CNC_SLOT_READY && cnc_board_is_idle(m->cfg->board, gen->page, i)) {
-            drain(m, &gen->members[i], now);
-            return;
-        }
-}
-
-static void keep_pool(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
-{
-    const struct cnc_plan *plan = &gen->plan;
-    struct cnc_spawn_limits limits = { plan->spare_min, plan->spare_max, plan->workers_max };
-    gen->spawn_at = now + CNC_SPAWN_EVERY_MS;
-    int n = cnc_spawn_plan(&gen->spawn, &limits, count_idle(m, gen), count_members(gen, is_wanted));
-    if (n < 0)
-        end_one_idle(m, gen, now);
-    for (unsigned i = CNC_WORKERS; i < gen->count && n > 0; i++)
-        if (gen->members[i].slot.state == CNC_SLOT_EMPTY && !gen->members[i].slot.wanted) {
-            want(m, gen, i, now);
-            n--;
-        }
-}
-
-/* A front or all workers cannot be had: a helper says so to everybody, in their place. */
-static void look_for_hope(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
-{
-    unsigned alive = 0;
-    for (unsigned i = CNC_WORKERS; i < gen->count; i++)
-        alive += gen->members[i].slot.wanted && gen->members[i].slot.state != CNC_SLOT_GAVE_UP;
-    bool no_front = gen->plan.has_front && gen->members[CNC_FRONT].slot.state == CNC_SLOT_GAVE_UP;
-    if (gen->given_up || (alive && !no_front))
-        return;
-    gen->given_up = true;
-    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "no worker can be started any more: answering 503 until a reload");
-    cnc_master_say(m, CNC_NOTE_EVENT, 0, "given up: answering 503");
-    drain(m, &gen->members[CNC_FRONT], now);
-    for (unsigned i = CNC_WORKERS; i < gen->count && no_front; i++)
-        drain(m, &gen->members[i], now);
-    want(m, gen, CNC_HELPER, now);
-}
-
-/* One whose handler has held it for too long is killed, where that is asked for. */
-static void look_for_stuck(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
-{
-    for (unsigned i = CNC_WORKERS; i < gen->count; i++) {
+    for (unsigned i = 0; i < gen->count; i++) {
         struct cnc_member *mem = &gen->members[i];
-        int64_t since = atomic_load(&cnc_board_row(m->cfg->board, gen->page, i)->busy_since);
-        if (!cnc_slot_serves(&mem->slot) || since <= 0 || since > now || now - since < gen->plan.stuck_ms)
-            continue;
-        char who[64];
-        cnc_member_text(mem, who, sizeof who);
-        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s is killed: its handler has held it for %lld ms", who,
-                       (long long)(now - since));
-        cnc_member_step(m, mem, CNC_SLOT_ON_STUCK, now);
+        bool waits = mem->group->link == CNC_LINK_EACH && cnc_slot_is_alive(&cnc_generation_peer(mem)->slot);
+        if (!waits)
+            drain(m, mem, now);
     }
+}
+
+static bool is_empty(const struct cnc_generation *gen)
+{
+    for (unsigned i = 0; i < gen->count; i++)
+        if (gen->members[i].slot.wanted || cnc_slot_is_alive(&gen->members[i].slot))
+            return false;
+    return true;
 }
 
 /* Each process has its own time to become ready, but one that cannot even be forked has none. */
@@ -416,21 +336,12 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
         cnc_generation_step(m, gen, is_up(gen) ? CNC_GENERATION_ON_UP : CNC_GENERATION_ON_DOWN, now);
         return now; /* it is another one now, and wants other things */
     case CNC_GENERATION_LIVE:
-        look_for_hope(m, gen, now);
-        if (gen->plan.spare_max && now >= gen->spawn_at && !gen->given_up)
-            keep_pool(m, gen, now);
-        next = look_for_tired(m, gen, now);
-        if (gen->plan.spare_max && gen->spawn_at < next)
-            next = gen->spawn_at;
-        if (gen->plan.stuck_ms) {
-            look_for_stuck(m, gen, now);
-            next = next < now + 250 ? next : now + 250;
-        }
+        next = cnc_watch(m, gen, now);
         break;
     case CNC_GENERATION_RETIRE:
     case CNC_GENERATION_REFUSED:
         drain_members(m, gen, now);
-        if (count_members(gen, is_alive_or_wanted) == 0)
+        if (is_empty(gen))
             cnc_generation_step(m, gen, CNC_GENERATION_ON_EMPTY, now);
         break;
     default:

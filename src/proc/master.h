@@ -15,35 +15,57 @@
 #include "proc/slot.h"
 #include "proc/spawn.h"
 
-enum cnc_member_kind {
-    CNC_MEMBER_FRONT,  /* accepts for all, and lends connections to the workers */
-    CNC_MEMBER_HELPER, /* answers 503 to everybody when there are no workers any more */
-    CNC_MEMBER_WORKER
+#define CNC_GROUPS_MAX 6
+#define CNC_NO_GROUP CNC_GROUPS_MAX
+
+enum cnc_group_when {
+    CNC_GROUP_START,   /* its processes are there from the start */
+    CNC_GROUP_GIVEN_UP /* they come when a group that is required cannot be had any more, in the place of all others */
+};
+
+enum cnc_group_link {
+    CNC_LINK_NONE,
+    CNC_LINK_EACH,  /* each member has a link of its own to the one process of links_to, which drains first and ends before */
+    CNC_LINK_SHARED /* all members have one end of one link, that process has the other */
+};
+
+/* Processes that do the same. */
+struct cnc_group {
+    const char *name;    /* in messages, such as "worker"; static */
+    int role;            /* handed to its processes; means nothing here */
+    unsigned count;      /* at the start; without spares for ever */
+    unsigned most;       /* at any time, but for successors */
+    unsigned spare_min, spare_max; /* a varying group keeps so many idle; 0: the number is fixed */
+    bool has_successors; /* one that asks for it is replaced by another one, which is ready before it goes */
+    bool is_required;    /* without any of them nothing can be served */
+    bool once;           /* one that ends with status 0 has done its work, and is not started again */
+    enum cnc_group_when when;
+    enum cnc_group_link link;
+    unsigned links_to;   /* a group that is as good as one process; with CNC_LINK_NONE not looked at */
 };
 
 /* The processes of a generation. */
 struct cnc_plan {
-    bool has_front;
-    unsigned workers;                 /* at the start; with spare_max == 0 for ever */
-    unsigned workers_max;
-    unsigned spare_min, spare_max;    /* a varying pool keeps so many idle; 0: the number is fixed */
-    int64_t start_ms;                 /* for each, from fork to READY */
-    int64_t drain_ms;                 /* for a generation or a worker that is replaced, to finish what it has */
-    int64_t stuck_ms;                 /* a handler that holds its worker for so long is killed with it; 0: never */
-    void *setup;                      /* what its processes are made from; means nothing here */
+    struct cnc_group groups[CNC_GROUPS_MAX];
+    unsigned group_count;
+    int64_t start_ms; /* for each, from fork to READY */
+    int64_t drain_ms; /* for a generation or a worker that is replaced, to finish what it has */
+    int64_t stuck_ms; /* a handler that holds its worker for so long is killed with it; 0: never */
+    void *setup;      /* what its processes are made from; means nothing here */
 };
-
-#define CNC_FRONT_SLOT 0
-#define CNC_FIRST_WORKER 2 /* its slot; the one between is the helper's */
 
 /* What a child is told about itself. */
 struct cnc_child {
-    enum cnc_member_kind kind;
-    unsigned generation, slot;
-    unsigned page; /* of the board: this generation's */
-    int link; /* to the master */
-    int lend; /* a worker's end of its link to the front; -1: none */
-    void *setup; /* its generation's */
+    int role;
+    unsigned group;           /* of the plan */
+    unsigned number;          /* within its group, from 0 */
+    unsigned generation;
+    unsigned page, slot;      /* of the board */
+    unsigned peer_slot;       /* of the process that its group links to, or of the first of the group that links to its own;
+                               * CNC_BOARD_SLOTS: there is none */
+    int link;                 /* to the master */
+    int peer;                 /* its end of the link between its group and the other one; -1: none, or it comes by a note */
+    void *setup;              /* its generation's */
 };
 
 struct cnc_master_ops {

@@ -7,24 +7,21 @@
 
 #include "proc/master.h"
 
-#define CNC_FRONT CNC_FRONT_SLOT /* places in members */
-#define CNC_HELPER 1
-#define CNC_WORKERS CNC_FIRST_WORKER /* their numbers count from 0 */
-
 struct cnc_generation;
 
 /* A slot and the process in it. */
 struct cnc_member {
     struct cnc_slot slot;
     struct cnc_generation *gen;
-    unsigned index;
-    enum cnc_member_kind kind;
+    const struct cnc_group *group;
+    unsigned index;  /* among all of the generation, and so its row on the board */
+    unsigned number; /* within its group */
     pid_t pid;
     int pidfd;  /* readable when it has ended; -1: no process, or the system has no such thing */
     int link;   /* our end of the link to it */
-    int lend;   /* a worker's: our copy of the front's end of the link between the two */
+    int lend;   /* with CNC_LINK_EACH: our copy of the other end of its link, for whom it links to */
     int64_t link_at; /* when a link that the front has lost is sent again; INT64_MAX: it is not lost */
-    unsigned twin; /* the member that this one replaces; 0: none */
+    struct cnc_member *twin; /* the member that this one replaces; NULL: none */
     bool said_why; /* the reason of its end is known already */
     bool tired;    /* has asked for a successor, and has none yet */
     int64_t tired_at; /* when the next try is due */
@@ -56,10 +53,12 @@ struct cnc_generation {
     struct cnc_slot_times times;
     struct cnc_member *members; /* owned */
     unsigned count;
-    struct cnc_spawn spawn;
-    int64_t spawn_at;           /* when the pool is looked at next */
+    unsigned first[CNC_GROUPS_MAX + 1]; /* members of group g: first[g] up to first[g + 1] */
+    int shared[2];              /* the link of a group with CNC_LINK_SHARED: its end, and the other one; -1: there is none */
+    struct cnc_spawn spawn[CNC_GROUPS_MAX];
+    int64_t spawn_at;           /* when varying groups are looked at next */
     int64_t warm_until;         /* by then each process must have been forked */
-    bool given_up;              /* no worker is left; the helper answers */
+    bool given_up;              /* a required group cannot be had; those for this case serve */
 };
 
 struct cnc_master {
@@ -76,7 +75,7 @@ struct cnc_master {
 };
 
 /* member.c */
-void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned index, enum cnc_member_kind kind);
+void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned group, unsigned number);
 /* Tells the slot, and does what it asks for. */
 void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot_event ev, int64_t now);
 /* There may be messages, or the end. */
@@ -84,7 +83,7 @@ void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now);
 void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now);
 /* It has closed its link, and nothing else will tell that it has ended: to be reaped by looking. */
 bool cnc_member_is_silent(const struct cnc_member *mem);
-/* "worker 3 (pid 123)"; n >= 48. */
+/* "worker 3 (pid 123)", or "front (pid 123)" where there is but one; n >= 48. */
 void cnc_member_text(const struct cnc_member *mem, char *out, size_t n);
 
 /* generation.c */
@@ -101,8 +100,15 @@ void cnc_generation_on_unlinked(const struct cnc_member *front, const struct cnc
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now);
 /* The times of a stop, as the moment has them: milliseconds until what is left is given up. */
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now);
+/* The one process of the group that mem's group links to; NULL: it links to none. */
+struct cnc_member *cnc_generation_peer(struct cnc_member *mem);
 void cnc_generation_free(struct cnc_master *m, struct cnc_generation *gen);
 const char *cnc_generation_state_name(int state);
+
+/* watch.c */
+/* Of a generation that serves: keeps varying groups at their size, finds successors, and what has given up or is stuck.
+ * Returns when it wants to look again. */
+int64_t cnc_watch(struct cnc_master *m, struct cnc_generation *gen, int64_t now);
 
 /* master.c */
 /* Why no generation has served yet: the last cause counts. Without effect once one has. */

@@ -15,19 +15,20 @@
 #define SHORT_LIFE_MS 1000 /* for one of whose end no more is known */
 #define BUSY_STATUS (-CONCUR_E_BUSY) /* a child's exit status when code of the program would not let go */
 
-void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned index, enum cnc_member_kind kind)
+void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned group, unsigned number)
 {
-    *mem = (struct cnc_member){ .gen = gen, .index = index, .kind = kind, .pidfd = -1, .link = -1, .lend = -1,
-                                 .link_at = INT64_MAX };
+    *mem = (struct cnc_member){ .gen = gen, .group = &gen->plan.groups[group], .index = gen->first[group] + number,
+                                .number = number, .pidfd = -1, .link = -1, .lend = -1, .link_at = INT64_MAX };
     cnc_slot_init(&mem->slot);
 }
 
 void cnc_member_text(const struct cnc_member *mem, char *out, size_t n)
 {
-    if (mem->kind == CNC_MEMBER_WORKER)
-        (void)snprintf(out, n, "worker %u (pid %ld)", mem->index - CNC_WORKERS, (long)mem->pid);
+    const struct cnc_group *group = mem->group;
+    if (group->most > 1 || group->has_successors)
+        (void)snprintf(out, n, "%s %u (pid %ld)", group->name, mem->number, (long)mem->pid);
     else
-        (void)snprintf(out, n, "%s (pid %ld)", mem->kind == CNC_MEMBER_FRONT ? "front" : "helper", (long)mem->pid);
+        (void)snprintf(out, n, "%s (pid %ld)", group->name, (long)mem->pid);
 }
 
 static void close_all(struct cnc_member *mem)
@@ -42,16 +43,63 @@ static void close_all(struct cnc_member *mem)
 /* In the child: what is the master's is of no use here, and a copy kept open would hide its end from others. */
 static void forget_family(struct cnc_master *m)
 {
-    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
-        for (unsigned i = 0; i < m->generations[g].count; i++)
-            close_all(&m->generations[g].members[i]);
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {
+        struct cnc_generation *gen = &m->generations[g];
+        for (unsigned i = 0; i < gen->count; i++)
+            close_all(&gen->members[i]);
+        if (gen->state == CNC_GENERATION_NONE)
+            continue;
+        cnc_sys_close(&gen->shared[0]);
+        cnc_sys_close(&gen->shared[1]);
+    }
+}
+
+/* Which end of the link that a group shares is for mem; -1: neither. */
+static int shared_end(const struct cnc_member *mem)
+{
+    const struct cnc_plan *plan = &mem->gen->plan;
+    if (mem->group->link == CNC_LINK_SHARED)
+        return 0;
+    for (unsigned g = 0; g < plan->group_count; g++)
+        if (plan->groups[g].link == CNC_LINK_SHARED && &plan->groups[plan->groups[g].links_to] == mem->group)
+            return 1;
+    return -1;
+}
+
+/* The row of the process at the other end of its group's link. */
+static unsigned peer_slot(const struct cnc_member *mem)
+{
+    const struct cnc_generation *gen = mem->gen;
+    if (mem->group->link != CNC_LINK_NONE)
+        return gen->first[mem->group->links_to];
+    for (unsigned g = 0; g < gen->plan.group_count; g++)
+        if (gen->plan.groups[g].link != CNC_LINK_NONE && &gen->plan.groups[gen->plan.groups[g].links_to] == mem->group)
+            return gen->first[g];
+    return CNC_BOARD_SLOTS;
+}
+
+/* In the child. */
+static _Noreturn void be_child(struct cnc_master *m, struct cnc_member *mem, int link, int lend)
+{
+    const struct cnc_master_config *cfg = m->cfg;
+    struct cnc_generation *gen = mem->gen;
+    int end = shared_end(mem);
+    struct cnc_child self = { .role = mem->group->role, .group = (unsigned)(mem->group - gen->plan.groups),
+                              .number = mem->number, .generation = gen->number, .page = gen->page, .slot = mem->index,
+                              .peer_slot = peer_slot(mem), .link = link, .peer = lend, .setup = gen->plan.setup };
+    if (end >= 0) { /* taken before the rest of the family is forgotten */
+        self.peer = gen->shared[end];
+        gen->shared[end] = -1;
+    }
+    forget_family(m);
+    cnc_sys_end_process(cfg->ops->child(cfg->arg, &self));
 }
 
 static int open_links(struct cnc_member *mem, int link[2], int lend[2])
 {
     if (cnc_sys_socketpair(link) < 0)
         return CONCUR_E_SYS;
-    if (mem->kind == CNC_MEMBER_WORKER && mem->gen->plan.has_front)
+    if (mem->group->link == CNC_LINK_EACH)
         return cnc_passing_pair(lend, LEND_BUFFER);
     return CONCUR_OK;
 }
@@ -86,13 +134,9 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
     cnc_board_use(cfg->board, mem->gen->page, mem->index);
     pid_t pid = open_links(mem, link, lend) == CONCUR_OK ? cnc_child_fork(true) : -1;
     if (pid == 0) {
-        struct cnc_child self = { .kind = mem->kind, .generation = mem->gen->number, .page = mem->gen->page,
-                                  .slot = mem->index, .link = link[1], .lend = lend[1],
-                                  .setup = mem->gen->plan.setup };
         cnc_sys_close(&link[0]);
         cnc_sys_close(&lend[0]);
-        forget_family(m);
-        cnc_sys_end_process(cfg->ops->child(cfg->arg, &self));
+        be_child(m, mem, link[1], lend[1]);
     }
     cnc_sys_close(&link[1]);
     cnc_sys_close(&lend[1]);

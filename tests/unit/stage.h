@@ -67,6 +67,8 @@ struct stage {
     char error[512];
 };
 
+enum { WORKER = 5, HELPER = 9 }; /* roles: no more than numbers to the master. Workers are the first group */
+
 static struct stage *stage;
 static struct cnc_plan plan;            /* of every generation */
 static int wake, host[2];               /* host: the test's end, the master's end */
@@ -133,7 +135,7 @@ static inline void note_stop(const struct cnc_child *child)
     unsigned g = child->generation, later = 0;
     for (unsigned i = g + 1; i < GENERATIONS; i++)
         later += atomic_load(&stage->ready[i]);
-    if (!atomic_load(&stage->stopping) && later < plan.workers && atomic_load(&stage->ready[g]) <= plan.workers)
+    if (!atomic_load(&stage->stopping) && later < plan.groups[0].count && atomic_load(&stage->ready[g]) <= plan.groups[0].count)
         atomic_fetch_add(&stage->early_stops, 1);
 }
 
@@ -149,7 +151,7 @@ static inline int stage_obey(const struct cnc_child *child, int act)
             break;
         if (rc != CONCUR_OK || note.what != CNC_NOTE_GO)
             continue;
-        atomic_fetch_add(child->kind == CNC_MEMBER_HELPER ? &stage->helpers_serving : &stage->serving[g], 1);
+        atomic_fetch_add(child->role == HELPER ? &stage->helpers_serving : &stage->serving[g], 1);
         cnc_board_set_idle(stage_board, child->page, child->slot, !atomic_load(&stage->busy));
         if (act == ABORT) {
             (void)signal(SIGABRT, SIG_DFL); /* Check has its own */
@@ -172,8 +174,8 @@ static inline int stage_obey(const struct cnc_child *child, int act)
 
 static inline int act_of(const struct cnc_child *child)
 {
-    unsigned slot = child->slot - CNC_FIRST_WORKER;
-    if (child->kind == CNC_MEMBER_HELPER)
+    unsigned slot = child->number;
+    if (child->role == HELPER)
         return atomic_load(&stage->helper_act);
     int act = atomic_load(&stage->act_of[slot]);
     if (act >= 0 && atomic_fetch_sub(&stage->times[slot], 1) == 1)
@@ -192,11 +194,11 @@ static inline int stage_child(void *arg, const struct cnc_child *child)
 {
     struct cnc_note note = { .what = CNC_NOTE_FAILED, .value = CONCUR_E_UPSTREAM, .text = "no database" };
     int act = act_of(child);
-    unsigned slot = child->slot - CNC_FIRST_WORKER;
+    unsigned slot = child->number;
     (void)arg;
     stage_disarm();
     stage_note_setup(child);
-    if (child->kind == CNC_MEMBER_WORKER) {
+    if (child->role == WORKER) {
         atomic_store(&stage->pid[child->generation][slot], (int)getpid());
         atomic_fetch_add(&stage->forks_of[child->generation], 1);
         atomic_fetch_add(&stage->forks, 1);
@@ -367,7 +369,11 @@ static inline void stage_open(void)
     for (int i = 0; i < SLOTS; i++)
         atomic_store(&stage->act_of[i], -1);
     atomic_store(&stage->stop_at, INT64_MAX);
-    plan = (struct cnc_plan){ .workers = 3, .workers_max = 3, .start_ms = 20000, .drain_ms = 20000 };
+    plan = (struct cnc_plan){
+        .groups = { { .name = "worker", .role = WORKER, .count = 3, .most = 3, .is_required = true, .has_successors = true },
+                    { .name = "helper", .role = HELPER, .count = 1, .most = 1, .when = CNC_GROUP_GIVEN_UP } },
+        .group_count = 2, .start_ms = 20000, .drain_ms = 20000
+    };
     stage_board = cnc_board_create();
     wake = cnc_sys_eventfd();
     host[0] = host[1] = -1;
