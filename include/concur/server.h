@@ -262,9 +262,9 @@ CONCUR_API void concur_server_free(concur_server *server);
 CONCUR_API int concur_server_address(concur_server *server, unsigned i, char *out, size_t n);
 
 /* Writes the server's state as one JSON object: engine, process, connections, requests, threads, queues. Of several
- * processes it is their sum, ended ones included, up to 100 ms old and more while one computes; pid is the master's. In
- * a worker and in the host of start, engine is that of the configuration which this process has seen. Members may be
- * added in later versions.
+ * processes it is their sum, ended ones included, up to 100 ms old and more while one computes; pid is the master's, and
+ * "processes" lists each with its kind, number, pid, state, milliseconds in it, connections and requests. engine is that
+ * of the generation that serves; a worker tells its own. Members may be added in later versions.
  *
  * json     gets the text with a NUL; may be NULL if *len is 0
  * len      in: room at json in bytes; out: length of the text without the NUL, whether it fitted or not
@@ -276,8 +276,9 @@ CONCUR_API int concur_server_address(concur_server *server, unsigned i, char *ou
 CONCUR_API int concur_server_status(concur_server *server, char *json, size_t *len);
 
 /* Tells the engine that serves, or would if run were called now: after configuration file, environment and overrides.
+ * After a reload it is that of the generation that serves; a worker tells its own.
  *
- * returns  one of CONCUR_ENGINE_* but CONCUR_ENGINE_DEFAULT; CONCUR_E_INVAL: no server, or the value in force is none
+ * returns  one of CONCUR_ENGINE_* but CONCUR_ENGINE_DEFAULT; CONCUR_E_INVAL: no server; CONCUR_E_NOMEM
  * thread   set-up; any after start has returned, also in a handler
  * blocks   no
  * since    0.1 */

@@ -65,25 +65,108 @@ static unsigned look(concur_server *s, struct cnc_engine_stats *out)
     return sum.connections;
 }
 
+/* Which engine serves: this process may be a host or a master that has seen another one begin. */
+static int engine_of(const concur_server *s)
+{
+    bool asks_board = s->place.board && !s->place.is_child && cnc_board_engine(s->place.board);
+    return asks_board ? cnc_board_engine(s->place.board) : s->setup->cfg.engine;
+}
+
+/* ---- status ---- */
+
+#define HEAD_ROOM 512
+#define PROCESS_ROOM 192
+
+struct text {
+    char *p; /* owned; NULL: only counts */
+    size_t n, room;
+    int64_t now;
+    const char *comma;
+};
+
+static void count_process(const struct cnc_board_row *row, void *arg)
+{
+    (void)row;
+    *(unsigned *)arg += 1;
+}
+
+/* What a row says is hearsay, so nothing but numbers and names of ours gets into the text. */
+static void add_process(const struct cnc_board_row *row, void *arg)
+{
+    struct text *t = arg;
+    int64_t since = atomic_load(&row->since);
+    if (t->room - t->n < PROCESS_ROOM)
+        return; /* it came after they were counted */
+    t->n += (size_t)snprintf(t->p + t->n, t->room - t->n,
+                             "%s{\"kind\":\"%s\",\"number\":%u,\"pid\":%d,\"state\":\"%s\",\"ms\":%lld,"
+                             "\"connections\":%u,\"requests\":%llu}",
+                             t->comma, cnc_role_name(atomic_load(&row->role)), atomic_load(&row->number),
+                             atomic_load(&row->pid), cnc_board_state_name(atomic_load(&row->state)),
+                             (long long)(since > 0 && since < t->now ? t->now - since : 0), atomic_load(&row->connections),
+                             atomic_load(&row->requests));
+    t->comma = ",";
+}
+
+static void add_head(const concur_server *s, unsigned connections, const struct cnc_engine_stats *stats, struct text *t)
+{
+    int n = snprintf(t->p, t->room,
+                     "{\"engine\":\"%s\",\"pid\":%ld,\"stopping\":%s,\"connections\":%u,\"accepted\":%llu,"
+                     "\"requests\":%llu,\"stalls\":%llu,\"threads\":%u,\"threads_idle\":%u,\"queued\":%u",
+                     cnc_engine_name(engine_of(s)), s->place.master ? s->place.master : (long)getpid(),
+                     atomic_load(&s->draining) ? "true" : "false", connections, stats->accepted, stats->requests,
+                     stats->stalls, stats->threads, stats->threads_idle, stats->queued);
+    t->n = n > 0 ? (size_t)n : 0;
+}
+
+/* mu held: the board goes with the end. NULL: out of memory. */
+static char *write_status_locked(concur_server *s)
+{
+    struct cnc_engine_stats stats = { 0 };
+    unsigned connections = look(s, &stats), processes = 0;
+    if (s->place.board)
+        cnc_board_each(s->place.board, count_process, &processes);
+    struct text t = { .room = HEAD_ROOM + processes * PROCESS_ROOM + 8, .now = cnc_clock_now(s->clock), .comma = "" };
+    t.p = cnc_malloc(t.room);
+    if (!t.p)
+        return NULL;
+    add_head(s, connections, &stats, &t);
+    if (s->place.board) {
+        t.n += (size_t)snprintf(t.p + t.n, t.room - t.n, ",\"generation\":%u,\"processes\":[",
+                                cnc_board_generation(s->place.board));
+        cnc_board_each(s->place.board, add_process, &t);
+        t.p[t.n++] = ']';
+    }
+    memcpy(t.p + t.n, "}", 2);
+    return t.p;
+}
+
 int concur_server_status(concur_server *s, char *json, size_t *len)
 {
-    char text[512];
-    struct cnc_engine_stats stats = { 0 };
+    char *text = NULL;
     if (!s || !len || (!json && *len))
         return CONCUR_E_INVAL;
     pthread_mutex_lock(&s->mu);
     bool running = atomic_load(&s->state) == CNC_SERVER_RUNNING;
-    unsigned connections = running ? look(s, &stats) : 0;
+    if (running)
+        text = write_status_locked(s);
     pthread_mutex_unlock(&s->mu);
     if (!running)
         return CONCUR_E_STATE;
-    int n = snprintf(text, sizeof text,
-                     "{\"engine\":\"%s\",\"pid\":%ld,\"stopping\":%s,\"connections\":%u,\"accepted\":%llu,"
-                     "\"requests\":%llu,\"stalls\":%llu,\"threads\":%u,\"threads_idle\":%u,\"queued\":%u}",
-                     s->setup->ops->name, s->place.master ? s->place.master : (long)getpid(),
-                     atomic_load(&s->draining) ? "true" : "false", connections, stats.accepted, stats.requests, stats.stalls, stats.threads,
-                     stats.threads_idle, stats.queued);
-    return n < 0 ? CONCUR_E_NOMEM : hand_out(text, json, len);
+    if (!text)
+        return CONCUR_E_NOMEM;
+    int rc = hand_out(text, json, len);
+    cnc_free(text);
+    return rc;
+}
+
+int concur_server_engine(const concur_server *s)
+{
+    if (!s)
+        return CONCUR_E_INVAL;
+    concur_server *own = (concur_server *)(uintptr_t)s; /* resolving caches, and changes nothing a caller can see */
+    if (cnc_api_is_set_up(own) && cnc_api_resolve(own) == CONCUR_E_NOMEM)
+        return CONCUR_E_NOMEM;
+    return engine_of(s);
 }
 
 int concur_server_worker(const concur_server *s)

@@ -147,16 +147,6 @@ int concur_server_check(concur_server *s)
     return rc < 0 ? cnc_api_fail(s, rc, "%s", cnc_error_text()) : CONCUR_OK;
 }
 
-int concur_server_engine(const concur_server *s)
-{
-    if (!s)
-        return CONCUR_E_INVAL;
-    concur_server *own = (concur_server *)(uintptr_t)s; /* resolving caches, and changes nothing a caller can see */
-    if (cnc_api_is_set_up(own) && cnc_api_resolve(own) == CONCUR_E_NOMEM)
-        return CONCUR_E_NOMEM;
-    return s->setup->cfg.engine;
-}
-
 const char *concur_server_error(const concur_server *s)
 {
     if (!s)

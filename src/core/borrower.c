@@ -81,7 +81,7 @@ CNC_HOT static bool is_wanted(void *threads)
 {
     const struct cnc_board_row *front = borrower_of(threads)->front;
     return front && (atomic_load_explicit(&front->queued, memory_order_relaxed) > 0 ||
-                     atomic_load_explicit(&front->draining, memory_order_relaxed));
+                     cnc_board_is(front, CNC_BOARD_DRAINING));
 }
 
 /* What the front needs to know if this process dies now. On the poller several connections send in turn: there nobody can

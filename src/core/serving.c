@@ -234,7 +234,7 @@ static void begin_drain(struct cnc_serving *s)
     cnc_serving_shut_listeners(s->server);
     pthread_mutex_unlock(&s->server->mu);
     if (s->server->place.row)
-        atomic_store_explicit(&s->server->place.row->draining, true, memory_order_relaxed);
+        cnc_board_set_state(s->server->place.row, CNC_BOARD_DRAINING, cnc_clock_now(s->server->clock));
     if (s->drains)
         s->drains(s);
 }

@@ -27,7 +27,10 @@ struct cnc_role {
 };
 
 /* The roles of processes, as the groups of a plan name them. */
-enum cnc_role_id { CNC_ROLE_WORKER = 0, CNC_ROLE_FRONT = 1, CNC_ROLE_REFUSER = 2 };
+enum cnc_role_id { CNC_ROLE_WORKER = 0, CNC_ROLE_FRONT = 1, CNC_ROLE_REFUSER = 2, CNC_ROLES };
+
+/* "worker", "front", "helper"; "?" for any other number. */
+const char *cnc_role_name(int role);
 
 struct cnc_engine_ops {
     int id; /* CONCUR_ENGINE_* */
@@ -45,6 +48,7 @@ struct cnc_engine_ops {
 /* Adds a group; the caller sees to it that there is room for all. Its number in the plan. */
 static inline unsigned cnc_plan_add(struct cnc_plan *plan, struct cnc_group group)
 {
+    group.name = cnc_role_name(group.role);
     plan->groups[plan->group_count] = group;
     return plan->group_count++;
 }

@@ -24,7 +24,7 @@ static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
     bool fits = cfg->spare_max > cfg->spare_min || !cfg->spare_max;
     unsigned spare_max = (unsigned)(fits ? cfg->spare_max : cfg->spare_min + 1);
     (void)cnc_plan_add(out, (struct cnc_group){
-                                .name = "worker", .role = CNC_ROLE_WORKER, .is_required = true,
+                                .role = CNC_ROLE_WORKER, .is_required = true,
                                 .count = (unsigned)cfg->workers_start, .most = (unsigned)cfg->workers_max,
                                 .spare_min = (unsigned)cfg->spare_min, .spare_max = spare_max,
                                 .has_successors = !spare_max });

@@ -23,9 +23,9 @@
 
 static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {
-    unsigned front = cnc_plan_add(out, (struct cnc_group){ .name = "front", .role = CNC_ROLE_FRONT, .is_required = true,
+    unsigned front = cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_FRONT, .is_required = true,
                                                            .count = 1, .most = 1 });
-    (void)cnc_plan_add(out, (struct cnc_group){ .name = "worker", .role = CNC_ROLE_WORKER, .is_required = true,
+    (void)cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_WORKER, .is_required = true,
                                                 .has_successors = true, .count = (unsigned)cfg->workers,
                                                 .most = (unsigned)cfg->workers, .link = CNC_LINK_EACH,
                                                 .links_to = front });

@@ -62,6 +62,7 @@ static int settle(concur_server *server, const struct cnc_child *child)
     place->row = cnc_board_row(place->board, child->page, child->slot);
     if (child->peer_slot < CNC_BOARD_SLOTS)
         place->peer_row = cnc_board_row(place->board, child->page, child->peer_slot);
+    cnc_board_enter(place->row, child->group, child->number, child->role, cnc_clock_now(server->clock));
     atomic_store(&server->stop_at, INT64_MAX);
     (void)!getrandom(&server->id_base, sizeof server->id_base, GRND_NONBLOCK);
     server->stop_fd = cnc_sys_eventfd();
@@ -110,8 +111,10 @@ static int serve_child(concur_server *server, const struct cnc_role *role)
     server->place.told = role->told;
     if (cnc_note_tell(server->place.link, CNC_NOTE_READY, 0) < 0)
         cnc_child_orphaned();
-    if (await_go(server))
+    if (await_go(server)) {
+        cnc_board_set_state(server->place.row, CNC_BOARD_SERVING, cnc_clock_now(server->clock));
         rc = role->run(server, true);
+    }
     if (rc != CONCUR_E_BUSY) {
         cnc_serving_shut_listeners(server);
         role->close(server);
@@ -198,9 +201,9 @@ static int make_plan(struct cnc_setup *setup, struct cnc_plan *plan)
     if (setup->ops->plan)
         setup->ops->plan(cfg, plan);
     else
-        (void)cnc_plan_add(plan, (struct cnc_group){ .name = "worker", .role = CNC_ROLE_WORKER, .is_required = true,
+        (void)cnc_plan_add(plan, (struct cnc_group){ .role = CNC_ROLE_WORKER, .is_required = true,
                                                      .has_successors = true, .count = 1, .most = 1 });
-    (void)cnc_plan_add(plan, (struct cnc_group){ .name = "helper", .role = CNC_ROLE_REFUSER, .when = CNC_GROUP_GIVEN_UP,
+    (void)cnc_plan_add(plan, (struct cnc_group){ .role = CNC_ROLE_REFUSER, .when = CNC_GROUP_GIVEN_UP,
                                                  .count = 1, .most = 1 });
     if (setup->ops->lends && !setup->ledger.rows && !cnc_setup_make_ledger(setup, (uint32_t)cfg->connections_max))
         return cnc_error_set(CONCUR_E_NOMEM, "out of memory: no ledger of %lld connections", (long long)cfg->connections_max);
@@ -219,11 +222,12 @@ static int reload(void *arg, struct cnc_plan *plan)
     return rc;
 }
 
-static void serves(void *arg, void *setup)
+static void serves(void *arg, void *setup, unsigned generation)
 {
     concur_server *server = arg;
     cnc_setup_ref(setup);
     cnc_server_adopt(server, setup);
+    cnc_board_set_serving(server->place.board, server->setup->cfg.engine, generation);
 }
 
 static void dropped(void *arg, void *setup_)

@@ -8,6 +8,8 @@
 struct cnc_board {
     /* the master's alone */
     atomic_ullong requests, accepted, stalls;  /* of processes that have ended */
+    atomic_int engine;                         /* of the generation that serves */
+    atomic_uint generation;
     atomic_uint used[CNC_BOARD_GENERATIONS]; /* rows from here on were never written */
     /* a bit for each slot */
     _Alignas(64) atomic_ullong idle[CNC_BOARD_GENERATIONS][WORDS];
@@ -57,7 +59,12 @@ void cnc_board_fold(struct cnc_board *board, unsigned page, unsigned slot)
     atomic_store(&row->threads_idle, 0);
     atomic_store(&row->queued, 0);
     atomic_store(&row->busy_since, 0);
-    atomic_store(&row->draining, false);
+    atomic_store(&row->pid, 0);
+    atomic_store(&row->group, 0);
+    atomic_store(&row->number, 0);
+    atomic_store(&row->role, 0);
+    atomic_store(&row->state, CNC_BOARD_NONE);
+    atomic_store(&row->since, 0);
     cnc_board_set_idle(board, page, slot, false);
     (void)cnc_board_was_poked(board, page, slot);
 }
@@ -101,6 +108,56 @@ void cnc_board_sum(const struct cnc_board *board, struct cnc_board_sum *out)
             out->threads_idle += get_now(&row->threads_idle);
             out->queued += get_now(&row->queued);
         }
+}
+
+void cnc_board_enter(struct cnc_board_row *row, unsigned group, unsigned number, int role, int64_t now)
+{
+    atomic_store(&row->group, group);
+    atomic_store(&row->number, number);
+    atomic_store(&row->role, role);
+    cnc_board_set_state(row, CNC_BOARD_STARTING, now);
+    atomic_store(&row->pid, (int)getpid());
+}
+
+void cnc_board_set_state(struct cnc_board_row *row, enum cnc_board_state state, int64_t now)
+{
+    atomic_store(&row->since, now);
+    atomic_store(&row->state, state);
+}
+
+const char *cnc_board_state_name(unsigned state)
+{
+    static const char *const names[CNC_BOARD_STATES] = {
+        [CNC_BOARD_NONE] = "none",
+        [CNC_BOARD_STARTING] = "starting",
+        [CNC_BOARD_SERVING] = "serving",
+        [CNC_BOARD_DRAINING] = "draining",
+    };
+    return state < CNC_BOARD_STATES ? names[state] : "?"; /* a process may have written anything there */
+}
+
+void cnc_board_set_serving(struct cnc_board *board, int engine, unsigned generation)
+{
+    atomic_store(&board->engine, engine);
+    atomic_store(&board->generation, generation);
+}
+
+int cnc_board_engine(const struct cnc_board *board)
+{
+    return atomic_load(&board->engine);
+}
+
+unsigned cnc_board_generation(const struct cnc_board *board)
+{
+    return atomic_load(&board->generation);
+}
+
+void cnc_board_each(const struct cnc_board *board, void (*fn)(const struct cnc_board_row *, void *), void *arg)
+{
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
+        for (unsigned i = 0, n = used_rows(board, g); i < n; i++)
+            if (atomic_load(&board->rows[g][i].pid))
+                fn(&board->rows[g][i], arg);
 }
 
 void cnc_board_set_idle(struct cnc_board *board, unsigned page, unsigned slot, bool is_idle)

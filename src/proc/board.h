@@ -14,13 +14,25 @@
 #define CNC_BOARD_GENERATIONS 4 /* pages: one for each generation that has processes */
 #define CNC_BOARD_SLOTS 1088 /* rows of a generation: 1024 workers, one that replaces another, and some processes beside */
 
+enum cnc_board_state {
+    CNC_BOARD_NONE,     /* no process, or none that has said anything yet */
+    CNC_BOARD_STARTING, /* not ready yet */
+    CNC_BOARD_SERVING,
+    CNC_BOARD_DRAINING, /* it takes no new connections, and wants an end of those it has */
+    CNC_BOARD_STATES
+};
+
 struct cnc_board_row {
     _Alignas(128) atomic_ullong requests; /* begun; so are the next two since the process started */
     atomic_ullong accepted;
     atomic_ullong stalls;
     atomic_uint connections; /* now; so is the rest */
     atomic_uint threads, threads_idle, queued;
-    atomic_bool draining;    /* it takes no new connections, and wants an end of those it has */
+    atomic_int pid;          /* 0: the process has not come to write it */
+    atomic_uint group, number; /* of its generation's plan; its number there */
+    atomic_int role;         /* what it does: as the group says */
+    atomic_uint state;       /* enum cnc_board_state */
+    atomic_llong since;      /* monotonic ms at which that began */
     atomic_llong busy_since; /* monotonic ms at which the handler on the stack began, 0: none; of one thread only */
 };
 
@@ -39,6 +51,20 @@ struct cnc_board_row *cnc_board_row(struct cnc_board *board, unsigned page, unsi
 void cnc_board_use(struct cnc_board *board, unsigned page, unsigned slot);
 /* The process of a row has ended: its counts go to the past, the row is cleared. Master. */
 void cnc_board_fold(struct cnc_board *board, unsigned page, unsigned slot);
+/* What a process says of itself: who it is, and what it is at. The process of the row. */
+void cnc_board_enter(struct cnc_board_row *row, unsigned group, unsigned number, int role, int64_t now);
+void cnc_board_set_state(struct cnc_board_row *row, enum cnc_board_state state, int64_t now);
+static inline bool cnc_board_is(const struct cnc_board_row *row, enum cnc_board_state state)
+{
+    return atomic_load_explicit(&row->state, memory_order_relaxed) == state;
+}
+const char *cnc_board_state_name(unsigned state);
+/* The engine of the generation that serves, and that generation's number. Master; read by any process. */
+void cnc_board_set_serving(struct cnc_board *board, int engine, unsigned generation);
+int cnc_board_engine(const struct cnc_board *board);
+unsigned cnc_board_generation(const struct cnc_board *board);
+/* Calls fn for each row of a process, page by page. Any process. */
+void cnc_board_each(const struct cnc_board *board, void (*fn)(const struct cnc_board_row *, void *arg), void *arg);
 /* Of all rows and the past. Any process. */
 void cnc_board_sum(const struct cnc_board *board, struct cnc_board_sum *out);
 

@@ -57,7 +57,7 @@ static void leave(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 static void go_live(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     gen->state = CNC_GENERATION_LIVE;
-    m->cfg->ops->serves(m->cfg->arg, gen->plan.setup);
+    m->cfg->ops->serves(m->cfg->arg, gen->plan.setup, gen->number);
     gen->spawn_at = now + CNC_SPAWN_EVERY_MS;
     for (unsigned i = 0; i < gen->count; i++)
         if (cnc_slot_serves(&gen->members[i].slot))

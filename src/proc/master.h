@@ -88,7 +88,7 @@ struct cnc_master_ops {
      * NULL: there is none. */
     int (*reload)(void *arg, struct cnc_plan *out);
     /* A generation serves: its set-up is the one in force. */
-    void (*serves)(void *arg, void *setup);
+    void (*serves)(void *arg, void *setup, unsigned generation);
     /* The last process of a generation has ended, or it was never begun: nothing needs its set-up any more. */
     void (*dropped)(void *arg, void *setup);
 };

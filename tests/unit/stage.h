@@ -293,9 +293,10 @@ static inline int stage_reload(void *arg, struct cnc_plan *out)
     return CONCUR_OK;
 }
 
-static inline void stage_serves(void *arg, void *setup)
+static inline void stage_serves(void *arg, void *setup, unsigned generation)
 {
     (void)arg;
+    (void)generation;
     atomic_store(&stage->in_force, (int)(uintptr_t)setup);
 }
 
