@@ -71,9 +71,10 @@ static int settle(concur_server *server, const struct cnc_child *child)
     return server->stop_fd < 0 ? cnc_error_set(CONCUR_E_SYS, "eventfd: %s", strerror(errno)) : CONCUR_OK;
 }
 
-static int fail(concur_server *server, int rc)
+/* starved: what failed was the library's own, for want of memory or descriptors. */
+static int fail(concur_server *server, int rc, bool starved)
 {
-    struct cnc_note note = { .what = CNC_NOTE_FAILED, .value = rc };
+    struct cnc_note note = { .what = CNC_NOTE_FAILED, .value = rc, .slot = starved };
     const char *text = *cnc_error_text() ? cnc_error_text() : concur_strerror(rc);
     size_t n = strlen(text);
     memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
@@ -107,7 +108,7 @@ static int serve_child(concur_server *server, const struct cnc_role *role)
 {
     int rc = role->open(server);
     if (rc < 0)
-        return fail(server, rc);
+        return fail(server, rc, rc == CONCUR_E_NOMEM || rc == CONCUR_E_SYS);
     server->place.told = role->told;
     if (cnc_note_tell(server->place.link, CNC_NOTE_READY, 0) < 0)
         cnc_child_orphaned();
@@ -127,11 +128,11 @@ static int child_main(void *arg, const struct cnc_child *child)
     concur_server *server = arg;
     bool hooks = child->role == CNC_ROLE_WORKER;
     int rc = settle(server, child);
-    (void)cnc_server_enter(server);
-    if (rc == CONCUR_OK && hooks)
-        rc = cnc_server_hooks(server, CONCUR_HOOK_WORKER_START, "");
     if (rc < 0)
-        return fail(server, rc);
+        return fail(server, rc, true);
+    (void)cnc_server_enter(server);
+    if (hooks && (rc = cnc_server_hooks(server, CONCUR_HOOK_WORKER_START, "")) < 0)
+        return fail(server, rc, false);
     int status = serve_child(server, role_of(server, child->role));
     if (hooks && status != -CONCUR_E_BUSY)
         (void)cnc_server_hooks(server, CONCUR_HOOK_WORKER_EXIT, "");

@@ -65,11 +65,6 @@ void cnc_child_orphaned(void)
     _exit(0);
 }
 
-bool cnc_child_crashed(int status)
-{
-    return WIFSIGNALED(status) ? is_fault(WTERMSIG(status)) : WEXITSTATUS(status) != 0;
-}
-
 void cnc_child_end_text(int status, char *out, size_t n)
 {
     if (WIFSIGNALED(status))

@@ -23,8 +23,6 @@ _Noreturn void cnc_child_orphaned(void);
 /* A signal's handler in a child, in place of the default. */
 void cnc_child_catch(int sig, void (*handler)(int));
 
-/* Did it end by a fault of the program, or with an exit status that tells of one? As waitpid's status says. */
-bool cnc_child_crashed(int status);
 /* "exit status 3" or "signal 11"; n >= 40. */
 void cnc_child_end_text(int status, char *out, size_t n);
 

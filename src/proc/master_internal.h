@@ -23,6 +23,8 @@ struct cnc_member {
     int64_t link_at; /* when a link that the front has lost is sent again; INT64_MAX: it is not lost */
     struct cnc_member *twin; /* the member that this one replaces; NULL: none */
     bool said_why; /* the reason of its end is known already */
+    bool leaves;   /* it has said that it will end, having done its share */
+    bool starved;  /* it has said that it cannot start for want of room */
     bool tired;    /* has asked for a successor, and has none yet */
     int64_t tired_at; /* when the next try is due */
 };

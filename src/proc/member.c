@@ -12,7 +12,6 @@
 #include "proc/master_internal.h"
 
 #define LEND_BUFFER 262144
-#define SHORT_LIFE_MS 1000 /* for one of whose end no more is known */
 #define BUSY_STATUS (-CONCUR_E_BUSY) /* a child's exit status when code of the program would not let go */
 
 void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned group, unsigned number)
@@ -150,7 +149,7 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
         cannot_fork(m, cnc_error_set(CONCUR_E_SYS, "cannot start a process: %s", strerror(err)));
         return false;
     }
-    mem->said_why = mem->tired = false;
+    mem->said_why = mem->tired = mem->leaves = mem->starved = false;
     mem->pid = pid;
     mem->pidfd = pidfd;
     mem->link = link[0];
@@ -223,6 +222,10 @@ static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct c
         cnc_master_refuse(m, note->value < 0 && note->value > INT32_MIN ? (int)note->value : CONCUR_E_SYS, "%s",
                           note->text);
         mem->said_why = true;
+        mem->starved = note->slot == 1;
+        return;
+    case CNC_NOTE_LEAVING:
+        mem->leaves = true;
         return;
     case CNC_NOTE_STOP_ALL:
         m->cfg->ops->stop_asked(m->cfg->arg, note->value);
@@ -265,8 +268,8 @@ static void report(struct cnc_master *m, const struct cnc_member *mem, int statu
 {
     bool asked = mem->slot.state == CNC_SLOT_DRAIN || mem->slot.state == CNC_SLOT_TERM;
     char who[64], how[48] = "nobody knows how";
-    if (status == 0 && mem->slot.was_ready && (known || asked))
-        return; /* it was asked to, or has had its share of requests */
+    if (status == 0 && (asked || mem->leaves))
+        return;
     if (mem->slot.state == CNC_SLOT_KILL && !mem->slot.wanted)
         return; /* our doing */
     cnc_member_text(mem, who, sizeof who);
@@ -292,7 +295,8 @@ void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now)
     report(m, mem, status, got > 0);
     cnc_board_fold(m->cfg->board, mem->gen->page, mem->index);
     close_all(mem);
-    mem->slot.crashed = got > 0 ? cnc_child_crashed(status) : now - mem->slot.ready_at < SHORT_LIFE_MS;
+    mem->slot.leaves = mem->leaves && status == 0;
+    mem->slot.starved = mem->starved;
     cnc_member_step(m, mem, CNC_SLOT_ON_EXIT, now);
     cnc_generation_on_gone(m, mem, early, now);
     mem->pid = 0;

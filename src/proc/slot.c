@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * The slot's state table. Ends before READY are what a crash loop is made of: the next start waits twice as long each time,
- * and too many of them give the slot up. An end after READY is an accident: the next start comes at once, unless it was a
- * fault of the program soon after the last one.
+ * and too many of them give the slot up. After an end that nobody asked for the next start comes at once if the process had
+ * served for a while, else it waits twice as long each time. A lack of memory or descriptors gives nothing up.
  */
 #include "proc/slot.h"
 
 #define DELAY_FIRST_MS 50
 #define DELAY_MAX_MS 1000
-#define STEADY_MS 10000 /* who was ready for so long is no crash loop */
+#define SERVED_MS 5000  /* after so long the next one comes at once */
+#define STEADY_MS 10000 /* after so long the ends before it are forgotten */
 #define TERM_MS 1000    /* from SIGTERM to SIGKILL */
 
 struct step {
@@ -77,6 +78,10 @@ static void to_ready(struct cnc_slot *slot, const struct step *s)
 
 static void ended_early(struct cnc_slot *slot, const struct step *s)
 {
+    if (slot->starved) {
+        back_off_longer(slot, s->now);
+        return;
+    }
     if (s->now - slot->early_at > s->times->early_window_ms)
         slot->early = 0;
     slot->early_at = s->now;
@@ -88,20 +93,18 @@ static void ended_early(struct cnc_slot *slot, const struct step *s)
     go(slot, CNC_SLOT_GAVE_UP, INT64_MAX);
 }
 
-/* After READY. The first start that follows is at once. */
+/* After READY. */
 static void ended(struct cnc_slot *slot, const struct step *s)
 {
-    if (!slot->wanted) {
-        to_empty(slot, s);
-    } else if (!slot->crashed || s->now - slot->ready_at >= STEADY_MS) {
+    int64_t served = s->now - slot->ready_at;
+    if (served >= STEADY_MS || slot->leaves)
         slot->delay = 0;
+    if (!slot->wanted)
+        to_empty(slot, s);
+    else if (served >= SERVED_MS || slot->leaves)
         back_off(slot, 0, s->now);
-    } else if (slot->delay == 0) {
-        slot->delay = DELAY_FIRST_MS;
-        back_off(slot, 0, s->now);
-    } else {
+    else
         back_off_longer(slot, s->now);
-    }
 }
 
 static void killed(struct cnc_slot *slot, const struct step *s)

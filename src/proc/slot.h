@@ -25,7 +25,7 @@ enum cnc_slot_event {
     CNC_SLOT_ON_FORKED,
     CNC_SLOT_ON_FORK_FAILED,
     CNC_SLOT_ON_READY,
-    CNC_SLOT_ON_EXIT,       /* reaped; slot->crashed says how */
+    CNC_SLOT_ON_EXIT,       /* reaped; slot->leaves and slot->starved say how */
     CNC_SLOT_ON_DRAIN,      /* it is to end and not to come again */
     CNC_SLOT_ON_REPLACE,    /* a successor is started elsewhere */
     CNC_SLOT_ON_REPLACED,   /* ... and is ready */
@@ -55,11 +55,12 @@ struct cnc_slot {
     uint8_t state; /* enum cnc_slot_state */
     uint8_t todo;
     bool wanted;   /* a process should be here */
-    bool crashed;  /* the last one ended by itself, and badly */
     bool was_ready;
+    bool leaves;   /* the last one had said that it would end, having done its share */
+    bool starved;  /* the last one could not start for want of memory or descriptors, not by a fault of the program */
     unsigned early;      /* ends before READY, one after the other */
     int64_t early_at;    /* when the last of them was */
-    int64_t delay;       /* before the next fork, if this one fails as well */
+    int64_t delay;       /* before the next fork, if this one fails as well; 0: the first delay */
     int64_t deadline;    /* INT64_MAX: none */
     int64_t ready_at;
     uint64_t illegal;    /* pairs outside the table, in release builds */

@@ -288,47 +288,75 @@ START_TEST(ready_forgets_the_ends_before)
 }
 END_TEST
 
-/* The end of one that served is an accident. Crash after crash is none. */
-START_TEST(crashes_back_off_from_the_second_on)
+static void end_after(int64_t ms, int64_t delay)
 {
-    static const int64_t delays[] = { 0, 50, 100, 200, 400, 800, 1000, 1000 };
-    now = 0;
-    cnc_slot_init(&slot);
-    cnc_slot_want(&slot, now);
-    for (int round = 0; round < 2; round++) {
-        for (size_t i = 0; i < CNC_COUNT(delays); i++) {
-            fork_until_ready();
-            now += 9999;
-            slot.crashed = true;
-            ck_assert_uint_eq(after(CNC_SLOT_ON_EXIT), 0);
-            is(CNC_SLOT_BACKOFF, now + delays[i]);
-            now = slot.deadline;
-        }
-        fork_until_ready();
-        now += 10000; /* who was up for so long is no crash loop */
-        slot.crashed = true;
-        (void)after(CNC_SLOT_ON_EXIT);
-        is(CNC_SLOT_BACKOFF, now);
-        ck_assert_int_eq(slot.delay, 0);
-    }
+    fork_until_ready();
+    now += ms;
+    ck_assert_uint_eq(after(CNC_SLOT_ON_EXIT), 0);
+    is(CNC_SLOT_BACKOFF, now + delay);
+    now = slot.deadline;
 }
-END_TEST
 
-START_TEST(other_ends_do_not_back_off)
+/* However it ended. */
+START_TEST(an_end_soon_after_ready_backs_off)
 {
+    static const int64_t delays[] = { 50, 100, 200, 400, 800, 1000, 1000 };
     now = 0;
     cnc_slot_init(&slot);
     cnc_slot_want(&slot, now);
-    for (int i = 0; i < 20; i++) {
-        fork_until_ready();
-        slot.crashed = false; /* SIGKILL, or an end of its own */
-        (void)after(CNC_SLOT_ON_EXIT);
-        is(CNC_SLOT_BACKOFF, now);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < CNC_COUNT(delays); i++)
+            end_after(i % 2 ? 4999 : 0, delays[i]);
+        end_after(5000, 0); /* it has served */
+        end_after(1, 1000); /* but not for long enough that the ends before are forgotten */
+        end_after(10000, 0);
     }
     fork_until_ready();
     ck_assert_uint_eq(after(CNC_SLOT_ON_STUCK), CNC_SLOT_DO_KILL);
     (void)after(CNC_SLOT_ON_EXIT);
-    is(CNC_SLOT_BACKOFF, now);
+    is(CNC_SLOT_BACKOFF, now + 50);
+}
+END_TEST
+
+START_TEST(who_has_done_its_share_is_followed_at_once)
+{
+    now = 0;
+    cnc_slot_init(&slot);
+    cnc_slot_want(&slot, now);
+    end_after(0, 50);
+    for (int i = 0; i < 20; i++) {
+        slot.leaves = true;
+        end_after(3, 0);
+    }
+    slot.leaves = false;
+    end_after(0, 50);
+}
+END_TEST
+
+/* It waits longer each time, and is never given up. */
+START_TEST(want_of_room_gives_nothing_up)
+{
+    static const int64_t delays[] = { 50, 100, 200, 400, 800, 1000 };
+    now = 0;
+    cnc_slot_init(&slot);
+    cnc_slot_want(&slot, now);
+    for (size_t i = 0; i < 100; i++) {
+        fork_it();
+        slot.starved = true;
+        ck_assert_uint_eq(after(CNC_SLOT_ON_EXIT), 0);
+        is(CNC_SLOT_BACKOFF, now + (i < CNC_COUNT(delays) ? delays[i] : 1000));
+        now = slot.deadline;
+    }
+    ck_assert_uint_eq(slot.early, 0);
+    slot.starved = false;
+    for (int i = 0; i < 2; i++) {
+        fork_it();
+        (void)after(CNC_SLOT_ON_EXIT);
+        now = slot.deadline;
+    }
+    fork_it();
+    ck_assert_uint_eq(after(CNC_SLOT_ON_EXIT), CNC_SLOT_DO_TELL);
+    is(CNC_SLOT_GAVE_UP, NEVER);
 }
 END_TEST
 
@@ -381,8 +409,9 @@ int main(void)
     tcase_add_test(tests, ends_count_within_the_window_only);
     tcase_add_test(tests, slow_ends_count_too);
     tcase_add_test(tests, ready_forgets_the_ends_before);
-    tcase_add_test(tests, crashes_back_off_from_the_second_on);
-    tcase_add_test(tests, other_ends_do_not_back_off);
+    tcase_add_test(tests, an_end_soon_after_ready_backs_off);
+    tcase_add_test(tests, who_has_done_its_share_is_followed_at_once);
+    tcase_add_test(tests, want_of_room_gives_nothing_up);
     tcase_add_test(tests, a_start_that_is_not_wanted_any_more);
     tcase_add_test(tests, states_have_names);
     suite_add_tcase(suite, tests);
