@@ -386,7 +386,7 @@ static inline void call_push(struct run *run, concur_request *r)
         if (rc >= 0) {
             MUST(run, run->begun == 1 && !run->whole && !run->ending);
             run->accepted += n;
-        } else if (rc == CONCUR_E_GONE && sends && waits && !run->lost) {
+        } else if ((rc == CONCUR_E_GONE || rc == CONCUR_E_TIMEOUT) && sends && waits && !run->lost) {
             run->lost = n;
         }
     } else {
