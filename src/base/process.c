@@ -35,6 +35,34 @@ pid_t cnc_sys_waitpid(pid_t pid, int *status)
     return got;
 }
 
+int cnc_sys_child_stop(int pidfd, pid_t pid)
+{
+    siginfo_t info = { 0 };
+    int rc;
+    do
+        rc = pidfd >= 0 ? waitid(P_PIDFD, (id_t)pidfd, &info, WSTOPPED | WCONTINUED | WNOHANG)
+                        : waitid(P_PID, (id_t)pid, &info, WSTOPPED | WCONTINUED | WNOHANG);
+    while (rc < 0 && errno == EINTR);
+    if (rc < 0 || info.si_pid == 0)
+        return 0;
+    return info.si_code == CLD_STOPPED ? 1 : info.si_code == CLD_CONTINUED ? 2 : 0;
+}
+
+/* The third field; the name before it stands in brackets and may hold any byte. */
+char cnc_sys_process_state(pid_t pid)
+{
+    char path[48], text[512];
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    int fd = cnc_sys_open(path, O_RDONLY, 0);
+    ssize_t n = fd < 0 ? -1 : cnc_sys_read(fd, text, sizeof text - 1);
+    cnc_sys_close(&fd);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    const char *end = strrchr(text, ')');
+    return end && end[1] == ' ' ? end[2] : (char)0;
+}
+
 int cnc_sys_socketpair(int fds[2])
 {
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);

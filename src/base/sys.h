@@ -265,6 +265,11 @@ static inline int cnc_sys_pidfd(pid_t pid)
 /* Of this one child, without waiting for it: pid, 0: still runs, or -1 (it is nobody's, or somebody else has taken it). */
 pid_t cnc_sys_waitpid(pid_t pid, int *status);
 
+/* Has this child stopped (1) or gone on (2) since the last look? 0: neither, or it has ended. Waits for nothing. */
+int cnc_sys_child_stop(int pidfd, pid_t pid);
+/* What a process is at, as /proc tells: 'T' stopped, 't' stopped for a debugger, 'R', 'S' ...; 0: unknown. */
+char cnc_sys_process_state(pid_t pid);
+
 /* By its pidfd: when somebody else has waited for the child, its pid may be another process's by now. By pid only where the
  * system has no pidfds (-1). */
 static inline int cnc_sys_kill(int pidfd, pid_t pid, int sig)

@@ -20,12 +20,14 @@ void cnc_place_hear(concur_server *server)
     struct cnc_note note;
     int fd = -1, rc;
     while ((rc = cnc_note_receive(server->place.link, &note, &fd, false)) == CONCUR_OK) {
-        if (note.what == CNC_NOTE_STOP)
+        if (note.what == CNC_NOTE_STOP) {
+            server->place.was_told = true;
             cnc_place_stop(server, note.value);
-        else if (server->place.told)
+        } else if (server->place.told) {
             server->place.told(server, &note, fd);
-        else
+        } else {
             cnc_sys_close(&fd);
+        }
     }
     if (rc == CONCUR_E_GONE)
         cnc_child_orphaned();

@@ -14,6 +14,9 @@ void cnc_signals_release(void);
 /* SIGTERM and SIGINT stop server gracefully, within stop_timeout; a second one at once. What was set before is kept. */
 void cnc_signals_take(concur_server *server);
 void cnc_signals_give_back(void);
+/* In the master: children that stop or end wake it. Between take and give_back, or in a process that we forked. The program's
+ * own handler is called as before. */
+void cnc_signals_hear_children(void);
 /* In a process that we forked: SIGTERM likewise; nothing is kept. */
 void cnc_signals_adopt(concur_server *server);
 

@@ -217,9 +217,7 @@ int cnc_solo_run(struct cnc_solo *solo, bool may_give_up)
         solo->accepted++;
         atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
         serve(solo, conn);
-        /* If the master has no room to hear it now, it is told after the next connection. */
-        if (solo->recycle_at && atomic_load(&s->home->served) >= solo->recycle_at &&
-            cnc_note_tell(server->place.link, CNC_NOTE_LEAVING, 0) == CONCUR_OK)
+        if (solo->recycle_at && atomic_load(&s->home->served) >= solo->recycle_at)
             cnc_place_stop(server, server->setup->cfg.stop_timeout);
     }
     return rc;

@@ -82,6 +82,14 @@ static int fail(concur_server *server, int rc, bool starved)
     return -rc;
 }
 
+/* It ends as it should, by SIGTERM or having served its share, and nobody is to wonder why. */
+static void say_goodbye(const concur_server *server)
+{
+    struct cnc_note note = { .what = CNC_NOTE_LEAVING };
+    if (!server->place.was_told && cnc_note_send(server->place.link, &note, -1, true) == CONCUR_E_GONE)
+        cnc_child_orphaned();
+}
+
 /* Until the master says that this generation serves. False: it is to stop before that. */
 static bool await_go(concur_server *server)
 {
@@ -95,8 +103,10 @@ static bool await_go(concur_server *server)
             continue;
         if (note.what == CNC_NOTE_GO)
             return true;
-        if (note.what == CNC_NOTE_STOP)
+        if (note.what == CNC_NOTE_STOP) {
+            server->place.was_told = true;
             return false;
+        }
         if (server->place.told)
             server->place.told(server, &note, fd);
         else
@@ -120,6 +130,8 @@ static int serve_child(concur_server *server, const struct cnc_role *role)
         cnc_serving_shut_listeners(server);
         role->close(server);
     }
+    if (rc == CONCUR_OK)
+        say_goodbye(server);
     return -rc;
 }
 
@@ -278,6 +290,7 @@ int cnc_tree_run(concur_server *server)
     if (rc == CONCUR_OK && server->log.fn)
         rc = cnc_passing_pair(lines, LINE_BUFFER);
     if (rc == CONCUR_OK) {
+        cnc_signals_hear_children();
         server->place.lines = lines[1];
         rc = run_master(server, lines[0]);
     }
@@ -301,6 +314,7 @@ static void leave_host(concur_server *server, int up)
     server->log.up = server->place.up = up;
     server->place.master = getpid();
     cnc_signals_adopt(server);
+    cnc_signals_hear_children();
 }
 
 static _Noreturn void master_process(concur_server *server, int up)

@@ -11,6 +11,7 @@
 
 #define WAIT_MAX_MS 60000
 #define WAIT_SHORT_MS 100 /* with some whom nobody watches */
+#define LINE_EVERY_MS 1000
 
 void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...)
 {
@@ -20,6 +21,21 @@ void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     m->cfg->ops->tell(m->cfg->arg, what, value, text);
+}
+
+void cnc_master_warn_rarely(struct cnc_master *m, const char *text)
+{
+    int64_t now = cnc_clock_now(m->cfg->clock);
+    if (now < m->lines_at) {
+        m->lines_kept++;
+        return;
+    }
+    if (m->lines_kept)
+        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s (and %u more like it)", text, m->lines_kept);
+    else
+        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s", text);
+    m->lines_at = now + LINE_EVERY_MS;
+    m->lines_kept = 0;
 }
 
 void cnc_master_refuse(struct cnc_master *m, int rc, const char *fmt, ...)
@@ -174,14 +190,16 @@ static void handle(struct cnc_master *m, const struct waits *w, int64_t now)
         int fd = w->fds[i].fd;
         if (!w->fds[i].revents)
             continue;
-        if (!mem && fd == m->cfg->wake_fd)
+        if (!mem && fd == m->cfg->wake_fd) {
             cnc_sys_eventfd_clear(fd);
-        else if (!mem)
+            cnc_watch_stops(m, now);
+        } else if (!mem) {
             hear_host(m);
-        else if (fd == mem->pidfd)
+        } else if (fd == mem->pidfd) {
             cnc_member_reap(m, mem, now);
-        else if (fd == mem->link)
+        } else if (fd == mem->link) {
             cnc_member_hear(m, mem, now);
+        }
     }
 }
 

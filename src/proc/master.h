@@ -99,7 +99,7 @@ struct cnc_master_config {
     const struct cnc_clock *clock;
     struct cnc_board *board; /* borrowed */
     struct cnc_plan plan;
-    int wake_fd; /* an eventfd: raised when stop_at or a wish for a reload has changed; borrowed */
+    int wake_fd; /* an eventfd: raised when stop_at or a wish for a reload has changed, and by SIGCHLD; borrowed */
     int host;    /* link to the host's process, whose end ends the server at once; -1: the master is the host. Borrowed */
 };
 

@@ -20,6 +20,8 @@ struct cnc_member {
     int pidfd;  /* readable when it has ended; -1: no process, or the system has no such thing */
     int link;   /* our end of the link to it */
     int lend;   /* with CNC_LINK_EACH: our copy of the other end of its link, for whom it links to */
+    int64_t stopped_at; /* when it was seen to be stopped; 0: it is not */
+    int64_t silent_at;  /* when its end of link was closed though it is to serve; 0: it is not */
     int64_t link_at; /* when a link that the front has lost is sent again; INT64_MAX: it is not lost */
     struct cnc_member *twin; /* the member that this one replaces; NULL: none */
     bool said_why; /* the reason of its end is known already */
@@ -72,6 +74,8 @@ struct cnc_master {
     bool was_up;       /* some generation has served */
     bool host_gone;
     bool reload_due;   /* asked for, and not begun yet */
+    int64_t lines_at;  /* until then no further line of the kind that can come again and again */
+    unsigned lines_kept; /* such lines that were not written since */
     int result;
     int refusal;       /* why the first generation does not come up, as far as that is known; else CONCUR_OK */
 };
@@ -111,10 +115,14 @@ const char *cnc_generation_state_name(int state);
 /* Of a generation that serves: keeps varying groups at their size, finds successors, and what has given up or is stuck.
  * Returns when it wants to look again. */
 int64_t cnc_watch(struct cnc_master *m, struct cnc_generation *gen, int64_t now);
+/* Some child may have been stopped, or have gone on. */
+void cnc_watch_stops(struct cnc_master *m, int64_t now);
 
 /* master.c */
 /* Why no generation has served yet: the last cause counts. Without effect once one has. */
 void cnc_master_refuse(struct cnc_master *m, int rc, const char *fmt, ...) CNC_PRINTF(3, 4);
 void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...) CNC_PRINTF(4, 5);
+/* A warning that may come again and again: one line a second at most, with the number of those left out before it. */
+void cnc_master_warn_rarely(struct cnc_master *m, const char *text);
 
 #endif

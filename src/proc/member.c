@@ -109,7 +109,7 @@ static void cannot_fork(struct cnc_master *m, int rc)
     char why[512];
     (void)snprintf(why, sizeof why, "%s", cnc_error_text());
     cnc_master_refuse(m, rc, "%s", why);
-    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s", why);
+    cnc_master_warn_rarely(m, why);
 }
 
 /* It cannot be watched over, so it cannot be. */
@@ -149,6 +149,7 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
         cannot_fork(m, cnc_error_set(CONCUR_E_SYS, "cannot start a process: %s", strerror(err)));
         return false;
     }
+    mem->stopped_at = mem->silent_at = 0;
     mem->said_why = mem->tired = mem->leaves = mem->starved = false;
     mem->pid = pid;
     mem->pidfd = pidfd;
@@ -252,8 +253,10 @@ void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now)
     /* A worker that floods us gets its turn, and no more. */
     for (int i = 0; i < 16 && mem->link >= 0 && (rc = cnc_note_receive(mem->link, &note, NULL, false)) == CONCUR_OK; i++)
         on_note(m, mem, &note, now);
-    if (rc == CONCUR_E_GONE)
-        cnc_sys_close(&mem->link);
+    if (rc != CONCUR_E_GONE)
+        return;
+    cnc_sys_close(&mem->link);
+    mem->silent_at = now; /* it ends, or has lost it */
 }
 
 bool cnc_member_is_silent(const struct cnc_member *mem)

@@ -24,7 +24,7 @@ enum cnc_note_what {
     CNC_NOTE_STOP_ALL = 8, /* value as STOP; also from the host */
     CNC_NOTE_RELOAD = 9,   /* likewise */
     CNC_NOTE_RECYCLE = 10, /* a successor would be welcome */
-    CNC_NOTE_LEAVING = 14, /* it ends by itself, having served its share; no successor is needed before */
+    CNC_NOTE_LEAVING = 14, /* it ends by itself, as it should: by SIGTERM, or having served its share */
     CNC_NOTE_UNLINKED = 13, /* from a front: the link of LINK, with the same slot and value, has not arrived */
     /* to the host */
     CNC_NOTE_LOG = 11,  /* value: level */

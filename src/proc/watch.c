@@ -9,6 +9,8 @@
 #include "base/sys.h"
 
 #define STUCK_LOOK_MS 250
+#define STOPPED_MS 2000 /* for which a process may be stopped, as by a person who looks at it */
+#define SILENT_MS 1000  /* from the end of its link to its own */
 
 /* ---- successors ---- */
 
@@ -156,11 +158,60 @@ static void look_for_stuck(struct cnc_master *m, struct cnc_generation *gen, int
     }
 }
 
+/* ---- what can do nothing any more ---- */
+
+void cnc_watch_stops(struct cnc_master *m, int64_t now)
+{
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
+        for (unsigned i = 0; i < m->generations[g].count; i++) {
+            struct cnc_member *mem = &m->generations[g].members[i];
+            int what = mem->pid ? cnc_sys_child_stop(mem->pidfd, mem->pid) : 0;
+            if (what)
+                mem->stopped_at = what == 1 ? now : 0;
+        }
+}
+
+/* NULL: it is well, or there is time yet; then *next says until when. */
+static const char *find_sickness(struct cnc_member *mem, int64_t now, int64_t *next)
+{
+    int64_t stopped_until = mem->stopped_at + STOPPED_MS, silent_until = mem->silent_at + SILENT_MS;
+    if (mem->stopped_at && now >= stopped_until && cnc_sys_process_state(mem->pid) == 'T')
+        return "it was stopped";
+    if (mem->stopped_at && now >= stopped_until)
+        mem->stopped_at = 0; /* it goes on, or a debugger has it */
+    if (mem->silent_at && now >= silent_until)
+        return "it has closed its link to the master";
+    if (mem->stopped_at && stopped_until < *next)
+        *next = stopped_until;
+    if (mem->silent_at && silent_until < *next)
+        *next = silent_until;
+    return NULL;
+}
+
+/* Others wait for what such a process holds, so it makes room for one that serves. */
+static int64_t look_for_sick(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
+{
+    int64_t next = INT64_MAX;
+    for (unsigned i = 0; i < gen->count; i++) {
+        struct cnc_member *mem = &gen->members[i];
+        const char *why = cnc_slot_serves(&mem->slot) ? find_sickness(mem, now, &next) : NULL;
+        char who[64];
+        if (!why)
+            continue;
+        cnc_member_text(mem, who, sizeof who);
+        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s is killed: %s", who, why);
+        cnc_member_step(m, mem, CNC_SLOT_ON_STUCK, now);
+    }
+    return next;
+}
+
 int64_t cnc_watch(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     look_for_given_up(m, gen, now);
     int64_t sizes = keep_sizes(m, gen, now), next = look_for_tired(m, gen, now);
+    int64_t sick = look_for_sick(m, gen, now);
     next = sizes < next ? sizes : next;
+    next = sick < next ? sick : next;
     if (gen->plan.stuck_ms) {
         look_for_stuck(m, gen, now);
         next = next < now + STUCK_LOOK_MS ? next : now + STUCK_LOOK_MS;

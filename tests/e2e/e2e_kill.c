@@ -20,7 +20,7 @@
 
 #include "e2e/crowd.h"
 
-enum { PIDS_MAX = 64, EVERY_MS = 500, STRENGTH_MS = 1000 };
+enum { PIDS_MAX = 64, EVERY_MS = 500, STRENGTH_MS = 2000 /* a delay of up to a second for those that die again and again */ };
 
 static struct demo demo;
 

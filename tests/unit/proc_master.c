@@ -2,6 +2,8 @@
  *
  * The master with children that behave, and with all others: real processes, real time.
  */
+#include <sys/ptrace.h>
+
 #include "stage.h"
 
 static bool serves(unsigned g, unsigned n)
@@ -426,6 +428,87 @@ START_TEST(a_stop_ends_all_generations)
 }
 END_TEST
 
+/* ---- who can do nothing any more ---- */
+
+/* As SIGCHLD does where the library's own handler stands. */
+static void stop_it(unsigned slot)
+{
+    stage_kill(1, slot, SIGSTOP);
+    UNTIL(cnc_sys_process_state(atomic_load(&stage->pid[1][slot])) == 'T');
+    stage_raise();
+}
+
+START_TEST(a_stopped_child_is_replaced)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    int64_t since = stage_now();
+    stop_it(1);
+    UNTIL(serves(1, 4));
+    ck_assert_int_ge(stage_now() - since, 2000); /* a person may have stopped it to look at it */
+    ck_assert_uint_eq(stage_said("L worker 1"), 2);
+    ck_assert(stage_said("is killed: it was stopped"));
+    ck_assert(stage_said("E worker 1"));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+START_TEST(one_that_goes_on_is_left_alone)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    stop_it(1);
+    for (int i = 0; i < 2; i++) { /* the look before the second one saw it */
+        unsigned looks = atomic_load(&stage->looks);
+        stage_raise();
+        UNTIL(atomic_load(&stage->looks) > looks);
+    }
+    stage_kill(1, 1, SIGCONT);
+    if (_i)
+        stage_raise(); /* else nobody tells, and the look at its time finds it */
+    int64_t until = stage_now() + 2500;
+    UNTIL(stage_now() > until);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 3);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+/* A debugger holds it: it is the debugger's. */
+START_TEST(a_traced_child_is_left_alone)
+{
+    stage_begin();
+    UNTIL(serves(1, 3));
+    pid_t pid = atomic_load(&stage->pid[1][1]);
+    if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0) {
+        printf("no ptrace here: %s\n", strerror(errno));
+        ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+        return;
+    }
+    stage_kill(1, 1, SIGSTOP);
+    UNTIL(cnc_sys_process_state(pid) == 't');
+    stage_raise();
+    int64_t until = stage_now() + 2500;
+    UNTIL(stage_now() > until);
+    ck_assert_int_eq(cnc_sys_process_state(pid), 't');
+    ck_assert_uint_eq(atomic_load(&stage->forks), 3);
+    ck_assert_int_eq(ptrace(PTRACE_DETACH, pid, NULL, (void *)0), 0);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
+/* Nobody could tell it to stop any more, and it could not ask for anything. */
+START_TEST(a_child_without_its_link_is_replaced)
+{
+    atomic_store(&stage->act_of[2], LEAVE_LINK);
+    atomic_store(&stage->times[2], 1);
+    stage_begin();
+    UNTIL(serves(1, 3)); /* the one after it */
+    ck_assert(stage_said("is killed: it has closed its link to the master"));
+    ck_assert_uint_eq(atomic_load(&stage->forks), 4);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
 /* ---- a varying number ---- */
 
 START_TEST(a_pool_grows_and_shrinks)
@@ -575,6 +658,10 @@ int main(void)
     tcase_add_test(tests, a_newer_generation_replaces_one_that_starts);
     tcase_add_test(tests, the_newest_waits_for_a_place);
     tcase_add_test(tests, a_stop_ends_all_generations);
+    tcase_add_test(tests, a_stopped_child_is_replaced);
+    tcase_add_loop_test(tests, one_that_goes_on_is_left_alone, 0, 2);
+    tcase_add_test(tests, a_traced_child_is_left_alone);
+    tcase_add_test(tests, a_child_without_its_link_is_replaced);
     tcase_add_test(tests, a_pool_grows_and_shrinks);
 #ifdef CNC_FAULTS
     tcase_add_loop_test(tests, a_first_start_without_processes, 0, 2);
