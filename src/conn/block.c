@@ -69,6 +69,27 @@ static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
     return true;
 }
 
+/* How long the rest of the head under way is waited for. */
+struct head_wait {
+    int64_t until;
+    uint32_t request; /* the number of it on its connection, from 1 */
+};
+
+/* The rest of a head that has begun is usually on its way. False: it is not, or is not to be waited for here. */
+static bool await_head(struct cnc_driver *drv, struct cnc_conn *conn, struct head_wait *wait)
+{
+    struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLIN };
+    if (conn->state != CNC_CONN_HEAD || !drv->limits->head_wait_ms || conn->out)
+        return false;
+    int64_t now = cnc_clock_now(drv->home->clock);
+    if (wait->request != conn->requests + 1)
+        *wait = (struct head_wait){ now + drv->limits->head_wait_ms, conn->requests + 1 };
+    if (now >= wait->until || cnc_sys_poll(&p, 1, (int)(wait->until - now)) <= 0)
+        return false;
+    cnc_conn_read(conn, false);
+    return true;
+}
+
 /* True: only the peer can move this connection on, and not with a request that this thread should wait for. */
 static bool should_park(const struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
 {
@@ -89,6 +110,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
     else
         cnc_conn_resume(conn);
     drv->head_at = 0;
+    struct head_wait head = { 0 };
     for (;;) {
         cnc_conn_flush(conn);
         while (CNC_UNLIKELY(drv->home->local.head != NULL))
@@ -108,6 +130,8 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
             continue;
         }
         if (drv->scratch_len)
+            continue;
+        if (CNC_UNLIKELY(conn->state == CNC_CONN_HEAD) && await_head(drv, conn, &head))
             continue;
         if (should_park(conn, is_wanted, arg))
             break;

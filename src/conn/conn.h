@@ -106,6 +106,7 @@ struct cnc_conn_limits {
     struct cnc_http_limits http;
     int64_t class_ms[CNC_CLASSES]; /* duration of each class */
     int64_t body_rate_min;         /* bytes a second; 0: any progress will do */
+    int64_t head_wait_ms;          /* for which a thread waits for the rest of a head that has begun; 0: not at all */
     size_t output_high, output_low;
     size_t pipeline_max;
     uint32_t linger_max;
@@ -132,8 +133,8 @@ struct cnc_conn_ops {
     void (*settling)(struct cnc_driver *, struct cnc_conn *, size_t n);
     /* Optional: conn is about to be closed. */
     void (*gone)(struct cnc_driver *, struct cnc_conn *);
-    /* Optional: false when a reply should be the last of its connection, since others need the room. */
-    bool (*may_keep)(struct cnc_driver *);
+    /* Optional: false when the reply that begins should be the last of its connection, since others need the room. */
+    bool (*may_keep)(struct cnc_driver *, struct cnc_conn *);
     /* A connection was freed. */
     void (*closed)(struct cnc_driver *);
 };

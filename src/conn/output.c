@@ -339,7 +339,7 @@ CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_repl
     const struct cnc_conn_limits *limits = conn->drv->limits;
     const struct cnc_conn_ops *ops = conn->drv->ops;
     if ((limits->requests_max && conn->requests >= limits->requests_max) || !limits->class_ms[CNC_CLASS_KEEPALIVE] ||
-        atomic_load_explicit(conn->drv->draining, memory_order_relaxed) || (r->keep_alive && ops->may_keep && !ops->may_keep(conn->drv)))
+        atomic_load_explicit(conn->drv->draining, memory_order_relaxed) || (r->keep_alive && ops->may_keep && !ops->may_keep(conn->drv, conn)))
         conn->flags |= CNC_CONN_LAST;
     if (r->keep_alive && ((conn->flags & CNC_CONN_LAST) || (last && !finds_boundary(conn)))) {
         r->keep_alive = false;

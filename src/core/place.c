@@ -22,6 +22,7 @@ void cnc_place_hear(concur_server *server)
     while ((rc = cnc_note_receive(server->place.link, &note, &fd, false)) == CONCUR_OK) {
         if (note.what == CNC_NOTE_STOP) {
             server->place.was_told = true;
+            server->place.all_stop = note.slot != 0;
             cnc_place_stop(server, note.value);
         } else if (server->place.told) {
             server->place.told(server, &note, fd);

@@ -52,6 +52,7 @@ struct cnc_place {
     int master_fd;  /* the host's: readable when the master has ended; -1 */
     bool is_child;
     bool was_told;  /* the master has told it to stop */
+    bool all_stop;  /* ... and so all of its generation */
     unsigned long long recycle_at; /* requests after which a successor is asked for; 0: never */
     /* A note for the role alone; fd is its own. */
     void (*told)(concur_server *, const struct cnc_note *, int fd);

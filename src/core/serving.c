@@ -219,24 +219,23 @@ void cnc_serving_close(struct cnc_serving *s)
 
 static bool is_over(const struct cnc_serving *s)
 {
-    return s->drv.count == 0 && s->home->live == 0 &&
-           atomic_load(&s->server->connections) == 0;
+    return !s->more_may_come && s->drv.count == 0 && s->home->live == 0 && atomic_load(&s->server->connections) == 0;
 }
 
 static void begin_drain(struct cnc_serving *s)
 {
     s->phase = CNC_SERVING_DRAIN;
     atomic_store(&s->server->draining, true);
+    if (s->server->place.row)
+        cnc_board_set_state(s->server->place.row, CNC_BOARD_DRAINING, cnc_clock_now(s->server->clock));
     cnc_acceptor_stop(&s->acceptor);
     cnc_driver_drain(&s->drv);
+    if (s->drains)
+        s->drains(s);
     /* The port is free for a successor as soon as nobody accepts any more. */
     pthread_mutex_lock(&s->server->mu);
     cnc_serving_shut_listeners(s->server);
     pthread_mutex_unlock(&s->server->mu);
-    if (s->server->place.row)
-        cnc_board_set_state(s->server->place.row, CNC_BOARD_DRAINING, cnc_clock_now(s->server->clock));
-    if (s->drains)
-        s->drains(s);
 }
 
 static void give_up_everywhere(struct cnc_serving *s)

@@ -26,7 +26,9 @@ struct cnc_serving {
     struct cnc_timer stop_timer;
     enum cnc_serving_phase phase;
     bool is_late;               /* CNC_SERVING_LATE */
-    void (*drains)(struct cnc_serving *);  /* optional: a stop has begun, and nothing is accepted any more */
+    bool more_may_come;         /* connections of another process: a stop is not over yet */
+    void (*drains)(struct cnc_serving *);  /* optional: a stop has begun, and nothing is accepted here any more; the listening
+                                            * sockets are still open */
     void (*gave_up)(struct cnc_serving *); /* optional: the stop's deadline has passed, and requests were given up */
     struct cnc_pool *threads;   /* borrowed: whose homes run requests too; NULL: none but server->pool */
     int64_t stall_warned_at;

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/solo.h"
 
+#include <limits.h>
+
 #include "base/error.h"
 #include "base/sys.h"
+#include "core/heads.h"
 #include "proc/board.h"
 
 #define PAUSE_MS 50  /* when descriptors have run out */
+#define STAY_MS 250  /* for which a kept connection's next request is waited for by a plain read */
 #define YIELD_MS 250 /* between two looks whether somebody waits for this worker */
 #define SILENT_MS 1000 /* for which a new connection may be silent though somebody waits: its request may be under way */
 #define PUBLISH_EVERY 32 /* requests of a connection, and at its end */
@@ -32,16 +36,17 @@ static bool has_idle_peer(const concur_server *server)
 
 static bool does_somebody_wait(const concur_server *server)
 {
-    struct pollfd fds[CNC_LISTEN_MAX];
+    struct pollfd fds[CNC_LISTEN_MAX + 1];
     unsigned n = server->socket_count;
     for (unsigned i = 0; i < n; i++)
         fds[i] = (struct pollfd){ .fd = server->sockets[i].fd, .events = POLLIN };
+    fds[n++] = (struct pollfd){ .fd = server->place.lend, .events = POLLIN }; /* complete heads */
     return cnc_sys_poll(fds, n, 0) > 0;
 }
 
 /* Clients that keep their connections must not keep out those that have none: when every worker has one and another client
  * waits, the reply is the connection's last. */
-CNC_HOT static bool may_keep(struct cnc_driver *drv)
+CNC_HOT static bool decide_keep(struct cnc_driver *drv)
 {
     struct cnc_solo *solo = solo_of(drv);
     concur_server *server = drv->owner;
@@ -57,6 +62,18 @@ CNC_HOT static bool may_keep(struct cnc_driver *drv)
     if (solo->recycle_at && served >= solo->recycle_at)
         return false;
     return has_idle_peer(server) || !does_somebody_wait(server);
+}
+
+/* The first read of a connection waits for a moment only, the later ones longer. */
+static bool stay_with(const struct cnc_conn *conn)
+{
+    struct timeval wait = { .tv_usec = STAY_MS * 1000 };
+    return cnc_sys_setsockopt(cnc_io_fd(&conn->io), SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
+}
+
+CNC_HOT static bool may_keep(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    return decide_keep(drv) && (conn->requests != 1 || stay_with(conn));
 }
 
 /* The same for a connection that is silent, or that lingers after its last request. */
@@ -89,31 +106,75 @@ CNC_HOT static bool is_wanted(void *arg)
     return false;
 }
 
-/* The peer is silent, or slow: events drive the connection. True: it has been served and is quick again; false: it is gone. */
-static bool wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
+/* Nothing of it is here but a part of the next head, or nothing at all of the first. */
+static bool waits_for_head(const struct cnc_conn *conn)
+{
+    bool is_silent = conn->state == CNC_CONN_IDLE && (conn->flags & CNC_CONN_FRESH);
+    return (conn->state == CNC_CONN_HEAD || is_silent) && !conn->out;
+}
+
+/* Ends the wait: who turns the loop looks. */
+static void on_slow(struct cnc_timer *t)
+{
+    (void)t;
+}
+
+/* Has the head under way taken long enough? Asked after each turn of the loop. */
+static bool is_slow(struct cnc_solo *solo, const struct cnc_conn *conn, int64_t *since)
+{
+    struct cnc_home *home = solo->serving.home;
+    int64_t now = cnc_home_now(home), wait = solo->serving.drv.limits->head_wait_ms;
+    if (conn->state != CNC_CONN_HEAD)
+        *since = 0;
+    else if (!*since)
+        *since = now;
+    if (*since && now < *since + wait && !solo->slow.pos)
+        (void)cnc_home_timer(home, &solo->slow, *since + wait);
+    return *since && now >= *since + wait && waits_for_head(conn);
+}
+
+enum waited { WAITED_GONE, WAITED_SERVED, WAITED_SLOW };
+
+/* The peer is silent, or slow: events drive the connection until it has been served and is quick again, until a head takes too
+ * long, or until it is gone. But for the last the driver has let go of it. */
+static enum waited wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
 {
     struct cnc_driver *drv = &solo->serving.drv;
     struct cnc_home *home = solo->serving.home;
+    enum waited end = WAITED_GONE;
     uint32_t requests = conn->requests;
-    bool again = false;
-    int64_t first = conn->state == CNC_CONN_LINGER ? LINGER_MS : YIELD_MS;
+    int64_t first = conn->state == CNC_CONN_LINGER ? LINGER_MS : YIELD_MS, slow_since = 0;
+    bool may_pass = cnc_heads_are_awaited(solo->serving.server) && !waits_for_head(conn); /* else it was tried */
     (void)cnc_home_timer(home, &solo->yield, cnc_home_now(home) + first);
     cnc_driver_take(drv, conn);
-    while (drv->count && !again) {
+    while (drv->count && end == WAITED_GONE) {
         cnc_home_turn(home, -1);
-        again = drv->count && conn->requests != requests && conn->state == CNC_CONN_IDLE && !conn->out && !conn->in;
+        if (!drv->count)
+            break;
+        if (conn->requests != requests && conn->state == CNC_CONN_IDLE && !conn->out && !conn->in)
+            end = WAITED_SERVED;
+        else if (may_pass && is_slow(solo, conn, &slow_since))
+            end = WAITED_SLOW;
     }
     cnc_home_timer_cancel(home, &solo->yield);
-    if (again)
+    cnc_home_timer_cancel(home, &solo->slow);
+    if (end != WAITED_GONE)
         cnc_driver_release(conn);
-    return again;
+    return end;
 }
 
 static void serve(struct cnc_solo *solo, struct cnc_conn *conn)
 {
     struct cnc_home *home = solo->serving.home;
-    while (cnc_block_serve(&solo->serving.drv, conn, is_wanted, solo->serving.server) && wait_in_loop(solo, conn))
-        continue;
+    struct cnc_driver *drv = &solo->serving.drv;
+    enum waited waited = WAITED_SERVED;
+    while (waited != WAITED_GONE) {
+        if (waited == WAITED_SERVED && !cnc_block_serve(drv, conn, is_wanted, solo->serving.server))
+            break;
+        if (waits_for_head(conn) && cnc_heads_pass(drv, conn))
+            break;
+        waited = wait_in_loop(solo, conn);
+    }
     while (home->live) /* what the client did not wait for */
         cnc_home_turn(home, -1);
     while (home->local.head)
@@ -145,6 +206,26 @@ static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
     return conn;
 }
 
+static struct cnc_conn *take_complete(struct cnc_solo *solo)
+{
+    concur_server *server = solo->serving.server;
+    struct cnc_conn *conn;
+    if (cnc_heads_take(&solo->serving.drv, solo->room, &conn) == CONCUR_E_GONE) {
+        cnc_gate_leave(&solo->gate, server->place.lend);
+        solo->serving.more_may_come = false;
+    }
+    return conn;
+}
+
+/* Until something comes; in a stop until its deadline. */
+static int how_long(const struct cnc_solo *solo)
+{
+    const concur_server *server = solo->serving.server;
+    int64_t stop_at = atomic_load(&server->stop_at);
+    int64_t left = stop_at == INT64_MAX ? -1 : stop_at - cnc_clock_now(server->clock);
+    return stop_at == INT64_MAX ? -1 : left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
+}
+
 /* NULL: something else is to be looked at. */
 static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
 {
@@ -153,11 +234,11 @@ static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
     publish(solo);
     if (place->board)
         cnc_board_set_idle(place->board, place->page, place->slot, true);
-    int i = cnc_gate_wait(&solo->gate, -1);
+    int i = cnc_gate_wait(&solo->gate, how_long(solo));
     if (place->board)
         cnc_board_set_idle(place->board, place->page, place->slot, false);
     if (i >= 0 && (unsigned)i < solo->gate.listeners)
-        return take_from(solo, (unsigned)i);
+        return (unsigned)i < server->socket_count ? take_from(solo, (unsigned)i) : take_complete(solo);
     cnc_sys_eventfd_clear(server->stop_fd);
     if (place->is_child)
         cnc_place_hear(server);
@@ -166,18 +247,39 @@ static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
 
 /* ---- life ---- */
 
+/* Nothing is accepted any more, but complete heads still come if the whole generation stops: then the process that waits for
+ * them ends first. */
+static void on_drain(struct cnc_serving *s)
+{
+    struct cnc_solo *solo = CNC_CONTAINER(s, struct cnc_solo, serving);
+    const concur_server *server = s->server;
+    for (unsigned i = 0; i < server->socket_count; i++)
+        cnc_gate_leave(&solo->gate, server->sockets[i].fd);
+    s->more_may_come = solo->room && server->place.all_stop;
+}
+
+static void on_give_up(struct cnc_serving *s)
+{
+    s->more_may_come = false;
+}
+
 void cnc_solo_close(struct cnc_solo *solo)
 {
     cnc_gate_close(&solo->gate);
     cnc_serving_close(&solo->serving);
+    cnc_free(solo->room);
 }
 
 int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
 {
-    int listeners[CNC_LISTEN_MAX], others[2] = { server->stop_fd, server->place.link };
+    int listeners[CNC_LISTEN_MAX + 1], others[2] = { server->stop_fd, server->place.link };
     unsigned n = server->socket_count;
-    *solo = (struct cnc_solo){ .gate.epoll = -1, .yield.fn = on_yield, .recycle_at = server->place.recycle_at,
-                               .warned_at = INT64_MIN / 2 };
+    bool has_heads = server->place.lend >= 0;
+    *solo = (struct cnc_solo){ .gate.epoll = -1, .yield.fn = on_yield, .slow.fn = on_slow,
+                               .recycle_at = server->place.recycle_at, .warned_at = INT64_MIN / 2,
+                               .room = has_heads ? cnc_malloc(CNC_HEADS_ROOM) : NULL };
+    if (has_heads && !solo->room)
+        return CONCUR_E_NOMEM;
     server->place.recycle_at = 0; /* it ends by itself, and is not replaced before */
     solo->ops = cnc_request_conn_ops;
     solo->ops.closed = cnc_serving_closed;
@@ -185,10 +287,14 @@ int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
     solo->ops.may_keep = may_keep;
     for (unsigned i = 0; i < n; i++)
         listeners[i] = server->sockets[i].fd;
+    if (has_heads)
+        listeners[n++] = server->place.lend;
     int rc = cnc_serving_open(&solo->serving, server, &solo->ops,
                               CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_BLOCKING_HOME | CNC_SERVING_NO_ACCEPT);
     if (rc == CONCUR_OK)
         rc = cnc_gate_open(&solo->gate, listeners, n, others, server->place.is_child ? 2 : 1);
+    solo->serving.drains = on_drain;
+    solo->serving.gave_up = on_give_up;
     if (rc < 0)
         cnc_solo_close(solo);
     return rc;
@@ -208,13 +314,13 @@ int cnc_solo_run(struct cnc_solo *solo, bool may_give_up)
     while (rc == CONCUR_OK && (rc = cnc_serving_look(s, may_give_up)) == CONCUR_AGAIN) {
         struct cnc_conn *conn = NULL;
         rc = CONCUR_OK;
-        if (s->phase == CNC_SERVING_ON)
+        if (s->phase == CNC_SERVING_ON || s->more_may_come)
             conn = wait_for_one(solo);
         else
             cnc_home_turn(s->home, -1);
         if (!conn)
             continue;
-        solo->accepted++;
+        solo->accepted += !(conn->flags & CNC_CONN_READY); /* the others were accepted before */
         atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
         serve(solo, conn);
         if (solo->recycle_at && atomic_load(&s->home->served) >= solo->recycle_at)

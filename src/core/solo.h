@@ -12,7 +12,9 @@ struct cnc_solo {
     struct cnc_serving serving; /* the loop of a request that waits, and of a connection that is silent */
     struct cnc_conn_ops ops;
     struct cnc_gate gate;
+    char *room;                 /* owned; for a connection with a complete head of the process that waits for heads */
     struct cnc_timer yield;     /* looks whether somebody waits while the connection is silent */
+    struct cnc_timer slow;      /* a head has taken long enough to be waited for elsewhere */
     unsigned long long accepted;
     unsigned long long recycle_at; /* requests after which this process ends; 0: never */
     int64_t warned_at;

@@ -27,22 +27,22 @@ struct cnc_role {
 };
 
 /* The roles of processes, as the groups of a plan name them. */
-enum cnc_role_id { CNC_ROLE_WORKER = 0, CNC_ROLE_FRONT = 1, CNC_ROLE_REFUSER = 2, CNC_ROLES };
+enum cnc_role_id { CNC_ROLE_WORKER = 0, CNC_ROLE_FRONT = 1, CNC_ROLE_REFUSER = 2, CNC_ROLE_HEADS = 3, CNC_ROLES };
 
-/* "worker", "front", "helper"; "?" for any other number. */
+/* "worker", "front", "helper", "heads"; "?" for any other number. */
 const char *cnc_role_name(int role);
 
 struct cnc_engine_ops {
     int id; /* CONCUR_ENGINE_* */
     const char *name;
     bool blocking_sockets; /* accepted ones may block, and wait for park_after when read ... */
-    int64_t stay_ms;       /* ... but not less than this: there is nobody else whom the thread could serve meanwhile */
+    int64_t head_wait_ms;  /* ... or for this, if not 0: a head that takes longer is waited for elsewhere */
     bool lends;            /* connections go to workers and come back: there is a ledger of them */
     bool divides_connections; /* each worker accepts for itself, and has its share of connections_max */
     /* Adds the groups of processes that it takes, as cfg says. NULL: one worker, with or without a master. */
     void (*plan)(const struct cnc_config *cfg, struct cnc_plan *plan);
     struct cnc_role worker;
-    struct cnc_role front; /* if the plan has one */
+    struct cnc_role front; /* of a process before the workers: CNC_ROLE_FRONT or CNC_ROLE_HEADS, if the plan has one */
 };
 
 /* Adds a group; the caller sees to it that there is room for all. Its number in the plan. */

@@ -6,16 +6,19 @@
  *                      +--- worker: accept, read, handler, write; the next request, the next connection
  *     clients --- socket --- worker: the same
  *                      +--- ...              master: keeps spare_min to spare_max of them idle, up to workers_max
+ *                              |
+ *                              +--- heads: waits for heads that are slow to come; any idle worker takes those that are complete
  *
  * Handler runs in:   the worker's one thread, which may block.
  * Crash costs:       the worker and its one connection; another one takes its place.
- * What blocks what:  a handler that blocks holds its worker. So does a client that is slow, or keeps its connection: when no
- *                    worker is idle and another client waits, replies are the last of their connections, and silent
- *                    connections are closed.
+ * What blocks what:  a handler that blocks holds its worker. So does a client that is slow to send a body or to take a reply,
+ *                    or keeps its connection: when no worker is idle and another client waits, replies are the last of
+ *                    their connections, and silent connections are closed.
  * Overload:          connections wait in the kernel's queue while more workers are started, then until one is free.
  * Stop:              every worker finishes its connection; one that holds on past the deadline is killed.
  */
 #include "base/sys.h"
+#include "core/heads.h"
 #include "core/solo.h"
 #include "engines/engine.h"
 
@@ -23,12 +26,49 @@ static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {
     bool fits = cfg->spare_max > cfg->spare_min || !cfg->spare_max;
     unsigned spare_max = (unsigned)(fits ? cfg->spare_max : cfg->spare_min + 1);
+    bool has_heads = cfg->head_max <= CNC_HEADS_HEAD_MAX;
+    unsigned heads = has_heads ? cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_HEADS, .count = 1, .most = 1 }) : 0;
     (void)cnc_plan_add(out, (struct cnc_group){
+                                .link = has_heads ? CNC_LINK_SHARED : CNC_LINK_NONE, .links_to = heads,
                                 .role = CNC_ROLE_WORKER, .is_required = true,
                                 .count = (unsigned)cfg->workers_start, .most = (unsigned)cfg->workers_max,
                                 .spare_min = (unsigned)cfg->spare_min, .spare_max = spare_max,
                                 .has_successors = !spare_max });
 }
+
+/* ---- the process that waits for heads ---- */
+
+static void heads_close(concur_server *server)
+{
+    cnc_heads_close(server->engine);
+    cnc_free(server->engine);
+    server->engine = NULL;
+}
+
+static void heads_stats(concur_server *server, struct cnc_engine_stats *out)
+{
+    cnc_heads_stats(server->engine, out);
+}
+
+static int heads_open(concur_server *server)
+{
+    struct cnc_heads *heads = cnc_calloc(1, sizeof *heads);
+    int rc = heads ? cnc_heads_open(heads, server) : CONCUR_E_NOMEM;
+    if (rc < 0) {
+        cnc_free(heads);
+        return rc;
+    }
+    server->engine = heads;
+    heads->serving.stats = heads_stats;
+    return CONCUR_OK;
+}
+
+static int heads_run(concur_server *server, bool may_give_up)
+{
+    return cnc_heads_run(server->engine, may_give_up);
+}
+
+/* ---- a worker ---- */
 
 static void worker_close(concur_server *server)
 {
@@ -62,7 +102,7 @@ const struct cnc_engine_ops cnc_engine_prefork = {
     .id = CONCUR_ENGINE_PREFORK,
     .name = "prefork",
     .blocking_sockets = true,
-    .stay_ms = 250,
+    .head_wait_ms = 10,
     .plan = plan,
     .worker = {
         .name = "worker",
@@ -70,5 +110,12 @@ const struct cnc_engine_ops cnc_engine_prefork = {
         .run = worker_run,
         .stats = worker_stats,
         .close = worker_close,
+    },
+    .front = {
+        .name = "heads",
+        .open = heads_open,
+        .run = heads_run,
+        .stats = heads_stats,
+        .close = heads_close,
     },
 };

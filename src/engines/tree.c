@@ -33,9 +33,9 @@ int cnc_tree_check(concur_server *server)
 
 static const struct cnc_role *role_of(const concur_server *server, int role)
 {
-    return role == CNC_ROLE_FRONT     ? &server->setup->ops->front
-           : role == CNC_ROLE_REFUSER ? &cnc_role_refuser
-                                      : &server->setup->ops->worker;
+    const struct cnc_engine_ops *ops = server->setup->ops;
+    bool is_front = role == CNC_ROLE_FRONT || role == CNC_ROLE_HEADS;
+    return is_front ? &ops->front : role == CNC_ROLE_REFUSER ? &cnc_role_refuser : &ops->worker;
 }
 
 static unsigned long long with_jitter(unsigned long long n)

@@ -27,6 +27,11 @@ int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener
     return rc;
 }
 
+void cnc_gate_leave(struct cnc_gate *gate, int fd)
+{
+    (void)cnc_sys_epoll_ctl(gate->epoll, EPOLL_CTL_DEL, fd, NULL); /* it fails only for one that does not stand there */
+}
+
 void cnc_gate_close(struct cnc_gate *gate)
 {
     cnc_sys_close(&gate->epoll);

@@ -16,6 +16,8 @@ struct cnc_gate {
 /* listeners and others are borrowed. CONCUR_OK or CONCUR_E_SYS. */
 int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener_count, const int *others,
                   unsigned other_count);
+/* Stands at fd no more; before it is closed. */
+void cnc_gate_leave(struct cnc_gate *gate, int fd);
 void cnc_gate_close(struct cnc_gate *gate);
 /* Which is ready: 0.. a listener, then the others; -1: none within timeout_ms (-1: no limit), or a signal came. */
 int cnc_gate_wait(const struct cnc_gate *gate, int timeout_ms);

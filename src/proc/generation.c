@@ -288,6 +288,18 @@ static void drain_members(struct cnc_master *m, struct cnc_generation *gen, int6
     }
 }
 
+/* Nobody will ever read what the group sends, nor send it anything: now its members see the end. */
+static void close_shared(struct cnc_generation *gen)
+{
+    for (unsigned g = 0; g < gen->plan.group_count && gen->shared[1] >= 0; g++) {
+        const struct cnc_group *group = &gen->plan.groups[g];
+        const struct cnc_slot *peer = &gen->members[gen->first[group->links_to]].slot;
+        bool is_gone = !cnc_slot_is_alive(peer) && (!peer->wanted || peer->state == CNC_SLOT_GAVE_UP);
+        if (group->link == CNC_LINK_SHARED && is_gone)
+            cnc_sys_close(&gen->shared[1]);
+    }
+}
+
 static bool is_empty(const struct cnc_generation *gen)
 {
     for (unsigned i = 0; i < gen->count; i++)
@@ -327,6 +339,7 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
         if (mem->link_at <= now)
             link_worker(m, mem, now);
     }
+    close_shared(gen);
     switch (gen->state) {
     case CNC_GENERATION_WARM:
         if (!is_up(gen) && !has_failed(gen, now)) {

@@ -162,7 +162,8 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
 
 static void send_stop(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
-    struct cnc_note note = { .what = CNC_NOTE_STOP, .value = cnc_generation_time_left(m, mem->gen, now) };
+    struct cnc_note note = { .what = CNC_NOTE_STOP, .value = cnc_generation_time_left(m, mem->gen, now),
+                             .slot = mem->gen->state != CNC_GENERATION_LIVE };
     (void)cnc_note_send(mem->link, &note, -1, false); /* one that does not even read is ended by its deadline */
     cnc_board_poke(m->cfg->board, mem->gen->page, mem->index);
 }

@@ -13,7 +13,7 @@
 enum cnc_note_what {
     /* from the master to its children */
     CNC_NOTE_GO = 1,     /* serve */
-    CNC_NOTE_STOP = 2,   /* value: milliseconds until what is left is given up */
+    CNC_NOTE_STOP = 2,   /* value: milliseconds until what is left is given up; slot: 1 if all of its generation stops */
     CNC_NOTE_LINK = 3,   /* to a front: slot has a worker, value its process id; the descriptor is the link to it */
     CNC_NOTE_RETIRE = 4, /* to a front: nothing more for the worker in slot */
     CNC_NOTE_DEAD = 5,   /* to a front: the worker in slot has ended, and was waited for */

@@ -3,6 +3,7 @@
  * Four times more users than threads, all of whom want to block one: each gets its turn, or is told honestly that there is
  * no room. Half of them keep their connections, and must not keep the others out.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,9 +103,37 @@ START_TEST(who_has_no_room_is_told)
 }
 END_TEST
 
+/* More wait to be accepted than most servers have room for: those beyond would be dropped, and try again after seconds. */
+START_TEST(a_thousand_may_wait_to_be_accepted)
+{
+    enum { CLIENTS = 1000 };
+    static struct client clients[CLIENTS];
+    pid_t pids[64];
+    demo_start(&demo, engine_name(_i), NULL);
+    const int count = demo_pids(&demo, pids, 64); /* the master first: it shall not replace the others */
+    for (int i = 0; i < count; i++)
+        ck_assert_int_eq(kill(pids[i], SIGSTOP), 0);
+    for (int i = 0; i < CLIENTS; i++) /* a connection that is dropped does not return from this */
+        client_open(&clients[i], demo.port);
+    for (int i = 0; i < CLIENTS; i++)
+        ck_assert(client_text(&clients[i], "GET / HTTP/1.1\r\nHost: e2e\r\nConnection: close\r\n\r\n"));
+    for (int i = count - 1; i >= 0; i--)
+        ck_assert_int_eq(kill(pids[i], SIGCONT), 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        struct reply r;
+        client_read(&clients[i], &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%d: %s %d", i, reply_kind_name(&r), r.status);
+        reply_free(&r);
+        client_close(&clients[i]);
+    }
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "fair", 60);
+    tcase_add_loop_test(t, a_thousand_may_wait_to_be_accepted, 0, engine_count());
     tcase_add_loop_test(t, nobody_is_left_out, 0, engine_count());
     tcase_add_loop_test(t, who_has_no_room_is_told, 0, engine_count());
 }

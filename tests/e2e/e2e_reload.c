@@ -55,19 +55,24 @@ static void ask_reload(int status)
     reply_free(&r);
 }
 
-/* Asks who serves until what it says has the text. Every answer on the way is a good one. */
-static void wait_for(const char *text)
+/* Asks who serves until what it says has the text, or the other one. Every answer on the way is a good one. */
+static void wait_for_either(const char *text, const char *other)
 {
     for (int64_t deadline = now_ms() + slow(WAIT_MS);;) {
         struct reply r;
         get("GET /whoami", &r);
         ck_assert_msg(r.status == 200, "%d", r.status);
-        const bool is = strstr(r.body, text) != NULL;
+        const bool is = strstr(r.body, text) || strstr(r.body, other);
         ck_assert_msg(is || now_ms() < deadline, "no %s in %s", text, r.body);
         reply_free(&r);
         if (is)
             return;
     }
+}
+
+static void wait_for(const char *text)
+{
+    wait_for_either(text, text);
 }
 
 START_TEST(no_request_is_lost)
@@ -192,7 +197,7 @@ START_TEST(a_mistake_changes_nothing)
         wait_for("\"generation\":1");
     write_file("keepalive_timeout = 6s\n");
     ask_reload(202);
-    wait_for("\"generation\":2");
+    wait_for_either("\"generation\":2", "\"generation\":3"); /* on a busy machine it may read the file only now */
     demo_stop(&demo, WAIT_MS);
 }
 END_TEST

@@ -78,6 +78,7 @@ void demo_limit_files(const struct demo *d, unsigned n);
 int demo_pids(const struct demo *d, pid_t *out, int max);
 /* One that has ended does not, whoever has still to wait for it. */
 bool process_lives(pid_t pid);
+long process_count_files(pid_t pid);
 /* How many of them have at least n descriptors. */
 int demo_count_with_files(const struct demo *d, long n);
 /* Of all of them. */

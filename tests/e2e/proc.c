@@ -40,7 +40,7 @@ static long threads(pid_t pid)
     return number_of(pid, "status", "Threads:");
 }
 
-static long files(pid_t pid)
+long process_count_files(pid_t pid)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%ld/fd", (long)pid);
@@ -125,7 +125,7 @@ long demo_threads(const struct demo *d)
 
 long demo_files(const struct demo *d)
 {
-    return sum(d, files);
+    return sum(d, process_count_files);
 }
 
 long demo_cpu_ms(const struct demo *d)
@@ -138,7 +138,7 @@ int demo_count_with_files(const struct demo *d, long n)
     static pid_t pids[PIDS_MAX];
     int count = 0;
     for (int i = demo_pids(d, pids, PIDS_MAX) - 1; i >= 0; i--)
-        count += files(pids[i]) >= n;
+        count += process_count_files(pids[i]) >= n;
     return count;
 }
 

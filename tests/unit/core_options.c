@@ -107,7 +107,7 @@ START_TEST(defaults)
     ck_assert_str_eq(config.name, "");
     ck_assert(config.environment);
     ck_assert_uint_eq(config.listen.count, 0);
-    ck_assert_int_eq(config.backlog, 511);
+    ck_assert_int_eq(config.backlog, 4096);
     ck_assert_int_eq(config.thread_stack, 1 << 20);
     ck_assert_int_eq(config.park_after, 10);
     ck_assert_int_eq(config.header_timeout, 15000);
@@ -207,7 +207,7 @@ START_TEST(refused_values_say_what_is_allowed)
         ck_assert_str_eq(cnc_options_errors(one), rows[i].error);
         ck_assert_int_eq(strncmp(cnc_error_text(), rows[i].error, strlen(cnc_error_text())), 0);
         ck_assert_int_eq(cnc_options_resolve(one, &config), CONCUR_E_OPTION);
-        ck_assert_int_eq(config.backlog, 511);
+        ck_assert_int_eq(config.backlog, 4096);
         cnc_options_destroy(&one);
     }
 }
@@ -269,7 +269,7 @@ START_TEST(later_layers_win)
         cnc_options_drop(o, layer);
     }
     ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
-    ck_assert_int_eq(config.backlog, 511);
+    ck_assert_int_eq(config.backlog, 4096);
     set(CNC_LAYER_CODE, "backlog", "7");
     set(CNC_LAYER_CODE, "backlog", "8");
     cnc_options_resolve(o, &config);
@@ -387,7 +387,7 @@ START_TEST(environment)
     ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
     ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
     ck_assert_int_eq(config.engine, CONCUR_ENGINE_THREAD);
-    ck_assert_int_eq(config.backlog, 511);
+    ck_assert_int_eq(config.backlog, 4096);
     ck_assert_uint_eq(config.listen.count, 2);
     ck_assert_str_eq(config.listen.items[0], "127.0.0.1:1");
     ck_assert_str_eq(config.listen.items[1], "unix:/p mode=0600");
@@ -408,7 +408,7 @@ START_TEST(environment_only_for_the_named_server)
     setenv("CONCUR_SERVER", "shop", 1);
     ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
     cnc_options_resolve(o, &config);
-    ck_assert_int_eq(config.backlog, 511);
+    ck_assert_int_eq(config.backlog, 4096);
     set(CNC_LAYER_CODE, "name", "shop");
     ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
     cnc_options_resolve(o, &config);
@@ -416,7 +416,7 @@ START_TEST(environment_only_for_the_named_server)
     set(CNC_LAYER_FILE, "name", "other");
     ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
     cnc_options_resolve(o, &config);
-    ck_assert_int_eq(config.backlog, 511);
+    ck_assert_int_eq(config.backlog, 4096);
     setenv("CONCUR_SERVER", "", 1);
     ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
     cnc_options_resolve(o, &config);
@@ -424,7 +424,7 @@ START_TEST(environment_only_for_the_named_server)
     set(CNC_LAYER_CODE, "environment", "off");
     ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
     cnc_options_resolve(o, &config);
-    ck_assert_int_eq(config.backlog, 511);
+    ck_assert_int_eq(config.backlog, 4096);
 }
 END_TEST
 

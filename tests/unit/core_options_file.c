@@ -191,7 +191,7 @@ START_TEST(the_dump_can_be_loaded)
     cnc_options_resolve_route(o, "GET /{\"x\"}", &route);
     char *dump = cnc_options_dump(o, &config);
     expect_in(dump, "engine = thread # code\n");
-    expect_in(dump, "backlog = 511 # default\n");
+    expect_in(dump, "backlog = 4096 # default\n");
     expect_in(dump, "pool_threads = auto # default\n");
     expect_in(dump, "header_timeout = 1500ms # override\n");
     expect_in(dump, "# concur_server_local: at most 64 of each\n");
