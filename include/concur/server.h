@@ -23,7 +23,8 @@ extern "C" {
  *
  * engine   one of CONCUR_ENGINE_*: the code layer's value of the option `engine`. An unknown number sticks as
  *          CONCUR_E_INVAL
- * config   path of a configuration file, read and checked at once, or NULL; an error in it sticks as CONCUR_E_OPTION
+ * config   path of a configuration file, read and checked at once, or NULL; an error in it sticks as CONCUR_E_OPTION,
+ *          what this version does not have (TLS) as CONCUR_E_UNSUPPORTED
  * returns  the server, owned by the caller until concur_server_free(); NULL: out of memory
  * thread   any. Inside a handler: yes, though never the same server that the handler belongs to
  * blocks   for as long as reading the file takes
@@ -60,8 +61,9 @@ CONCUR_API int concur_server_route(concur_server *server, const char *pattern, u
  * name     as in the configuration file, such as "threads_max"
  * value    as in the configuration file, such as "64", "64k" or "15s"; the option's own unit where it has none. Copied
  * returns  CONCUR_OK, also for an option that the engine ignores (CONCUR_TEXT_NOTES tells); CONCUR_E_OPTION: unknown
- *          section or name, malformed or out of bounds; CONCUR_E_INVAL: name or value is NULL; CONCUR_E_NOMEM;
- *          CONCUR_E_STATE: the server has been run or started. All but the last stick
+ *          section or name, malformed or out of bounds; CONCUR_E_UNSUPPORTED: a section "tls NAME" or "upstream NAME",
+ *          or an address with tls=NAME, which this version does not have; CONCUR_E_INVAL: name or value is NULL;
+ *          CONCUR_E_NOMEM; CONCUR_E_STATE: the server has been run or started. All but the last stick
  * thread   set-up
  * blocks   no
  * since    0.1 */
@@ -77,9 +79,9 @@ CONCUR_API int concur_server_override(concur_server *server, const char *section
  * those of the highest layer count: CONCUR_LISTEN replaces what the program said.
  *
  * address  "127.0.0.1:8080", "[::1]:8080"; port 0: a free one, which concur_server_address() tells. Copied
- * returns  CONCUR_OK; CONCUR_E_OPTION: malformed, or more addresses than allowed; CONCUR_E_INVAL: address is NULL;
- *          CONCUR_E_NOMEM; CONCUR_E_STATE: the server has been run or started. All but the last stick. Binding comes
- *          later: its errors are those of run and start
+ * returns  CONCUR_OK; CONCUR_E_OPTION: malformed, or more addresses than allowed; CONCUR_E_UNSUPPORTED: tls=NAME;
+ *          CONCUR_E_INVAL: address is NULL; CONCUR_E_NOMEM; CONCUR_E_STATE: the server has been run or started. All but
+ *          the last stick. Binding comes later: its errors are those of run and start
  * thread   set-up
  * blocks   no
  * since    0.1 */
@@ -149,8 +151,9 @@ CONCUR_API int concur_server_require(concur_server *server, int needs);
  *
  * returns  CONCUR_OK; else the first error of the set-up; CONCUR_E_OPTION: a value of the environment or values that do
  *          not fit together; CONCUR_E_LISTEN: no address to listen on; CONCUR_E_UNSUPPORTED: this build lacks the
- *          engine, or the engine cannot give what concur_server_require() asked for; CONCUR_E_NOMEM; CONCUR_E_STATE:
- *          the server has been run or started. concur_server_error() has all that it found
+ *          engine, the engine cannot give what concur_server_require() asked for, or the environment asks for TLS;
+ *          CONCUR_E_NOMEM; CONCUR_E_STATE: the server has been run or started. concur_server_error() has all that it
+ *          found
  * thread   set-up
  * blocks   no
  * since    0.1 */

@@ -128,7 +128,7 @@ static void make_printable(char *s)
             *s = '?';
 }
 
-static int add_error(struct cnc_text *to, struct cnc_section section, const char *name, const char *value,
+static int add_error(struct cnc_text *to, int code, struct cnc_section section, const char *name, const char *value,
                      const char *origin, const char *why)
 {
     size_t start = to->n;
@@ -141,12 +141,12 @@ static int add_error(struct cnc_text *to, struct cnc_section section, const char
     if (to->failed)
         return CONCUR_E_NOMEM;
     make_printable(to->p + start);
-    int rc = cnc_error_set(CONCUR_E_OPTION, "%s", to->p + start);
+    (void)cnc_error_set(code, "%s", to->p + start);
     cnc_text_add(to, "\n");
-    return rc;
+    return code;
 }
 
-int cnc_options_fail(struct cnc_options *o, struct cnc_section section, const char *name, const char *value,
+int cnc_options_fail(struct cnc_options *o, int code, struct cnc_section section, const char *name, const char *value,
                      const char *origin, const char *fmt, ...)
 {
     char why[WHY_MAX];
@@ -154,22 +154,40 @@ int cnc_options_fail(struct cnc_options *o, struct cnc_section section, const ch
     va_start(ap, fmt);
     (void)vsnprintf(why, sizeof why, fmt, ap);
     va_end(ap);
-    return add_error(&o->errors, section, name, value, origin, why);
+    int rc = add_error(&o->errors, code, section, name, value, origin, why);
+    o->first_error = o->first_error ? o->first_error : rc;
+    return rc;
+}
+
+/* A section that this version does not have, or its word where a name stands. NULL: neither. */
+static const char *what_is_missing(struct cnc_section section, const char *name)
+{
+    for (unsigned kind = 1; kind < CNC_SECTIONS && section.kind == CNC_SECTION_SERVER; kind++)
+        if (strcmp(name, cnc_section_kinds[kind].word) == 0)
+            return cnc_section_kinds[kind].missing;
+    return cnc_section_kinds[section.kind].missing;
 }
 
 static int refuse_name(struct cnc_options *o, struct cnc_section section, const char *name, const char *origin)
 {
     unsigned scope = cnc_section_kinds[section.kind].scope;
     const struct cnc_option_row *row = cnc_option_row(name);
-    const char *nearest = cnc_option_nearest(name, scope);
-    if (row && section.kind == CNC_SECTION_SERVER)
-        return cnc_options_fail(o, section, name, NULL, origin, "belongs into a section: route \"PATTERN\" { ... }");
-    if (row)
-        return cnc_options_fail(o, section, name, NULL, origin, "is an option of the whole server, not of a %s",
-                                cnc_section_kinds[section.kind].word);
-    if (nearest)
-        return cnc_options_fail(o, section, name, NULL, origin, "no such option; did you mean %s?", nearest);
-    return cnc_options_fail(o, section, name, NULL, origin, "no such option");
+    const char *nearest = cnc_option_nearest(name, scope), *missing = what_is_missing(section, name);
+    struct cnc_text why = { 0 };
+    if (missing)
+        cnc_text_add(&why, "%s", missing);
+    else if (row && section.kind == CNC_SECTION_SERVER)
+        cnc_text_add(&why, "belongs into a section: route \"PATTERN\" { ... }");
+    else if (row)
+        cnc_text_add(&why, "is an option of the whole server, not of a %s", cnc_section_kinds[section.kind].word);
+    else if (nearest)
+        cnc_text_add(&why, "no such option; did you mean %s?", nearest);
+    else
+        cnc_text_add(&why, "no such option");
+    int rc = cnc_options_fail(o, missing ? CONCUR_E_UNSUPPORTED : CONCUR_E_OPTION, section, name, NULL, origin, "%s",
+                              why.p ? why.p : "out of memory");
+    cnc_text_reset(&why);
+    return rc;
 }
 
 static int64_t count_values(const struct cnc_options *o, enum cnc_layer layer, const struct cnc_option_row *row)
@@ -194,7 +212,8 @@ int cnc_options_set_in(struct cnc_options *o, enum cnc_layer layer, struct cnc_s
     if (rc == CONCUR_OK && row->type == CNC_TYPE_LIST && count_values(o, layer, row) >= row->max)
         cnc_text_add(&why, "at most %lld of them", (long long)row->max);
     if (rc != CONCUR_OK || why.n)
-        rc = cnc_options_fail(o, section, name, value, origin, "%s", why.p ? why.p : "out of memory");
+        rc = cnc_options_fail(o, rc == CONCUR_OK ? CONCUR_E_OPTION : rc, section, name, value, origin, "%s",
+                              why.p ? why.p : "out of memory");
     cnc_text_reset(&why);
     if (rc != CONCUR_OK)
         return rc;
@@ -223,8 +242,8 @@ int cnc_options_set(struct cnc_options *o, enum cnc_layer layer, const char *sec
 {
     struct cnc_section where = { CNC_SECTION_SERVER, "" };
     if (section && *section && !split_section(section, &where))
-        return cnc_options_fail(o, where, name, value, origin ? origin : layer_names[layer],
-                                "section \"%.100s\" must be route PATTERN, tls NAME or upstream NAME", section);
+        return cnc_options_fail(o, CONCUR_E_OPTION, where, name, value, origin ? origin : layer_names[layer],
+                                "section \"%.100s\" must be route PATTERN", section);
     return cnc_options_set_in(o, layer, where, name, value, origin);
 }
 
@@ -304,7 +323,8 @@ static void check_pairs(struct cnc_options *o, const struct cnc_config *config)
         cnc_option_print(row, have, &value);
         cnc_text_add(&why, "at most %s, which is ", bound->name);
         cnc_option_print(bound, most, &why);
-        (void)add_error(&o->pairs, server, row->name, value.p, v ? v->origin : "default", why.p ? why.p : "too much");
+        (void)add_error(&o->pairs, CONCUR_E_OPTION, server, row->name, value.p, v ? v->origin : "default",
+                        why.p ? why.p : "too much");
         cnc_text_reset(&value);
         cnc_text_reset(&why);
     }
@@ -324,6 +344,13 @@ static void settle_autos(struct cnc_config *out)
         out->workers_start = out->workers_max = out->workers;
         out->spare_min = out->spare_max = 0;
     }
+}
+
+static int what_resolve_says(const struct cnc_options *o)
+{
+    if (o->errors.failed || o->pairs.failed)
+        return CONCUR_E_NOMEM;
+    return o->errors.n ? o->first_error : o->pairs.n ? CONCUR_E_OPTION : CONCUR_OK;
 }
 
 int cnc_options_resolve(struct cnc_options *o, struct cnc_config *out)
@@ -348,9 +375,7 @@ int cnc_options_resolve(struct cnc_options *o, struct cnc_config *out)
     settle_autos(out);
     if (!o->errors.n)
         check_pairs(o, out);
-    if (o->errors.failed || o->pairs.failed)
-        return CONCUR_E_NOMEM;
-    return o->errors.n || o->pairs.n ? CONCUR_E_OPTION : CONCUR_OK;
+    return what_resolve_says(o);
 }
 
 static int remember_pattern(struct cnc_options *o, const char *pattern)
@@ -380,7 +405,7 @@ int cnc_options_resolve_route(struct cnc_options *o, const char *pattern, struct
         write_value(row, v, (char *)out + row->in_route);
     }
     int rc = remember_pattern(o, pattern);
-    return rc != CONCUR_OK ? rc : o->errors.n || o->pairs.n ? CONCUR_E_OPTION : CONCUR_OK;
+    return rc != CONCUR_OK ? rc : what_resolve_says(o);
 }
 
 const char *cnc_options_errors(const struct cnc_options *o)

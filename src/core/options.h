@@ -31,15 +31,16 @@ void cnc_options_destroy(struct cnc_options **o);
 /* The values of some layers; with all of SAID the errors as well. NULL: out of memory. */
 struct cnc_options *cnc_options_copy(const struct cnc_options *o, unsigned layers);
 
-/* Stores a value given as text. section: NULL or "" for the server, else "route PATTERN", "tls NAME", "upstream NAME".
- * origin: what an error names, such as "server.conf:12"; NULL names the layer. Returns CONCUR_OK, CONCUR_E_NOMEM or
- * CONCUR_E_OPTION; the latter is also added to the list of errors. */
+/* Stores a value given as text. section: NULL or "" for the server, else "route PATTERN". origin: what an error
+ * names, such as "server.conf:12"; NULL names the layer. Returns CONCUR_OK, CONCUR_E_NOMEM, CONCUR_E_OPTION, or
+ * CONCUR_E_UNSUPPORTED for what this version does not have; the last two are also added to the list of errors. */
 int cnc_options_set(struct cnc_options *o, enum cnc_layer layer, const char *section, const char *name,
                     const char *value, const char *origin);
 
 /* Reads a configuration file into the file layer, whose former content is forgotten; every error names file and line.
- * CONCUR_OK, CONCUR_E_OPTION (also where the library was built without libconfuse) or CONCUR_E_NOMEM. libconfuse keeps
- * its scanner in the process: only one thread of a process may be in here at a time. */
+ * CONCUR_OK, CONCUR_E_OPTION (also where the library was built without libconfuse), CONCUR_E_UNSUPPORTED or
+ * CONCUR_E_NOMEM: the first error's. libconfuse keeps its scanner in the process: only one thread of a process may be in
+ * here at a time. */
 int cnc_options_load_file(struct cnc_options *o, const char *path);
 
 /* Reads CONCUR_<NAME> for every server-wide option into the environment layer; never under setuid (secure_getenv); not
@@ -49,7 +50,7 @@ int cnc_options_load_file(struct cnc_options *o, const char *path);
 int cnc_options_load_env(struct cnc_options *o);
 
 /* The merged values, bounds already checked. Valid until the next call on o that changes it. CONCUR_OK, CONCUR_E_NOMEM,
- * or CONCUR_E_OPTION when there is any error so far; out is filled all the same, as if refused values had not been
+ * or the code of the first error so far; out is filled all the same, as if refused values had not been
  * given. For a route, what its section says in any layer goes before what any layer says for the server. */
 int cnc_options_resolve(struct cnc_options *o, struct cnc_config *out);
 int cnc_options_resolve_route(struct cnc_options *o, const char *pattern, struct cnc_route_config *out);

@@ -33,7 +33,7 @@ static int fail_at(struct loader *l, int line, const char *why)
     struct cnc_section server = { CNC_SECTION_SERVER, "" };
     char origin[ORIGIN_MAX];
     (void)snprintf(origin, sizeof origin, "%.300s:%d", l->path, line);
-    int rc = cnc_options_fail(l->o, server, "", NULL, origin, "%s", why);
+    int rc = cnc_options_fail(l->o, CONCUR_E_OPTION, server, "", NULL, origin, "%s", why);
     l->rc = l->rc == CONCUR_OK ? rc : l->rc;
     return rc;
 }
@@ -41,7 +41,7 @@ static int fail_at(struct loader *l, int line, const char *why)
 static int fail_to_read(struct loader *l, const char *why)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };
-    return l->rc = cnc_options_fail(l->o, server, "", NULL, l->path, "%s", why);
+    return l->rc = cnc_options_fail(l->o, CONCUR_E_OPTION, server, "", NULL, l->path, "%s", why);
 }
 
 /* Reads all of fd into *out (malloc'd, NUL-terminated). */
@@ -176,7 +176,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     if (row && row->type != CNC_TYPE_LIST)
         old = cnc_options_find(l->o, section, row, CNC_LAYER_FILE);
     if (old && old->layer == CNC_LAYER_FILE)
-        rc = cnc_options_fail(l->o, section, opt->name, value, origin, "given before, in %s", old->origin);
+        rc = cnc_options_fail(l->o, CONCUR_E_OPTION, section, opt->name, value, origin, "given before, in %s",
+                              old->origin);
     else
         rc = cnc_options_set_in(l->o, CNC_LAYER_FILE, section, opt->name, value, origin);
     l->rc = l->rc == CONCUR_OK ? rc : l->rc;
@@ -236,6 +237,8 @@ static cfg_t *make_grammar(struct loader *l)
         end++;
     for (unsigned kind = 1; kind < CNC_SECTIONS; kind++) {
         cfg_opt_t *inside = all + kind * room;
+        if (cnc_section_kinds[kind].missing)
+            continue; /* refused like an unknown name, with a better word */
         list_options(l, cnc_section_kinds[kind].scope, inside);
         *end++ =
             (cfg_opt_t)CFG_SEC(cnc_section_kinds[kind].word, inside, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
@@ -278,7 +281,8 @@ int cnc_options_load_file(struct cnc_options *o, const char *path)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };
     cnc_options_drop(o, CNC_LAYER_FILE);
-    return cnc_options_fail(o, server, "", NULL, path, "this build reads no configuration files (no libconfuse)");
+    return cnc_options_fail(o, CONCUR_E_OPTION, server, "", NULL, path,
+                            "this build reads no configuration files (no libconfuse)");
 }
 
 #endif

@@ -21,14 +21,8 @@ enum cnc_option_type {
     CNC_TYPE_LIST = 8
 };
 
-/* Bits: where an option may stand. LISTENER and UPSTREAM have sections, whose options come with what they describe. */
-enum cnc_option_scope {
-    CNC_SCOPE_START = 1,
-    CNC_SCOPE_RELOAD = 2,
-    CNC_SCOPE_ROUTE = 4,
-    CNC_SCOPE_LISTENER = 8,
-    CNC_SCOPE_UPSTREAM = 16
-};
+/* Bits: where an option may stand. */
+enum cnc_option_scope { CNC_SCOPE_START = 1, CNC_SCOPE_RELOAD = 2, CNC_SCOPE_ROUTE = 4 };
 
 #define CNC_SCOPE_SERVER (CNC_SCOPE_START | CNC_SCOPE_RELOAD)
 
@@ -52,8 +46,9 @@ extern const size_t cnc_option_count;
 
 /* A section: the server itself, or a kind with a title. */
 struct cnc_section_kind {
-    const char *word; /* "" for the server */
-    unsigned scope;   /* options that may stand there */
+    const char *word;    /* "" for the server */
+    unsigned scope;      /* options that may stand there */
+    const char *missing; /* what this version lacks for it, so that it is refused; NULL: nothing */
 };
 
 enum { CNC_SECTION_SERVER = 0, CNC_SECTION_ROUTE = 1, CNC_SECTION_TLS = 2, CNC_SECTION_UPSTREAM = 3, CNC_SECTIONS = 4 };
@@ -91,6 +86,7 @@ struct cnc_options {
     struct cnc_option_value *first, **tail; /* owned; in the order they were set */
     const char **listen;                    /* owned; items of the last resolved config */
     struct cnc_text errors;             /* refused values; they stick */
+    int first_error;                    /* code of the first of them; CONCUR_OK: none */
     struct cnc_text pairs;              /* of the last resolve: values that do not fit together; only if no errors */
     struct cnc_text *notes;             /* owned */
     char **patterns;                    /* owned; routes resolved since the last cnc_options_resolve() */
@@ -106,9 +102,9 @@ const struct cnc_option_value *cnc_options_next(const struct cnc_option_value *v
 int cnc_options_set_in(struct cnc_options *o, enum cnc_layer layer, struct cnc_section section, const char *name,
                        const char *value, const char *origin);
 /* Adds a line "NAME=VALUE (ORIGIN): why" to the errors, or "NAME (ORIGIN): why" when value is NULL, or "ORIGIN: why"
- * when name is "" too. CONCUR_E_OPTION, or CONCUR_E_NOMEM. */
-int cnc_options_fail(struct cnc_options *o, struct cnc_section section, const char *name, const char *value,
-                     const char *origin, const char *fmt, ...) CNC_PRINTF(6, 7);
+ * when name is "" too. Returns code, or CONCUR_E_NOMEM. */
+int cnc_options_fail(struct cnc_options *o, int code, struct cnc_section section, const char *name, const char *value,
+                     const char *origin, const char *fmt, ...) CNC_PRINTF(7, 8);
 /* Forgets a whole layer. */
 void cnc_options_drop(struct cnc_options *o, enum cnc_layer layer);
 
@@ -116,7 +112,7 @@ void cnc_options_drop(struct cnc_options *o, enum cnc_layer layer);
 const struct cnc_option_row *cnc_option_row(const char *name);
 /* The known name nearest to a mistyped one among those of the scope, or NULL when none is near. */
 const char *cnc_option_nearest(const char *name, unsigned scope);
-/* Reads a value. CONCUR_OK, or CONCUR_E_OPTION with at err what is allowed. */
+/* Reads a value. CONCUR_OK, CONCUR_E_OPTION with at err what is allowed, or CONCUR_E_UNSUPPORTED with what is not there. */
 int cnc_option_parse(const struct cnc_option_row *row, const char *text, int64_t *out, struct cnc_text *err);
 /* A number of the row's type as cnc_option_parse() reads it, in its largest exact unit. */
 void cnc_option_print(const struct cnc_option_row *row, int64_t number, struct cnc_text *out);

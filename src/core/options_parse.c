@@ -198,10 +198,11 @@ static int parse_listen(const char *text, struct cnc_text *err)
 {
     struct cnc_address address;
     char why[CNC_ADDRESS_ERROR_MAX];
-    if (cnc_address_parse(&address, text, why, sizeof why) == CONCUR_OK)
-        return CONCUR_OK;
+    int rc = cnc_address_parse(&address, text, why, sizeof why);
+    if (rc == CONCUR_OK)
+        return rc;
     cnc_text_add(err, "%s", why);
-    return CONCUR_E_OPTION;
+    return rc == CONCUR_E_UNSUPPORTED ? rc : CONCUR_E_OPTION;
 }
 
 int cnc_option_parse(const struct cnc_option_row *row, const char *text, int64_t *out, struct cnc_text *err)

@@ -159,16 +159,9 @@ static bool parse_mode(struct cnc_slice s, int *out)
 
 static int parse_word(struct cnc_address *a, struct cnc_slice word, const char *text, char *err, size_t size)
 {
-    if (has_prefix(word, "tls=")) {
-        struct cnc_slice name = rest_after(word, 4);
-        if (a->kind == CNC_ADDRESS_UNIX)
-            return refuse(err, size, text, "tls= is for addresses of the network, not for unix:");
-        if (name.n == 0 || name.n >= sizeof a->tls)
-            return refuse(err, size, text, "after tls= stands the name of a tls section, at most %zu bytes",
-                          sizeof a->tls - 1);
-        memcpy(a->tls, name.p, name.n);
-        a->tls[name.n] = '\0';
-        return CONCUR_OK;
+    if (has_prefix(word, "tls=")) { /* never served in clear text instead */
+        (void)refuse(err, size, text, "this version has no TLS: let a proxy in front of it speak TLS");
+        return CONCUR_E_UNSUPPORTED;
     }
     if (has_prefix(word, "mode=")) {
         if (a->kind != CNC_ADDRESS_UNIX)
@@ -177,7 +170,7 @@ static int parse_word(struct cnc_address *a, struct cnc_slice word, const char *
             return refuse(err, size, text, "mode= takes an octal number from 0 to 0777, such as 0660");
         return CONCUR_OK;
     }
-    return refuse(err, size, text, "after the address may stand tls=NAME or, for unix:, mode=OCTAL");
+    return refuse(err, size, text, "after an address of unix: may stand mode=OCTAL, after others nothing");
 }
 
 int cnc_address_parse(struct cnc_address *out, const char *text, char *err, size_t err_size)

@@ -17,7 +17,6 @@ enum cnc_address_kind {
     CNC_ADDRESS_FD = 4 /* a listening socket that somebody else opened */
 };
 
-#define CNC_ADDRESS_TLS_MAX 64      /* name of a tls section, NUL included */
 #define CNC_ADDRESS_ERROR_MAX 320   /* room for any sentence of cnc_address_parse() */
 #define CNC_ADDRESS_TEXT_MAX 128    /* room for any text of cnc_address_text() */
 
@@ -30,13 +29,12 @@ struct cnc_address {
     /* "*": IPv6 with IPV6_V6ONLY off, which takes IPv4 too; a machine without IPv6 uses 0.0.0.0 and the same port.
      * Every other IPv6 address is IPv6 only. */
     bool any;
-    char tls[CNC_ADDRESS_TLS_MAX]; /* "" for plain text */
 };
 
 /* Reads one address of the option `listen`:
  *   127.0.0.1:80   [::1]:443   *:8080   localhost:8080 (127.0.0.1)   unix:/path   fd:3
- * followed by words: tls=NAME (not on unix), mode=OCTAL (unix only). Port 0 asks the kernel for a free one.
- * Returns CONCUR_OK, or CONCUR_E_INVAL with a sentence at err that names the text and says what is allowed. */
+ * followed by mode=OCTAL on unix. Port 0 asks the kernel for a free one. Returns CONCUR_OK, CONCUR_E_INVAL, or
+ * CONCUR_E_UNSUPPORTED for tls=NAME, with a sentence at err that names the text and says what is allowed. */
 int cnc_address_parse(struct cnc_address *out, const char *text, char *err, size_t err_size);
 
 /* Writes "127.0.0.1:80", "[::1]:80" or "unix:/path" ("unix:" for a socket without a name) and a NUL; IPv4 within IPv6

@@ -246,14 +246,43 @@ START_TEST(options_keep_to_their_sections)
     ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, "route GET /", "engine", "event", NULL), CONCUR_E_OPTION);
     expect_in(cnc_options_errors(o),
               "route \"GET /\": engine (code): is an option of the whole server, not of a route\n");
-    ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, "tls site", "certificate", "x", NULL), CONCUR_E_OPTION);
-    expect_in(cnc_options_errors(o), "tls \"site\": certificate (code): no such option\n");
     static const char *const bad[] = { "route", "route ", "routes GET /", "server", " route x" };
     for (size_t i = 0; i < CNC_COUNT(bad); i++) {
         ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, bad[i], "body_max", "1", NULL), CONCUR_E_OPTION);
         expect_in(cnc_error_text(), "must be route PATTERN");
     }
     ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, "", "body_max", "1", NULL), CONCUR_OK);
+}
+END_TEST
+
+/* What is to come is refused by its name, and the code says that it is no slip of the fingers. */
+START_TEST(what_this_version_lacks)
+{
+    static const struct {
+        const char *section, *name, *value, *error;
+    } rows[] = {
+        { NULL, "listen", "[::1]:443 tls=web",
+          "listen=[::1]:443 tls=web (code): \"[::1]:443 tls=web\": this version has no TLS" },
+        { "tls web", "certificate", "x", "tls \"web\": certificate (code): this version has no TLS" },
+        { "tls web", "backlog", "5", "tls \"web\": backlog (code): this version has no TLS" },
+        { NULL, "tls", "web", "tls (code): this version has no TLS" },
+        { "upstream price", "server", "x",
+          "upstream \"price\": server (code): this version does not ask other servers" },
+    };
+    for (size_t i = 0; i < CNC_COUNT(rows); i++) {
+        struct cnc_options *one = cnc_options_create();
+        ck_assert_int_eq(cnc_options_set(one, CNC_LAYER_CODE, rows[i].section, rows[i].name, rows[i].value, NULL),
+                         CONCUR_E_UNSUPPORTED);
+        ck_assert_msg(strncmp(cnc_options_errors(one), rows[i].error, strlen(rows[i].error)) == 0, "%s",
+                      cnc_options_errors(one));
+        ck_assert_int_eq(cnc_options_set(one, CNC_LAYER_CODE, NULL, "backlog", "x", NULL), CONCUR_E_OPTION);
+        ck_assert_int_eq(cnc_options_resolve(one, &config), CONCUR_E_UNSUPPORTED); /* the first of both */
+        cnc_options_destroy(&one);
+    }
+    ck_assert_int_eq(set(CNC_LAYER_CODE, "backlog", "x"), CONCUR_E_OPTION);
+    ck_assert_int_eq(set(CNC_LAYER_CODE, "listen", "[::1]:443 tls=web"), CONCUR_E_UNSUPPORTED);
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_E_OPTION);
+    ck_assert_uint_eq(config.listen.count, 0);
 }
 END_TEST
 
@@ -552,6 +581,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, long_values_are_cut_in_errors);
     tcase_add_test(tests, unknown_names_get_the_nearest);
     tcase_add_test(tests, options_keep_to_their_sections);
+    tcase_add_test(tests, what_this_version_lacks);
     tcase_add_test(tests, later_layers_win);
     tcase_add_test(tests, engine_default_leaves_the_choice);
     tcase_add_test(tests, lists_are_replaced_by_later_layers);

@@ -22,15 +22,13 @@ START_TEST(a_file_is_read)
                   "engine = thread // to the end\n"
                   "/* of several\n   lines */ workers = 4\n"
                   "listen = 127.0.0.1:8080 # unquoted\n"
-                  "listen = { \"[::]:443 tls=site\", # within a list\n"
+                  "listen = { \"[::]:443\", # within a list\n"
                   "           'unix:/p mode=0600' }\n"
                   "name = \"a # \\\"b\\\" \\${x} // 'c' \\\\\"\r\n"
                   "route \"GET /report\" {\n"
                   "    blocking = on\n"
                   "    body_max = 2k\n"
                   "}\n"
-                  "tls \"site\" { }\n"
-                  "upstream \"price\" {\n}\n"
                   "keepalive_timeout = 2m");
     ck_assert_msg(rc == CONCUR_OK, "%s", cnc_options_errors(o));
     ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
@@ -40,7 +38,7 @@ START_TEST(a_file_is_read)
     ck_assert_str_eq(config.name, "a # \"b\" ${x} // 'c' \\");
     ck_assert_uint_eq(config.listen.count, 3);
     ck_assert_str_eq(config.listen.items[0], "127.0.0.1:8080");
-    ck_assert_str_eq(config.listen.items[1], "[::]:443 tls=site");
+    ck_assert_str_eq(config.listen.items[1], "[::]:443");
     ck_assert_str_eq(config.listen.items[2], "unix:/p mode=0600");
     ck_assert_int_eq(cnc_options_resolve_route(o, "GET /report", &report), CONCUR_OK);
     ck_assert_int_eq(cnc_options_resolve_route(o, "GET /", &other), CONCUR_OK);
@@ -76,7 +74,6 @@ START_TEST(errors_of_a_file_have_lines)
         { "backlog = 1\n#\n\nbacklog = 2\n", 4, "backlog=2 (%s): given before, in " },
         { "route \"/\" {\nbody_max = 1\nbody_max = 1\n}\n", 3, "route \"/\": body_max=1 (%s): given before, in " },
         { "route \"/\" {\n}\nroute \"/\" {\n}\n", 3, "%s: found duplicate title '/'\n" },
-        { "tls \"site\" {\n\ncertificate = x\n}\n", 3, "tls \"site\": certificate (%s): no such option\n" },
         { "listen = {\"fd:3\",\n\"nonsense\"}\n", 2, "listen=nonsense (%s): \"nonsense\": no port" },
         { "backlog 5\n", 1, "%s: missing equal sign after option 'backlog'\n" },
         { "backlog = 5\n}\n", 2, "%s: unexpected closing brace\n" },
@@ -107,6 +104,33 @@ START_TEST(errors_of_a_file_have_lines)
         ck_assert_msg(load("# c\nbacklog = 6\n") == CONCUR_OK, "after %s: %s", rows[i].text, cnc_options_errors(o));
         cnc_options_resolve(o, &config);
         ck_assert_int_eq(config.backlog, 6);
+        cnc_options_destroy(&o);
+        o = kept;
+    }
+}
+END_TEST
+
+START_TEST(what_this_version_lacks)
+{
+    static const struct {
+        const char *text;
+        int line;
+        const char *says;
+    } rows[] = {
+        { "\ntls \"site\" {\n\ncertificate = x\n}\n", 2, "tls (%s): this version has no TLS" },
+        { "tls \"site\" { }\n", 1, "tls (%s): this version has no TLS" },
+        { "\n\nupstream price {\n}\n", 3, "upstream (%s): this version does not ask other servers" },
+        { "#\nlisten = \"[::1]:443 tls=site\"\n", 2, "listen=[::1]:443 tls=site (%s): " },
+        { "listen = { '[::1]:80',\n'[::1]:443 tls=site' }\n", 2, "listen=[::1]:443 tls=site (%s): " },
+    };
+    for (size_t i = 0; i < CNC_COUNT(rows); i++) {
+        char expected[256];
+        struct cnc_options *kept = o;
+        o = cnc_options_create();
+        ck_assert_msg(load(rows[i].text) == CONCUR_E_UNSUPPORTED, "%s: %s", rows[i].text, cnc_options_errors(o));
+        snprintf(expected, sizeof expected, rows[i].says, at(rows[i].line));
+        ck_assert_msg(strncmp(cnc_options_errors(o), expected, strlen(expected)) == 0, "%s", cnc_options_errors(o));
+        ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_E_UNSUPPORTED);
         cnc_options_destroy(&o);
         o = kept;
     }
@@ -245,6 +269,7 @@ static void add_tests(TCase *tests)
 #ifdef CNC_WITH_CONFUSE
     tcase_add_test(tests, a_file_is_read);
     tcase_add_test(tests, errors_of_a_file_have_lines);
+    tcase_add_test(tests, what_this_version_lacks);
     tcase_add_test(tests, one_run_shows_all_wrong_values);
     tcase_add_test(tests, nothing_is_printed);
     tcase_add_test(tests, files_that_cannot_be_read);
