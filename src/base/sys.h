@@ -23,6 +23,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
@@ -141,6 +142,11 @@ static inline int cnc_sys_listen(int fd, int backlog)
     return CNC_FAULT(CNC_FAULT_OPEN, EADDRINUSE) ? -1 : listen(fd, backlog);
 }
 
+static inline int cnc_sys_connect(int fd, const struct sockaddr *a, socklen_t n)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EAGAIN) ? -1 : connect(fd, a, n);
+}
+
 /* What the other side has sent can still be read; it cannot send more. */
 static inline int cnc_sys_shutdown_read(int fd)
 {
@@ -179,6 +185,12 @@ static inline int cnc_sys_open(const char *path, int flags, int mode)
 static inline int cnc_sys_openat(int dir, const char *path, int flags)
 {
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : openat(dir, path, flags | O_CLOEXEC);
+}
+
+/* Of a symbolic link the link itself. */
+static inline int cnc_sys_lstat(const char *path, struct stat *out)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EACCES) ? -1 : lstat(path, out);
 }
 
 static inline int cnc_sys_eventfd(void)

@@ -14,7 +14,7 @@
 #include "core/log.h"
 #include "core/setup.h"
 #include "core/shared.h"
-#include "net/address.h"
+#include "net/listener.h"
 
 enum cnc_server_state { CNC_SERVER_SETUP, CNC_SERVER_RUNNING, CNC_SERVER_STOPPED };
 
@@ -26,6 +26,7 @@ struct cnc_server_socket {
     bool nodelay;            /* as it was opened with; nobody changes them: generations share it */
     int64_t receive_wait_ms;
     struct cnc_address address;
+    struct cnc_listener_file file; /* of a unix address */
     char text[CNC_ADDRESS_TEXT_MAX]; /* where it is bound, port 0 resolved */
 };
 

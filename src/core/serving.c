@@ -19,7 +19,7 @@ static int open_one(concur_server *server, unsigned i, const struct cnc_listener
     s->fd = -1;
     if (cnc_address_parse(&s->address, server->setup->cfg.listen.items[i], why, sizeof why) < 0)
         return cnc_server_note(server, CONCUR_E_LISTEN, "%s", why);
-    int rc = cnc_listener_open(&s->fd, &s->address, options);
+    int rc = cnc_listener_open(&s->fd, &s->file, &s->address, options);
     if (rc < 0)
         return cnc_server_note(server, rc, "%s", concur_last_error());
     (void)cnc_listener_text(s->fd, s->text, sizeof s->text);
@@ -71,7 +71,7 @@ void cnc_serving_shut_listeners(concur_server *server)
     for (unsigned i = 0; i < server->socket_count; i++) {
         struct cnc_server_socket *s = &server->sockets[i];
         if (s->fd >= 0 && s->address.kind == CNC_ADDRESS_UNIX && !server->place.is_child && server->place.link < 0)
-            cnc_listener_unlink(&s->address);
+            cnc_listener_unlink(&s->address, &s->file);
         cnc_sys_close(&s->fd);
     }
 }

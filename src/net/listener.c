@@ -34,30 +34,71 @@ static int set_inherited(int fd, const struct cnc_address *address, const struct
     return set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-/* A socket file that a dead server left behind would refuse the address for ever; one that answers is in use. */
-static void remove_stale(const struct cnc_address *address)
+static const char *path_of(const struct cnc_address *address)
 {
-    int fd = cnc_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK); /* a full backlog must not hold us up */
-    if (fd < 0)
-        return;
-    if (connect(fd, (const struct sockaddr *)&address->addr, address->addr_len) < 0 && errno == ECONNREFUSED)
-        cnc_listener_unlink(address);
-    cnc_sys_close(&fd);
+    return ((const struct sockaddr_un *)&address->addr)->sun_path;
 }
 
-static int bind_address(int fd, const struct cnc_address *address)
+/* What is at the path itself, no symbolic link followed. False: nothing, or nobody can tell. */
+static bool look_at_path(const struct cnc_address *address, struct stat *st)
+{
+    return cnc_sys_lstat(path_of(address), st) == 0;
+}
+
+static bool is_socket(const struct stat *st, const struct cnc_listener_file *file)
+{
+    return S_ISSOCK(st->st_mode) && st->st_dev == file->device && st->st_ino == file->inode;
+}
+
+static bool is_something_else(const struct cnc_address *address)
+{
+    struct stat st;
+    int err = errno;
+    bool is_else = address->kind == CNC_ADDRESS_UNIX && look_at_path(address, &st) && !S_ISSOCK(st.st_mode);
+    errno = err;
+    return is_else;
+}
+
+static bool is_served(const struct cnc_address *address)
+{
+    int fd = cnc_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK); /* a full backlog must not hold us up */
+    bool refused = fd >= 0 && cnc_sys_connect(fd, (const struct sockaddr *)&address->addr, address->addr_len) < 0 &&
+                   errno == ECONNREFUSED;
+    cnc_sys_close(&fd);
+    return !refused;
+}
+
+/* A socket file that a dead server left behind would refuse the address for ever; one that answers is in use. A connect is
+ * refused by other files too, so it must be a socket, and the same one after that as before it. */
+static void remove_stale(const struct cnc_address *address)
+{
+    struct stat st;
+    if (!look_at_path(address, &st) || !S_ISSOCK(st.st_mode) || is_served(address))
+        return;
+    struct cnc_listener_file dead = { st.st_dev, st.st_ino };
+    cnc_listener_unlink(address, &dead);
+}
+
+static int bind_unix(int fd, struct cnc_listener_file *file, const struct cnc_address *address)
+{
+    struct stat st;
+    remove_stale(address);
+    if (cnc_sys_bind(fd, (const struct sockaddr *)&address->addr, address->addr_len) < 0)
+        return -1;
+    if (look_at_path(address, &st) && S_ISSOCK(st.st_mode))
+        *file = (struct cnc_listener_file){ st.st_dev, st.st_ino };
+    return address->unix_mode >= 0 ? chmod(path_of(address), (mode_t)address->unix_mode) : 0;
+}
+
+static int bind_address(int fd, struct cnc_listener_file *file, const struct cnc_address *address)
 {
     if (address->kind == CNC_ADDRESS_UNIX)
-        remove_stale(address);
-    else if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)
+        return bind_unix(fd, file, address);
+    if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)
         return -1;
     if (address->kind == CNC_ADDRESS_IPV6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, !address->any) < 0)
         return -1;
-    if (cnc_sys_bind(fd, (const struct sockaddr *)&address->addr, address->addr_len) < 0)
-        return -1;
-    if (address->kind == CNC_ADDRESS_UNIX && address->unix_mode >= 0)
-        return chmod(((const struct sockaddr_un *)&address->addr)->sun_path, (mode_t)address->unix_mode);
-    return 0;
+    return cnc_sys_bind(fd, (const struct sockaddr *)&address->addr, address->addr_len);
 }
 
 /* A machine without IPv6 still serves "*". */
@@ -88,9 +129,30 @@ static int adopt(int *out, const struct cnc_address *address)
     return CONCUR_OK;
 }
 
-int cnc_listener_open(int *out, const struct cnc_address *address, const struct cnc_listener_options *options)
+/* A new socket: bound, tuned, listening. On failure what was made is taken back. */
+static int open_bound(int fd, struct cnc_listener_file *file, const struct cnc_address *address,
+                      const struct cnc_listener_options *options)
+{
+    const char *failed = NULL;
+    if (bind_address(fd, file, address) < 0)
+        failed = errno == EADDRINUSE && is_something_else(address) ? "the path leads to something that is no socket" : "bind";
+    else if (set_inherited(fd, address, options) < 0)
+        failed = "setsockopt";
+    else if (cnc_sys_listen(fd, options->backlog) < 0)
+        failed = "listen";
+    if (!failed)
+        return CONCUR_OK;
+    int err = errno;
+    cnc_listener_unlink(address, file);
+    errno = err;
+    return refuse(fd, address, failed);
+}
+
+int cnc_listener_open(int *out, struct cnc_listener_file *file, const struct cnc_address *address,
+                      const struct cnc_listener_options *options)
 {
     int fd = -1;
+    *file = (struct cnc_listener_file){ 0 };
     if (address->kind == CNC_ADDRESS_FD) {
         int rc = adopt(&fd, address); /* its options are whoever opened it's to set */
         *out = fd;
@@ -99,18 +161,14 @@ int cnc_listener_open(int *out, const struct cnc_address *address, const struct 
     fd = cnc_sys_socket(address->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK);
     if (fd < 0 && errno == EAFNOSUPPORT && address->any) {
         struct cnc_address v4 = without_ipv6(address);
-        return cnc_listener_open(out, &v4, options);
+        return cnc_listener_open(out, file, &v4, options);
     }
     if (fd < 0)
         return refuse(fd, address, "socket");
-    if (bind_address(fd, address) < 0)
-        return refuse(fd, address, "bind");
-    if (set_inherited(fd, address, options) < 0)
-        return refuse(fd, address, "setsockopt");
-    if (cnc_sys_listen(fd, options->backlog) < 0)
-        return refuse(fd, address, "listen");
-    *out = fd;
-    return CONCUR_OK;
+    int rc = open_bound(fd, file, address, options);
+    if (rc == CONCUR_OK)
+        *out = fd;
+    return rc;
 }
 
 size_t cnc_listener_text(int fd, char *out, size_t n)
@@ -122,8 +180,9 @@ size_t cnc_listener_text(int fd, char *out, size_t n)
     return cnc_address_text((struct sockaddr *)&ss, len, out, n);
 }
 
-void cnc_listener_unlink(const struct cnc_address *address)
+void cnc_listener_unlink(const struct cnc_address *address, const struct cnc_listener_file *file)
 {
-    if (address->kind == CNC_ADDRESS_UNIX)
-        (void)unlink(((const struct sockaddr_un *)&address->addr)->sun_path);
+    struct stat st;
+    if (address->kind == CNC_ADDRESS_UNIX && file->inode && look_at_path(address, &st) && is_socket(&st, file))
+        (void)unlink(path_of(address));
 }

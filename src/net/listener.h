@@ -14,12 +14,20 @@ struct cnc_listener_options {
     int64_t receive_wait_ms; /* SO_RCVTIMEO; 0: none */
 };
 
-/* Opens, binds and listens; the descriptor is non-blocking. CONCUR_OK with *fd, or CONCUR_E_LISTEN / CONCUR_E_SYS with a
- * sentence in concur_last_error(). */
-int cnc_listener_open(int *fd, const struct cnc_address *address, const struct cnc_listener_options *options);
+/* The file that the bind of a unix address has made. A path may name another file later. */
+struct cnc_listener_file {
+    uint64_t device, inode; /* 0 both: none was made */
+};
+
+/* Opens, binds and listens; the descriptor is non-blocking. A socket file that nobody serves any more is removed first;
+ * whatever else is at the path of a unix address stays, and refuses it. CONCUR_OK with *fd and *file, or CONCUR_E_LISTEN /
+ * CONCUR_E_SYS with a sentence in concur_last_error(). */
+int cnc_listener_open(int *fd, struct cnc_listener_file *file, const struct cnc_address *address,
+                      const struct cnc_listener_options *options);
 /* Where fd is bound, port 0 resolved, as text. Returns the length, 0 on error. */
 size_t cnc_listener_text(int fd, char *out, size_t n);
-/* Removes the socket file of a unix address that this process bound; harmless for others. */
-void cnc_listener_unlink(const struct cnc_address *address);
+/* Removes the socket file of a unix address if it is still the one that the bind made; to be called while the socket is open,
+ * since the system may give the inode to another file later. Harmless for other addresses. */
+void cnc_listener_unlink(const struct cnc_address *address, const struct cnc_listener_file *file);
 
 #endif
