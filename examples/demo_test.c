@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Routes under /test/, for the end-to-end tests: each exercises one call or one rule. Those of
- * <concur/async.h> are in demo_async.c, those of <concur/shared.h> in demo_shared.c.
+ * <concur/async.h> are in demo_async.c, those of <concur/shared.h> in demo_shared.c, and more about replies in
+ * demo_reply.c.
  *
  *   GET /test/abort              begins, writes "partial\n", then fails           visible abort
  *   GET /test/header             X-One: 1, X-Two: two, Set-Cookie: a=1 and b=2    "headers\n"

@@ -71,11 +71,12 @@ CONCUR_API int concur_reply_printf(concur_request *request, int status, const ch
  * status   200..599
  * type     the Content-Type; NULL: none is sent. Copied
  * bytes    n bytes; may be NULL if n is 0. With free_fn they are not copied and must not change until it is called
- * n        any length
+ * n        any length that memory can have; one that cannot be, such as a negative number, is refused
  * free_fn  called exactly once, as free_fn(arg), when the bytes are not needed any more: also when this call fails,
  *          then before it returns. On any thread of the library. NULL: the bytes are copied
  * arg      handed to free_fn
- * returns  as concur_reply_text(); CONCUR_E_INVAL also for a type that may not be sent
+ * returns  as concur_reply_text(); CONCUR_E_INVAL also for a type that may not be sent, a length that cannot be, or no
+ *          bytes where n is not 0
  * thread   home
  * blocks   as concur_reply_text()
  * since    0.1 */
@@ -117,9 +118,11 @@ CONCUR_API int concur_reply_begin(concur_request *request, int status, const cha
  * CONCUR_ROUTE_BLOCKING handler on the pool, it waits for room instead and does not return CONCUR_AGAIN.
  *
  * bytes    copied; may be NULL if n is 0
- * n        any length; 0 sends nothing
+ * n        any length that memory can have; 0 sends nothing
  * returns  CONCUR_OK; CONCUR_AGAIN: taken, over the high mark; CONCUR_E_STATE: no reply begun, or ended; CONCUR_E_GONE:
- *          given up; CONCUR_E_TIMEOUT: the client took nothing for `write_timeout`; CONCUR_E_NOMEM; an error that stuck
+ *          given up; CONCUR_E_TIMEOUT: the client took nothing for `write_timeout`; CONCUR_E_INVAL: a length that cannot
+ *          be, or no bytes where n is not 0; CONCUR_E_NOMEM; an error that stuck. With the last three the reply is
+ *          aborted, since a piece of it is missing
  * thread   home
  * blocks   no on a loop; else while over the high mark, at most `write_timeout` without progress
  * since    0.1 */

@@ -130,7 +130,7 @@ static int send_down(struct cnc_channel *ch, enum kind kind, const struct cnc_ht
 {
     size_t text = r ? r->type.n + r->fields.n : 0;
     size_t copied = piece->free ? 0 : piece->n;
-    struct down *d = cnc_malloc(sizeof *d + text + copied);
+    struct down *d = piece->n > CNC_PIECE_MAX ? NULL : cnc_malloc(sizeof *d + text + copied);
     int rc = d ? wait_for_room(ch, piece->n) : CONCUR_E_NOMEM;
     if (rc < 0) {
         cnc_piece_drop(piece);

@@ -44,18 +44,41 @@ void cnc_conn_free_output(struct cnc_conn *conn)
         conn->drv->scratch_len = 0;
 }
 
-static struct cnc_chunk *add_chunk(struct cnc_conn *conn, size_t cap)
+/* One for cap bytes of ours, or for a piece that stays where it is. */
+static struct cnc_chunk *make_chunk(size_t cap)
 {
-    struct cnc_chunk *c = cnc_malloc(sizeof *c + cap);
-    if (!c)
-        return NULL;
-    *c = (struct cnc_chunk){ .p = c->data, .cap = cap };
+    struct cnc_chunk *c = cap > CNC_PIECE_MAX ? NULL : cnc_malloc(sizeof *c + cap);
+    if (c)
+        *c = (struct cnc_chunk){ .p = c->data, .cap = cap };
+    return c;
+}
+
+static void append_chunk(struct cnc_conn *conn, struct cnc_chunk *c)
+{
     if (conn->out)
         conn->out->last->next = c;
     else
         conn->out = c;
     conn->out->last = c;
+    conn->out->queued += c->end;
+}
+
+static struct cnc_chunk *add_chunk(struct cnc_conn *conn, size_t cap)
+{
+    struct cnc_chunk *c = make_chunk(cap);
+    if (c)
+        append_chunk(conn, c);
     return c;
+}
+
+/* c gets the piece, which was the caller's so far. */
+static void borrow_piece(struct cnc_chunk *c, struct cnc_piece *piece)
+{
+    c->p = piece->p;
+    c->end = piece->n;
+    c->free = piece->free;
+    c->arg = piece->arg;
+    *piece = (struct cnc_piece){ 0 };
 }
 
 size_t cnc_conn_queued(const struct cnc_conn *conn)
@@ -148,17 +171,13 @@ static int put_piece(struct cnc_conn *conn, struct cnc_piece *piece)
         cnc_piece_drop(piece);
         return rc;
     }
-    struct cnc_chunk *c = spill_scratch(conn) < 0 ? NULL : add_chunk(conn, 0);
+    struct cnc_chunk *c = spill_scratch(conn) < 0 ? NULL : make_chunk(0);
     if (!c) {
         cnc_piece_drop(piece);
         return CONCUR_E_NOMEM;
     }
-    c->p = piece->p;
-    c->end = piece->n;
-    c->free = piece->free;
-    c->arg = piece->arg;
-    conn->out->queued += piece->n;
-    *piece = (struct cnc_piece){ 0 };
+    borrow_piece(c, piece);
+    append_chunk(conn, c);
     cnc_conn_touch(conn);
     return CONCUR_OK;
 }
@@ -332,6 +351,40 @@ CNC_HOT static int after_put(struct cnc_conn *conn, struct cnc_stream *stream, i
     return CONCUR_OK;
 }
 
+/* The head and a whole body go out together or not at all: memory for both is had before either is queued. Takes the
+ * piece in every case. */
+CNC_HOT static int put_reply(struct cnc_conn *conn, const struct cnc_http_reply *r, struct cnc_piece *piece)
+{
+    size_t body = r->framing == CNC_HTTP_FRAME_LENGTH ? piece->n : 0;
+    char *room = reserve(conn, cnc_http_reply_size(r) + body);
+    if (room) {
+        size_t n = cnc_http_reply_head(room, r);
+        if (CNC_LIKELY(body))
+            memcpy(room + n, piece->p, body);
+        commit(conn, n + body);
+    }
+    cnc_piece_drop(piece);
+    return room ? CONCUR_OK : CONCUR_E_NOMEM;
+}
+
+/* The same for a body that stays where it is until it is sent. */
+static int put_reply_borrowed(struct cnc_conn *conn, const struct cnc_http_reply *r, struct cnc_piece *piece)
+{
+    struct cnc_chunk *head = make_chunk(cnc_http_reply_size(r)), *body = make_chunk(0);
+    if (!head || !body || spill_scratch(conn) < 0) {
+        cnc_free(head);
+        cnc_free(body);
+        cnc_piece_drop(piece);
+        return CONCUR_E_NOMEM;
+    }
+    head->end = cnc_http_reply_head(head->data, r);
+    borrow_piece(body, piece);
+    append_chunk(conn, head);
+    append_chunk(conn, body);
+    cnc_conn_touch(conn);
+    return CONCUR_OK;
+}
+
 CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_piece *piece,
                                  bool last)
 {
@@ -346,26 +399,15 @@ CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_repl
         conn->flags |= CNC_CONN_MUST_LINGER; /* the peer does not expect the end and may be sending */
     }
     cnc_http_reply_frame(r);
+    CNC_ASSERT(last ? r->framing <= CNC_HTTP_FRAME_LENGTH : !piece->n);
     conn->framing = r->framing;
-    conn->flags |= CNC_CONN_REPLYING;
     if (!r->keep_alive)
         conn->flags |= CNC_CONN_LAST;
-    /* The usual reply is small and whole: head and body in one go. */
-    size_t small = piece->n <= COPY_MAX && r->framing == CNC_HTTP_FRAME_LENGTH ? piece->n : 0;
-    char *room = reserve(conn, cnc_http_reply_size(r) + small);
-    if (!room) {
-        cnc_piece_drop(piece);
-        return CONCUR_E_NOMEM;
-    }
-    size_t n = cnc_http_reply_head(room, r);
-    if (CNC_LIKELY(small)) {
-        memcpy(room + n, piece->p, small);
-        commit(conn, n + small);
-        cnc_piece_drop(piece);
-        return after_put(conn, stream, CONCUR_OK, last);
-    }
-    commit(conn, n);
-    return after_put(conn, stream, put_body(conn, piece, last), last);
+    bool borrows = piece->free && piece->n > COPY_MAX && r->framing == CNC_HTTP_FRAME_LENGTH;
+    int rc = CNC_UNLIKELY(borrows) ? put_reply_borrowed(conn, r, piece) : put_reply(conn, r, piece);
+    if (CNC_LIKELY(rc == CONCUR_OK))
+        conn->flags |= CNC_CONN_REPLYING;
+    return after_put(conn, stream, rc, last);
 }
 
 static int carrier_data(struct cnc_stream *stream, struct cnc_piece *piece, bool last)

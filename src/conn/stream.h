@@ -12,11 +12,14 @@
 
 struct cnc_stream;
 
+/* No address space has room for more. Sizes of a program's that pass this test can be added to without wrapping around. */
+#define CNC_PIECE_MAX (SIZE_MAX / 256)
+
 /* Bytes on their way out. free NULL: the bytes are copied before the call returns. Else they are borrowed until free(arg)
  * is called, exactly once, whatever the call returned. */
 struct cnc_piece {
     const void *p;
-    size_t n;
+    size_t n; /* at most CNC_PIECE_MAX */
     void (*free)(void *);
     void *arg;
 };
@@ -30,11 +33,11 @@ static inline void cnc_piece_drop(struct cnc_piece *piece)
 
 /* What the request asks of its carrier. Only while stream->carrier is set. */
 struct cnc_carrier_ops {
-    /* Begins the reply; decides framing. last: the body ends with this piece, and the carrier lets go of the stream
-     * (carrier becomes NULL). CONCUR_OK, CONCUR_AGAIN (queued, over the high mark), CONCUR_E_NOMEM or the reason why
-     * the carrier is gone; after an error the stream is dead: the request calls abort. */
+    /* Begins the reply; decides framing. last: the piece is the whole body, of known length, and the carrier lets go of
+     * the stream (carrier becomes NULL); else there is no piece yet. CONCUR_OK, CONCUR_AGAIN (queued, over the high mark), CONCUR_E_NOMEM (nothing was said:
+     * there may be another reply) or the reason why the carrier is gone: then the request calls abort. */
     int (*reply)(struct cnc_stream *, struct cnc_http_reply *, struct cnc_piece *, bool last);
-    /* More of the body. As reply. */
+    /* More of the body. As reply, but after any error the request calls abort. */
     int (*data)(struct cnc_stream *, struct cnc_piece *, bool last);
     /* Ends the reply so that the peer sees it was cut short; lets go of the stream. */
     void (*abort)(struct cnc_stream *);

@@ -34,6 +34,15 @@ static int carrier_failed(concur_request *r, int rc)
     return r->reply_rc;
 }
 
+/* Nothing has been said where memory ran out: a page may still fit. */
+static int head_failed(concur_request *r, int rc)
+{
+    if (rc != CONCUR_E_NOMEM)
+        return carrier_failed(r, rc);
+    r->reply_rc = r->reply_rc ? r->reply_rc : rc;
+    return r->reply_rc;
+}
+
 CNC_HOT static int send_head(concur_request *r, int status, struct cnc_slice type, int64_t length,
                              struct cnc_piece *piece, bool last)
 {
@@ -47,15 +56,15 @@ CNC_HOT static int send_head(concur_request *r, int status, struct cnc_slice typ
         .minor = r->minor,
         .keep_alive = (r->flags & CNC_REQ_KEEP_ALIVE) != 0,
     };
-    if (status == 204 || status == 304)
-        r->flags |= CNC_REQ_NO_BODY_OUT;
-    r->output = CNC_OUTPUT_BODY;
-    if (last)
-        r->output = CNC_OUTPUT_END;
+    r->output = last ? CNC_OUTPUT_END : CNC_OUTPUT_BODY;
     int rc = r->stream.down->reply(&r->stream, &reply, piece, last);
-    if (CNC_UNLIKELY(rc < 0))
-        r->output = CNC_OUTPUT_BODY;
-    return carrier_failed(r, rc);
+    if (CNC_LIKELY(rc >= 0)) {
+        if (status == 204 || status == 304)
+            r->flags |= CNC_REQ_NO_BODY_OUT;
+        return rc;
+    }
+    r->output = rc == CONCUR_E_NOMEM ? CNC_OUTPUT_NONE : CNC_OUTPUT_BODY;
+    return head_failed(r, rc);
 }
 
 static int send_data(concur_request *r, struct cnc_piece *piece, bool last)
@@ -148,7 +157,8 @@ void cnc_reply_page(concur_request *r, int status)
         (void)add_field(r, CNC_SLICE("Retry-After"), (struct cnc_slice){ seconds, len });
     }
     struct cnc_piece piece = { .p = body, .n = status == 204 ? 0 : n };
-    (void)send_head(r, status, default_type, (int64_t)piece.n, &piece, true);
+    if (send_head(r, status, default_type, (int64_t)piece.n, &piece, true) < 0)
+        cnc_reply_abort(r);
 }
 
 /* ---- fields ---- */
@@ -207,17 +217,33 @@ int concur_reply_bytes(concur_request *r, int status, const char *type, const vo
                        concur_free_fn free_fn, void *arg)
 {
     struct cnc_piece piece = { .p = bytes, .n = n, .free = free_fn, .arg = arg };
-    if (CNC_UNLIKELY(!bytes && n)) {
+    if (CNC_UNLIKELY((!bytes && n) || n > CNC_PIECE_MAX)) {
         cnc_piece_drop(&piece);
         return CONCUR_E_INVAL;
     }
     return reply_whole(r, status, slice_of(type), &piece);
 }
 
+/* NULL: out of memory, or the format fails the second time. *n: what the first time wanted, and then what there is: an
+ * argument may have changed in between. */
+static char *format_large(size_t *n, const char *format, va_list args)
+{
+    char *large = cnc_malloc(*n + 1);
+    int got = large ? vsnprintf(large, *n + 1, format, args) : -1;
+    if (got < 0) {
+        cnc_free(large);
+        return NULL;
+    }
+    *n = (size_t)got < *n ? (size_t)got : *n;
+    return large;
+}
+
 int concur_reply_printf(concur_request *r, int status, const char *type, const char *format, ...)
 {
     char small[1024];
     va_list args;
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
     va_start(args, format);
     int n = vsnprintf(small, sizeof small, format, args);
     va_end(args);
@@ -225,15 +251,14 @@ int concur_reply_printf(concur_request *r, int status, const char *type, const c
         return CONCUR_E_INVAL;
     struct cnc_piece piece = { .p = small, .n = (size_t)n };
     if ((size_t)n >= sizeof small) {
-        char *large = cnc_malloc((size_t)n + 1);
+        va_start(args, format);
+        char *large = format_large(&piece.n, format, args);
+        va_end(args);
         if (!large) {
             r->reply_rc = r->reply_rc ? r->reply_rc : CONCUR_E_NOMEM;
             return CONCUR_E_NOMEM;
         }
-        va_start(args, format);
-        (void)vsnprintf(large, (size_t)n + 1, format, args);
-        va_end(args);
-        piece = (struct cnc_piece){ .p = large, .n = (size_t)n, .free = cnc_free, .arg = large };
+        piece = (struct cnc_piece){ .p = large, .n = piece.n, .free = cnc_free, .arg = large };
     }
     return reply_whole(r, status, type ? slice_of(type) : default_type, &piece);
 }
@@ -269,10 +294,15 @@ int concur_reply_write(concur_request *r, const void *bytes, size_t n)
     int rc = may_push(r);
     if (rc < 0)
         return rc;
-    if (n == 0 || (r->flags & CNC_REQ_NO_BODY_OUT))
+    if (n == 0)
         return CONCUR_OK;
-    if (!bytes)
+    if (!bytes || n > CNC_PIECE_MAX) { /* a body that lacks a piece must not end as if it were whole */
+        r->reply_rc = CONCUR_E_INVAL;
+        cnc_reply_abort(r);
         return CONCUR_E_INVAL;
+    }
+    if (r->flags & CNC_REQ_NO_BODY_OUT)
+        return CONCUR_OK;
     struct cnc_piece piece = { .p = bytes, .n = n };
     return send_data(r, &piece, false);
 }

@@ -94,6 +94,17 @@ const struct row table_rows[] = {
     { "an upgrade that is not taken", R("GET / HTTP/1.1\r\n" H "Upgrade: h2c\r\nConnection: upgrade\r\n\r\n"),
       .status = 200, .body = HELLO },
 
+    /* Sizes of a reply that no memory has: a program that computed one wrongly gets an error */
+    { "sizes, copied", R("GET /test/sizes/whole HTTP/1.1\r\n" H "\r\n"), .status = 200, .body = "refused\n" },
+    { "sizes, copied, of a route that blocks", R("GET /test/sizes-away/whole HTTP/1.1\r\n" H "\r\n"), .status = 200,
+      .body = "refused\n" },
+    { "sizes, head", R("HEAD /test/sizes/whole HTTP/1.1\r\n" H "\r\n"), .status = 200, .head = "Content-Length: 8" },
+    { "sizes, handed over", R("GET /test/sizes/owned HTTP/1.1\r\n" H "\r\n"), .status = 200, .body = "refused\n" },
+    { "sizes, handed over in a route that blocks", R("GET /test/sizes-away/owned HTTP/1.1\r\n" H "\r\n"),
+      .status = 200, .body = "refused\n" },
+    { "sizes, allocated", R("GET /test/sizes/alloc HTTP/1.1\r\n" H "\r\n"), .status = 200, .body = "refused\n" },
+    { "sizes, pulled", R("GET /test/sizes/pull HTTP/1.1\r\n" H "\r\n"), .status = 200, .body = "refused\n" },
+
     /* Bodies (RFC 9112 §6, §7) */
     { "post", R(POST "Content-Length: 5\r\n\r\nabcde"), .status = 200, .body = "5 bytes" },
     { "post without length", R(POST "\r\n"), .status = 200, .body = "0 bytes" },

@@ -58,8 +58,11 @@ static int remote_reply(struct remote *r, int64_t len, const char *p, size_t n, 
     struct cnc_http_reply reply = { .status = 200, .length = len, .type = CNC_SLICE("text/plain"),
                                     .fields = CNC_SLICE("X-From: there\r\n"), .minor = 1, .method = CNC_HTTP_GET,
                                     .keep_alive = true };
-    struct cnc_piece piece = { .p = p, .n = n };
-    return r->q->stream.down->reply(&r->q->stream, &reply, &piece, last);
+    struct cnc_piece piece = { .p = p, .n = n }, none = { 0 };
+    if (last)
+        return r->q->stream.down->reply(&r->q->stream, &reply, &piece, true);
+    int rc = r->q->stream.down->reply(&r->q->stream, &reply, &none, false);
+    return rc < 0 || !n ? rc : r->q->stream.down->data(&r->q->stream, &piece, false);
 }
 
 static void answer(struct remote *r)

@@ -162,6 +162,72 @@ START_TEST(the_nth_call_fails)
         }
 }
 END_TEST
+
+/* Where the connection was given up the last one may be short, but nothing else is within it: its body is zeros. */
+static size_t replies_in(const char *wire, size_t n, bool is_over)
+{
+    size_t count = 0;
+    while (n) {
+        const char *end = strstr(wire, "\r\n\r\n"), *length = strstr(wire, "Content-Length: ");
+        ck_assert_msg(end && length && length < end, "%.100s", wire);
+        size_t head = (size_t)(end - wire) + 4, whole = head + strtoul(length + 16, NULL, 10);
+        if (n < whole && is_over) {
+            for (size_t i = head; i < n; i++)
+                ck_assert_msg(wire[i] == '\0', "%zu bytes of %zu: %.200s", n, whole, wire + i);
+            break;
+        }
+        ck_assert_msg(n >= whole, "%zu bytes of %zu: %.100s", n, whole, wire);
+        wire += whole;
+        n -= whole;
+        count++;
+    }
+    return count;
+}
+
+/* Where there is no memory for a reply nothing of it is said, so that another one can be: the wire has whole replies and
+ * nothing else, whatever was in the buffers before. */
+static bool reply_without_memory(size_t n, bool copies, const char *text, unsigned asked, unsigned nth)
+{
+    int fds[2];
+    rig_init(&rig, false);
+    rig.large = n;
+    rig.copies = copies;
+    rig.insists = true;
+    rig_pair(fds);
+    rig_own(&rig, fds[0], fds[1]);
+    cnc_driver_take(&rig.drv, rig.conn);
+    rig_turn(&rig);
+    cnc_fault_arm(CNC_FAULT_ALLOC, nth, false);
+    say(text);
+    for (int i = 0; i < 40; i++) {
+        rig_read(&rig);
+        rig_turn(&rig);
+    }
+    bool untouched = cnc_fault_count(CNC_FAULT_ALLOC) < nth;
+    cnc_fault_arm(CNC_FAULT_ALLOC, 0, false);
+    rig_read(&rig);
+    size_t whole = replies_in(rig.got, rig.got_len, rig.eof);
+    ck_assert_msg(whole == asked || rig.eof, "%zu replies to %u requests, and no end", whole, asked);
+    if (untouched)
+        ck_assert_msg(whole == asked && !strstr(rig.got, "503"), "%zu replies", whole);
+    rig_deinit(&rig);
+    return untouched;
+}
+
+START_TEST(a_reply_for_which_memory_lacks_is_not_begun)
+{
+    static const size_t sizes[] = { 10, 16384, 16385, 60000, 65536, 100000, 700000 };
+    static const struct {
+        const char *text;
+        unsigned asked;
+    } talks_of[] = { { GET("/large"), 1 }, { GET("/now") GET("/large"), 2 }, { GET("/large") GET("/large"), 2 } };
+    for (size_t i = 0; i < CNC_COUNT(sizes); i++)
+        for (size_t k = 0; k < CNC_COUNT(talks_of); k++)
+            for (int copies = 0; copies < 2; copies++)
+                for (unsigned nth = 1; !reply_without_memory(sizes[i], copies, talks_of[k].text, talks_of[k].asked, nth);)
+                    ck_assert_uint_lt(++nth, 100);
+}
+END_TEST
 #endif
 
 int main(void)
@@ -171,6 +237,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
 #ifdef CNC_FAULTS
     tcase_add_loop_test(tests, the_nth_call_fails, 0, (int)CNC_COUNT(talks));
+    tcase_add_test(tests, a_reply_for_which_memory_lacks_is_not_begun);
 #endif
     suite_add_tcase(suite, tests);
     return rig_run(suite);

@@ -49,6 +49,8 @@ struct rig {
     unsigned closed, writes, begun;
     int take;
     bool every_second; /* pieces are taken when they are offered again */
+    bool copies;       /* /large is handed over without a free function */
+    bool insists;      /* a reply for which there was no memory is followed by a 503 */
     size_t large, freed;
     bool eof, reset; /* what the peer has seen */
     char *got;       /* and what it has read, with a NUL */
@@ -80,8 +82,11 @@ static inline int rig_reply(struct rig_request *q, int status, const char *text,
     struct cnc_http_reply r = { .status = status, .length = last ? (int64_t)strlen(text) : -1,
                                 .type = CNC_SLICE("text/plain"), .date = cnc_home_date(q->rig->home),
                                 .method = q->method, .minor = q->minor, .keep_alive = q->keep_alive };
-    struct cnc_piece piece = { .p = text, .n = strlen(text) };
-    return q->stream.down->reply(&q->stream, &r, &piece, last);
+    struct cnc_piece piece = { .p = text, .n = strlen(text) }, none = { 0 };
+    if (last)
+        return q->stream.down->reply(&q->stream, &r, &piece, true);
+    int rc = q->stream.down->reply(&q->stream, &r, &none, false);
+    return rc < 0 || !piece.n ? rc : q->stream.down->data(&q->stream, &piece, false);
 }
 
 static inline int rig_data(struct rig_request *q, const char *p, size_t n, bool last)
@@ -102,7 +107,10 @@ static inline int rig_reply_large(struct rig_request *q)
     struct cnc_http_reply r = { .status = 200, .length = (int64_t)q->rig->large, .date = cnc_home_date(q->rig->home),
                                 .method = q->method, .minor = q->minor, .keep_alive = q->keep_alive };
     struct cnc_piece piece = { .p = bytes, .n = q->rig->large, .free = rig_free_large, .arg = q };
-    return q->stream.down->reply(&q->stream, &r, &piece, true);
+    if (q->rig->copies)
+        piece.free = NULL;
+    int rc = q->stream.down->reply(&q->stream, &r, &piece, true);
+    return rc == CONCUR_E_NOMEM && q->rig->insists ? rig_reply(q, 503, "no room", true) : rc;
 }
 
 static inline void rig_failed(struct rig_request *q, int rc)

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Routes under /test/ about what a program may hand over for a reply.
+ *
+ *   GET /test/sizes/{call}       whole, owned, alloc, pull: sizes that no memory has        "refused\n" or "taken\n"
+ *                                write: the same in the middle of a reply                   visible abort
+ *   GET /test/sizes-away/{call}  the same in a blocking route
+ */
+#include <string.h>
+
+#include "demo.h"
+
+/* A negative number, sums that wrap around in 64 bits, and what is more than any machine has. */
+static const size_t sizes[] = {
+    (size_t)-1, (size_t)-2, (size_t)-16, (size_t)-64, (size_t)-256, (size_t)-16384, SIZE_MAX / 2 + 1, SIZE_MAX / 2,
+#if SIZE_MAX > 0xffffffff
+    (size_t)1 << 62, (size_t)1 << 60, (size_t)1 << 56,
+#endif
+};
+
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+static bool is_refused(int rc)
+{
+    return rc == CONCUR_E_INVAL || rc == CONCUR_E_LIMIT;
+}
+
+static void count_free(void *arg)
+{
+    (void)arg;
+    DEMO_COUNT(freed);
+}
+
+static int no_pull(concur_request *r, void *out, size_t *n, void *arg)
+{
+    (void)r, (void)out, (void)arg;
+    *n = (size_t)-1; /* more than there was room for */
+    return CONCUR_OK;
+}
+
+static bool refuses(concur_request *r, const char *call, size_t n)
+{
+    if (strcmp(call, "whole") == 0)
+        return is_refused(concur_reply_bytes(r, 200, NULL, "x", n, NULL, NULL));
+    if (strcmp(call, "alloc") == 0)
+        return concur_request_alloc(r, n) == NULL;
+    if (strcmp(call, "pull") == 0)
+        return is_refused(concur_reply_pull(r, 200, NULL, -2 - (int64_t)(n / 4), no_pull, NULL));
+    DEMO_COUNT(buffers);
+    return is_refused(concur_reply_bytes(r, 200, NULL, "x", n, count_free, NULL));
+}
+
+/* What the library said of a piece that it did not take is said again at the end. */
+static int write_sizes(concur_request *r, size_t n)
+{
+    int rc = concur_reply_begin(r, 200, "text/plain");
+    if (rc == CONCUR_OK)
+        rc = concur_reply_write(r, "partial\n", 8);
+    if (rc < 0)
+        return rc;
+    rc = concur_reply_write(r, "x", n);
+    if (!is_refused(rc) || concur_reply_end(r) != rc)
+        DEMO_COUNT(misuse);
+    return CONCUR_OK;
+}
+
+static int size_route(concur_request *r, void *arg)
+{
+    const char *call = concur_request_get(r, CONCUR_IN_PARAM, "call");
+    (void)arg;
+    int rc = demo_track(r);
+    if (rc < 0)
+        return rc;
+    if (strcmp(call, "write") == 0)
+        return write_sizes(r, sizes[demo_query_number(r, "i", 0) % SIZES]);
+    bool refused = true;
+    for (int i = 0; i < SIZES && refused; i++)
+        refused = refuses(r, call, sizes[i]);
+    return concur_reply_text(r, 200, refused ? "refused\n" : "taken\n");
+}
+
+static const struct demo_route routes[] = {
+    { "GET /test/sizes/{call}", 0, size_route },
+    { "GET /test/sizes-away/{call}", CONCUR_ROUTE_BLOCKING, size_route },
+};
+
+void demo_reply_add(concur_server *server)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+        concur_server_route(server, routes[i].pattern, routes[i].flags, routes[i].handler, NULL);
+}
