@@ -249,12 +249,34 @@ CNC_HOT void cnc_request_run(concur_request *r)
 
 /* ---- the head ---- */
 
+static const char host_name[] = "Host";
+
+/* RFC 9112 §3.2.2: the target's authority counts as Host, whatever that field says and even if there is none. Name and
+ * value stand behind the copy of the head, where there is room for both. */
+static void take_authority(concur_request *r, const struct cnc_http_head *head)
+{
+    uint32_t at = head->len;
+    struct cnc_http_field *f = r->fields;
+    while (f < r->fields + r->field_count && f->id != CNC_HTTP_NAME_HOST)
+        f++;
+    if (f == r->fields + r->field_count) {
+        *f = (struct cnc_http_field){ .name = at, .name_len = sizeof host_name - 1, .id = CNC_HTTP_NAME_HOST };
+        r->field_count++;
+    }
+    memcpy(r->head + at, host_name, sizeof host_name);
+    at += sizeof host_name;
+    memcpy(r->head + at, r->head + head->host.at, head->host.len);
+    f->value = at;
+    f->value_len = head->host.len;
+}
+
 /* One copy of the head's bytes; from here on nothing of the connection's buffer is looked at. */
 static bool copy_head(concur_request *r, const struct cnc_http_head *head, const char *bytes)
 {
     size_t fields = head->field_count * sizeof *r->fields;
-    r->head = cnc_arena_text(&r->arena, head->len);
-    r->fields = cnc_arena_alloc(&r->arena, fields);
+    bool absolute = head->form == CNC_HTTP_ABSOLUTE;
+    r->head = cnc_arena_text(&r->arena, head->len + (absolute ? sizeof host_name + head->host.len + 1 : 0));
+    r->fields = cnc_arena_alloc(&r->arena, fields + absolute * sizeof *r->fields);
     char *path = cnc_arena_text(&r->arena, head->path.len + 2);
     if (!r->head || !r->fields || !path)
         return false;
@@ -265,6 +287,8 @@ static bool copy_head(concur_request *r, const struct cnc_http_head *head, const
     r->query = head->query;
     r->content_length = head->content_length;
     r->path.p = path;
+    if (CNC_UNLIKELY(absolute))
+        take_authority(r, head);
     return true;
 }
 
