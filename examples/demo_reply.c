@@ -5,6 +5,10 @@
  *   GET /test/sizes/{call}       whole, owned, alloc, pull: sizes that no memory has        "refused\n" or "taken\n"
  *                                write: the same in the middle of a reply                   visible abort
  *   GET /test/sizes-away/{call}  the same in a blocking route
+ *   GET /test/type/{call}        a Content-Type by a field and by the call (text, bytes, printf, push, pull), by two
+ *                                fields (twice), an empty one (none), and with a page of the library's (page)
+ *   GET /test/type-away/{call}   the same in a blocking route
+ *   GET /test/content/{call}/{status}  text, owned, pull, push: hands over a body; field: has fields of its own
  */
 #include <string.h>
 
@@ -36,6 +40,15 @@ static int no_pull(concur_request *r, void *out, size_t *n, void *arg)
     (void)r, (void)out, (void)arg;
     *n = (size_t)-1; /* more than there was room for */
     return CONCUR_OK;
+}
+
+static int pull_some(concur_request *r, int status, uint64_t n)
+{
+    struct demo_pattern *pattern = concur_request_alloc(r, sizeof *pattern);
+    if (!pattern)
+        return CONCUR_E_NOMEM;
+    *pattern = (struct demo_pattern){ .end = n };
+    return concur_reply_pull(r, status, "image/png", (int64_t)n, demo_pattern_pull, pattern);
 }
 
 static bool refuses(concur_request *r, const char *call, size_t n)
@@ -79,9 +92,60 @@ static int size_route(concur_request *r, void *arg)
     return concur_reply_text(r, 200, refused ? "refused\n" : "taken\n");
 }
 
+/* What the library is to make of two opinions. */
+static int type_route(concur_request *r, void *arg)
+{
+    const char *call = concur_request_get(r, CONCUR_IN_PARAM, "call");
+    static const char html[] = "text/html; charset=utf-8";
+    (void)arg;
+    concur_reply_header(r, "Content-Type", strcmp(call, "none") == 0 ? "" : html);
+    if (strcmp(call, "twice") == 0)
+        concur_reply_header(r, "content-TYPE", "text/css");
+    if (strcmp(call, "bytes") == 0)
+        return concur_reply_bytes(r, 200, "image/png", "typed\n", 6, NULL, NULL);
+    if (strcmp(call, "printf") == 0)
+        return concur_reply_printf(r, 200, "image/png", "%s\n", "typed");
+    if (strcmp(call, "page") == 0)
+        return 404;
+    if (strcmp(call, "pull") == 0)
+        return pull_some(r, 200, 16);
+    if (strcmp(call, "push") != 0)
+        return concur_reply_text(r, 200, "typed\n");
+    concur_reply_begin(r, 200, "image/png");
+    concur_reply_write(r, "typed\n", 6);
+    return concur_reply_end(r);
+}
+
+static int content_route(concur_request *r, void *arg)
+{
+    const char *call = concur_request_get(r, CONCUR_IN_PARAM, "call");
+    uint64_t status;
+    (void)arg;
+    if (!demo_number(r, "status", 599, &status))
+        return CONCUR_OK;
+    if (strcmp(call, "pull") == 0)
+        return pull_some(r, (int)status, 100);
+    if (strcmp(call, "text") == 0)
+        return concur_reply_text(r, (int)status, "content\n");
+    if (strcmp(call, "owned") == 0) {
+        DEMO_COUNT(buffers);
+        return concur_reply_bytes(r, (int)status, "image/png", "content\n", 8, count_free, NULL);
+    }
+    if (strcmp(call, "field") == 0) {
+        concur_reply_header(r, "ETag", "\"x\"");
+        concur_reply_header(r, "Content-Type", "a/b");
+    }
+    concur_reply_begin(r, (int)status, "image/png");
+    concur_reply_write(r, "content\n", 8);
+    return concur_reply_end(r);
+}
+
 static const struct demo_route routes[] = {
     { "GET /test/sizes/{call}", 0, size_route },
     { "GET /test/sizes-away/{call}", CONCUR_ROUTE_BLOCKING, size_route },
+    { "GET /test/type/{call}", 0, type_route },
+    { "GET /test/type-away/{call}", CONCUR_ROUTE_BLOCKING, type_route },
+    { "GET /test/content/{call}/{status}", 0, content_route },
 };
 
 void demo_reply_add(concur_server *server)

@@ -9,8 +9,12 @@
  * collected. CONCUR_E_STATE does not stick.
  *
  * Framing is the library's (RFC 9112 §6): Content-Length where the length is known, else chunked, or the connection's
- * end for an HTTP/1.0 client. HEAD, 204 and 304 have the same head but no body: what is handed over for it is dropped.
+ * end for an HTTP/1.0 client. A reply to HEAD has the same head but no body; 204, 205 and 304 have no body, and neither
+ * the length nor the type of what is handed over (RFC 9110 §15.3.5, §15.3.6, §15.4.5). What is handed over is dropped.
  * An abort is always visible to the peer: the connection closes before the announced end.
+ *
+ * A reply has one Content-Type (RFC 9110 §8.3). A field Content-Type that concur_reply_header() added wins over what the
+ * reply's own call gives or implies, also for 204, 205 and 304.
  *
  * Every function is for the request's home only (else CONCUR_E_HOME, as in <concur/request.h>), and request must not be
  * NULL. Where a description says "given up", concur_request_gone() tells the reason.
@@ -31,7 +35,7 @@ extern "C" {
 #endif
 
 /* Adds a field to the reply's head (RFC 9110 §6.3), before the reply begins. The same name may come several times; each
- * becomes a line of its own.
+ * becomes a line of its own. Of Content-Type the last one counts; with an empty value none is sent.
  *
  * name     a token (RFC 9110 §5.1). Not those that are the library's alone: Connection, Content-Length,
  *          Transfer-Encoding, Trailer, TE, Keep-Alive, Upgrade, Proxy-Connection, Date. Copied
@@ -43,7 +47,7 @@ extern "C" {
  * since    0.1 */
 CONCUR_API int concur_reply_header(concur_request *request, const char *name, const char *value);
 
-/* Replies with a text, as text/plain; charset=utf-8.
+/* Replies with a text, as text/plain; charset=utf-8 unless a field says otherwise.
  *
  * status   200..599
  * text     copied; NULL: an empty body
@@ -69,7 +73,7 @@ CONCUR_API int concur_reply_printf(concur_request *request, int status, const ch
 /* Replies with bytes.
  *
  * status   200..599
- * type     the Content-Type; NULL: none is sent. Copied
+ * type     the Content-Type, unless a field says it; NULL: none is sent. Copied
  * bytes    n bytes; may be NULL if n is 0. With free_fn they are not copied and must not change until it is called
  * n        any length that memory can have; one that cannot be, such as a negative number, is refused
  * free_fn  called exactly once, as free_fn(arg), when the bytes are not needed any more: also when this call fails,
@@ -86,10 +90,10 @@ CONCUR_API int concur_reply_bytes(concur_request *request, int status, const cha
 /* Replies with a body that a function produces while it is sent.
  *
  * status   200..599
- * type     the Content-Type; NULL: none is sent. Copied
+ * type     the Content-Type, unless a field says it; NULL: none is sent. Copied
  * len      bytes that will come, or -1: unknown. Fewer or more than announced is an abort
  * pull     see concur_pull_fn; called later, never from within this call, whenever there is room; not at all for HEAD,
- *          204 and 304
+ *          204, 205 and 304
  * arg      handed to pull; the caller's, must live until the request ends
  * returns  CONCUR_OK: the reply has begun and is pending; CONCUR_E_INVAL: bad status, type or len, or no pull;
  *          CONCUR_E_NOMEM; CONCUR_E_STATE: a second reply; CONCUR_E_GONE: given up; an error that stuck
@@ -103,7 +107,7 @@ CONCUR_API int concur_reply_pull(concur_request *request, int status, const char
  * something pending when a callback returns, else the reply is aborted.
  *
  * status   200..599
- * type     the Content-Type; NULL: none is sent. Copied
+ * type     the Content-Type, unless a field says it; NULL: none is sent. Copied
  * returns  CONCUR_OK; CONCUR_E_INVAL: bad status or type; CONCUR_E_NOMEM; CONCUR_E_STATE: a second reply;
  *          CONCUR_E_GONE: given up; an error that stuck
  * thread   home

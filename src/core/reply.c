@@ -43,13 +43,23 @@ static int head_failed(concur_request *r, int rc)
     return r->reply_rc;
 }
 
+/* A field of the program's wins over what its call says. Where there is no content the latter means nothing, and a cache
+ * would take it for the type of what it has (RFC 9110 §15.4.5). */
+CNC_HOT static struct cnc_slice type_of(const concur_request *r, struct cnc_slice said, bool has_content)
+{
+    if (CNC_UNLIKELY(r->type.p != NULL))
+        return r->type;
+    return CNC_LIKELY(has_content) ? said : (struct cnc_slice){ NULL, 0 };
+}
+
 CNC_HOT static int send_head(concur_request *r, int status, struct cnc_slice type, int64_t length,
                              struct cnc_piece *piece, bool last)
 {
+    bool has_content = CNC_LIKELY(status == 200) || cnc_http_has_content(status);
     struct cnc_http_reply reply = {
         .status = status,
         .length = length,
-        .type = type,
+        .type = type_of(r, type, has_content),
         .fields = { r->extra, r->extra_len },
         .date = cnc_home_date(r->home),
         .method = r->method,
@@ -59,7 +69,7 @@ CNC_HOT static int send_head(concur_request *r, int status, struct cnc_slice typ
     r->output = last ? CNC_OUTPUT_END : CNC_OUTPUT_BODY;
     int rc = r->stream.down->reply(&r->stream, &reply, piece, last);
     if (CNC_LIKELY(rc >= 0)) {
-        if (status == 204 || status == 304)
+        if (CNC_UNLIKELY(!has_content))
             r->flags |= CNC_REQ_NO_BODY_OUT;
         return rc;
     }
@@ -149,6 +159,7 @@ void cnc_reply_page(concur_request *r, int status)
     n += reason.n;
     body[n++] = '\n';
     r->extra_len = 0; /* what a handler collected belonged to its own reply */
+    r->type.p = NULL;
     if (status == 405 || (status == 204 && r->method == CNC_HTTP_OPTIONS))
         add_allow(r); /* RFC 9110 §15.5.6 */
     if (status == 503) {
@@ -188,6 +199,12 @@ static int add_field(concur_request *r, struct cnc_slice name, struct cnc_slice 
     return CONCUR_OK;
 }
 
+static int set_type(concur_request *r, struct cnc_slice type)
+{
+    r->type = (struct cnc_slice){ cnc_arena_copy(&r->arena, type.p, type.n), type.n };
+    return r->type.p ? CONCUR_OK : CONCUR_E_NOMEM;
+}
+
 int concur_reply_header(concur_request *r, const char *name, const char *value)
 {
     if (!CNC_REQUEST_IS_MINE(r))
@@ -201,7 +218,12 @@ int concur_reply_header(concur_request *r, const char *name, const char *value)
     struct cnc_slice n = slice_of(name), v = slice_of(value);
     bool ok = name && value && cnc_http_is_token(n.p, n.n) && cnc_http_is_value(v.p, v.n) &&
               !cnc_http_is_reserved(n.p, n.n);
-    r->reply_rc = ok ? add_field(r, n, v) : CONCUR_E_INVAL;
+    if (!ok)
+        r->reply_rc = CONCUR_E_INVAL;
+    else if (cnc_equal_lower(n.p, n.n, "content-type", 12))
+        r->reply_rc = set_type(r, v);
+    else
+        r->reply_rc = add_field(r, n, v);
     return r->reply_rc;
 }
 
@@ -449,7 +471,7 @@ int concur_reply_pull(concur_request *r, int status, const char *type, int64_t l
         return rc;
     if (!pull || len < -1)
         return CONCUR_E_INVAL;
-    bool bodiless = (r->flags & CNC_REQ_NO_BODY_OUT) || status == 204 || status == 304;
+    bool bodiless = (r->flags & CNC_REQ_NO_BODY_OUT) || !cnc_http_has_content(status);
     rc = send_head(r, status, t, len, &none, bodiless);
     if (rc < 0 || bodiless)
         return rc < 0 ? rc : CONCUR_OK;

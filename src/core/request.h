@@ -36,7 +36,7 @@ enum {
     CNC_REQ_PUMP_DUE = 512,   /* the pump task is queued */
     CNC_REQ_DRAIN_ASKED = 1024,
     CNC_REQ_PUSHING = 2048,   /* between begin and end */
-    CNC_REQ_NO_BODY_OUT = 4096, /* HEAD, 204, 304 */
+    CNC_REQ_NO_BODY_OUT = 4096, /* HEAD, 204, 205, 304 */
     CNC_REQ_GONE_DUE = 8192,  /* the gone task is queued */
     CNC_REQ_GONE_TOLD = 16384,
     CNC_REQ_ON_STACK = 32768,
@@ -94,7 +94,8 @@ struct concur_request {
 
     /* reply */
     int reply_rc;          /* the error that sticks */
-    char *extra;           /* field lines, in the arena */
+    struct cnc_slice type; /* of the field Content-Type that the program added, in the arena; p NULL: none was */
+    char *extra;           /* other field lines, in the arena */
     size_t extra_len, extra_cap;
     int64_t reply_left;    /* bytes promised and not sent; -1: unknown */
     concur_pull_fn pull;

@@ -151,7 +151,7 @@ long cnc_http_form_decode(char *out, const char *p, size_t n);
 
 /* Replies. */
 enum cnc_http_framing {
-    CNC_HTTP_FRAME_NONE = 0,    /* no body bytes at all: HEAD, 1xx, 204, 304 */
+    CNC_HTTP_FRAME_NONE = 0,    /* no body bytes at all: HEAD, 1xx, 204, 205, 304 */
     CNC_HTTP_FRAME_LENGTH = 1,  /* Content-Length */
     CNC_HTTP_FRAME_CHUNKED = 2,
     CNC_HTTP_FRAME_CLOSE = 3    /* HTTP/1.0 without a length: the connection's end is the body's end */
@@ -159,7 +159,7 @@ enum cnc_http_framing {
 
 struct cnc_http_reply {
     int status;               /* 200..599 */
-    int64_t length;           /* of the body; -1 unknown */
+    int64_t length;           /* of the body; -1 unknown; cnc_http_reply_frame() says what the wire tells */
     struct cnc_slice type;    /* Content-Type; n 0: none */
     struct cnc_slice fields;  /* further field lines, ready made: "Name: value\r\n" each */
     struct cnc_slice date;    /* 29 bytes, as cnc_http_date() makes them */
@@ -169,13 +169,15 @@ struct cnc_http_reply {
     uint8_t framing;          /* set by cnc_http_reply_frame() */
 };
 
+/* False: a reply of this status has no content whatever was asked (RFC 9110 §6.4.1, §15.3.6). */
+bool cnc_http_has_content(int status);
 /* Decides framing and persistence (RFC 9112 §6.1, §9.3; RFC 9110 §6.4.1, §8.6). Call before size and head. */
 void cnc_http_reply_frame(struct cnc_http_reply *r);
 /* An upper bound for cnc_http_reply_head(). */
 size_t cnc_http_reply_size(const struct cnc_http_reply *r);
 /* Writes status line, Date, Content-Type, framing, Connection, fields and the empty line; returns the bytes written.
  * Connection: close when not keep_alive, Connection: keep-alive when minor is 0 and keep_alive, else none.
- * Content-Length is sent on HEAD and 304 when length >= 0, never on 1xx and 204 (RFC 9110 §8.6). */
+ * Content-Length is sent on HEAD when length >= 0, as 0 on 205, never on 1xx, 204 and 304 (RFC 9110 §8.6). */
 size_t cnc_http_reply_head(char *out, const struct cnc_http_reply *r);
 
 #define CNC_HTTP_CHUNK_HEAD_MAX 18 /* 16 hexadecimal digits, CR LF */

@@ -20,15 +20,25 @@ static inline char *put(char *out, const char *p, size_t n)
     return out + n;
 }
 
-/* RFC 9110 §6.4.1, RFC 9112 §6.3: replies that end with their head. */
-static bool is_bodiless(const struct cnc_http_reply *r)
+/* RFC 9110 §6.4.1, §15.3.6 */
+bool cnc_http_has_content(int status)
 {
-    return r->method == CNC_HTTP_HEAD || r->status < 200 || r->status == 204 || r->status == 304;
+    return status >= 200 && status != 204 && status != 205 && status != 304;
+}
+
+/* RFC 9110 §8.6: what is known of a 304 is the length of its own page, which is not what GET would have got. RFC 9112 §6.3
+ * does not count 205 among the replies that end with their head: there a length of 0 tells where it ends. */
+static void frame_without_content(struct cnc_http_reply *r)
+{
+    r->framing = CNC_HTTP_FRAME_NONE;
+    r->length = r->status == 205 ? 0 : -1;
 }
 
 CNC_HOT void cnc_http_reply_frame(struct cnc_http_reply *r)
 {
-    if (is_bodiless(r)) {
+    if (CNC_UNLIKELY(r->status != 200 && !cnc_http_has_content(r->status))) {
+        frame_without_content(r);
+    } else if (r->method == CNC_HTTP_HEAD) {
         r->framing = CNC_HTTP_FRAME_NONE;
     } else if (r->length >= 0) {
         r->framing = CNC_HTTP_FRAME_LENGTH;
@@ -59,12 +69,12 @@ static char *put_status(char *out, int status)
     return PUT(out, " \r\n");
 }
 
-/* RFC 9110 §8.6: Content-Length on replies to HEAD and on 304 says what GET would have got, never on 1xx and 204. */
+/* RFC 9110 §8.6: on a reply to HEAD the length is what GET would have got. */
 static char *put_framing(char *out, const struct cnc_http_reply *r)
 {
     if (r->framing == CNC_HTTP_FRAME_CHUNKED)
         return PUT(out, "Transfer-Encoding: chunked\r\n");
-    if (r->length < 0 || r->framing == CNC_HTTP_FRAME_CLOSE || r->status < 200 || r->status == 204)
+    if (r->length < 0)
         return out;
     out = PUT(out, "Content-Length: ");
     out += cnc_decimal(out, (uint64_t)r->length);

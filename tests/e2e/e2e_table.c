@@ -76,6 +76,8 @@ static void check_reply(const struct row *row, const struct reply *r, const char
     if (row->head)
         ck_assert_msg(strstr(r->head, row->head) != NULL, "%s: %s: no %s in\n%s", where, row->name, row->head, r->head);
     size_t n;
+    ck_assert_msg(!row->lacks || !reply_field(r, row->lacks, &n), "%s: %s: %s in\n%s", where, row->name, row->lacks,
+                  r->head);
     ck_assert_msg(!row->has_allow || reply_field(r, "Allow", &n), "%s: %s: no Allow", where, row->name);
     ck_assert_msg(r->ends_by_close || row->fate == EITHER || r->says_close == (row->fate == CLOSE),
                   "%s: %s: the fate it tells:\n%s", where, row->name, r->head);

@@ -147,7 +147,7 @@ static int count_field(const struct reply *r, const char *name)
     return count;
 }
 
-/* What must hold for every final reply's fields (RFC 9110 §6.6.1, §8.6; RFC 9112 §6). */
+/* What must hold for every final reply's fields (RFC 9110 §6.6.1, §8.3, §8.6, §15.3.6; RFC 9112 §6). */
 static bool check_fields(struct reply *r, uint64_t *length)
 {
     size_t n;
@@ -161,6 +161,8 @@ static bool check_fields(struct reply *r, uint64_t *length)
     if (count_field(r, "Content-Length") > 1 || count_field(r, "Transfer-Encoding") > 1 ||
         count_field(r, "Connection") > 1)
         return bad(r, "a field of framing twice");
+    if (count_field(r, "Content-Type") > 1)
+        return bad(r, "two Content-Types");
     if (reply_field(r, "Transfer-Encoding", &(size_t){ 0 }) && (!r->is_chunked || value))
         return bad(r, "Transfer-Encoding");
     *length = 0;
@@ -171,6 +173,8 @@ static bool check_fields(struct reply *r, uint64_t *length)
     }
     if (value && (n == 0 || r->status == 204 || r->status < 200))
         return bad(r, "Content-Length where none may be");
+    if (r->status == 205 && (!value || *length))
+        return bad(r, "205 whose end nobody can tell");
     return true;
 }
 

@@ -25,6 +25,7 @@ struct row {
     enum fate fate;
     const char *head; /* NULL, or a field line that must be there, up to its value's end */
     const char *body; /* NULL, or the body */
+    const char *lacks; /* NULL, or the name of a field that must not be there */
     bool has_allow;
 };
 
