@@ -154,6 +154,7 @@ static concur_server *make_server(const struct command *c)
     demo_routes_add(server, c->is_unsafe);
     demo_test_add(server);
     demo_reply_add(server);
+    demo_abort_add(server);
     demo_async_add(server);
     demo_shared_add(server, c->is_unsafe);
     return server;

@@ -6,6 +6,7 @@
  *   demo_routes.c  the routes that people and load tools use
  *   demo_test.c    the routes under /test/, which exercise every call for the end-to-end tests
  *   demo_reply.c   those of them that are about what a program may hand over for a reply
+ *   demo_abort.c   those of them that cut their own replies
  *   demo_async.c   those of them that answer later
  *   demo_shared.c  what handlers share, and routes that show it
  */
@@ -84,6 +85,7 @@ struct demo_route {
 void demo_routes_add(concur_server *server, bool is_unsafe);
 void demo_test_add(concur_server *server);
 void demo_reply_add(concur_server *server);
+void demo_abort_add(concur_server *server);
 void demo_async_add(concur_server *server);
 void demo_shared_add(concur_server *server, bool is_unsafe);
 

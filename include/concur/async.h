@@ -3,9 +3,9 @@
  * Answering later: work on other threads, timers, descriptors, and tickets for threads of the program's own.
  *
  * What is begun here holds the request until its callback has run, and every callback runs at home, exactly once, never
- * from within the call that began it. When a request is given up (the client left, its deadline, the server's stop),
- * what is pending does not linger: timers and waits run promptly, queued work is dropped, and concur_request_gone()
- * tells the callbacks, so that each has one place to clean up.
+ * from within the call that began it. When a request is given up (the client left, its deadline, the server's stop, an
+ * abort by the program), what is pending does not linger: timers and waits run promptly, queued work is dropped, and
+ * concur_request_gone() tells the callbacks, so that each has one place to clean up.
  *
  * CONCUR_E_HOME: as in <concur/request.h>. request and ticket must not be NULL.
  */

@@ -9,8 +9,8 @@
  *
  * Text that a function returns belongs to the request: it is NUL-terminated, never moves, must not be written to, and
  * is valid until on_end has returned. A request ends when its reply is complete (or the request was given up) and its
- * last timer, offload and ticket is gone. If the client leaves before, the request stays valid, concur_request_gone()
- * tells, and on_cancel callbacks run.
+ * last timer, offload and ticket is gone. If the client leaves before, or the program aborts its own reply, the request
+ * stays valid, concur_request_gone() tells, and on_cancel callbacks run.
  */
 #ifndef CONCUR_REQUEST_H
 #define CONCUR_REQUEST_H
@@ -144,7 +144,9 @@ CONCUR_API void *concur_request_alloc(concur_request *request, size_t n);
  *
  * returns  0: yes; CONCUR_E_GONE: the client left; CONCUR_E_TIMEOUT: the request's deadline has passed, or the client
  *          took nothing of the reply for `write_timeout`; CONCUR_E_STOPPING: the server's stop has reached its deadline.
- *          The first reason stays
+ *          After a reply that the program itself aborted: the negative code that its callback returned or that
+ *          concur_reply_write() returned, CONCUR_E_LIMIT if concur_reply_pull() got another length than was announced,
+ *          else CONCUR_E_CANCELLED. The first reason stays
  * thread   home
  * blocks   no; at most one system call
  * since    0.1 */

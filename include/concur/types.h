@@ -111,7 +111,8 @@ enum {
  *   100..599        that status with a short page of the library, if no reply has begun
  *   negative        the status that <concur/error.h> names, if no reply has begun; CONCUR_E_GONE sends nothing
  * Once a reply has begun and is not complete, a status or a negative value aborts it so that the peer can tell (the
- * connection closes before the announced end, RFC 9112 §8). After a complete reply the value is ignored.
+ * connection closes before the announced end, RFC 9112 §8), and gives the request up: concur_request_gone() tells that
+ * value, or CONCUR_E_CANCELLED for a status. After a complete reply the value is ignored.
  * Anything else is a bug of the program and answered with 500: CONCUR_DECLINE from a later callback, another number,
  * and CONCUR_OK with neither a reply nor anything pending. A line in the log names the route. */
 typedef int (*concur_handler_fn)(concur_request *request, void *arg);
@@ -128,7 +129,7 @@ typedef int (*concur_data_fn)(concur_request *request, const void *data, size_t 
 
 /* Fills the reply's body: *n is the room at out in bytes, at least 1, and becomes the bytes written. Returns CONCUR_OK
  * (*n == 0 ends the body), CONCUR_AGAIN (nothing yet, *n is not looked at; concur_request_resume() asks again) or a
- * negative code, which aborts the reply so that the peer can tell. Runs at the request's home. */
+ * negative code, which aborts the reply as with concur_handler_fn. Runs at the request's home. */
 typedef int (*concur_pull_fn)(concur_request *request, void *out, size_t *n, void *arg);
 
 /* Work of concur_request_offload(): sees its argument only, may block, and must not call a function of the library that

@@ -96,8 +96,7 @@ static void end_unheard(concur_request *r)
 {
     if (!(r->flags & CNC_REQ_ON_STACK))
         cnc_request_enter(r);
-    r->gone = CONCUR_E_GONE;
-    r->output = CNC_OUTPUT_ABORT;
+    cnc_reply_abort(r, CONCUR_E_GONE);
     cnc_request_leave(r, CONCUR_OK);
 }
 

@@ -127,7 +127,7 @@ static void apply_code(concur_request *r, int rc)
     if (r->gone || r->output >= CNC_OUTPUT_END)
         return;
     if (r->output == CNC_OUTPUT_BODY || rc == CONCUR_E_GONE) {
-        cnc_reply_abort(r);
+        cnc_reply_abort(r, rc < 0 ? rc : CONCUR_E_CANCELLED);
         return;
     }
     cnc_reply_page(r, rc < 0 ? cnc_request_status_of(rc) : known ? rc : 500);
@@ -147,7 +147,7 @@ static void answer_silence(concur_request *r)
     if (r->output == CNC_OUTPUT_NONE)
         cnc_reply_page(r, 500);
     else
-        cnc_reply_abort(r);
+        cnc_reply_abort(r, CONCUR_E_CANCELLED);
 }
 
 static void run_ends(concur_request *r)
@@ -218,7 +218,7 @@ static void on_gone(struct cnc_task *task)
         else if ((r->flags & CNC_REQ_ANSWER) && r->output == CNC_OUTPUT_NONE && status)
             cnc_reply_page(r, status);
         else
-            cnc_reply_abort(r);
+            cnc_reply_abort(r, r->gone);
     }
     cnc_request_release(r);
     cnc_request_leave(r, CONCUR_OK);

@@ -28,9 +28,7 @@ static int carrier_failed(concur_request *r, int rc)
     int reason = r->gone ? r->gone : rc;
     if (!r->reply_rc) /* a stop is no answer to a write, but concur_request_gone() tells of it */
         r->reply_rc = reason == CONCUR_E_STOPPING ? CONCUR_E_GONE : reason;
-    if (rc != CONCUR_E_NOMEM) /* a write learned it first: a thread that waits for room sees no message */
-        cnc_request_give_up(r, rc, false);
-    cnc_reply_abort(r);
+    cnc_reply_abort(r, rc); /* a write may learn it first: a thread that waits for room sees no message */
     return r->reply_rc;
 }
 
@@ -91,13 +89,14 @@ static int send_data(concur_request *r, struct cnc_piece *piece, bool last)
     return carrier_failed(r, rc);
 }
 
-void cnc_reply_abort(concur_request *r)
+void cnc_reply_abort(concur_request *r, int reason)
 {
     r->flags &= ~(uint32_t)(CNC_REQ_PULLING | CNC_REQ_PUSHING | CNC_REQ_DRAIN_ASKED);
     r->drain = NULL;
     if (r->output >= CNC_OUTPUT_END)
         return;
     r->output = CNC_OUTPUT_ABORT;
+    cnc_request_give_up(r, reason, false);
     if (r->stream.carrier)
         r->stream.down->abort(&r->stream);
 }
@@ -149,7 +148,7 @@ void cnc_reply_page(concur_request *r, int status)
     size_t n = cnc_decimal(body, (uint64_t)status);
     struct cnc_slice reason = slice_of(cnc_http_reason(status));
     if (!r->stream.carrier || r->output != CNC_OUTPUT_NONE) {
-        cnc_reply_abort(r);
+        cnc_reply_abort(r, CONCUR_E_GONE);
         return;
     }
     if (reason.n > sizeof body - n - 2)
@@ -168,8 +167,9 @@ void cnc_reply_page(concur_request *r, int status)
         (void)add_field(r, CNC_SLICE("Retry-After"), (struct cnc_slice){ seconds, len });
     }
     struct cnc_piece piece = { .p = body, .n = status == 204 ? 0 : n };
-    if (send_head(r, status, default_type, (int64_t)piece.n, &piece, true) < 0)
-        cnc_reply_abort(r);
+    int rc = send_head(r, status, default_type, (int64_t)piece.n, &piece, true);
+    if (rc < 0)
+        cnc_reply_abort(r, rc);
 }
 
 /* ---- fields ---- */
@@ -304,10 +304,10 @@ static int may_push(const concur_request *r)
 {
     if (!CNC_REQUEST_IS_MINE(r))
         return CONCUR_E_HOME;
-    if (r->gone)
-        return CONCUR_E_GONE;
     if (r->reply_rc && r->output == CNC_OUTPUT_ABORT)
         return r->reply_rc;
+    if (r->gone)
+        return CONCUR_E_GONE;
     return r->flags & CNC_REQ_PUSHING ? CONCUR_OK : CONCUR_E_STATE;
 }
 
@@ -320,7 +320,7 @@ int concur_reply_write(concur_request *r, const void *bytes, size_t n)
         return CONCUR_OK;
     if (!bytes || n > CNC_PIECE_MAX) { /* a body that lacks a piece must not end as if it were whole */
         r->reply_rc = CONCUR_E_INVAL;
-        cnc_reply_abort(r);
+        cnc_reply_abort(r, CONCUR_E_INVAL);
         return CONCUR_E_INVAL;
     }
     if (r->flags & CNC_REQ_NO_BODY_OUT)
@@ -408,7 +408,9 @@ static int pull_once(concur_request *r)
         cnc_piece_drop(&piece);
         if (rc == CONCUR_AGAIN || r->gone)
             return CONCUR_AGAIN;
-        return ended ? PULL_ENDED : rc < 0 ? rc : CONCUR_E_LIMIT;
+        if (rc != CONCUR_OK)
+            return rc < 0 ? rc : CONCUR_E_CANCELLED;
+        return ended ? PULL_ENDED : CONCUR_E_LIMIT;
     }
     if (r->reply_left >= 0)
         r->reply_left -= (int64_t)piece.n;

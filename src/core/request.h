@@ -67,7 +67,7 @@ struct concur_request {
     uint64_t id;
     uint32_t flags;
     uint32_t refs;        /* pending operations and tickets; at home only */
-    int gone;             /* 0, or why it was given up */
+    int gone;             /* 0, or why it was given up; INV: not 0 where output is CNC_OUTPUT_ABORT */
     uint8_t state, output, method, minor;
     unsigned skip;        /* routes that declined */
 
@@ -156,7 +156,8 @@ bool cnc_body_is_pending(const concur_request *r);
 /* reply.c */
 /* A page of the library's own for a status, with fields that belong to it. */
 void cnc_reply_page(concur_request *r, int status);
-void cnc_reply_abort(concur_request *r);
+/* Cuts the reply short, unless it is complete, and gives the request up: nobody can get it any more. Within a callback. */
+void cnc_reply_abort(concur_request *r, int reason);
 void cnc_reply_pump(concur_request *r);
 void cnc_reply_drained(concur_request *r);
 bool cnc_reply_is_pending(const concur_request *r);

@@ -57,11 +57,54 @@ START_TEST(a_missing_piece_is_seen)
 }
 END_TEST
 
+/* Every way to cut one's own reply: the peer can tell, and the request ends now, though it has left a timer of ten
+ * minutes, and a ticket that only on_cancel gives back. The demo counts as misuse what the program was told wrongly. */
+static void fail_once(const char *route, const char *way, int code)
+{
+    char head[128];
+    struct client c;
+    struct reply r;
+    const bool has_body = strcmp(way, "data") == 0 || strcmp(way, "end") == 0;
+    snprintf(head, sizeof head, "POST /test/%s/%s/%d HTTP/1.1\r\nHost: e2e\r\nContent-Length: %d\r\n\r\n%s", route, way,
+             code, has_body ? 3 : 0, has_body ? "abc" : "");
+    client_open(&c, demo.port);
+    ck_assert(client_text(&c, head));
+    client_read(&c, &r, false, WAIT_MS);
+    const bool early = strcmp(way, "early") == 0;
+    ck_assert_msg(early ? r.kind == REPLY_NONE || r.kind == REPLY_RESET
+                        : r.kind == REPLY_TRUNCATED || r.kind == REPLY_RESET,
+                  "%s: %s %s %d: %s %d", demo.engine, route, way, code, reply_kind_name(&r), r.status);
+    reply_free(&r);
+    client_close(&c);
+}
+
+START_TEST(an_abort_gives_the_request_up)
+{
+    static const char *const ways[] = { "handler", "timer", "drain", "post", "offload", "await", "data", "end",
+                                        "pull",    "silence", "write", "more", "less",    "room",  "early" };
+    START(_i, "--threads", "2", "--workers", workers_for(variant_engine(_i), 4));
+    long long cancelled = 0;
+    for (size_t i = 0; i < COUNT(ways); i++) {
+        for (int code = 1; code <= 18; code += code == 3 ? 8 : 2) /* 1, 3, 11 (GONE), 13, 15, 17 */
+            for (int away = 0; away < 2; away++, cancelled++)
+                fail_once(away ? "fail-away" : "fail", ways[i], code);
+        fail_once("fail", ways[i], 500);
+        cancelled++;
+        expect_balanced(demo.port, WAIT_MS);
+        ck_assert_msg(counter(demo.port, "misuse") == 0, "%s: %s: %lld told wrongly", demo.engine, ways[i],
+                      counter(demo.port, "misuse"));
+        ck_assert_int_eq(counter(demo.port, "cancelled"), cancelled);
+    }
+    stop();
+}
+END_TEST
+
 static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "replies", 60);
     const int n = variant_count();
     tcase_add_loop_test(t, a_missing_piece_is_seen, 0, n);
+    tcase_add_loop_test(t, an_abort_gives_the_request_up, 0, n);
 }
 
 int main(int argc, char **argv)

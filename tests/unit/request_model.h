@@ -202,6 +202,7 @@ static inline int on_end(concur_request *r, int rc, void *arg)
     fire(t);
     run->end_rc = rc;
     MUST(run, rc <= 0);
+    MUST(run, rc == 0 || rc == concur_request_gone(r));
     pthread_mutex_lock(&run->mu);
     MUST(run, run->held == 0);
     pthread_mutex_unlock(&run->mu);
@@ -210,6 +211,7 @@ static inline int on_end(concur_request *r, int rc, void *arg)
         unsigned fired = atomic_load(&o->fired);
         bool may_miss = o->kind == CANCEL || o->kind == END || o->kind == FREE || o->kind == NOTHING;
         MUST(run, fired == 1 || (may_miss && fired == 0));
+        MUST(run, o->kind != CANCEL || fired == 1 || rc == 0); /* given up, whoever did that */
     }
     act(run, r, 4);
     run->inside = false;
