@@ -9,6 +9,9 @@
  *                                fields (twice), an empty one (none), and with a page of the library's (page)
  *   GET /test/type-away/{call}   the same in a blocking route
  *   GET /test/content/{call}/{status}  text, owned, pull, push: hands over a body; field: has fields of its own
+ *   any /test/forever/{status}   begins a reply, and writes to it until somebody says that it is over
+ *   any /test/forever-away/{status}  the same in a blocking route, without a pause
+ *   any /test/begun/{status}     begins a reply and goes on with it after ten minutes, or ?ms=MS; ?body=1: after the body
  */
 #include <string.h>
 
@@ -140,7 +143,109 @@ static int content_route(concur_request *r, void *arg)
     return concur_reply_end(r);
 }
 
+/* A stream without an end of its own. */
+static int tick(concur_request *r, void *arg)
+{
+    DEMO_COUNT(timers_run);
+    int rc = concur_reply_write(r, "tick\n", 5);
+    return rc < 0 ? rc : demo_after(r, 5, tick, arg);
+}
+
+static bool begins(concur_request *r, int *rc)
+{
+    uint64_t status;
+    if (!demo_number(r, "status", 599, &status)) {
+        *rc = CONCUR_OK;
+        return false;
+    }
+    *rc = demo_track(r);
+    if (*rc == CONCUR_OK)
+        *rc = concur_reply_begin(r, (int)status, "text/plain");
+    return *rc == CONCUR_OK;
+}
+
+static int forever(concur_request *r, void *arg)
+{
+    int rc;
+    return begins(r, &rc) ? demo_after(r, 0, tick, arg) : rc;
+}
+
+static int forever_away(concur_request *r, void *arg)
+{
+    int rc;
+    (void)arg;
+    if (!begins(r, &rc))
+        return rc;
+    while ((rc = concur_reply_write(r, "tick\n", 5)) >= 0)
+        demo_block(1);
+    return rc;
+}
+
+/* Not before there was a drain: one was promised. */
+static int go_on(concur_request *r, void *arg)
+{
+    DEMO_COUNT(timers_run);
+    if (concur_request_gone(r))
+        return CONCUR_E_GONE;
+    return *(int *)arg ? concur_reply_end(r) : demo_after(r, 1, go_on, arg);
+}
+
+/* What is handed over for a reply without content is dropped, and that is no error. */
+static int drained(concur_request *r, void *arg)
+{
+    *(int *)arg += concur_reply_write(r, "more\n", 5) == CONCUR_OK;
+    return CONCUR_OK;
+}
+
+static int go_on_later(concur_request *r, int *drains)
+{
+    return demo_after(r, (unsigned)demo_query_number(r, "ms", 600000), go_on, drains);
+}
+
+static int end_of_body(concur_request *r, int rc, void *arg)
+{
+    DEMO_COUNT(bodies_run);
+    if (rc == CONCUR_OK && (concur_request_gone(r) || concur_reply_write(r, "more\n", 5) != CONCUR_OK))
+        DEMO_COUNT(misuse);
+    return rc < 0 ? rc : go_on_later(r, arg);
+}
+
+static int count_piece(concur_request *r, const void *data, size_t n, void *arg)
+{
+    (void)r, (void)data, (void)n, (void)arg;
+    return CONCUR_OK;
+}
+
+static int check_drained(concur_request *r, int rc, void *arg)
+{
+    (void)r, (void)rc;
+    if (*(int *)arg != 1)
+        DEMO_COUNT(misuse);
+    return CONCUR_OK;
+}
+
+static int begun(concur_request *r, void *arg)
+{
+    int rc = CONCUR_OK, *drains = concur_request_alloc(r, sizeof *drains);
+    bool reads = demo_query_number(r, "body", 0) != 0;
+    (void)arg;
+    if (!drains)
+        return CONCUR_E_NOMEM;
+    *drains = 0;
+    if (reads)
+        rc = demo_on_body(r, count_piece, end_of_body, drains);
+    if (rc < 0 || !begins(r, &rc))
+        return rc;
+    rc = concur_reply_on_drain(r, drained, drains);
+    if (rc == CONCUR_OK)
+        rc = concur_request_on_end(r, check_drained, drains);
+    return rc < 0 || reads ? rc : go_on_later(r, drains);
+}
+
 static const struct demo_route routes[] = {
+    { "/test/forever/{status}", 0, forever },
+    { "/test/forever-away/{status}", CONCUR_ROUTE_BLOCKING, forever_away },
+    { "/test/begun/{status}", CONCUR_ROUTE_STREAM, begun },
     { "GET /test/sizes/{call}", 0, size_route },
     { "GET /test/sizes-away/{call}", CONCUR_ROUTE_BLOCKING, size_route },
     { "GET /test/type/{call}", 0, type_route },

@@ -106,6 +106,11 @@ CONCUR_API int concur_reply_pull(concur_request *request, int status, const char
 /* Begins a reply whose body follows by concur_reply_write(), up to concur_reply_end(). Until then the request needs
  * something pending when a callback returns, else the reply is aborted.
  *
+ * A reply without a body is complete with its head, and the connection goes on to its next request. For 204, 205 and 304
+ * the program may go on as it likes; what it writes is dropped. A body of the request that it asked for is read first.
+ * To HEAD nothing more is of use to anybody: concur_request_gone() says CONCUR_E_GONE from now on, as if the client had
+ * left, and on_end gets CONCUR_OK.
+ *
  * status   200..599
  * type     the Content-Type, unless a field says it; NULL: none is sent. Copied
  * returns  CONCUR_OK; CONCUR_E_INVAL: bad status or type; CONCUR_E_NOMEM; CONCUR_E_STATE: a second reply;

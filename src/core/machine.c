@@ -179,6 +179,8 @@ CNC_HOT void cnc_request_leave(concur_request *r, int rc)
 {
     if (CNC_UNLIKELY(rc != CONCUR_OK))
         apply_code(r, rc);
+    if (CNC_UNLIKELY(r->output == CNC_OUTPUT_BODY))
+        cnc_reply_body_read(r);
     if (CNC_UNLIKELY(r->output < CNC_OUTPUT_END && !r->gone && r->state != CNC_REQUEST_ROUTED && !is_pending(r)))
         answer_silence(r);
     if (CNC_UNLIKELY(r->on_data != NULL) && r->output >= CNC_OUTPUT_END)
@@ -207,7 +209,7 @@ static void on_gone(struct cnc_task *task)
     concur_request *r = CNC_CONTAINER(task, concur_request, gone_task);
     r->flags &= ~(uint32_t)CNC_REQ_GONE_DUE;
     cnc_request_enter(r);
-    if (r->output != CNC_OUTPUT_END)
+    if (r->output != CNC_OUTPUT_END || (r->flags & CNC_REQ_PUSHING)) /* complete for the peer, but not for the program */
         run_cancels(r);
     cnc_body_give_up(r);
     cnc_async_cut(r);

@@ -287,6 +287,40 @@ int concur_reply_printf(concur_request *r, int status, const char *type, const c
 
 /* ---- pushed ---- */
 
+static void on_drain_task(struct cnc_task *task)
+{
+    concur_request *r = CNC_CONTAINER(task, concur_request, drain_task);
+    concur_handler_fn fn = r->drain;
+    r->flags &= ~(uint32_t)(CNC_REQ_DRAIN_ASKED | CNC_REQ_DRAIN_DUE);
+    cnc_request_enter(r);
+    cnc_request_release(r);
+    int rc = CONCUR_OK;
+    if (fn && !r->gone) {
+        r->drain = NULL;
+        rc = fn(r, r->drain_arg);
+    }
+    cnc_request_leave(r, rc);
+}
+
+static void drain_later(concur_request *r)
+{
+    if (r->flags & CNC_REQ_DRAIN_DUE)
+        return;
+    r->flags |= CNC_REQ_DRAIN_ASKED | CNC_REQ_DRAIN_DUE;
+    cnc_request_hold(r);
+    r->drain_task.run = on_drain_task;
+    cnc_home_defer(r->home, &r->drain_task);
+}
+
+/* A reply without a body is complete with its head, whatever the program still hands over for it: the connection goes on.
+ * Only a body that is being read comes before the next request. */
+static bool ends_with_head(const concur_request *r, int status)
+{
+    if (r->method == CNC_HTTP_HEAD)
+        return true;
+    return !cnc_http_has_content(status) && !cnc_body_is_pending(r);
+}
+
 int concur_reply_begin(concur_request *r, int status, const char *type)
 {
     struct cnc_slice t = slice_of(type);
@@ -294,10 +328,22 @@ int concur_reply_begin(concur_request *r, int status, const char *type)
     int rc = may_begin(r, status, t);
     if (rc < 0)
         return rc;
-    rc = send_head(r, status, t, -1, &none, false);
-    if (rc >= 0)
-        r->flags |= CNC_REQ_PUSHING;
-    return rc < 0 ? rc : CONCUR_OK;
+    rc = send_head(r, status, t, -1, &none, ends_with_head(r, status));
+    if (rc < 0)
+        return rc;
+    r->flags |= CNC_REQ_PUSHING;
+    if (r->method == CNC_HTTP_HEAD) /* the client asked for no body, so a program that produces one is to stop */
+        cnc_request_give_up(r, CONCUR_E_GONE, false);
+    return CONCUR_OK;
+}
+
+void cnc_reply_body_read(concur_request *r)
+{
+    struct cnc_piece none = { 0 };
+    if (!(r->flags & CNC_REQ_NO_BODY_OUT) || r->gone || cnc_body_is_pending(r))
+        return;
+    if (send_data(r, &none, true) >= 0 && r->drain) /* the carrier has nothing to say any more */
+        drain_later(r);
 }
 
 static int may_push(const concur_request *r)
@@ -337,22 +383,7 @@ int concur_reply_end(concur_request *r)
     struct cnc_piece none = { 0 };
     r->flags &= ~(uint32_t)CNC_REQ_PUSHING;
     r->drain = NULL;
-    return send_data(r, &none, true);
-}
-
-static void on_drain_task(struct cnc_task *task)
-{
-    concur_request *r = CNC_CONTAINER(task, concur_request, drain_task);
-    concur_handler_fn fn = r->drain;
-    r->flags &= ~(uint32_t)CNC_REQ_DRAIN_ASKED;
-    cnc_request_enter(r);
-    cnc_request_release(r);
-    int rc = CONCUR_OK;
-    if (fn && !r->gone && r->output == CNC_OUTPUT_BODY) {
-        r->drain = NULL;
-        rc = fn(r, r->drain_arg);
-    }
-    cnc_request_leave(r, rc);
+    return r->output == CNC_OUTPUT_END ? CONCUR_OK : send_data(r, &none, true);
 }
 
 /* The carrier has room again. Called at home, though perhaps from within the carrier: so later. */
@@ -363,12 +394,8 @@ void cnc_reply_drained(concur_request *r)
         return;
     }
     r->flags &= ~(uint32_t)CNC_REQ_DRAIN_ASKED;
-    if (!r->drain || r->output != CNC_OUTPUT_BODY)
-        return;
-    r->flags |= CNC_REQ_DRAIN_ASKED; /* the task is under way */
-    cnc_request_hold(r);
-    r->drain_task.run = on_drain_task;
-    cnc_home_defer(r->home, &r->drain_task);
+    if (r->drain && r->output == CNC_OUTPUT_BODY)
+        drain_later(r);
 }
 
 int concur_reply_on_drain(concur_request *r, concur_handler_fn drain, void *arg)
@@ -378,10 +405,13 @@ int concur_reply_on_drain(concur_request *r, concur_handler_fn drain, void *arg)
         return rc;
     r->drain = drain;
     r->drain_arg = arg;
-    if (drain && !(r->flags & CNC_REQ_DRAIN_ASKED)) {
-        r->flags |= CNC_REQ_DRAIN_ASKED;
+    if (!drain || (r->flags & CNC_REQ_DRAIN_ASKED))
+        return CONCUR_OK;
+    r->flags |= CNC_REQ_DRAIN_ASKED;
+    if (r->output == CNC_OUTPUT_END) /* nothing waits to be sent */
+        drain_later(r);
+    else
         r->stream.down->want_drain(&r->stream);
-    }
     return CONCUR_OK;
 }
 

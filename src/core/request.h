@@ -34,8 +34,8 @@ enum {
     CNC_REQ_PULLING = 128,    /* reply_pull under way */
     CNC_REQ_PULL_HELD = 256,  /* ... and pull said AGAIN */
     CNC_REQ_PUMP_DUE = 512,   /* the pump task is queued */
-    CNC_REQ_DRAIN_ASKED = 1024,
-    CNC_REQ_PUSHING = 2048,   /* between begin and end */
+    CNC_REQ_DRAIN_ASKED = 1024, /* the carrier is to say when there is room, or the drain task is queued */
+    CNC_REQ_PUSHING = 2048,   /* between begin and end; a reply without a body is complete meanwhile */
     CNC_REQ_NO_BODY_OUT = 4096, /* HEAD, 204, 205, 304 */
     CNC_REQ_GONE_DUE = 8192,  /* the gone task is queued */
     CNC_REQ_GONE_TOLD = 16384,
@@ -43,7 +43,8 @@ enum {
     CNC_REQ_ANSWER = 65536,   /* given up, but the carrier is there: answer with the reason's status */
     CNC_REQ_SPOOLED = 131072,
     CNC_REQ_ENDING = 262144,  /* on_end functions run */
-    CNC_REQ_REWOUND = 524288  /* the spooled body is at offset 0 */
+    CNC_REQ_REWOUND = 524288, /* the spooled body is at offset 0 */
+    CNC_REQ_DRAIN_DUE = 1048576 /* the drain task is queued */
 };
 
 /* Something pending that can be cut short: a timer, a wait, an offload. Linked in the request. */
@@ -158,6 +159,8 @@ bool cnc_body_is_pending(const concur_request *r);
 void cnc_reply_page(concur_request *r, int status);
 /* Cuts the reply short, unless it is complete, and gives the request up: nobody can get it any more. Within a callback. */
 void cnc_reply_abort(concur_request *r, int reason);
+/* The reply has begun, and a callback has returned: one without a body that waited for the request's is complete now. */
+void cnc_reply_body_read(concur_request *r);
 void cnc_reply_pump(concur_request *r);
 void cnc_reply_drained(concur_request *r);
 bool cnc_reply_is_pending(const concur_request *r);
