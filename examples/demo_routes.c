@@ -377,6 +377,7 @@ static const struct demo_route routes[] = {
     { "GET /hello/{name}", 0, hello_name },
     { "/echo", CONCUR_ROUTE_STREAM, echo },
     { "POST /submit", CONCUR_ROUTE_STREAM, submit },
+    { "POST /test/submit-away", CONCUR_ROUTE_STREAM | CONCUR_ROUTE_BLOCKING, submit },
     { "GET /bytes/{n}", 0, bytes },
     { "GET /stream/{n}", 0, stream },
     { "GET /sleep/{ms}", 0, sleep_route },

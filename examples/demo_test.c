@@ -17,6 +17,7 @@
  *   GET /test/rest/ *rest        "rest=REST\n" (without the space)
  *   any /test/query              all by at: "query|form|header|cookie NAME=VALUE\n"; ?get=NAME: "get VALUE\n" of each
  *   POST, PUT /test/body         "LEN in memory SUM\n" or "LEN in file SUM\n"; SUM: FNV-1a, 64 bits, 16 digits
+ *   POST /test/body-away         the same in a blocking route
  *   POST /test/discard           a STREAM route that replies without the body     "discarded\n"
  *   POST /test/pause             takes a piece only after a timer of 1 ms         "N bytes\n"
  *   POST /test/refuse            refuses the first piece of the body with E_LIMIT 413
@@ -375,6 +376,7 @@ static const struct demo_route routes[] = {
     { "/test/query", 0, query },
     { "GET /test/request", 0, request },
     { "POST,PUT /test/body", 0, body },
+    { "POST /test/body-away", CONCUR_ROUTE_BLOCKING, body },
     { "POST /test/discard", CONCUR_ROUTE_STREAM, discard },
     { "POST /test/pause", CONCUR_ROUTE_STREAM, pause_body },
     { "POST /test/refuse", CONCUR_ROUTE_STREAM, refuse_body },

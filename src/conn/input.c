@@ -151,7 +151,7 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in)
     }
     cnc_conn_step(conn, CNC_CONN_ON_HEAD);
     cnc_http_body_init(&conn->body, head);
-    if (head->flags & CNC_HTTP_EXPECT_CONTINUE)
+    if ((head->flags & CNC_HTTP_EXPECT_CONTINUE) && !cnc_conn_body_is_done(conn))
         conn->flags |= CNC_CONN_EXPECT;
     const char *bytes = in->p;
     in->p += head->len;

@@ -302,14 +302,14 @@ CNC_HOT void cnc_conn_flush(struct cnc_conn *conn)
     }
 }
 
-/* RFC 9110 §10.1.1: only while nothing of the body has come and no reply has begun. */
+/* RFC 9110 §10.1.1: only while no reply has begun. It might be left out where some of the body has come, but what the client
+ * gets is not to depend on how its packets arrived. */
 static void send_continue(struct cnc_conn *conn)
 {
     if (!(conn->flags & CNC_CONN_EXPECT) || (conn->flags & CNC_CONN_REPLYING))
         return;
     conn->flags &= (uint32_t)~CNC_CONN_EXPECT;
-    if (!cnc_conn_has_input(conn))
-        (void)cnc_conn_put(conn, CNC_HTTP_CONTINUE.p, CNC_HTTP_CONTINUE.n);
+    (void)cnc_conn_put(conn, CNC_HTTP_CONTINUE.p, CNC_HTTP_CONTINUE.n);
 }
 
 /* Will the connection come to a request boundary, if this reply ends now? A body that nobody reads is drained if it is known

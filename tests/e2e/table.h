@@ -27,6 +27,7 @@ struct row {
     const char *body; /* NULL, or the body */
     const char *lacks; /* NULL, or the name of a field that must not be there */
     bool has_allow;
+    int continues; /* replies of 100 before it */
 };
 
 extern const struct row table_rows[];
