@@ -42,6 +42,7 @@ enum cnc_conn_event {
 /* Deadline classes: one queue each, all members with the same duration, so that the queue is sorted by itself. */
 enum cnc_conn_class {
     CNC_CLASS_NONE, /* no deadline of the connection's own: a handler is at work */
+    CNC_CLASS_TURN, /* nor here: it has input to go on with, and waits until the others have had their turn */
     CNC_CLASS_FRESH, /* accepted, and silent since */
     CNC_CLASS_HEAD, /* absolute, from the head's first byte */
     CNC_CLASS_KEEPALIVE,
@@ -70,7 +71,9 @@ enum {
     CNC_CONN_FRESH = 16384,    /* no byte of a request seen yet */
     CNC_CONN_REPLYING = 32768, /* the reply's head is out */
     CNC_CONN_LENT = 131072,    /* in a worker: it belongs to the front, and is plain */
-    CNC_CONN_READY = 65536     /* a complete head waits for another home to take the connection */
+    CNC_CONN_READY = 65536,    /* a complete head waits for another home to take the connection */
+    CNC_CONN_STOPPED = 262144  /* input was left that could be gone on with: output has to leave first, or others have
+                                * their turn. No event comes for it */
 };
 
 struct cnc_chunk; /* queued output */
@@ -149,6 +152,7 @@ struct cnc_driver {
     const atomic_bool *draining; /* the server stops: replies say close */
     struct cnc_link classes[CNC_CLASSES];
     struct cnc_tick tick;
+    struct cnc_task turns;    /* gives those in CNC_CLASS_TURN theirs */
     struct cnc_conn *current; /* being driven right now: its replies may use the scratch buffer */
     bool borrowed;            /* current is not being driven: a reply that came later borrowed its place */
     size_t scratch_len;       /* of current's output in home->out */
@@ -156,6 +160,7 @@ struct cnc_driver {
     int64_t head_at;         /* when the head being dispatched was complete; 0: just now */
     unsigned count;          /* connections here */
     bool ticking;            /* tick is registered */
+    bool turns_due;          /* turns is queued */
     uint64_t sent, received; /* bytes, over all connections */
     uint64_t sent_before, received_before; /* the same when a thread took its connection */
     bool told;               /* a borrower's thread: that it is free again was told already */
@@ -220,6 +225,12 @@ extern const struct cnc_carrier_ops cnc_conn_carrier;              /* output.c *
 /* driver.c: has the peer taken anything since unacked was noted? A full socket buffer empties a good while before it takes
  * more from us. Notes it anew. */
 bool cnc_conn_peer_takes(struct cnc_conn *conn);
+
+/* The library itself goes on with it, at its next turn. */
+static inline bool cnc_conn_waits_for_turn(const struct cnc_conn *conn)
+{
+    return (conn->flags & CNC_CONN_STOPPED) && !conn->out && conn->state <= CNC_CONN_BUSY;
+}
 
 static inline bool cnc_conn_body_is_done(const struct cnc_conn *conn)
 {

@@ -9,6 +9,7 @@
 
 static void on_tick(struct cnc_tick *tick);
 static void after_turn(void *arg);
+static void give_turns(struct cnc_task *task);
 
 void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct cnc_conn_limits *limits,
                      const struct cnc_conn_ops *ops, void *owner, const atomic_bool *draining)
@@ -16,6 +17,7 @@ void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct
     *drv = (struct cnc_driver){ .home = home, .limits = limits, .ops = ops, .owner = owner, .draining = draining };
     for (int i = 0; i < CNC_CLASSES; i++)
         cnc_link_init(&drv->classes[i]);
+    drv->turns.run = give_turns;
     home->after = after_turn;
     home->after_arg = drv;
 }
@@ -35,6 +37,8 @@ int cnc_driver_need_loop(struct cnc_driver *drv)
 void cnc_driver_deinit(struct cnc_driver *drv)
 {
     CNC_ASSERT(drv->count == 0 && !drv->dirty);
+    while (drv->turns_due) /* whoever waited for it has gone */
+        cnc_home_settle(drv->home);
     if (drv->ticking)
         cnc_tick_deinit(drv->home->loop, &drv->tick);
     drv->ticking = false;
@@ -131,6 +135,8 @@ static enum cnc_conn_class class_of(const struct cnc_conn *conn)
 {
     if (conn->out)
         return CNC_CLASS_WRITE;
+    if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn)))
+        return CNC_CLASS_TURN;
     switch (conn->state) {
     case CNC_CONN_IDLE:
         if (conn->flags & CNC_CONN_LAST)
@@ -169,8 +175,12 @@ CNC_HOT static void set_class(struct cnc_conn *conn, enum cnc_conn_class class)
     if (class == CNC_CLASS_WRITE)
         (void)cnc_conn_peer_takes(conn);
     conn->flags &= (uint32_t)~CNC_CONN_SERVED;
-    if (class == CNC_CLASS_NONE) {
+    if (class < CNC_CLASS_FRESH) {
         conn->deadline = INT64_MAX;
+        if (CNC_UNLIKELY(class == CNC_CLASS_TURN) && !drv->turns_due) {
+            drv->turns_due = true;
+            cnc_home_defer(drv->home, &drv->turns);
+        }
         return;
     }
     conn->deadline = cnc_home_now(drv->home) + drv->limits->class_ms[class];
@@ -185,9 +195,12 @@ static void update_class(struct cnc_conn *conn)
         set_class(conn, class);
 }
 
+/* Those that wait for their turn keep what they have: on_io() passes over them, and they are back soon. */
 static unsigned mask_of(const struct cnc_conn *conn)
 {
     unsigned mask = 0;
+    if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn)))
+        return conn->mask;
     if (cnc_conn_reads(conn))
         mask |= CNC_IO_READ;
     else if (!(conn->flags & CNC_CONN_EOF) && !conn->drv->limits->half_close)
@@ -196,6 +209,9 @@ static unsigned mask_of(const struct cnc_conn *conn)
         mask |= CNC_IO_WRITE;
     return mask;
 }
+
+/* What the loop reports once was passed over: it is to be asked for anew. No mask has this bit. */
+#define MASK_STALE 128
 
 static void on_io(struct cnc_io *io, unsigned ready);
 
@@ -274,6 +290,11 @@ CNC_HOT static void on_io(struct cnc_io *io, unsigned ready)
 {
     struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
     struct cnc_driver *drv = conn->drv;
+    if (CNC_UNLIKELY(conn->class == CNC_CLASS_TURN)) {
+        if (ready & CNC_IO_CLOSED)
+            conn->mask = MASK_STALE;
+        return;
+    }
     if (CNC_UNLIKELY(cnc_home_need_scratch(drv->home) < 0)) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
         ready = 0;
@@ -289,6 +310,26 @@ CNC_HOT static void on_io(struct cnc_io *io, unsigned ready)
     else if (CNC_UNLIKELY(ready & CNC_IO_CLOSED) && (conn->mask & CNC_IO_CLOSED))
         cnc_conn_step(conn, CNC_CONN_ON_EOF);
     cnc_conn_finish(conn);
+}
+
+/* The end of the loop's turn: each of those that wait now goes on for a while. Whoever waits again does so behind the
+ * descriptors that are ready then. */
+static void give_turns(struct cnc_task *task)
+{
+    struct cnc_driver *drv = CNC_CONTAINER(task, struct cnc_driver, turns);
+    struct cnc_link todo;
+    drv->turns_due = false;
+    cnc_link_init(&todo);
+    cnc_link_move_all(&todo, &drv->classes[CNC_CLASS_TURN]);
+    while (!cnc_link_alone(&todo)) {
+        struct cnc_conn *conn = CNC_CONTAINER(cnc_link_take_first(&todo), struct cnc_conn, job.link);
+        if (cnc_home_need_scratch(drv->home) < 0)
+            cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+        cnc_driver_enter(drv, conn);
+        if (conn->state != CNC_CONN_CLOSED)
+            cnc_conn_resume(conn);
+        cnc_conn_finish(conn);
+    }
 }
 
 /* What replies, timers and posts of this turn did to connections other than the current one. */

@@ -275,11 +275,18 @@ static bool output_waits(struct cnc_conn *conn)
 
 CNC_HOT static void consume(struct cnc_conn *conn, struct cnc_slice *in)
 {
+    conn->flags &= (uint32_t)~CNC_CONN_STOPPED;
     for (;;) {
         switch (conn->state) {
         case CNC_CONN_IDLE:
         case CNC_CONN_HEAD:
-            if (!in->n || output_waits(conn) || conn->state == CNC_CONN_CLOSED || !parse_head(conn, in))
+            if (!in->n)
+                return;
+            if (CNC_UNLIKELY(output_waits(conn))) {
+                conn->flags |= CNC_CONN_STOPPED;
+                return;
+            }
+            if (conn->state == CNC_CONN_CLOSED || !parse_head(conn, in))
                 return;
             break;
         case CNC_CONN_BUSY:
@@ -350,11 +357,10 @@ CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)
         return false;
     switch (conn->state) {
     case CNC_CONN_IDLE:
-        return !conn->out;
-    case CNC_CONN_HEAD:
-        return true;
+    case CNC_CONN_HEAD: /* whose replies wait gets nothing more taken, wherever its last read ended */
+        return !conn->out && !(conn->flags & CNC_CONN_STOPPED);
     case CNC_CONN_BUSY:
-        if (conn->flags & CNC_CONN_BODY_PAUSED)
+        if (conn->flags & (CNC_CONN_BODY_PAUSED | CNC_CONN_STOPPED))
             return false;
         if (!cnc_conn_body_is_done(conn))
             return conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD) || have < conn->drv->limits->pipeline_max;
@@ -364,6 +370,15 @@ CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)
     default:
         return false;
     }
+}
+
+/* What follows the request under way is taken in up to pipeline_max; a body is used up at once. */
+static size_t room_when_busy(const struct cnc_conn *conn, size_t room)
+{
+    size_t have = conn->in ? conn->in->len - conn->in->at : 0, most = conn->drv->limits->pipeline_max;
+    if (have < most && room > most - have && cnc_conn_body_is_done(conn))
+        return most - have;
+    return room;
 }
 
 CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
@@ -380,6 +395,8 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
         p = conn->in->data + conn->in->len;
         room = conn->in->cap - conn->in->len;
     }
+    if (CNC_UNLIKELY(conn->state == CNC_CONN_BUSY))
+        room = room_when_busy(conn, room);
     ssize_t n = conn->transport->read(cnc_io_fd(&conn->io), conn->ext, p, room, wait);
     if (CNC_LIKELY(n > 0)) {
         conn->drv->received += (size_t)n;

@@ -21,71 +21,6 @@ static void expect_memory(long before_kib, long most_kib)
     ck_assert_msg(is_sanitized() || delta < most_kib, "%s: grew by %ld KiB", demo.engine, delta);
 }
 
-static size_t count_in(const char *p, size_t n, const char *what)
-{
-    const size_t len = strlen(what);
-    size_t count = 0;
-    for (const char *at = p; (at = memmem(at, n - (size_t)(at - p), what, len)) != NULL; at += len)
-        count++;
-    return count;
-}
-
-/* Sends until the server takes no more for a while; the memory is looked at all along. Returns the bytes sent. */
-static size_t flood(struct client *c, const char *all, size_t n, long before_kib)
-{
-    size_t sent = 0;
-    for (int64_t moved_at = now_ms(); sent < n && now_ms() - moved_at < slow(500);) {
-        long some = client_send_some(c, all + sent, n - sent < 65536 ? n - sent : 65536);
-        ck_assert_int_ge(some, 0);
-        sent += (size_t)some;
-        if (some > 0)
-            moved_at = now_ms();
-        else
-            nap_ms(5);
-        expect_memory(before_kib, 16384);
-    }
-    return sent;
-}
-
-/* One connection pipelines 200,000 requests and reads nothing at first. In the end each has its answer. */
-START_TEST(pipeline_flood)
-{
-    const size_t count = is_quick() ? 20000 : 200000, unit = sizeof GET - 1, n = count * unit;
-    char *all = malloc(n);
-    ck_assert_ptr_nonnull(all);
-    for (size_t i = 0; i < count; i++)
-        memcpy(all + i * unit, GET, unit);
-    struct client c;
-    demo_start(&demo, engine_name(_i), NULL);
-    expect_alive(demo.port, WAIT_MS);
-    const long before = demo_memory_kib(&demo);
-    client_open(&c, demo.port);
-    size_t sent = flood(&c, all, n, before), answered = 0;
-    expect_alive(demo.port, WAIT_MS);
-    const int64_t deadline = now_ms() + slow(30000);
-    while (answered < count) {
-        struct pollfd p = { .fd = c.fd, .events = (short)(POLLIN | (sent < n ? POLLOUT : 0)) };
-        ck_assert_msg(now_ms() < deadline && poll(&p, 1, 1000) >= 0, "%zu answered", answered);
-        if (p.revents & POLLOUT) {
-            long some = client_send_some(&c, all + sent, n - sent < 65536 ? n - sent : 65536);
-            ck_assert_int_ge(some, 0);
-            sent += (size_t)some;
-        }
-        if (!(p.revents & POLLIN))
-            continue;
-        ck_assert(client_wait_bytes(&c, c.n + 1, WAIT_MS));
-        answered += count_in(c.in + c.at, c.n, "Hello, World!");
-        const size_t kept = c.n < 12 ? c.n : 12; /* may be the start of one more */
-        c.at += c.n - kept;
-        c.n = kept;
-    }
-    expect_memory(before, 16384);
-    client_close(&c);
-    free(all);
-    demo_stop(&demo, WAIT_MS);
-}
-END_TEST
-
 /* Clients that ask for much and read nothing: each holds the high mark and what goes with it, no more. */
 START_TEST(clients_that_do_not_read)
 {
@@ -458,7 +393,6 @@ END_TEST
 static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "limits", 90);
-    tcase_add_loop_test(t, pipeline_flood, 0, engine_count());
     tcase_add_loop_test(t, clients_that_do_not_read, 0, engine_count());
     tcase_add_loop_test(t, endless_body, 0, engine_count());
     tcase_add_loop_test(t, too_many_for_the_threads, 0, engine_count());
