@@ -98,14 +98,27 @@ static bool has_engine(const char *name)
     return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Is it among those that CONCUR_TEST_ENGINES names, if that is set? */
+static bool is_asked_for(const char *name)
+{
+    const char *p = getenv("CONCUR_TEST_ENGINES");
+    const size_t n = strlen(name);
+    if (!p || !*p)
+        return true;
+    for (; *p; p += strcspn(p, ","), p += *p == ',')
+        if (strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+            return true;
+    return false;
+}
+
 /* Fails when an engine that was named is missing, or when there is none at all. */
 static bool find_engines(int argc, char **argv)
 {
     for (size_t i = 0; i < COUNT(all_engines); i++)
-        if (has_engine(all_engines[i]))
+        if (is_asked_for(all_engines[i]) && has_engine(all_engines[i]))
             engines[engines_found++] = all_engines[i];
     for (int a = 1; a < argc; a++) {
-        bool found = false;
+        bool found = !is_asked_for(argv[a]);
         for (int i = 0; i < engines_found; i++)
             found |= strcmp(engines[i], argv[a]) == 0;
         if (!found) {

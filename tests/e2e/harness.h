@@ -7,6 +7,7 @@
  *   CONCUR_DEMO        the program to drive, instead of the one that was built along
  *   CONCUR_TEST_SLOW   factor for every deadline; 5 in sanitizer builds, else 1
  *   CONCUR_TEST_QUICK  when set, fewer connections
+ *   CONCUR_TEST_ENGINES  such as event,thread: no other engine is tested
  *   CONCUR_TEST_JOBS   how many engines are tested at the same time, where that is done; 1: all in one process
  */
 #ifndef E2E_HARNESS_H
