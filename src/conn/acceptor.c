@@ -230,6 +230,7 @@ static void on_ready(struct cnc_io *io, unsigned ready)
     struct cnc_acceptor_socket *s = CNC_CONTAINER(io, struct cnc_acceptor_socket, io);
     struct cnc_acceptor *a = s->acceptor;
     (void)ready;
+    (void)cnc_loop_now(a->drv->home->loop); /* the first requests may be there already: as in driver.c */
     for (unsigned n = 0; n < a->cfg.batch && a->running && !a->paused; n++) {
         if (is_full(a)) {
             take_a_break(a, "connections_max reached", 0);

@@ -63,8 +63,7 @@ static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
         cnc_home_turn(drv->home, -1);
     if (!drv->count)
         return false;
-    cnc_link_remove(&conn->job.link); /* the loop's deadlines end with its turns */
-    conn->class = CNC_CLASS_NONE;
+    cnc_driver_hold(conn);
     drv->current = conn;
     return true;
 }
@@ -93,6 +92,8 @@ static bool await_head(struct cnc_driver *drv, struct cnc_conn *conn, struct hea
 /* True: only the peer can move this connection on, and not with a request that this thread should wait for. */
 static bool should_park(const struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
 {
+    if (cnc_conn_waits_for_turn(conn))
+        return is_wanted(arg);
     return conn->state != CNC_CONN_IDLE || conn->out || conn->in || (conn->flags & CNC_CONN_LAST) || is_wanted(arg);
 }
 
@@ -135,6 +136,10 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
             continue;
         if (should_park(conn, is_wanted, arg))
             break;
+        if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn))) { /* nobody else wants one */
+            cnc_conn_resume(conn);
+            continue;
+        }
         uint32_t moved = conn->moved;
         if (CNC_UNLIKELY(conn->flags & CNC_CONN_LENT))
             drv->ops->progress(drv, conn, false);

@@ -41,8 +41,7 @@ enum cnc_conn_event {
 
 /* Deadline classes: one queue each, all members with the same duration, so that the queue is sorted by itself. */
 enum cnc_conn_class {
-    CNC_CLASS_NONE, /* no deadline of the connection's own: a handler is at work */
-    CNC_CLASS_TURN, /* nor here: it has input to go on with, and waits until the others have had their turn */
+    CNC_CLASS_NONE, /* no deadline of the connection's own: a handler is at work, or others have their turn */
     CNC_CLASS_FRESH, /* accepted, and silent since */
     CNC_CLASS_HEAD, /* absolute, from the head's first byte */
     CNC_CLASS_KEEPALIVE,
@@ -72,8 +71,9 @@ enum {
     CNC_CONN_REPLYING = 32768, /* the reply's head is out */
     CNC_CONN_LENT = 131072,    /* in a worker: it belongs to the front, and is plain */
     CNC_CONN_READY = 65536,    /* a complete head waits for another home to take the connection */
-    CNC_CONN_STOPPED = 262144  /* input was left that could be gone on with: output has to leave first, or others have
+    CNC_CONN_STOPPED = 262144, /* input was left that could be gone on with: output has to leave first, or others have
                                 * their turn. No event comes for it */
+    CNC_CONN_QUEUED = 524288   /* in the driver's queue of those that go on with what is here */
 };
 
 struct cnc_chunk; /* queued output */
@@ -89,7 +89,7 @@ struct cnc_conn {
     struct cnc_chunk *out;          /* first of the queue; NULL when nothing waits to be sent */
     int64_t deadline;               /* of its class; with CNC_CONN_READY: when the head was complete */
     struct cnc_http_body body;
-    struct cnc_conn *next_dirty;
+    struct cnc_conn *next; /* with DIRTY or QUEUED, of which there is never but one */
     const struct cnc_transport_ops *transport;
     union {
         void *ext;     /* the transport's state; NULL when plain */
@@ -152,11 +152,13 @@ struct cnc_driver {
     const atomic_bool *draining; /* the server stops: replies say close */
     struct cnc_link classes[CNC_CLASSES];
     struct cnc_tick tick;
-    struct cnc_task turns;    /* gives those in CNC_CLASS_TURN theirs */
     struct cnc_conn *current; /* being driven right now: its replies may use the scratch buffer */
     bool borrowed;            /* current is not being driven: a reply that came later borrowed its place */
     size_t scratch_len;       /* of current's output in home->out */
     struct cnc_conn *dirty;
+    struct cnc_conn *queue, **queue_end; /* of those that go on with what is here */
+    unsigned queued;
+    struct cnc_task turns;    /* gives each of them its turn */
     int64_t head_at;         /* when the head being dispatched was complete; 0: just now */
     unsigned count;          /* connections here */
     bool ticking;            /* tick is registered */
@@ -184,6 +186,9 @@ void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn);
 void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status);
 /* Lets go of conn, which keeps its state and buffers. */
 void cnc_driver_release(struct cnc_conn *conn);
+/* The loop's deadlines and turns end for conn: a thread goes on with it. */
+void cnc_driver_hold(struct cnc_conn *conn);
+/* sweep.c */
 /* The server stops: idle connections go after drain_idle. */
 void cnc_driver_drain(struct cnc_driver *drv);
 /* Gives up on every connection: requests are told reason, what is left is closed. */
@@ -204,7 +209,12 @@ int cnc_block_flush(struct cnc_conn *conn, size_t down_to);
 /* Shared by the files of this folder. */
 void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn); /* driver.c: conn is the current one from now on */
 void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev); /* states.c */
-void cnc_conn_touch(struct cnc_conn *conn);                        /* driver.c: look at conn after this turn */
+void cnc_conn_touch(struct cnc_conn *conn);                        /* turns.c: look at conn after this turn */
+void cnc_turns_init(struct cnc_driver *drv);
+void cnc_turns_deinit(struct cnc_driver *drv);
+/* turns.c: conn has input to go on with, for which no event comes: at its next turn, behind the others. */
+void cnc_turns_queue(struct cnc_conn *conn);
+void cnc_turns_unlist(struct cnc_conn *conn); /* turns.c: conn is not looked at, unless by an event */
 void cnc_conn_finish(struct cnc_conn *conn);                       /* driver.c: flush, watch, deadline; may free */
 void cnc_conn_lose(struct cnc_conn *conn, int reason);             /* states.c: tells the request */
 void cnc_conn_fail(struct cnc_conn *conn, int status);             /* output.c: an error page of the connection's own */
@@ -226,10 +236,17 @@ extern const struct cnc_carrier_ops cnc_conn_carrier;              /* output.c *
  * more from us. Notes it anew. */
 bool cnc_conn_peer_takes(struct cnc_conn *conn);
 
-/* The library itself goes on with it, at its next turn. */
+/* The library itself goes on with it, at its next turn. Only between two requests output has to leave first. */
 static inline bool cnc_conn_waits_for_turn(const struct cnc_conn *conn)
 {
-    return (conn->flags & CNC_CONN_STOPPED) && !conn->out && conn->state <= CNC_CONN_BUSY;
+    return (conn->flags & CNC_CONN_STOPPED) &&
+           (conn->state == CNC_CONN_BUSY || (conn->state < CNC_CONN_BUSY && !conn->out));
+}
+
+/* True while buffered input can be made progress with. */
+static inline bool cnc_conn_can_resume(const struct cnc_conn *conn)
+{
+    return conn->in || conn->state == CNC_CONN_BUSY;
 }
 
 static inline bool cnc_conn_body_is_done(const struct cnc_conn *conn)

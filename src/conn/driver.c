@@ -8,8 +8,6 @@
 #include "conn/conn.h"
 
 static void on_tick(struct cnc_tick *tick);
-static void after_turn(void *arg);
-static void give_turns(struct cnc_task *task);
 
 void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct cnc_conn_limits *limits,
                      const struct cnc_conn_ops *ops, void *owner, const atomic_bool *draining)
@@ -17,9 +15,7 @@ void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct
     *drv = (struct cnc_driver){ .home = home, .limits = limits, .ops = ops, .owner = owner, .draining = draining };
     for (int i = 0; i < CNC_CLASSES; i++)
         cnc_link_init(&drv->classes[i]);
-    drv->turns.run = give_turns;
-    home->after = after_turn;
-    home->after_arg = drv;
+    cnc_turns_init(drv);
 }
 
 int cnc_driver_need_loop(struct cnc_driver *drv)
@@ -37,12 +33,10 @@ int cnc_driver_need_loop(struct cnc_driver *drv)
 void cnc_driver_deinit(struct cnc_driver *drv)
 {
     CNC_ASSERT(drv->count == 0 && !drv->dirty);
-    while (drv->turns_due) /* whoever waited for it has gone */
-        cnc_home_settle(drv->home);
+    cnc_turns_deinit(drv);
     if (drv->ticking)
         cnc_tick_deinit(drv->home->loop, &drv->tick);
     drv->ticking = false;
-    drv->home->after = NULL;
 }
 
 struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transport, void *ext)
@@ -80,15 +74,11 @@ static void unwatch(struct cnc_conn *conn)
     conn->mask = 0;
 }
 
-static void forget_dirty(struct cnc_conn *conn)
+void cnc_driver_hold(struct cnc_conn *conn)
 {
-    struct cnc_conn **p = &conn->drv->dirty;
-    if (!(conn->flags & CNC_CONN_DIRTY))
-        return;
-    while (*p != conn)
-        p = &(*p)->next_dirty;
-    *p = conn->next_dirty;
-    conn->flags &= (uint32_t)~CNC_CONN_DIRTY;
+    cnc_turns_unlist(conn);
+    cnc_link_remove(&conn->job.link);
+    conn->class = CNC_CLASS_NONE;
 }
 
 void cnc_driver_release(struct cnc_conn *conn)
@@ -96,12 +86,10 @@ void cnc_driver_release(struct cnc_conn *conn)
     struct cnc_driver *drv = conn->drv;
     CNC_ASSERT(!conn->stream);
     unwatch(conn);
-    forget_dirty(conn);
-    cnc_link_remove(&conn->job.link);
+    cnc_driver_hold(conn);
     if (drv->current == conn)
         drv->current = NULL;
     drv->count--;
-    conn->class = CNC_CLASS_NONE;
 }
 
 void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn)
@@ -135,8 +123,8 @@ static enum cnc_conn_class class_of(const struct cnc_conn *conn)
 {
     if (conn->out)
         return CNC_CLASS_WRITE;
-    if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn)))
-        return CNC_CLASS_TURN;
+    if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn)) && conn->state != CNC_CONN_BUSY)
+        return CNC_CLASS_NONE;
     switch (conn->state) {
     case CNC_CONN_IDLE:
         if (conn->flags & CNC_CONN_LAST)
@@ -175,12 +163,8 @@ CNC_HOT static void set_class(struct cnc_conn *conn, enum cnc_conn_class class)
     if (class == CNC_CLASS_WRITE)
         (void)cnc_conn_peer_takes(conn);
     conn->flags &= (uint32_t)~CNC_CONN_SERVED;
-    if (class < CNC_CLASS_FRESH) {
+    if (class == CNC_CLASS_NONE) {
         conn->deadline = INT64_MAX;
-        if (CNC_UNLIKELY(class == CNC_CLASS_TURN) && !drv->turns_due) {
-            drv->turns_due = true;
-            cnc_home_defer(drv->home, &drv->turns);
-        }
         return;
     }
     conn->deadline = cnc_home_now(drv->home) + drv->limits->class_ms[class];
@@ -264,37 +248,25 @@ CNC_HOT void cnc_conn_finish(struct cnc_conn *conn)
         if (CNC_LIKELY(drv->ticking))
             update_watch(conn);
     }
-    if (CNC_UNLIKELY(conn->state == CNC_CONN_CLOSED))
+    if (CNC_UNLIKELY(conn->state == CNC_CONN_CLOSED)) {
         destroy(conn);
-    else
-        update_class(conn);
-}
-
-CNC_HOT void cnc_conn_touch(struct cnc_conn *conn)
-{
-    struct cnc_driver *drv = conn->drv;
-    if (drv->current == conn || (conn->flags & CNC_CONN_DIRTY))
         return;
-    conn->flags |= CNC_CONN_DIRTY;
-    conn->next_dirty = drv->dirty;
-    drv->dirty = conn;
-}
-
-/* True while buffered input can be made progress with. */
-static bool can_resume(const struct cnc_conn *conn)
-{
-    return conn->in || conn->state == CNC_CONN_BUSY;
+    }
+    update_class(conn);
+    if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn)))
+        cnc_turns_queue(conn);
 }
 
 CNC_HOT static void on_io(struct cnc_io *io, unsigned ready)
 {
     struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
     struct cnc_driver *drv = conn->drv;
-    if (CNC_UNLIKELY(conn->class == CNC_CLASS_TURN)) {
+    if (CNC_UNLIKELY(conn->flags & CNC_CONN_QUEUED)) {
         if (ready & CNC_IO_CLOSED)
             conn->mask = MASK_STALE;
         return;
     }
+    (void)cnc_loop_now(drv->home->loop); /* read before the program is called, so that a call that takes long shows */
     if (CNC_UNLIKELY(cnc_home_need_scratch(drv->home) < 0)) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
         ready = 0;
@@ -302,7 +274,7 @@ CNC_HOT static void on_io(struct cnc_io *io, unsigned ready)
     cnc_driver_enter(drv, conn);
     if (CNC_UNLIKELY(ready & CNC_IO_WRITE)) {
         cnc_conn_flush(conn);
-        if (!conn->out && can_resume(conn) && conn->state != CNC_CONN_CLOSED)
+        if (!conn->out && cnc_conn_can_resume(conn) && conn->state != CNC_CONN_CLOSED)
             cnc_conn_resume(conn);
     }
     if (CNC_LIKELY(ready & CNC_IO_READ) && (conn->state == CNC_CONN_IDLE || cnc_conn_reads(conn)))
@@ -310,44 +282,6 @@ CNC_HOT static void on_io(struct cnc_io *io, unsigned ready)
     else if (CNC_UNLIKELY(ready & CNC_IO_CLOSED) && (conn->mask & CNC_IO_CLOSED))
         cnc_conn_step(conn, CNC_CONN_ON_EOF);
     cnc_conn_finish(conn);
-}
-
-/* The end of the loop's turn: each of those that wait now goes on for a while. Whoever waits again does so behind the
- * descriptors that are ready then. */
-static void give_turns(struct cnc_task *task)
-{
-    struct cnc_driver *drv = CNC_CONTAINER(task, struct cnc_driver, turns);
-    struct cnc_link todo;
-    drv->turns_due = false;
-    cnc_link_init(&todo);
-    cnc_link_move_all(&todo, &drv->classes[CNC_CLASS_TURN]);
-    while (!cnc_link_alone(&todo)) {
-        struct cnc_conn *conn = CNC_CONTAINER(cnc_link_take_first(&todo), struct cnc_conn, job.link);
-        if (cnc_home_need_scratch(drv->home) < 0)
-            cnc_conn_step(conn, CNC_CONN_ON_ERROR);
-        cnc_driver_enter(drv, conn);
-        if (conn->state != CNC_CONN_CLOSED)
-            cnc_conn_resume(conn);
-        cnc_conn_finish(conn);
-    }
-}
-
-/* What replies, timers and posts of this turn did to connections other than the current one. */
-CNC_HOT static void after_turn(void *arg)
-{
-    struct cnc_driver *drv = arg;
-    while (drv->dirty) {
-        struct cnc_conn *conn = drv->dirty;
-        drv->dirty = conn->next_dirty;
-        conn->flags &= (uint32_t)~CNC_CONN_DIRTY;
-        if (cnc_home_need_scratch(drv->home) < 0)
-            cnc_conn_step(conn, CNC_CONN_ON_ERROR);
-        cnc_driver_enter(drv, conn);
-        cnc_conn_flush(conn);
-        if (can_resume(conn) && conn->state != CNC_CONN_CLOSED)
-            cnc_conn_resume(conn);
-        cnc_conn_finish(conn);
-    }
 }
 
 void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)
@@ -390,7 +324,7 @@ static void expire(struct cnc_conn *conn)
     if (need < 1)
         need = 1;
     bool goes_on = (conn->class == CNC_CLASS_BODY || conn->class == CNC_CLASS_WRITE) && conn->moved >= need;
-    if (goes_on || (conn->class == CNC_CLASS_WRITE && cnc_conn_peer_takes(conn))) {
+    if (goes_on || cnc_conn_waits_for_turn(conn) || /* not for its peer */ (conn->class == CNC_CLASS_WRITE && cnc_conn_peer_takes(conn))) {
         set_class(conn, conn->class);
         return;
     }
@@ -422,89 +356,4 @@ static void on_tick(struct cnc_tick *tick)
             expire(conn);
         }
     }
-}
-
-/* Calls fn for every connection; fn may free the one it gets. */
-static void each(struct cnc_driver *drv, void (*fn)(struct cnc_conn *, int), int arg)
-{
-    for (int i = 0; i < CNC_CLASSES; i++) {
-        struct cnc_link todo;
-        cnc_link_init(&todo);
-        cnc_link_move_all(&todo, &drv->classes[i]);
-        while (!cnc_link_alone(&todo)) {
-            struct cnc_link *l = cnc_link_take_first(&todo);
-            cnc_link_append(&drv->classes[i], l);
-            fn(CNC_CONTAINER(l, struct cnc_conn, job.link), arg);
-        }
-    }
-}
-
-static void drain_one(struct cnc_conn *conn, int arg)
-{
-    (void)arg;
-    cnc_conn_step(conn, CNC_CONN_ON_DRAIN);
-    cnc_driver_enter(conn->drv, conn);
-    cnc_conn_finish(conn);
-}
-
-void cnc_driver_drain(struct cnc_driver *drv)
-{
-    each(drv, drain_one, 0);
-}
-
-static void cancel_one(struct cnc_conn *conn, int reason)
-{
-    struct cnc_driver *drv = conn->drv;
-    cnc_driver_enter(drv, conn);
-    if (conn->stream)
-        cnc_conn_lose(conn, reason);
-    conn->state = CNC_CONN_CLOSED;
-    drv->scratch_len = 0;
-    cnc_conn_finish(conn);
-}
-
-void cnc_driver_cancel(struct cnc_driver *drv, int reason)
-{
-    each(drv, cancel_one, reason);
-}
-
-/* As if its peer had left. */
-static void reap_first(struct cnc_driver *drv, struct cnc_link *q)
-{
-    struct cnc_conn *conn = CNC_CONTAINER(q->next, struct cnc_conn, job.link);
-    cnc_driver_enter(drv, conn);
-    cnc_conn_step(conn, CNC_CONN_ON_EOF);
-    cnc_conn_finish(conn);
-}
-
-bool cnc_driver_reap_lingering(struct cnc_driver *drv)
-{
-    struct cnc_link *q = &drv->classes[CNC_CLASS_LINGER];
-    if (cnc_link_alone(q))
-        return false;
-    reap_first(drv, q);
-    return true;
-}
-
-static bool reap_oldest(struct cnc_driver *drv, enum cnc_conn_class class, int64_t after_ms)
-{
-    struct cnc_link *q = &drv->classes[class];
-    if (cnc_link_alone(q))
-        return false;
-    struct cnc_conn *conn = CNC_CONTAINER(q->next, struct cnc_conn, job.link);
-    int64_t since = conn->deadline - drv->limits->class_ms[class];
-    if (cnc_home_now(drv->home) - since < after_ms)
-        return false;
-    reap_first(drv, q);
-    return true;
-}
-
-bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms)
-{
-    return reap_oldest(drv, CNC_CLASS_KEEPALIVE, after_ms);
-}
-
-bool cnc_driver_reap_silent(struct cnc_driver *drv, int64_t after_ms)
-{
-    return reap_oldest(drv, CNC_CLASS_FRESH, after_ms);
 }

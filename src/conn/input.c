@@ -19,6 +19,15 @@ struct cnc_input {
     char data[];
 };
 
+/* What one connection may have called before the others have their turn. */
+#define TURN_STEPS 64 /* requests and pieces of bodies */
+#define TURN_MS 2     /* once this has passed no further one is begun */
+
+struct turn {
+    unsigned steps;
+    int64_t began; /* 0: the clock was not read yet */
+};
+
 static void drop_head(struct cnc_input *in)
 {
     cnc_free(in->fields);
@@ -118,8 +127,29 @@ static int save_head(struct cnc_conn *conn, const struct cnc_http_head *head)
     return CONCUR_OK;
 }
 
+/* Before a step that calls the program. The first one of a turn is free, and reads no clock. */
+static bool is_over(const struct cnc_conn *conn, struct turn *turn)
+{
+    if (CNC_LIKELY(turn->steps == 0))
+        return false;
+    int64_t now = cnc_clock_now(conn->drv->home->clock);
+    if (!turn->began)
+        turn->began = now;
+    return turn->steps >= TURN_STEPS || now - turn->began >= TURN_MS;
+}
+
+/* A request without a body is a step; of one with a body the pieces are. The clock is read before it if more is here. */
+static void count_request(const struct cnc_conn *conn, struct turn *turn, size_t behind)
+{
+    if (CNC_UNLIKELY(!cnc_http_body_is_done(&conn->body)))
+        return;
+    turn->steps++;
+    if (CNC_UNLIKELY(behind && !turn->began))
+        turn->began = cnc_clock_now(conn->drv->home->clock);
+}
+
 /* Parses a head at the start of *in. True: go on; false: wait, or the connection is done for. */
-static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in)
+static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct turn *turn)
 {
     struct cnc_http_head local, *head = &local;
     struct cnc_driver *drv = conn->drv;
@@ -158,6 +188,7 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in)
     in->n -= head->len;
     if (conn->in) /* what the request asks of us now must not take its own head for input that waits */
         conn->in->at = (size_t)(in->p - conn->in->data);
+    count_request(conn, turn, in->n);
     int status = drv->ops->request(conn, head, bytes);
     if (saved && conn->in)
         drop_head(conn->in);
@@ -242,10 +273,15 @@ static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
 }
 
 /* A request is under way, or its unread body is. True: go on. */
-static bool busy(struct cnc_conn *conn, struct cnc_slice *in)
+static bool busy(struct cnc_conn *conn, struct cnc_slice *in, struct turn *turn)
 {
     bool takes = (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD)) && !(conn->flags & CNC_CONN_BODY_PAUSED);
     if (!cnc_conn_body_is_done(conn)) {
+        if (takes && (in->n || conn->held) && is_over(conn, turn)) {
+            conn->flags |= CNC_CONN_STOPPED;
+            return false;
+        }
+        turn->steps += takes;
         bool on = takes && (in->n || conn->held) && parse_body(conn, in);
         if (CNC_UNLIKELY(!on && (conn->flags & CNC_CONN_EOF)) && conn->state == CNC_CONN_BUSY && !in->n)
             cnc_conn_step(conn, CNC_CONN_ON_EOF); /* nor will the rest come */
@@ -275,6 +311,7 @@ static bool output_waits(struct cnc_conn *conn)
 
 CNC_HOT static void consume(struct cnc_conn *conn, struct cnc_slice *in)
 {
+    struct turn turn = { 0 };
     conn->flags &= (uint32_t)~CNC_CONN_STOPPED;
     for (;;) {
         switch (conn->state) {
@@ -282,15 +319,15 @@ CNC_HOT static void consume(struct cnc_conn *conn, struct cnc_slice *in)
         case CNC_CONN_HEAD:
             if (!in->n)
                 return;
-            if (CNC_UNLIKELY(output_waits(conn))) {
+            if (CNC_UNLIKELY(is_over(conn, &turn) || output_waits(conn))) {
                 conn->flags |= CNC_CONN_STOPPED;
                 return;
             }
-            if (conn->state == CNC_CONN_CLOSED || !parse_head(conn, in))
+            if (conn->state == CNC_CONN_CLOSED || !parse_head(conn, in, &turn))
                 return;
             break;
         case CNC_CONN_BUSY:
-            if (!busy(conn, in))
+            if (!busy(conn, in, &turn))
                 return;
             break;
         case CNC_CONN_LINGER:

@@ -133,6 +133,7 @@ static void on_ready(struct cnc_io *io, unsigned ready)
         rc |= CONCUR_READ;
     if (ready & CNC_IO_WRITE)
         rc |= CONCUR_WRITE;
+    (void)cnc_loop_now(r->home->loop); /* as in conn/driver.c */
     cnc_request_enter(r);
     cnc_request_leave(r, end_wait(w, rc));
 }

@@ -228,6 +228,7 @@ CNC_HOT void cnc_request_run(concur_request *r)
         struct cnc_home *home = r->home;
         cnc_request_enter_handler(r);
         home->last = route;
+        home->calls++;
         if (CNC_UNLIKELY(home->busy_since != NULL))
             atomic_store_explicit(home->busy_since, cnc_clock_now(home->clock), memory_order_relaxed);
         int rc = route->handler(r, route->arg);

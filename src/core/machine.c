@@ -115,6 +115,8 @@ void cnc_request_enter(concur_request *r)
     CNC_ASSERT(!(r->flags & CNC_REQ_ON_STACK)); /* two callbacks never nest */
     step(r, ON_CALLBACK);
     r->flags |= CNC_REQ_ON_STACK;
+    r->home->last = r->match.route;
+    r->home->calls++;
 }
 
 /* A callback returned something else than CONCUR_OK. */

@@ -269,20 +269,35 @@ static int64_t advance(struct cnc_serving *s, int64_t now)
     return now < stop_at + PATIENCE_MS ? stop_at + PATIENCE_MS : INT64_MAX;
 }
 
+/* One call is to blame; of several nobody knows which it was, since they are not timed one by one. */
+static void warn_of_stall(const struct cnc_serving *s, int64_t ms, unsigned calls)
+{
+    const struct cnc_route *route = s->home->last;
+    const char *name = route ? route->pattern : "(none)";
+    struct cnc_log *log = &s->server->log;
+    if (calls == 1)
+        cnc_log(log, CONCUR_LOG_WARN, "the loop stood still for %lld ms, in one call for route \"%s\"", (long long)ms, name);
+    else if (calls)
+        cnc_log(log, CONCUR_LOG_WARN, "the loop stood still for %lld ms, in %u calls; the last was for route \"%s\"",
+                (long long)ms, calls, name);
+    else
+        cnc_log(log, CONCUR_LOG_WARN, "the loop stood still for %lld ms, in no call for a request", (long long)ms);
+}
+
 /* The model's weak spot, said aloud: a handler that held the loop. */
 static void check_stall(struct cnc_serving *s, int64_t began)
 {
     int64_t limit = s->server->setup->cfg.stall_warn;
     int64_t now = cnc_clock_now(s->server->clock);
-    if (limit == 0 || now - began < limit)
+    unsigned calls = s->home->calls - s->calls_before;
+    s->calls_before = s->home->calls;
+    if (CNC_LIKELY(limit == 0 || now - began < limit))
         return;
     atomic_fetch_add_explicit(&s->stalls, 1, memory_order_relaxed);
     if (now - s->stall_warned_at < 1000)
         return;
     s->stall_warned_at = now;
-    const struct cnc_route *route = s->home->last;
-    cnc_log(&s->server->log, CONCUR_LOG_WARN, "the loop stood still for %lld ms; the last handler called: route \"%s\"",
-            (long long)(now - began), route ? route->pattern : "(none)");
+    warn_of_stall(s, now - began, calls);
 }
 
 int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give_up)

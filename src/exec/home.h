@@ -48,7 +48,8 @@ struct cnc_home {
     unsigned blocks_kept;
     struct cnc_link requests; /* ring of those that have not ended */
     unsigned live;          /* their number, and that of channels into here */
-    const void *last;       /* the route whose handler was called last, for reports */
+    const void *last;       /* the route for which the program was called last, for reports */
+    unsigned calls;         /* of the program, so far; wraps */
     uint64_t id_next, id_end; /* request ids this home may give out */
     atomic_ullong served;   /* requests begun here; the owner writes, anyone reads */
     bool blocking;          /* a thread that may block, not a loop */

@@ -48,10 +48,42 @@ START_TEST(every_request_taken_is_answered)
 }
 END_TEST
 
+/* 64 KiB of requests that take a millisecond each, from several clients: another one's request comes between them, and not
+ * when they are done. How many had been begun by then is counted, no time is measured. */
+START_TEST(another_one_comes_between)
+{
+    static const char ahead[] = "GET /stall/1 HTTP/1.1\r\nHost: e2e\r\n\r\n";
+    enum { AHEAD = 3, EACH = 65536 / (sizeof ahead - 1) };
+    static char all[EACH * (sizeof ahead - 1)];
+    struct client clients[AHEAD], other;
+    for (size_t i = 0; i < EACH; i++)
+        memcpy(all + i * (sizeof ahead - 1), ahead, sizeof ahead - 1);
+    demo_start(&demo, engine_name(_i), "--workers", workers_for(engine_name(_i), AHEAD + 1), NULL);
+    client_open(&other, demo.port);
+    ck_assert(client_text(&other, "GET / HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+    ck_assert(client_wait_bytes(&other, 1, WAIT_MS));
+    for (int i = 0; i < AHEAD; i++) {
+        client_open(&clients[i], demo.port);
+        ck_assert(client_send(&clients[i], all, sizeof all));
+    }
+    ck_assert(client_wait_bytes(&clients[0], 1, WAIT_MS));
+    const long long begun = counter(demo.port, "requests");
+    printf("%s: %lld of %d requests begun before the other client's\n", demo.engine, begun, AHEAD * EACH);
+    fflush(stdout);
+    ck_assert_msg(begun < AHEAD * EACH / 3, "%s: %lld of %d were begun first", demo.engine, begun, AHEAD * EACH);
+    for (int i = 0; i < AHEAD; i++)
+        client_abort(&clients[i]);
+    client_close(&other);
+    expect_balanced(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "pipeline", 90);
     tcase_add_loop_test(t, two_million_requests_and_no_reader, 0, engine_count());
+    tcase_add_loop_test(t, another_one_comes_between, 0, engine_count());
     tcase_add_loop_test(t, every_request_taken_is_answered, 0, engine_count() * RUNS);
 }
 

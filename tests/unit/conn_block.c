@@ -13,6 +13,7 @@ struct server {
     bool parked;
     uint8_t state;
     bool has_input, has_loop;
+    unsigned begun;
 };
 
 static struct server server;
@@ -159,6 +160,7 @@ START_TEST(a_wanted_thread_does_not_wait)
 {
     start(20000);
     rig.ops.request = on_request_wanted;
+    rig.clock.now_ms = rig_now_ms; /* stands still: both are of one turn */
     say(GET("/now") GET("/now"));
     go();
     pthread_join(server.thread, NULL);
@@ -166,6 +168,53 @@ START_TEST(a_wanted_thread_does_not_wait)
     ck_assert_uint_eq(rig_count(rig_read(&rig), "HTTP/1.1 200"), 2);
     go(); /* a second time there is nothing to read: not even that is waited for */
     end();
+}
+END_TEST
+
+static int on_request_again(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+{
+    rig.begun = 0;
+    server.begun++;
+    return rig_on_request(conn, head, bytes);
+}
+
+/* The poller has read them. */
+static void preload_many(unsigned n)
+{
+    static char all[1 << 16];
+    for (char *p = all; n > 0; n--)
+        p = stpcpy(p, GET("/now"));
+    ck_assert_int_eq(cnc_conn_preload(server.conn, all, strlen(all)), CONCUR_OK);
+}
+
+/* What has been sent ahead keeps the thread as long as nobody else wants it; else it is given up after some of it. */
+START_TEST(one_that_is_ahead_keeps_no_thread_that_is_wanted)
+{
+    enum { MANY = 500 };
+    for (int wanted = 0; wanted < 2; wanted++) {
+        start(20);
+        rig.ops.request = on_request_again;
+        rig.clock.now_ms = rig_now_ms; /* stands still: requests alone are counted */
+        server.wanted = wanted;
+        preload_many(MANY);
+        unsigned parks = 0;
+        do {
+            const unsigned before = server.begun;
+            go();
+            pthread_join(server.thread, NULL);
+            ck_assert(server.parked);
+            ck_assert_uint_gt(server.begun, before);
+            if (wanted && server.begun < MANY)
+                ck_assert_uint_eq(server.begun - before, 64);
+            parks++;
+        } while (server.begun < MANY);
+        ck_assert_uint_eq(rig_count(rig_read(&rig), "HTTP/1.1 200"), MANY);
+        if (wanted)
+            ck_assert_uint_ge(parks, MANY / 64);
+        else
+            ck_assert_uint_eq(parks, 1);
+        end();
+    }
 }
 END_TEST
 
@@ -390,6 +439,7 @@ int main(void)
     tcase_add_test(tests, pipelined_replies_leave_in_one_write);
     tcase_add_test(tests, a_silent_connection_is_parked);
     tcase_add_test(tests, a_wanted_thread_does_not_wait);
+    tcase_add_test(tests, one_that_is_ahead_keeps_no_thread_that_is_wanted);
     tcase_add_test(tests, half_a_head_is_for_the_poller);
     tcase_add_test(tests, a_pending_request_turns_the_loop);
     tcase_add_test(tests, a_peer_that_leaves_a_pending_request_frees_the_thread);
