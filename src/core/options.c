@@ -113,8 +113,10 @@ struct cnc_options *cnc_options_copy(const struct cnc_options *o, unsigned layer
     for (const struct cnc_option_value *v = o->first; v && rc == CONCUR_OK; v = v->next)
         if (layers >> v->layer & 1)
             rc = store(copy, v->layer, v->section, v->row, v->text, v->number, v->origin);
-    if (rc == CONCUR_OK && o->errors.n && (layers & CNC_LAYERS_SAID) == CNC_LAYERS_SAID)
+    if (rc == CONCUR_OK && o->errors.n && (layers & CNC_LAYERS_SAID) == CNC_LAYERS_SAID) {
         cnc_text_add(&copy->errors, "%s", o->errors.p);
+        copy->first_error = o->first_error;
+    }
     if (rc < 0 && copy)
         cnc_options_destroy(&copy);
     return copy;

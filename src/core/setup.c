@@ -53,7 +53,7 @@ static int add_route(struct cnc_setup *setup, const struct cnc_route *given)
     return rc;
 }
 
-/* CONCUR_E_OPTION goes on: every mistake is to be told. */
+/* A mistake in the options does not end it: every one is to be told. */
 static int fill(struct cnc_setup *setup, const struct cnc_router *routes)
 {
     int rc = cnc_options_resolve(setup->options, &setup->cfg);
@@ -61,8 +61,8 @@ static int fill(struct cnc_setup *setup, const struct cnc_router *routes)
         return rc; /* cfg is not filled then */
     for (const struct cnc_route *r = routes->first; r; r = r->next) {
         int one = add_route(setup, r);
-        if (one < 0 && one != CONCUR_E_OPTION)
-            return CONCUR_E_NOMEM; /* the pattern is a good one: it was added before */
+        if (one == CONCUR_E_NOMEM)
+            return one;
         rc = rc == CONCUR_OK ? one : rc;
     }
     fill_limits(&setup->limits, &setup->cfg);

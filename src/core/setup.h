@@ -32,8 +32,8 @@ struct cnc_setup {
     struct cnc_ledger ledger;         /* owned: of connections that are lent; empty where none are */
 };
 
-/* From options, which it takes, whatever it returns, and the program's routes. CONCUR_OK; CONCUR_E_OPTION: as *out's options
- * say, and *out is there all the same, as if the refused values had not been given; CONCUR_E_NOMEM: *out is NULL. */
+/* From options, which it takes, whatever it returns, and the program's routes. CONCUR_OK; CONCUR_E_NOMEM: *out is NULL; else
+ * what the options say of themselves, and *out is there all the same, as if the refused values had not been given. */
 int cnc_setup_create(struct cnc_setup **out, struct cnc_options *options, const struct cnc_router *routes);
 void cnc_setup_ref(struct cnc_setup *setup);
 /* Frees it with the last reference. NULLs *setup, which may be NULL. */

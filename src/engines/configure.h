@@ -8,7 +8,8 @@
 #include "engines/engine.h"
 
 /* Builds a set-up beside the one in force, from what the program said, the file as it was read, and the environment.
- * CONCUR_OK; CONCUR_E_OPTION: *out is there all the same, for texts, but cannot be served; CONCUR_E_NOMEM: *out is NULL. */
+ * CONCUR_OK; CONCUR_E_NOMEM: *out is NULL; CONCUR_E_OPTION or _UNSUPPORTED: *out is there all the same, for texts, but cannot
+ * be served. */
 int cnc_configure(concur_server *server, struct cnc_setup **out);
 /* The same with the file read again. CONCUR_OK, or an error with a sentence and *out is NULL: also if it could not be served,
  * or would change what a running server cannot change. */
