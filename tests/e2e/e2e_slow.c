@@ -108,9 +108,10 @@ START_TEST(slow_body)
     struct client c;
     demo_start(&demo, engine_name(_i), "--set", "body_timeout=500ms", "--set", "body_rate_min=1000", NULL);
     client_open(&c, demo.port);
+    const int64_t begun = now_ms(); /* before the server can know of it */
     ck_assert(client_text(&c, "POST /submit HTTP/1.1\r\nHost: e2e\r\nContent-Length: 100000\r\n\r\n"));
-    const int64_t took = trickle(&c, endless_head, 4000);
-    ck_assert_int_ge(took, 490);
+    (void)trickle(&c, endless_head, 4000);
+    ck_assert_int_ge(now_ms() - begun, 490);
     expect_timeout(&c);
     expect_balanced(demo.port, WAIT_MS);
     demo_stop(&demo, WAIT_MS);
