@@ -68,21 +68,31 @@ static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
     return true;
 }
 
-/* How long the rest of the head under way is waited for. */
+/* For the first head of a connection, or the rest of one: it is usually on its way. */
 struct head_wait {
     int64_t until;
-    uint32_t request; /* the number of it on its connection, from 1 */
+    uint32_t request; /* whose head it is, of its connection's, from 1; 0: nobody's yet */
 };
 
-/* The rest of a head that has begun is usually on its way. False: it is not, or is not to be waited for here. */
+static bool waits_for_head(const struct cnc_conn *conn)
+{
+    bool is_first = conn->state == CNC_CONN_IDLE && conn->requests == 0;
+    return (conn->state == CNC_CONN_HEAD || is_first) && !conn->out && !cnc_conn_waits_for_turn(conn);
+}
+
+/* True: something came. False: it has taken too long. */
 static bool await_head(struct cnc_driver *drv, struct cnc_conn *conn, struct head_wait *wait)
 {
     struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLIN };
-    if (conn->state != CNC_CONN_HEAD || !drv->limits->head_wait_ms || conn->out)
-        return false;
+    __typeof__(conn->moved) moved = conn->moved;
+    bool is_new = wait->request != conn->requests + 1;
+    if (is_new && conn->state == CNC_CONN_IDLE) /* it may be here already */
+        cnc_conn_read(conn, false);
     int64_t now = cnc_clock_now(drv->home->clock);
-    if (wait->request != conn->requests + 1)
-        *wait = (struct head_wait){ now + drv->limits->head_wait_ms, conn->requests + 1 };
+    if (is_new)
+        *wait = (struct head_wait){ now + drv->ops->head_wait(drv), conn->requests + 1 };
+    if (conn->moved != moved || conn->state == CNC_CONN_CLOSED)
+        return true;
     if (now >= wait->until || cnc_sys_poll(&p, 1, (int)(wait->until - now)) <= 0)
         return false;
     cnc_conn_read(conn, false);
@@ -132,8 +142,11 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
         }
         if (drv->scratch_len)
             continue;
-        if (CNC_UNLIKELY(conn->state == CNC_CONN_HEAD) && await_head(drv, conn, &head))
+        if (CNC_UNLIKELY(drv->ops->head_wait != NULL) && waits_for_head(conn)) {
+            if (!await_head(drv, conn, &head))
+                break;
             continue;
+        }
         if (should_park(conn, is_wanted, arg))
             break;
         if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn))) { /* nobody else wants one */

@@ -109,7 +109,6 @@ struct cnc_conn_limits {
     struct cnc_http_limits http;
     int64_t class_ms[CNC_CLASSES]; /* duration of each class */
     int64_t body_rate_min;         /* bytes a second; 0: any progress will do */
-    int64_t head_wait_ms;          /* for which a thread waits for the rest of a head that has begun; 0: not at all */
     size_t output_high, output_low;
     size_t pipeline_max;
     uint32_t linger_max;
@@ -127,6 +126,9 @@ struct cnc_conn_ops {
     void (*handover)(struct cnc_driver *from, struct cnc_conn *);
     /* Optional: true when a thread that waits for its peer is to wait no longer (the stop's deadline has passed). */
     bool (*gives_up)(struct cnc_driver *);
+    /* Optional: how many ms a thread waits now for the first head of a connection, or for the rest of any. NULL: it reads the
+     * first one with a wait, as any, and does not wait for the rest. */
+    int64_t (*head_wait)(struct cnc_driver *);
     /* Optional: conn is idle and has nothing to send. True: it was taken away. */
     bool (*idle)(struct cnc_driver *, struct cnc_conn *);
     /* For lent connections, on the thread that has conn. A request is under way from now on; or none is, and all that was

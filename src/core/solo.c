@@ -9,6 +9,8 @@
 #include "proc/board.h"
 
 #define PAUSE_MS 50  /* when descriptors have run out */
+#define HEAD_WAIT_MS 10  /* for a head, before it is waited for elsewhere */
+#define HEAD_HURRY_MS 1  /* ... while others wait to be accepted */
 #define STAY_MS 250  /* for which a kept connection's next request is waited for by a plain read */
 #define YIELD_MS 250 /* between two looks whether somebody waits for this worker */
 #define SILENT_MS 1000 /* for which a new connection may be silent though somebody waits: its request may be under way */
@@ -64,7 +66,12 @@ CNC_HOT static bool decide_keep(struct cnc_driver *drv)
     return has_idle_peer(server) || !does_somebody_wait(server);
 }
 
-/* The first read of a connection waits for a moment only, the later ones longer. */
+static int64_t head_wait(struct cnc_driver *drv)
+{
+    return does_somebody_wait(drv->owner) ? HEAD_HURRY_MS : HEAD_WAIT_MS;
+}
+
+/* From its second request on a connection is read with a wait. */
 static bool stay_with(const struct cnc_conn *conn)
 {
     struct timeval wait = { .tv_usec = STAY_MS * 1000 };
@@ -123,14 +130,14 @@ static void on_slow(struct cnc_timer *t)
 static bool is_slow(struct cnc_solo *solo, const struct cnc_conn *conn, int64_t *since)
 {
     struct cnc_home *home = solo->serving.home;
-    int64_t now = cnc_home_now(home), wait = solo->serving.drv.limits->head_wait_ms;
+    int64_t now = cnc_home_now(home);
     if (conn->state != CNC_CONN_HEAD)
         *since = 0;
     else if (!*since)
         *since = now;
-    if (*since && now < *since + wait && !solo->slow.pos)
-        (void)cnc_home_timer(home, &solo->slow, *since + wait);
-    return *since && now >= *since + wait && waits_for_head(conn);
+    if (*since && now < *since + HEAD_WAIT_MS && !solo->slow.pos)
+        (void)cnc_home_timer(home, &solo->slow, *since + HEAD_WAIT_MS);
+    return *since && now >= *since + HEAD_WAIT_MS && waits_for_head(conn);
 }
 
 enum waited { WAITED_GONE, WAITED_SERVED, WAITED_SLOW };
@@ -285,6 +292,7 @@ int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
     solo->ops.closed = cnc_serving_closed;
     solo->ops.gives_up = gives_up;
     solo->ops.may_keep = may_keep;
+    solo->ops.head_wait = head_wait;
     for (unsigned i = 0; i < n; i++)
         listeners[i] = server->sockets[i].fd;
     if (has_heads)

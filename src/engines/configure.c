@@ -7,7 +7,7 @@
 /* How long a read of an accepted socket may wait; 0: not at all. */
 static int64_t receive_wait(const struct cnc_engine_ops *ops, const struct cnc_config *cfg)
 {
-    return !ops->blocking_sockets ? 0 : ops->head_wait_ms ? ops->head_wait_ms : cfg->park_after;
+    return ops->blocking_sockets && !ops->sets_own_wait ? cfg->park_after : 0;
 }
 
 static unsigned share_of_connections(const struct cnc_engine_ops *ops, const struct cnc_config *cfg)
@@ -22,7 +22,6 @@ static void fit_engine(struct cnc_setup *setup)
     if (!setup->ops)
         return;
     setup->receive_wait_ms = receive_wait(setup->ops, &setup->cfg);
-    setup->limits.head_wait_ms = setup->ops->head_wait_ms;
     setup->connections_max = share_of_connections(setup->ops, &setup->cfg);
 }
 

@@ -35,8 +35,8 @@ const char *cnc_role_name(int role);
 struct cnc_engine_ops {
     int id; /* CONCUR_ENGINE_* */
     const char *name;
-    bool blocking_sockets; /* accepted ones may block, and wait for park_after when read ... */
-    int64_t head_wait_ms;  /* ... or for this, if not 0: a head that takes longer is waited for elsewhere */
+    bool blocking_sockets; /* accepted ones may block, and wait for park_after when read */
+    bool sets_own_wait;    /* ... but their first read waits in another way, and the role sets what the later ones wait */
     bool lends;            /* connections go to workers and come back: there is a ledger of them */
     bool divides_connections; /* each worker accepts for itself, and has its share of connections_max */
     /* Adds the groups of processes that it takes, as cfg says. NULL: one worker, with or without a master. */
