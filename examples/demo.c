@@ -29,7 +29,7 @@ struct command {
     const char *config;
     struct setting overrides[OVERRIDES_MAX];
     size_t override_count;
-    bool is_unsafe, check, dump, help;
+    bool is_unsafe, events, check, dump, help;
 };
 
 static const struct setting defaults[] = {
@@ -54,6 +54,7 @@ static const char usage[] =
     "  --config FILE     a configuration file\n"
     "  --set KEY=VALUE   any option; may be repeated\n"
     "  --unsafe          adds /crash, /hang, /test/leak, /test/lock-crash and /test/reload\n"
+    "  --events          prints what happens to the server's processes, a line each\n"
     "  --check           checks flags, environment and file, and exits\n"
     "  --dump            prints the options in force with their origin, and exits\n"
     "  --help            prints this and every option\n";
@@ -64,6 +65,7 @@ static const struct option flags[] = {
     { "pool", required_argument, NULL, 'p' },    { "root", required_argument, NULL, 'r' },
     { "config", required_argument, NULL, 'c' },  { "set", required_argument, NULL, 's' },
     { "unsafe", no_argument, NULL, 'u' },        { "check", no_argument, NULL, 'k' },
+    { "events", no_argument, NULL, 'v' },
     { "dump", no_argument, NULL, 'd' },          { "help", no_argument, NULL, 'h' },
     { NULL, 0, NULL, 0 },
 };
@@ -113,6 +115,7 @@ static bool take_flag(struct command *c, int flag, char *value)
     case 'c': c->config = value; return true;
     case 's': return add_set(c, value);
     case 'u': c->is_unsafe = true; return true;
+    case 'v': c->events = true; return true;
     case 'k': c->check = true; return true;
     case 'd': c->dump = true; return true;
     case 'h': c->help = true; return true;
@@ -153,6 +156,8 @@ static concur_server *make_server(const struct command *c)
     concur_server_log(server, print_log, NULL);
     demo_routes_add(server, c->is_unsafe);
     demo_test_add(server);
+    if (c->is_unsafe)
+        demo_test_hook(server);
     demo_reply_add(server);
     demo_abort_add(server);
     demo_async_add(server);
@@ -192,10 +197,16 @@ static int check(concur_server *server)
 /* What happens to the server's processes. The first thing is that it serves. */
 static int on_event(concur_server *server, int what, const char *detail, void *arg)
 {
+    const bool *prints_all = arg;
     char address[128] = "";
-    (void)what, (void)arg;
-    if (strcmp(detail, "ready") != 0)
+    (void)what;
+    if (strcmp(detail, "ready") != 0) {
+        if (*prints_all) {
+            printf("event %s\n", detail);
+            fflush(stdout);
+        }
         return CONCUR_OK;
+    }
     concur_server_address(server, 0, address, sizeof address);
     printf("listening on %s engine=%s pid=%ld\n", address, concur_engine_name(concur_server_engine(server)),
            (long)getpid());
@@ -203,9 +214,9 @@ static int on_event(concur_server *server, int what, const char *detail, void *a
     return CONCUR_OK;
 }
 
-static int serve(concur_server *server)
+static int serve(concur_server *server, bool events)
 {
-    concur_server_hook(server, CONCUR_HOOK_EVENT, on_event, NULL);
+    concur_server_hook(server, CONCUR_HOOK_EVENT, on_event, &events);
     int rc = concur_server_run(server);
     return rc < 0 ? fail(server, rc) : 0;
 }
@@ -229,7 +240,7 @@ int main(int argc, char **argv)
     } else if (command.dump) {
         status = print_text(server, CONCUR_TEXT_DUMP);
     } else {
-        status = serve(server);
+        status = serve(server, command.events);
     }
     concur_server_free(server);
     return status;

@@ -84,6 +84,8 @@ struct demo_route {
 };
 void demo_routes_add(concur_server *server, bool is_unsafe);
 void demo_test_add(concur_server *server);
+/* With --unsafe: the file that CONCUR_DEMO_START names may hold "refuse N" or "hang N", for workers of generation N and later. */
+void demo_test_hook(concur_server *server);
 void demo_reply_add(concur_server *server);
 void demo_abort_add(concur_server *server);
 void demo_async_add(concur_server *server);

@@ -391,3 +391,25 @@ void demo_test_add(concur_server *server)
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         concur_server_route(server, routes[i].pattern, routes[i].flags, routes[i].handler, NULL);
 }
+
+/* A worker's start that goes wrong, as the test wishes. */
+static int on_start(concur_server *server, int what, const char *detail, void *arg)
+{
+    const char *path = getenv("CONCUR_DEMO_START");
+    char word[16] = "";
+    int from = 0;
+    (void)what, (void)detail, (void)arg;
+    FILE *f = path ? fopen(path, "re") : NULL;
+    if (f && (fscanf(f, "%15s %d", word, &from) != 2 || concur_server_generation(server) < from))
+        word[0] = 0;
+    if (f)
+        fclose(f);
+    while (strcmp(word, "hang") == 0)
+        pause();
+    return strcmp(word, "refuse") == 0 ? CONCUR_E_STATE : CONCUR_OK;
+}
+
+void demo_test_hook(concur_server *server)
+{
+    concur_server_hook(server, CONCUR_HOOK_WORKER_START, on_start, NULL);
+}

@@ -193,6 +193,35 @@ void demo_start_from(struct demo *d, const char *engine, const char *config, ...
     va_end(list);
 }
 
+void demo_start_file(struct demo *d, const char *engine, const char *config, ...)
+{
+    const char *args[ARGS_MAX] = { demo_program(), "--config", config };
+    va_list list;
+    va_start(list, config);
+    launch(d, engine, args, 3, list);
+    va_end(list);
+}
+
+void demo_await_event(struct demo *d, const char *text, unsigned ms)
+{
+    const int64_t deadline = now_ms() + slow(ms);
+    char line[1024] = "";
+    for (size_t n = 0;;) {
+        struct pollfd p = { .fd = d->out, .events = POLLIN };
+        const int64_t left = deadline - now_ms();
+        ck_assert_msg(left > 0 && poll(&p, 1, (int)left) == 1, "%s: no event with: %s%s", d->engine, text, demo_end());
+        ck_assert_int_eq(read(d->out, line + n, 1), 1);
+        if (line[n] != '\n' && n < sizeof line - 2) {
+            n++;
+            continue;
+        }
+        line[n] = 0;
+        n = 0;
+        if (strncmp(line, "event ", 6) == 0 && strstr(line, text))
+            return;
+    }
+}
+
 void demo_signal(const struct demo *d, int number)
 {
     ck_assert_int_gt(d->pid, 0);

@@ -65,6 +65,10 @@ const char *demo_program(void);
 void demo_start(struct demo *d, const char *engine, ...) __attribute__((sentinel));
 /* The same with a configuration file that names the engine, so that a reload may name another one. */
 void demo_start_from(struct demo *d, const char *engine, const char *config, ...) __attribute__((sentinel));
+/* The same, and the file says where to listen. */
+void demo_start_file(struct demo *d, const char *engine, const char *config, ...) __attribute__((sentinel));
+/* Reads what the demo prints with --events until a line has the text; fails after ms (scaled). */
+void demo_await_event(struct demo *d, const char *text, unsigned ms);
 /* SIGTERM; fails unless the demo ends within ms (scaled) with status 0. */
 void demo_stop(struct demo *d, unsigned ms);
 void demo_signal(const struct demo *d, int number);
