@@ -53,7 +53,7 @@ static const struct {
     int engine;
     unsigned workers;
     const char *beside; /* a process of another kind; NULL: none */
-} trees[] = { { CONCUR_ENGINE_PREFORK, 3, NULL },
+} trees[] = { { CONCUR_ENGINE_PREFORK, 3, "\"kind\":\"heads\",\"number\":0," },
               { CONCUR_ENGINE_PROCESS_THREAD, 2, "\"kind\":\"front\",\"number\":0," },
               { CONCUR_ENGINE_PROCESS_EVENT, 2, NULL },
               { CONCUR_ENGINE_EVENT, 1, NULL } };

@@ -183,14 +183,14 @@ END_TEST
 /* Also those who take their time to fail. */
 START_TEST(a_start_that_hangs_is_given_up)
 {
-    plan.start_ms = 150;
+    plan.start_ms = 400;
     stage_begin();
     UNTIL(serves(1, 3));
     atomic_store(&stage->act[1], HANG);
     for (unsigned i = 0; i < 3; i++)
         stage_kill(1, i, SIGKILL);
     UNTIL(atomic_load(&stage->helpers_serving) == 1);
-    ck_assert_uint_eq(stage_said("was not ready within 150 ms"), 3 * 5);
+    ck_assert_uint_eq(stage_said("was not ready within 400 ms"), 3 * 5);
     ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
 }
 END_TEST
