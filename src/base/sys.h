@@ -193,6 +193,12 @@ static inline int cnc_sys_lstat(const char *path, struct stat *out)
     return CNC_FAULT(CNC_FAULT_OPEN, EACCES) ? -1 : lstat(path, out);
 }
 
+/* A file without a name, in memory. */
+static inline int cnc_sys_memory_file(const char *name)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : memfd_create(name, MFD_CLOEXEC);
+}
+
 static inline int cnc_sys_eventfd(void)
 {
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -103,11 +103,11 @@ void cnc_acceptor_deinit(struct cnc_acceptor *a)
     a->sockets = NULL;
 }
 
-/* Waiting connections stay in the kernel's queue meanwhile. */
+/* Waiting connections stay in the kernel's queue meanwhile. what: NULL: that is nothing to warn of. */
 static void take_a_break(struct cnc_acceptor *a, const char *what, int err)
 {
     int64_t now = cnc_home_now(a->drv->home);
-    if (now - a->warned_at >= 1000) {
+    if (what && now - a->warned_at >= 1000) {
         a->warned_at = now;
         a->cfg.warn(a->cfg.warn_arg, what, err);
     }
@@ -233,7 +233,8 @@ static void on_ready(struct cnc_io *io, unsigned ready)
     (void)cnc_loop_now(a->drv->home->loop); /* the first requests may be there already: as in driver.c */
     for (unsigned n = 0; n < a->cfg.batch && a->running && !a->paused; n++) {
         if (is_full(a)) {
-            take_a_break(a, "connections_max reached", 0);
+            bool is_asked = a->cfg.ask_room && a->cfg.ask_room(a->cfg.ask_room_arg);
+            take_a_break(a, is_asked ? NULL : "connections_max reached", 0);
             return;
         }
         if (!accept_one(a, s))

@@ -31,6 +31,8 @@ struct cnc_acceptor_config {
     unsigned connections_max; /* open at once, over all drivers that share `open` */
     atomic_uint *open;
     bool exclusive;           /* other processes accept from the same sockets: one of them is woken, not all */
+    bool (*ask_room)(void *arg); /* optional: asks others to close a connection that counts here. False: nobody has one */
+    void *ask_room_arg;
     void (*warn)(void *arg, const char *what, int err); /* at most once a second */
     void *warn_arg;
 };

@@ -73,7 +73,9 @@ enum {
     CNC_CONN_READY = 65536,    /* a complete head waits for another home to take the connection */
     CNC_CONN_STOPPED = 262144, /* input was left that could be gone on with: output has to leave first, or others have
                                 * their turn. No event comes for it */
-    CNC_CONN_QUEUED = 524288   /* in the driver's queue of those that go on with what is here */
+    CNC_CONN_QUEUED = 524288,  /* in the driver's queue of those that go on with what is here */
+    CNC_CONN_KEPT = 1048576,   /* in a worker: the front has given it away, and wants to know of its end; it is plain */
+    CNC_CONN_COPIED = 2097152 /* a process that does not read may hold a copy: shut down before it is closed */
 };
 
 struct cnc_chunk; /* queued output */
@@ -93,7 +95,7 @@ struct cnc_conn {
     const struct cnc_transport_ops *transport;
     union {
         void *ext;     /* the transport's state; NULL when plain */
-        uint64_t loan; /* with CNC_CONN_LENT: the front's number of it */
+        uint64_t loan; /* with CNC_CONN_LENT or CNC_CONN_KEPT: its number (ledger.h) */
     };
     uint32_t moved;    /* bytes read or written since the class's deadline was set */
     uint32_t unacked;  /* bytes the peer had not acknowledged when CNC_CLASS_WRITE was entered */
@@ -101,7 +103,10 @@ struct cnc_conn {
     uint32_t discarded;
     uint32_t requests; /* begun on this connection */
     uint32_t flags;
-    uint16_t fail_status;
+    union {
+        uint16_t fail_status;
+        uint16_t tries; /* in a front, of a request that waits or is lent: workers that have refused it */
+    };
     uint8_t state, class, mask, framing;
 };
 
@@ -129,7 +134,7 @@ struct cnc_conn_ops {
     /* Optional: how many ms a thread waits now for the first head of a connection, or for the rest of any. NULL: it reads the
      * first one with a wait, as any, and does not wait for the rest. */
     int64_t (*head_wait)(struct cnc_driver *);
-    /* Optional: conn is idle and has nothing to send. True: it was taken away. */
+    /* Optional: conn is between two requests, or within a head, and has nothing to send. True: it was taken away. */
     bool (*idle)(struct cnc_driver *, struct cnc_conn *);
     /* For lent connections, on the thread that has conn. A request is under way from now on; or none is, and all that was
      * replied has left. */
@@ -167,7 +172,6 @@ struct cnc_driver {
     bool turns_due;          /* turns is queued */
     uint64_t sent, received; /* bytes, over all connections */
     uint64_t sent_before, received_before; /* the same when a thread took its connection */
-    bool told;               /* a borrower's thread: that it is free again was told already */
     uint64_t illegal;        /* (state, event) pairs outside the table, in release builds */
 };
 

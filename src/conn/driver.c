@@ -102,6 +102,8 @@ void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn)
     cnc_conn_free_input(conn);
     cnc_conn_free_output(conn);
     conn->transport->destroy(conn->ext);
+    if (CNC_UNLIKELY(conn->flags & CNC_CONN_COPIED))
+        (void)cnc_sys_shutdown_write(fd);
     cnc_sys_close(&fd);
     cnc_free(conn);
     if (drv->ops->closed)
@@ -243,7 +245,7 @@ CNC_HOT void cnc_conn_finish(struct cnc_conn *conn)
             drv->ops->handover(drv, conn);
             return;
         }
-        if (CNC_UNLIKELY(drv->ops->idle != NULL) && conn->state == CNC_CONN_IDLE && !conn->out && drv->ops->idle(drv, conn))
+        if (CNC_UNLIKELY(drv->ops->idle != NULL) && conn->state <= CNC_CONN_HEAD && !conn->out && drv->ops->idle(drv, conn))
             return;
         if (CNC_LIKELY(drv->ticking))
             update_watch(conn);

@@ -1,189 +1,68 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn/front.h"
 
-#include <linux/tcp.h>
-#include <netinet/in.h>
-
 #include "base/error.h"
 #include "base/sys.h"
+#include "conn/front_internal.h"
 #include "net/passing.h"
 
 #define NOTES_AT_ONCE 64 /* of one worker, before the others get their turn */
+#define GREET_MS 1000    /* for which a worker that does not greet keeps the others waiting */
 
-struct cnc_front_worker {
-    struct cnc_io io; /* of the link */
-    struct cnc_front *front;
-    unsigned slot;
-    unsigned credit;  /* free threads, as far as is known here */
-    bool greeted;     /* it has told how many are free: what it said before was for another front */
-    bool hailed;      /* it was asked */
-    bool retired;     /* takes nothing more */
-    bool clogged;     /* its link takes nothing at the moment */
-};
+static void open_up(struct cnc_front *f, int64_t now);
+static void hail(struct cnc_front_worker *w);
+static bool ask_next(struct cnc_front *f);
 
-/* What has passed a connection: bytes written to it, and bytes read from it. */
-struct traffic {
-    uint64_t written, read;
-    bool is_known;
-};
+/* ---- time ---- */
 
-/* INV: conn != NULL: lent to the worker in slot. Else a place that is free; slot is then the next free one. */
-struct cnc_loan {
-    struct cnc_conn *conn;
-    uint32_t slot;
-    struct traffic before; /* when it was lent */
-};
-
-static void serve_queue(struct cnc_front *f);
-static void on_left(struct cnc_io *io, unsigned ready);
-
-/* ---- loans ---- */
-
-static bool make_places(struct cnc_front *f)
+void cnc_front_wake_by(struct cnc_front *f, int64_t at)
 {
-    uint32_t n = f->loan_count ? f->loan_count * 2 : 256;
-    struct cnc_loan *grown = cnc_realloc(f->loans, n * sizeof *grown);
-    if (!grown)
-        return false;
-    for (uint32_t i = f->loan_count; i < n; i++)
-        grown[i] = (struct cnc_loan){ .slot = i + 1 };
-    f->loans = grown;
-    f->loan_free = f->loan_count;
-    f->loan_count = n;
-    return true;
+    if (at >= f->wake_at)
+        return;
+    f->wake_at = at;
+    (void)cnc_home_timer(f->drv->home, &f->timer, at);
 }
 
-static struct cnc_conn *end_loan(struct cnc_front *f, uint32_t i)
+static void on_timer(struct cnc_timer *t)
 {
-    struct cnc_conn *conn = f->loans[i].conn;
-    f->loans[i] = (struct cnc_loan){ .slot = f->loan_free };
-    f->loan_free = i;
-    f->lent--;
-    return conn;
-}
-
-/* As the kernel counts, whoever read and wrote. */
-static struct traffic look_at(int fd)
-{
-    struct tcp_info info = { 0 };
-    socklen_t len = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
-        len < offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof info.tcpi_bytes_retrans)
-        return (struct traffic){ 0 };
-    return (struct traffic){ .written = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes,
-                             .read = info.tcpi_bytes_received - cnc_sys_inq(fd),
-                             .is_known = true };
+    struct cnc_front *f = CNC_CONTAINER(t, struct cnc_front, timer);
+    int64_t now = cnc_home_now(f->drv->home);
+    f->wake_at = INT64_MAX;
+    open_up(f, now);
+    for (unsigned i = 0; i < f->cfg.workers_max; i++)
+        if (f->workers[i].pid && !f->workers[i].hailed && !cnc_book_is(&f->book, i, CNC_BOOK_RETIRED | CNC_BOOK_CLOGGED))
+            hail(&f->workers[i]);
+    cnc_front_look_at_unread(f, now);
+    cnc_front_serve_queue(f);
+    cnc_front_look_at_queue(f, now);
 }
 
 /* ---- workers ---- */
 
-static void watch_worker(struct cnc_front_worker *w)
+void cnc_front_show(struct cnc_front *f, unsigned slot)
 {
-    unsigned mask = CNC_IO_READ | (w->clogged ? CNC_IO_WRITE : 0u);
-    (void)cnc_io_watch(w->front->drv->home->loop, &w->io, mask);
+    if (f->cfg.show)
+        f->cfg.show(f, slot, cnc_book_free(&f->book.rows[slot]));
 }
 
-/* Most free threads first; of equals each in turn. */
-static struct cnc_front_worker *best_worker(const struct cnc_front *f)
+void cnc_front_watch(struct cnc_front_worker *w)
 {
-    struct cnc_front_worker *best = NULL;
-    for (unsigned n = 0; n < f->cfg.workers_max; n++) {
-        struct cnc_front_worker *w = f->workers[(f->turn + n) % f->cfg.workers_max];
-        if (w && w->credit && !w->retired && !w->clogged && (!best || w->credit > best->credit))
-            best = w;
-    }
-    return best;
+    bool is_clogged = cnc_book_is(&w->front->book, w->slot, CNC_BOOK_CLOGGED);
+    if (!w->is_lost && cnc_io_watch(w->front->drv->home->loop, &w->io, CNC_IO_READ | (is_clogged ? CNC_IO_WRITE : 0u)) < 0)
+        cnc_front_lose(w); /* what it says would never be heard */
 }
 
-/* CONCUR_OK: the connection is the worker's. CONCUR_AGAIN or CONCUR_E_GONE: not now; else never. */
-static int lend(struct cnc_front *f, struct cnc_front_worker *w, struct cnc_conn *conn)
-{
-    int fd = cnc_io_fd(&conn->io);
-    bool last = (conn->flags & CNC_CONN_LAST) || atomic_load_explicit(f->drv->draining, memory_order_relaxed);
-    struct cnc_slice bytes = cnc_conn_input(conn);
-    if (bytes.n > CNC_LOAN_ROOM - sizeof(struct cnc_loan_note))
-        return CONCUR_E_LIMIT;
-    if (f->loan_free == f->loan_count && !make_places(f))
-        return CONCUR_E_NOMEM;
-    uint32_t i = f->loan_free;
-    struct cnc_loan_note note = { .what = CNC_LOAN_LEND, .requests = conn->requests,
-                                  .flags = (last ? CNC_LOAN_LAST : 0u) | (f->cfg.for_life ? CNC_LOAN_FOR_LIFE : 0u),
-                                  .id = (uint64_t)f->epoch << 32 | i };
-    struct iovec iov[2] = { { &note, sizeof note }, { (void *)(uintptr_t)bytes.p, bytes.n } };
-    struct traffic before = f->cfg.for_life ? (struct traffic){ 0 } : look_at(fd);
-    struct cnc_ledger_row *row = cnc_ledger_row(&f->cfg.ledger, i);
-    if (row) {
-        atomic_store(&row->told, 1); /* nothing written, and a request under way */
-        atomic_store(&row->whole, 0);
-    }
-    int rc = cnc_passing_send(cnc_io_fd(&w->io), iov, 2, fd, false);
-    if (rc == CONCUR_AGAIN) {
-        w->clogged = true;
-        watch_worker(w);
-    }
-    if (rc != CONCUR_OK) {
-        w->retired = w->retired || rc == CONCUR_E_GONE; /* it drains, or is dead: then the master tells when */
-        return rc;
-    }
-    w->credit--;
-    f->turn = w->slot + 1;
-    cnc_conn_free_input(conn);
-    if (f->cfg.for_life) {
-        cnc_conn_forget(f->drv, conn);
-        return CONCUR_OK;
-    }
-    f->loan_free = f->loans[i].slot;
-    f->loans[i] = (struct cnc_loan){ .conn = conn, .slot = w->slot, .before = before };
-    f->lent++;
-    return CONCUR_OK;
-}
-
-static bool is_never(int rc)
-{
-    return rc < 0 && rc != CONCUR_E_GONE;
-}
-
-static void answer(struct cnc_front *f, struct cnc_conn *conn, int status)
-{
-    conn->state = CNC_CONN_IDLE;
-    cnc_driver_refuse(f->drv, conn, status);
-}
-
-/* The worker is done with it. What came too late for it to see would turn a plain close into a reset of the last reply. */
-static void hang_up(struct cnc_front *f, struct cnc_conn *conn, uint32_t flags)
-{
-    if (flags & CNC_LOAN_REFUSED) {
-        answer(f, conn, 503);
-        return;
-    }
-    if ((flags & CNC_LOAN_CUT) || cnc_sys_inq(cnc_io_fd(&conn->io)) == 0) {
-        cnc_conn_forget(f->drv, conn);
-        return;
-    }
-    conn->flags = CNC_CONN_MUST_LINGER | CNC_CONN_LAST;
-    conn->state = CNC_CONN_FLUSH;
-    cnc_driver_take(f->drv, conn);
-}
-
-static void take_back(struct cnc_front *f, uint32_t i, const struct cnc_loan_note *note, const char *bytes, size_t n)
-{
-    struct cnc_conn *conn = end_loan(f, i);
-    conn->requests = note->requests;
-    conn->flags = 0;
-    conn->state = CNC_CONN_IDLE;
-    if (n && cnc_conn_preload(conn, bytes, n) < 0) {
-        cnc_conn_forget(f->drv, conn);
-        return;
-    }
-    cnc_driver_take(f->drv, conn);
-}
-
-/* Every worker of the start has told how many threads it has: now one can say how many are too many. */
-static void open_up(struct cnc_front *f)
+/* Every worker of the start has told how many threads it has: now one can say how many are too many. Those that do not tell
+ * keep nobody waiting for long. */
+static void open_up(struct cnc_front *f, int64_t now)
 {
     void (*ready)(struct cnc_front *) = f->cfg.ready;
-    if (f->strangers || !ready)
+    if (!ready)
         return;
+    if ((f->strangers || !f->is_known) && now < f->greet_until) {
+        cnc_front_wake_by(f, f->greet_until);
+        return;
+    }
     f->cfg.ready = NULL;
     ready(f);
 }
@@ -191,283 +70,230 @@ static void open_up(struct cnc_front *f)
 /* There is nothing to wait for from this one. */
 static void count_out(struct cnc_front_worker *w)
 {
-    w->front->strangers -= !w->greeted;
-    w->greeted = true;
-    open_up(w->front);
+    struct cnc_front *f = w->front;
+    f->strangers -= w->is_stranger;
+    w->is_stranger = false;
+    open_up(f, cnc_home_now(f->drv->home));
+}
+
+void cnc_front_shut(struct cnc_front_worker *w)
+{
+    cnc_book_set(&w->front->book, w->slot, CNC_BOOK_RETIRED, true);
+    (void)cnc_front_revoke(w);
+    count_out(w);
+}
+
+void cnc_front_lose(struct cnc_front_worker *w)
+{
+    struct cnc_front *f = w->front;
+    if (w->is_lost)
+        return;
+    w->is_lost = true;
+    (void)cnc_io_watch(f->drv->home->loop, &w->io, 0);
+    f->cfg.tell(f, CNC_FRONT_UNLINKED, w->slot, 0);
+    cnc_front_shut(w);
 }
 
 static void hail(struct cnc_front_worker *w)
 {
-    struct cnc_loan_note hello = { .what = CNC_LOAN_HELLO };
+    struct cnc_loan_note hello = { .what = CNC_LOAN_HELLO, .front = w->front->number };
     struct iovec iov = { &hello, sizeof hello };
     int rc = cnc_passing_send(cnc_io_fd(&w->io), &iov, 1, -1, false);
-    w->hailed = rc != CONCUR_AGAIN;
-    w->clogged = rc == CONCUR_AGAIN;
-    if (rc != CONCUR_OK && rc != CONCUR_AGAIN) {
-        w->retired = true;
-        count_out(w);
-    }
+    w->hailed = rc == CONCUR_OK;
+    cnc_book_set(&w->front->book, w->slot, CNC_BOOK_CLOGGED, rc == CONCUR_AGAIN);
+    if (rc == CONCUR_E_GONE)
+        cnc_front_shut(w);
+    else if (rc != CONCUR_OK)
+        cnc_front_wake_by(w->front, cnc_home_now(w->front->drv->home) + CNC_NO_ROOM_MS);
 }
 
 static void on_note(struct cnc_front_worker *w, const struct cnc_loan_note *note, const char *bytes, size_t n)
 {
     struct cnc_front *f = w->front;
-    if (note->flags & CNC_LOAN_ALL) {
-        w->credit = note->value;
+    if (note->front != f->number)
+        return; /* it was meant for a front before this one */
+    f->is_known |= cnc_book_told(&f->book, w->slot, note->seen, note->free);
+    if (note->others != w->others && !f->drains)
+        cnc_front_count(f, (int)(note->others - w->others));
+    w->others = note->others;
+    cnc_front_on_loan_note(w, note, bytes, n);
+    cnc_front_show(f, w->slot);
+    if (note->flags & CNC_LOAN_NONE_IDLE)
+        (void)ask_next(f);
+    if (w->is_stranger)
         count_out(w);
-        return;
+}
+
+/* Returns the number of notes, or a negative error number; most: if so many are there, there may be more. */
+static ssize_t hear(struct cnc_front_worker *w, unsigned most)
+{
+    struct cnc_loan_note note;
+    char *room = w->front->room;
+    for (unsigned i = 0; i < most; i++) {
+        int fd = -1;
+        ssize_t n = cnc_passing_recv(cnc_io_fd(&w->io), room, CNC_LOAN_ROOM, &fd, false);
+        cnc_sys_close(&fd); /* none is expected */
+        if (n == -EAGAIN)
+            return i;
+        if (n <= 0)
+            return n < 0 ? n : -EPIPE;
+        if (n < (ssize_t)sizeof note)
+            continue;
+        memcpy(&note, room, sizeof note);
+        on_note(w, &note, room + sizeof note, (size_t)n - sizeof note);
     }
-    if (!w->greeted)
-        return;
-    w->credit += (note->flags & CNC_LOAN_FREE) != 0;
-    uint32_t i = (uint32_t)note->id;
-    bool mine = note->id >> 32 == f->epoch && i < f->loan_count && f->loans[i].conn && f->loans[i].slot == w->slot;
-    if (note->what == CNC_LOAN_RETURN && mine)
-        take_back(f, i, note, bytes, n);
-    else if (note->what == CNC_LOAN_GONE && mine)
-        hang_up(f, end_loan(f, i), note->flags);
+    return most;
 }
 
 static void on_link(struct cnc_io *io, unsigned ready)
 {
     struct cnc_front_worker *w = CNC_CONTAINER(io, struct cnc_front_worker, io);
     struct cnc_front *f = w->front;
-    struct cnc_loan_note note;
-    char *room = f->room;
-    ssize_t n = -EAGAIN;
-    int fd;
     if (ready & CNC_IO_WRITE)
-        w->clogged = false;
-    if (!w->hailed && !w->clogged)
+        cnc_book_set(&f->book, w->slot, CNC_BOOK_CLOGGED, false);
+    if (!w->hailed && !cnc_book_is(&f->book, w->slot, CNC_BOOK_CLOGGED))
         hail(w);
-    for (int i = 0; i < NOTES_AT_ONCE; i++) {
-        n = cnc_passing_recv(cnc_io_fd(io), room, CNC_LOAN_ROOM, &fd, false);
-        cnc_sys_close(&fd); /* none is expected */
-        if (n < (ssize_t)sizeof note)
-            break;
-        memcpy(&note, room, sizeof note);
-        on_note(w, &note, room + sizeof note, (size_t)n - sizeof note);
-    }
-    if (n == 0 || (n < 0 && n != -EAGAIN)) { /* it is dead or dying: the master tells when */
-        w->retired = true;
-        count_out(w);
-        (void)cnc_io_watch(f->drv->home->loop, io, 0);
-    } else {
-        watch_worker(w);
-    }
-    serve_queue(f);
+    if (hear(w, NOTES_AT_ONCE) < 0)
+        cnc_front_lose(w);
+    cnc_front_watch(w);
+    cnc_front_serve_queue(f);
 }
 
-bool cnc_front_attach(struct cnc_front *f, unsigned slot, int link)
+static struct cnc_front_worker *worker_at(struct cnc_front *f, unsigned slot, int64_t pid)
 {
-    struct cnc_front_worker *w = link >= 0 && slot < f->cfg.workers_max ? cnc_calloc(1, sizeof *w) : NULL;
-    if (!w) {
+    struct cnc_front_worker *w = slot < f->cfg.workers_max ? &f->workers[slot] : NULL;
+    return w && w->pid && w->pid == pid ? w : NULL;
+}
+
+bool cnc_front_attach(struct cnc_front *f, unsigned slot, int64_t pid, int link)
+{
+    if (link < 0 || slot >= f->cfg.workers_max || pid <= 0) {
         cnc_sys_close(&link);
         return false;
     }
-    cnc_front_bury(f, slot);
-    w->front = f;
-    w->slot = slot;
-    f->workers[slot] = w;
+    struct cnc_front_worker *w = &f->workers[slot];
+    cnc_front_bury(f, slot, w->pid); /* the slot is another one's now, so it is dead */
+    *w = (struct cnc_front_worker){ .front = f, .slot = slot, .pid = pid, .unread_first = CNC_NO_PLACE,
+                                    .unread_last = CNC_NO_PLACE, .is_stranger = true };
+    cnc_book_link(&f->book, slot);
     f->strangers++;
     cnc_io_init(f->drv->home->loop, &w->io, link, on_link);
     hail(w);
-    watch_worker(w);
+    cnc_front_watch(w);
     return true;
 }
 
-void cnc_front_retire(struct cnc_front *f, unsigned slot)
+int64_t cnc_front_pid(const struct cnc_front *f, unsigned slot)
 {
-    if (slot < f->cfg.workers_max && f->workers[slot])
-        f->workers[slot]->retired = true;
+    return slot < f->cfg.workers_max ? f->workers[slot].pid : 0;
 }
 
-/* The worker that had it is dead. Between two requests nothing is lost; a request whose reply has not begun gets 502; else the
- * connection is cut off. A worker that wrote nonsense into the ledger harms its own connections alone. */
-static void inherit(struct cnc_front *f, uint32_t i)
+void cnc_front_retire(struct cnc_front *f, unsigned slot, int64_t pid)
 {
-    const struct cnc_ledger_row *row = cnc_ledger_row(&f->cfg.ledger, i);
-    uint64_t told = row ? atomic_load(&row->told) : 1, read = row ? atomic_load(&row->read) : 0;
-    uint64_t whole = row ? atomic_load(&row->whole) : 0;
-    struct traffic before = f->loans[i].before;
-    struct cnc_conn *conn = end_loan(f, i);
-    struct traffic now = look_at(cnc_io_fd(&conn->io));
-    if (told != CNC_LEDGER_UNKNOWN && whole > told >> 1 && now.written - before.written == whole)
-        told = whole << 1; /* it was sent, but the worker did not live to say so */
-    bool is_silent = now.is_known && before.is_known && told != CNC_LEDGER_UNKNOWN &&
-                     now.written - before.written == told >> 1;
-    bool is_idle = !(told & 1) && now.read - before.read == read;
-    f->lost++;
-    if (is_silent && !is_idle) {
-        answer(f, conn, 502);
-    } else if (is_silent) {
-        conn->state = CNC_CONN_IDLE;
-        conn->flags = 0;
-        cnc_driver_take(f->drv, conn);
-    } else {
-        conn->flags |= CNC_CONN_RESET; /* a reply cut short must not look like a whole one */
-        cnc_conn_forget(f->drv, conn);
-    }
+    if (worker_at(f, slot, pid))
+        cnc_book_set(&f->book, slot, CNC_BOOK_RETIRED, true);
 }
 
-void cnc_front_bury(struct cnc_front *f, unsigned slot)
+void cnc_front_bury(struct cnc_front *f, unsigned slot, int64_t pid)
 {
-    struct cnc_front_worker *w = slot < f->cfg.workers_max ? f->workers[slot] : NULL;
+    struct cnc_front_worker *w = worker_at(f, slot, pid);
     if (!w)
         return;
-    on_link(&w->io, 0); /* what it has given back before it died */
-    f->workers[slot] = NULL;
-    count_out(w);
-    int link = cnc_io_fd(&w->io);
+    cnc_book_set(&f->book, slot, CNC_BOOK_RETIRED, true);
+    while (hear(w, NOTES_AT_ONCE) == NOTES_AT_ONCE) /* what it has said before it died, to the end */
+        continue;
+    w->is_lost = true;
     (void)cnc_io_watch(f->drv->home->loop, &w->io, 0);
+    cnc_front_shut(w);
+    cnc_front_inherit(w);
+    if (!f->drains)
+        cnc_front_count(f, -(int)w->others);
+    int link = cnc_io_fd(&w->io);
     cnc_sys_close(&link);
-    cnc_free(w);
-    for (uint32_t i = 0; i < f->loan_count; i++)
-        if (f->loans[i].conn && f->loans[i].slot == slot)
-            inherit(f, i);
+    w->pid = 0;
+    cnc_book_unlink(&f->book, slot);
+    cnc_front_show(f, slot);
+    cnc_front_serve_queue(f);
 }
 
-/* ---- the queue ---- */
+/* ---- room for new connections ---- */
 
-static void note_queue(struct cnc_front *f, int change)
+static bool ask_next(struct cnc_front *f)
 {
-    f->queue_len += (unsigned)change;
-    if (f->cfg.queued)
-        atomic_store_explicit(f->cfg.queued, f->queue_len, memory_order_relaxed);
-}
-
-static struct cnc_conn *first_of(const struct cnc_front *f)
-{
-    return cnc_link_alone(&f->queue) ? NULL : CNC_CONTAINER(f->queue.next, struct cnc_conn, job.link);
-}
-
-static void unqueue(struct cnc_front *f, struct cnc_conn *conn)
-{
-    cnc_link_remove(&conn->job.link);
-    (void)cnc_io_watch(f->drv->home->loop, &conn->io, 0);
-    note_queue(f, -1);
-}
-
-static void set_late(struct cnc_front *f)
-{
-    const struct cnc_conn *first = first_of(f);
-    if (first && f->cfg.queue_timeout_ms)
-        (void)cnc_home_timer(f->drv->home, &f->late, first->deadline + f->cfg.queue_timeout_ms);
-    else
-        cnc_home_timer_cancel(f->drv->home, &f->late);
-}
-
-/* deadline holds when the head was complete. */
-static void on_late(struct cnc_timer *t)
-{
-    struct cnc_front *f = CNC_CONTAINER(t, struct cnc_front, late);
-    struct cnc_conn *conn;
-    int64_t now = cnc_home_now(f->drv->home);
-    while ((conn = first_of(f)) != NULL && conn->deadline + f->cfg.queue_timeout_ms <= now) {
-        unqueue(f, conn);
-        cnc_driver_refuse(f->drv, conn, 503);
+    struct cnc_loan_note note = { .what = CNC_LOAN_REAP };
+    struct iovec iov = { &note, sizeof note };
+    while (f->reap_left > 0) {
+        struct cnc_front_worker *w = &f->workers[f->reap_turn++ % f->cfg.workers_max];
+        bool has_some = w->pid && (f->book.rows[w->slot].leases || w->others);
+        f->reap_left--;
+        if (has_some && !w->is_lost && cnc_passing_send(cnc_io_fd(&w->io), &iov, 1, -1, false) == CONCUR_OK)
+            return true;
     }
-    set_late(f);
+    return false;
 }
 
-/* Nobody waits any more for what it asked. */
-static void on_left(struct cnc_io *io, unsigned ready)
+bool cnc_front_ask_room(void *front)
 {
-    struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
-    struct cnc_front *f = conn->drv->lender;
-    (void)ready;
-    unqueue(f, conn);
-    f->dropped++;
-    cnc_conn_forget(f->drv, conn);
-    set_late(f);
-}
-
-static void serve_queue(struct cnc_front *f)
-{
-    struct cnc_front_worker *w;
-    struct cnc_conn *conn;
-    bool moved = false;
-    while ((conn = first_of(f)) != NULL && (w = best_worker(f)) != NULL) {
-        unqueue(f, conn);
-        moved = true;
-        int rc = lend(f, w, conn);
-        if (rc == CONCUR_OK)
-            continue;
-        if (is_never(rc)) {
-            cnc_driver_refuse(f->drv, conn, rc == CONCUR_E_LIMIT ? 431 : 503);
-            continue;
-        }
-        conn->job.link.next = f->queue.next; /* back to its place, the first */
-        conn->job.link.prev = &f->queue;
-        f->queue.next->prev = &conn->job.link;
-        f->queue.next = &conn->job.link;
-        note_queue(f, 1);
-        (void)cnc_io_watch(f->drv->home->loop, &conn->io, CNC_IO_CLOSED);
-    }
-    if (moved)
-        set_late(f);
-}
-
-void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn)
-{
-    struct cnc_front *f = drv->lender;
-    struct cnc_front_worker *w;
-    int rc = CONCUR_AGAIN;
-    while (cnc_link_alone(&f->queue) && !is_never(rc) && (w = best_worker(f)) != NULL)
-        if ((rc = lend(f, w, conn)) == CONCUR_OK)
-            return;
-    if (is_never(rc) || f->queue_len >= f->cfg.queue_max) {
-        cnc_driver_refuse(drv, conn, rc == CONCUR_E_LIMIT ? 431 : 503);
-        return;
-    }
-    cnc_link_append(&f->queue, &conn->job.link);
-    note_queue(f, 1);
-    cnc_io_init(drv->home->loop, &conn->io, cnc_io_fd(&conn->io), on_left);
-    if (!drv->limits->half_close)
-        (void)cnc_io_watch(drv->home->loop, &conn->io, CNC_IO_CLOSED);
-    if (first_of(f) == conn)
-        set_late(f);
+    struct cnc_front *f = front;
+    f->reap_left = f->cfg.workers_max;
+    return ask_next(f);
 }
 
 /* ---- life ---- */
 
+void cnc_front_drain(struct cnc_front *f)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < f->cfg.workers_max; i++)
+        n += f->workers[i].others;
+    for (uint32_t i = 0; i < f->loan_count; i++)
+        n += f->loans[i].id && !f->loans[i].conn;
+    (void)atomic_fetch_sub(f->cfg.connections, n);
+    f->drains = true;
+}
+
 void cnc_front_give_up(struct cnc_front *f)
 {
-    struct cnc_conn *conn;
-    while ((conn = first_of(f)) != NULL) {
-        unqueue(f, conn);
-        cnc_driver_refuse(f->drv, conn, 503);
-    }
-    for (uint32_t i = 0; i < f->loan_count; i++)
-        if (f->loans[i].conn)
-            cnc_conn_forget(f->drv, end_loan(f, i));
-    set_late(f);
+    cnc_front_empty_queue(f);
+    cnc_front_give_up_loans(f);
 }
 
 int cnc_front_open(struct cnc_front *f, struct cnc_driver *drv, const struct cnc_front_config *cfg)
 {
-    *f = (struct cnc_front){ .drv = drv, .cfg = *cfg, .late.fn = on_late,
-                             .epoch = (uint32_t)getpid() ^ (uint32_t)cnc_clock_now(drv->home->clock) << 8 };
+    *f = (struct cnc_front){ .drv = drv, .cfg = *cfg, .timer.fn = on_timer, .wake_at = INT64_MAX, .greet_until = INT64_MAX,
+                             .number = cnc_ledger_add_front(cfg->ledger) };
     cnc_link_init(&f->queue);
     drv->lender = f;
     f->room = cnc_malloc(CNC_LOAN_ROOM);
-    f->workers = f->room ? cnc_calloc(cfg->workers_max, sizeof(struct cnc_front_worker *)) : NULL;
-    if (f->workers)
+    f->workers = cnc_calloc(cfg->workers_max, sizeof *f->workers);
+    int rc = cnc_book_open(&f->book, cfg->workers_max, cfg->workers, cfg->threads_max);
+    if (f->room && f->workers && rc == CONCUR_OK)
         return CONCUR_OK;
-    cnc_free(f->room);
+    cnc_front_close(f);
     return CONCUR_E_NOMEM;
+}
+
+void cnc_front_begin(struct cnc_front *f)
+{
+    int64_t now = cnc_clock_now(f->drv->home->clock);
+    f->greet_until = now + GREET_MS;
+    open_up(f, now);
 }
 
 void cnc_front_close(struct cnc_front *f)
 {
-    if (!f->workers)
-        return;
-    cnc_front_give_up(f);
-    for (unsigned i = 0; i < f->cfg.workers_max; i++)
-        cnc_front_bury(f, i);
+    if (f->workers && f->book.rows) {
+        f->cfg.ready = NULL;
+        cnc_front_give_up(f);
+        for (unsigned i = 0; i < f->cfg.workers_max; i++)
+            cnc_front_bury(f, i, f->workers[i].pid);
+        cnc_home_timer_cancel(f->drv->home, &f->timer);
+    }
+    cnc_book_close(&f->book);
     cnc_free(f->workers);
     cnc_free(f->loans);
     cnc_free(f->room);
     f->workers = NULL;
     f->loans = NULL;
+    f->room = NULL;
 }

@@ -6,6 +6,7 @@
 #include "proc/board.h"
 
 #define NOTES_AT_ONCE 64
+#define RETRY_MS 20 /* until the system may have room for a descriptor under way */
 
 /* With the connection's descriptor; bytes that were read and not parsed follow. The same in both directions. */
 struct head_note {
@@ -69,7 +70,7 @@ static bool has_room(const struct cnc_heads *h)
 /* Without room nothing more is read: workers keep what they cannot pass. */
 static void heads_watch(struct cnc_heads *h)
 {
-    unsigned mask = (has_room(h) ? CNC_IO_READ : 0u) | (h->is_clogged ? CNC_IO_WRITE : 0u);
+    unsigned mask = (has_room(h) ? CNC_IO_READ : 0u) | (h->is_clogged && !h->is_short ? CNC_IO_WRITE : 0u);
     if (h->has_link && cnc_io_watch(h->serving.home->loop, &h->io, mask) < 0)
         cnc_log(&h->serving.server->log, CONCUR_LOG_ERROR, "heads: the link to the workers cannot be watched");
 }
@@ -109,15 +110,26 @@ static void serve_queue(struct cnc_heads *h)
         int64_t at = conn->deadline;
         unqueue(h, conn);
         int rc = send_conn(drv, cnc_io_fd(&h->io), conn, at);
-        if (rc == CONCUR_AGAIN) {
+        if (rc == CONCUR_AGAIN || rc == CONCUR_E_FULL) {
             queue_conn(h, conn); /* behind the others, which have waited as long: the link takes none of them now */
             h->is_clogged = true;
+            h->is_short = rc == CONCUR_E_FULL;
+            if (h->is_short) /* the link itself may have room all the time: watching it would be a spin */
+                (void)cnc_home_timer(h->serving.home, &h->retry, cnc_home_now(h->serving.home) + RETRY_MS);
         } else if (rc != CONCUR_OK) {
             cnc_log(&h->serving.server->log, CONCUR_LOG_ERROR, "heads: a complete head of %zu bytes cannot be passed on: %s",
                     cnc_conn_input(conn).n, rc == CONCUR_E_LIMIT ? "the system allows no message as large" : "no worker is left");
             cnc_driver_refuse(drv, conn, 503);
         }
     }
+}
+
+static void on_retry(struct cnc_timer *t)
+{
+    struct cnc_heads *h = CNC_CONTAINER(t, struct cnc_heads, retry);
+    h->is_clogged = h->is_short = false;
+    serve_queue(h);
+    heads_watch(h);
 }
 
 static void heads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
@@ -187,19 +199,23 @@ static void on_heads_gave_up(struct cnc_serving *s)
         unqueue(h, conn);
         cnc_driver_refuse(&s->drv, conn, 503);
     }
+    cnc_home_timer_cancel(s->home, &h->retry);
 }
 
 void cnc_heads_close(struct cnc_heads *h)
 {
     if (h->has_link)
         (void)cnc_io_watch(h->serving.home->loop, &h->io, 0);
+    if (h->serving.home)
+        cnc_home_timer_cancel(h->serving.home, &h->retry);
     cnc_serving_close(&h->serving);
     cnc_free(h->room);
 }
 
 int cnc_heads_open(struct cnc_heads *h, concur_server *server)
 {
-    *h = (struct cnc_heads){ .ops = cnc_request_conn_ops, .room = cnc_malloc(CNC_HEADS_ROOM) };
+    *h = (struct cnc_heads){ .ops = cnc_request_conn_ops, .room = cnc_malloc(CNC_HEADS_ROOM),
+                             .retry.fn = on_retry };
     cnc_link_init(&h->queue);
     h->ops.closed = on_heads_closed;
     h->ops.handover = heads_handover;

@@ -26,6 +26,8 @@ struct cnc_heads {
     unsigned queue_len;
     char *room;             /* owned; for a message */
     bool is_clogged;        /* the link has taken no more */
+    bool is_short;          /* ... since the system has no room for further descriptors under way; retry is set */
+    struct cnc_timer retry;
     bool has_link;
 };
 

@@ -47,12 +47,20 @@ void cnc_place_publish(concur_server *server, const struct cnc_engine_stats *sta
     atomic_store_explicit(&place->row->requests, stats->requests, memory_order_relaxed);
     atomic_store_explicit(&place->row->accepted, stats->accepted, memory_order_relaxed);
     atomic_store_explicit(&place->row->stalls, stats->stalls, memory_order_relaxed);
-    put(&place->row->connections, atomic_load_explicit(&server->connections, memory_order_relaxed));
+    put(&place->row->connections, stats->is_lent ? 0 : atomic_load_explicit(&server->connections, memory_order_relaxed));
     put(&place->row->threads, stats->threads);
     put(&place->row->threads_idle, stats->threads_idle);
     put(&place->row->queued, stats->queued);
-    if (place->recycle_at && stats->requests >= place->recycle_at) {
-        place->recycle_at = 0;
-        (void)cnc_note_tell(place->link, CNC_NOTE_RECYCLE, 0);
-    }
+    put(&place->row->free, stats->free);
+    cnc_place_begun(server, stats->requests);
+}
+
+void cnc_place_begun(concur_server *server, unsigned long long requests)
+{
+    struct cnc_place *place = &server->place;
+    unsigned long long share = atomic_load_explicit(&place->recycle_at, memory_order_relaxed);
+    if (CNC_LIKELY(!share || requests < share) || !atomic_compare_exchange_strong(&place->recycle_at, &share, 0))
+        return;
+    if (cnc_note_tell(place->link, CNC_NOTE_RECYCLE, 0) == CONCUR_AGAIN)
+        atomic_store(&place->recycle_at, share); /* the next request tries again */
 }

@@ -11,6 +11,9 @@
 struct cnc_engine_stats {
     unsigned threads, threads_idle, queued;
     unsigned long long requests, accepted, stalls;
+    unsigned jobs; /* that threads have, or that wait for one: while there are some, the numbers change without a turn */
+    unsigned free; /* threads that a request could have now */
+    bool is_lent;  /* the connections belong to another process, which counts them */
 };
 
 /* Serving thread of a child. Takes what the master has said: a stop begins, what is for the role goes to place.told. Ends
@@ -18,6 +21,8 @@ struct cnc_engine_stats {
 void cnc_place_hear(concur_server *server);
 /* Serving thread of a child. Writes this process' row, and asks for a successor when its share of requests is served. */
 void cnc_place_publish(concur_server *server, const struct cnc_engine_stats *stats);
+/* Any thread of a child. So many requests were begun: asks for a successor if that is this process' share, once. */
+void cnc_place_begun(concur_server *server, unsigned long long requests);
 /* Begins a stop of this process alone. Any thread, any signal handler. */
 void cnc_place_stop(concur_server *server, int64_t ms);
 

@@ -44,6 +44,7 @@ struct cnc_place {
     unsigned generation;
     unsigned number;     /* among those of its group, from 0 */
     unsigned page, slot; /* its row on the board */
+    unsigned peer_slot;  /* of peer_row, the first of its group */
     const struct cnc_board_row *peer_row; /* of the process at the other end of lend; NULL: there is none */
     int link;       /* a child's to its master; the host's to the master that start made; else -1 */
     int lend;       /* to the front, or from the workers; else -1 */
@@ -54,7 +55,7 @@ struct cnc_place {
     bool is_child;
     bool was_told;  /* the master has told it to stop */
     bool all_stop;  /* ... and so all of its generation */
-    unsigned long long recycle_at; /* requests after which a successor is asked for; 0: never */
+    atomic_ullong recycle_at; /* requests after which a successor is asked for; 0: never, or it was */
     /* A note for the role alone; fd is its own. */
     void (*told)(concur_server *, const struct cnc_note *, int fd);
 };

@@ -138,7 +138,7 @@ static void on_publish(struct cnc_timer *t)
     (void)t; /* as on_stop_timer() */
 }
 
-static int open_pool(concur_server *server)
+static int open_pool(struct cnc_serving *s, concur_server *server)
 {
     struct cnc_pool_config cfg = {
         .clock = server->clock,
@@ -149,7 +149,10 @@ static int open_pool(concur_server *server)
         .idle_ms = server->setup->cfg.thread_idle,
         .fields_max = 1, /* these threads parse no heads */
         .owner = server,
+        .strained = cnc_strain_on,
+        .strained_arg = &s->pool_strain,
     };
+    cnc_strain_init(&s->pool_strain, server, "pool_threads");
     return cfg.threads_max ? cnc_pool_create(&server->pool, &cfg) : CONCUR_OK;
 }
 
@@ -176,7 +179,7 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
     unsigned count = flags & CNC_SERVING_NO_ACCEPT ? 0 : server->socket_count;
     for (unsigned i = 0; i < count; i++)
         from[i] = (struct cnc_accept_from){ server->sockets[i].fd, cnc_serving_how_to_accept(server, i, blocking_sockets) };
-    int rc = open_pool(server);
+    int rc = open_pool(s, server);
     if (rc == CONCUR_OK)
         rc = cnc_home_create(&s->home, server->clock, server->setup->limits.http.fields_max,
                              (flags & CNC_SERVING_BLOCKING_HOME) != 0);
@@ -184,6 +187,7 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         cnc_serving_close(s);
         return rc;
     }
+    cnc_strain_open(&s->pool_strain, s->home, server->pool);
     s->home->owner = ops->handover ? NULL : server; /* a poller runs no handlers */
     if (server->place.row && server->setup->cfg.stuck_timeout)
         s->home->busy_since = &server->place.row->busy_since;
@@ -213,6 +217,7 @@ void cnc_serving_close(struct cnc_serving *s)
         (void)cnc_io_watch(s->home->loop, &s->link_io, 0);
     cnc_home_timer_cancel(s->home, &s->stop_timer);
     cnc_home_timer_cancel(s->home, &s->publish_timer);
+    cnc_strain_close(&s->pool_strain);
     cnc_driver_deinit(&s->drv);
     cnc_home_close(&s->home);
 }
@@ -310,20 +315,41 @@ int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give
 }
 
 #define PUBLISH_MS 100
+#define PUBLISH_MAX_MS 1600 /* between two times while threads are at work and nothing changes */
+
+/* Threads may end what they are at without a turn of this loop. */
+static void publish_again(struct cnc_serving *s, const struct cnc_engine_stats *stats, int64_t now)
+{
+    bool moves = stats->requests != s->published_requests;
+    s->publish_ms = moves || !s->publish_ms ? PUBLISH_MS : s->publish_ms * 2;
+    if (s->publish_ms > PUBLISH_MAX_MS)
+        s->publish_ms = PUBLISH_MAX_MS;
+    s->published_requests = stats->requests;
+    if (stats->jobs)
+        (void)cnc_home_timer(s->home, &s->publish_timer, now + s->publish_ms);
+}
 
 void cnc_serving_publish(struct cnc_serving *s, int64_t now)
 {
     struct cnc_engine_stats stats;
     if (!s->server->place.row || !s->stats)
         return;
-    if (now - s->published_at < PUBLISH_MS) { /* what comes after the last turn but one is told as well */
-        if (!s->publish_timer.pos)
-            (void)cnc_home_timer(s->home, &s->publish_timer, s->published_at + PUBLISH_MS);
+    int64_t due = s->published_at + PUBLISH_MS;
+    bool has_share = atomic_load_explicit(&s->server->place.recycle_at, memory_order_relaxed) != 0;
+    if (now >= due || has_share)
+        s->stats(s->server, &stats);
+    if (now < due) { /* what comes after the last turn but one is told as well */
+        if (has_share)
+            cnc_place_begun(s->server, stats.requests);
+        if (!s->publish_timer.pos || s->publish_timer.at > due)
+            (void)cnc_home_timer(s->home, &s->publish_timer, due);
         return;
     }
     s->published_at = now;
-    s->stats(s->server, &stats);
     cnc_place_publish(s->server, &stats);
+    if (s->publishes)
+        s->publishes(s);
+    publish_again(s, &stats, now);
 }
 
 int cnc_serving_begin(struct cnc_serving *s)

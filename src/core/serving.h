@@ -9,6 +9,7 @@
 #include "conn/acceptor.h"
 #include "core/place.h"
 #include "core/request.h"
+#include "core/strain.h"
 
 enum cnc_serving_phase {
     CNC_SERVING_ON,
@@ -37,6 +38,10 @@ struct cnc_serving {
     struct cnc_io link_io;      /* what the master says */
     struct cnc_timer publish_timer;
     int64_t published_at;
+    int64_t publish_ms;         /* until the next time, while threads are at work */
+    unsigned long long published_requests;
+    void (*publishes)(struct cnc_serving *); /* optional: the numbers of the moment are told */
+    struct cnc_strain pool_strain;
     void (*stats)(concur_server *, struct cnc_engine_stats *); /* the role's; NULL: nothing is published */
 };
 
@@ -63,7 +68,7 @@ void cnc_serving_accept(struct cnc_serving *s);
 int cnc_serving_look(struct cnc_serving *s, bool may_give_up);
 /* Begins to serve on the calling thread: what cnc_serving_run() does first. */
 int cnc_serving_begin(struct cnc_serving *s);
-/* Tells the other processes how it goes, at most ten times a second. */
+/* Tells the other processes how it goes, at most ten times a second; while threads are at work also without a turn. */
 void cnc_serving_publish(struct cnc_serving *s, int64_t now);
 /* Blocks until a stop is complete. CONCUR_OK, or CONCUR_E_BUSY if may_give_up and code of the program holds on a second
  * after the deadline. */

@@ -99,18 +99,9 @@ void cnc_setup_unref(struct cnc_setup **setup_)
     *setup_ = NULL;
     if (!setup || --setup->refs)
         return;
-    if (setup->ledger.rows)
-        cnc_sys_unmap(setup->ledger.rows, setup->ledger.count * sizeof *setup->ledger.rows);
+    cnc_ledger_close(&setup->ledger);
     cnc_router_deinit(&setup->router);
     cnc_options_destroy(&setup->options);
     cnc_free(setup->spool_dir);
     cnc_free(setup);
-}
-
-bool cnc_setup_make_ledger(struct cnc_setup *setup, uint32_t count)
-{
-    CNC_ASSERT(!setup->ledger.rows);
-    setup->ledger.rows = cnc_sys_map_shared(count * sizeof *setup->ledger.rows);
-    setup->ledger.count = setup->ledger.rows ? count : 0;
-    return setup->ledger.rows != NULL;
 }

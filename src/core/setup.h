@@ -11,7 +11,7 @@
 #define CNC_SETUP_H
 
 #include "conn/conn.h"
-#include "conn/loan.h"
+#include "conn/ledger.h"
 #include "core/config.h"
 #include "core/options.h"
 #include "core/router.h"
@@ -38,7 +38,4 @@ int cnc_setup_create(struct cnc_setup **out, struct cnc_options *options, const 
 void cnc_setup_ref(struct cnc_setup *setup);
 /* Frees it with the last reference. NULLs *setup, which may be NULL. */
 void cnc_setup_unref(struct cnc_setup **setup);
-/* Makes the ledger, of so many rows. False: no memory. */
-bool cnc_setup_make_ledger(struct cnc_setup *setup, uint32_t count);
-
 #endif

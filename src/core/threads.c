@@ -54,7 +54,7 @@ CNC_HOT static bool is_wanted(void *arg)
 static bool has_left(const struct cnc_threads *t, const struct cnc_home *home, const struct cnc_conn *conn)
 {
     struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLRDHUP };
-    if (!t->has_queue || t->server->setup->limits.half_close)
+    if (t->server->setup->limits.half_close)
         return false;
     return cnc_clock_now(home->clock) - conn->deadline >= LONG_WAIT_MS && cnc_sys_poll(&p, 1, 0) > 0;
 }
@@ -76,8 +76,8 @@ static void serve(struct cnc_job *job, struct cnc_home *home)
         cnc_home_turn(home, -1);
     while (home->local.head) /* no loop was to be had: then nothing else is pending */
         cnc_home_settle(home);
-    if (t->is_free)
-        t->is_free(t, home);
+    if (cnc_pool_job_ends(t->pool, home) && t->is_free)
+        t->is_free(t);
     cnc_server_leave(before);
 }
 
@@ -137,29 +137,75 @@ static void on_late(struct cnc_timer *timer)
 static void watch_queue(struct cnc_threads *t)
 {
     struct cnc_home *home = t->serving->home;
-    if (t->has_queue && !t->late.pos && t->server->setup->cfg.queue_timeout)
+    if (!t->late.pos && t->server->setup->cfg.queue_timeout)
         (void)cnc_home_timer(home, &t->late, cnc_home_now(home) + t->server->setup->cfg.queue_timeout);
 }
 
-/* At the end of the turn: a thread woken for each would push the poller aside each time. */
-static void submit_ready(struct cnc_task *task)
+int cnc_threads_queue(struct cnc_threads *t, struct cnc_link *list)
 {
-    struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, ready_task);
-    cnc_pool_submit_all(t->pool, &t->ready);
-    while (!cnc_link_alone(&t->ready)) {
-        struct cnc_link *l = cnc_link_take_first(&t->ready);
+    int rc = cnc_pool_submit_all(t->pool, list);
+    watch_queue(t);
+    return rc;
+}
+
+void cnc_threads_refuse(struct cnc_threads *t, struct cnc_link *list)
+{
+    while (!cnc_link_alone(list)) {
+        struct cnc_link *l = cnc_link_take_first(list);
         cnc_driver_refuse(&t->serving->drv, CNC_CONTAINER(l, struct cnc_conn, job.link), 503);
     }
-    watch_queue(t);
+}
+
+void cnc_threads_submit(struct cnc_threads *t)
+{
+    struct cnc_link ready; /* refusing one may bring others */
+    cnc_link_init(&ready);
+    cnc_link_move_all(&ready, &t->ready);
+    if (cnc_link_alone(&ready))
+        return;
+    if (cnc_threads_queue(t, &ready) < 0)
+        cnc_threads_refuse(t, &ready);
+}
+
+void cnc_threads_flush(struct cnc_threads *t)
+{
+    if (t->submit)
+        t->submit(t);
+    else
+        cnc_threads_submit(t);
+}
+
+/* At the end of the turn: a thread woken for each would push the poller aside each time. */
+static void on_ready(struct cnc_task *task)
+{
+    struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, ready_task);
+    t->is_due = false;
+    cnc_threads_flush(t);
+}
+
+void cnc_threads_await(struct cnc_threads *t, struct cnc_conn *conn, struct cnc_link *list)
+{
+    conn->job.run = serve;
+    if (!t->is_due)
+        cnc_home_defer(t->serving->home, &t->ready_task);
+    t->is_due = true;
+    cnc_link_append(list, &conn->job.link);
 }
 
 void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     struct cnc_threads *t = drv->lender;
-    conn->job.run = serve;
-    if (cnc_link_alone(&t->ready))
-        cnc_home_defer(drv->home, &t->ready_task);
-    cnc_link_append(&t->ready, &conn->job.link);
+    cnc_threads_await(t, conn, &t->ready);
+}
+
+/* ---- how many were begun ---- */
+
+/* A thread that stays with a busy connection leaves no turn of the poller in which somebody would count. */
+static int count_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+{
+    struct cnc_threads *t = conn->drv->lender;
+    cnc_place_begun(t->server, atomic_fetch_add(&t->begun, 1) + 1);
+    return cnc_request_conn_ops.request(conn, head, bytes);
 }
 
 /* ---- life ---- */
@@ -170,6 +216,7 @@ void cnc_threads_close(struct cnc_threads *t)
         return;
     if (t->late.pos)
         cnc_home_timer_cancel(t->serving->home, &t->late);
+    cnc_strain_close(&t->strain);
     cnc_pool_destroy(&t->pool);
     pthread_mutex_destroy(&t->mu);
     t->server = NULL;
@@ -186,12 +233,17 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
         .idle_ms = server->setup->cfg.thread_idle,
         .fields_max = server->setup->limits.http.fields_max,
         .owner = server,
+        .strained = cnc_strain_on,
+        .strained_arg = &t->strain,
     };
     *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = take_back,
-                               .ready_task.run = submit_ready, .late.fn = on_late };
+                               .ready_task.run = on_ready, .late.fn = on_late };
+    if (atomic_load(&server->place.recycle_at))
+        t->ops.request = count_request;
     pthread_mutex_init(&t->mu, NULL);
     cnc_link_init(&t->lot);
     cnc_link_init(&t->ready);
+    cnc_strain_init(&t->strain, server, "threads_max");
     int rc = cnc_pool_create(&t->pool, &cfg);
     if (rc < 0)
         cnc_threads_close(t);
@@ -203,6 +255,9 @@ int cnc_threads_open_poller(struct cnc_threads *t, unsigned flags)
     t->poller_ops = t->ops;
     t->poller_ops.handover = cnc_threads_handover;
     int rc = cnc_serving_open(t->serving, t->server, &t->poller_ops, flags);
+    if (rc < 0)
+        return rc;
+    cnc_strain_open(&t->strain, t->serving->home, t->pool);
     t->serving->drv.lender = t;
     t->serving->threads = t->pool;
     return rc;
@@ -218,7 +273,7 @@ void cnc_threads_stats(const struct cnc_threads *t, struct cnc_engine_stats *out
     struct cnc_pool_stats pool;
     cnc_pool_stats(t->pool, &pool);
     *out = (struct cnc_engine_stats){ .threads = 1 + pool.threads, .threads_idle = pool.idle, .queued = pool.queued,
-                                      .requests = pool.served,
+                                      .requests = pool.served, .jobs = pool.jobs, .free = cnc_pool_free(t->pool),
                                       .accepted = atomic_load(&t->serving->acceptor.accepted),
                                       .stalls = atomic_load(&t->serving->stalls) };
 }

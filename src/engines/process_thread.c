@@ -33,20 +33,93 @@ static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
 
 /* ---- the front ---- */
 
+#define EVERY_MS 1000 /* between two lines of a kind that can come again and again */
+
 struct front_role {
     struct cnc_serving serving;
     struct cnc_conn_ops ops;
     struct cnc_front front;
+    int64_t refused_told_at, stuck_told_at;
+    unsigned refused, stuck; /* that were not told of since */
 };
+
+static struct front_role *role_of(struct cnc_front *front)
+{
+    return CNC_CONTAINER(front, struct front_role, front);
+}
 
 static void front_ready(struct cnc_front *front)
 {
-    cnc_serving_accept(&CNC_CONTAINER(front, struct front_role, front)->serving);
+    cnc_serving_accept(&role_of(front)->serving);
+}
+
+static void front_drains(struct cnc_serving *s)
+{
+    cnc_front_drain(&CNC_CONTAINER(s, struct front_role, serving)->front);
 }
 
 static void front_gave_up(struct cnc_serving *s)
 {
     cnc_front_give_up(&CNC_CONTAINER(s, struct front_role, serving)->front);
+}
+
+static void show(struct cnc_front *front, unsigned slot, unsigned free)
+{
+    const struct cnc_place *place = &role_of(front)->serving.server->place;
+    if (place->peer_row)
+        atomic_store_explicit(&cnc_board_row(place->board, place->page, place->peer_slot + slot)->lendable, free,
+                              memory_order_relaxed);
+}
+
+static bool is_due(int64_t *told_at, unsigned *count, int64_t now)
+{
+    ++*count;
+    if (now - *told_at < EVERY_MS)
+        return false;
+    *told_at = now;
+    return true;
+}
+
+static void tell_of_wait(struct front_role *e, int64_t waited_ms)
+{
+    const struct cnc_front *front = &e->front;
+    const struct cnc_log *log = &e->serving.server->log;
+    unsigned free = cnc_book_free_total(&front->book);
+    const char *why = free ? "the workers that have threads take none" : "all threads of all workers are taken (threads_max)";
+    if (waited_ms)
+        cnc_log(log, CONCUR_LOG_WARN, "%s: %u requests wait for one, the first for %lld ms", why, front->queue_len,
+                (long long)waited_ms);
+    else
+        cnc_log(log, CONCUR_LOG_WARN, "%s: %u requests wait for one, and one was refused (queue_max)", why, front->queue_len);
+}
+
+/* The master ends it if it does not end by itself: it takes nothing, but what it has is nobody else's. */
+static void tell_of_silence(struct front_role *e, unsigned slot)
+{
+    concur_server *server = e->serving.server;
+    struct cnc_note note = { .what = CNC_NOTE_SILENT, .slot = slot, .value = cnc_front_pid(&e->front, slot) };
+    if (!atomic_load(&server->draining))
+        (void)cnc_note_send(server->place.link, &note, -1, false); /* the master finds out itself when it has ended */
+}
+
+static void tell(struct cnc_front *front, enum cnc_front_news news, unsigned slot, int64_t ms)
+{
+    struct front_role *e = role_of(front);
+    const struct cnc_log *log = &e->serving.server->log;
+    int64_t now = cnc_home_now(e->serving.home);
+    if (news == CNC_FRONT_REFUSED && is_due(&e->refused_told_at, &e->refused, now)) {
+        cnc_log(log, CONCUR_LOG_WARN, "worker %u has no descriptor, memory or thread for a request, and is left out for a while; "
+                "%u such refusals", slot, e->refused);
+        e->refused = 0;
+    } else if (news == CNC_FRONT_STUCK && is_due(&e->stuck_told_at, &e->stuck, now)) {
+        cnc_log(log, CONCUR_LOG_WARN, "worker %u does not take what it is given, and is left out until it does; seen %u times",
+                slot, e->stuck);
+        e->stuck = 0;
+    } else if (news == CNC_FRONT_HELD) {
+        tell_of_wait(e, ms);
+    } else if (news == CNC_FRONT_UNLINKED) {
+        tell_of_silence(e, slot);
+    }
 }
 
 /* The master has a copy, and sends it again. */
@@ -62,12 +135,12 @@ static void front_told(concur_server *server, const struct cnc_note *note, int f
     struct front_role *e = server->engine;
     if (note->what != CNC_NOTE_LINK)
         cnc_sys_close(&fd);
-    else if (!cnc_front_attach(&e->front, note->slot, fd))
+    else if (!cnc_front_attach(&e->front, note->slot, note->value, fd))
         tell_of_loss(server, note);
     if (note->what == CNC_NOTE_RETIRE)
-        cnc_front_retire(&e->front, note->slot);
+        cnc_front_retire(&e->front, note->slot, note->value);
     if (note->what == CNC_NOTE_DEAD)
-        cnc_front_bury(&e->front, note->slot);
+        cnc_front_bury(&e->front, note->slot, note->value);
 }
 
 static void front_stats(concur_server *server, struct cnc_engine_stats *out)
@@ -90,37 +163,48 @@ static void front_close(concur_server *server)
 static int front_open(concur_server *server)
 {
     struct front_role *e = cnc_calloc(1, sizeof *e);
+    const struct cnc_config *cfg = &server->setup->cfg;
     struct cnc_place *place = &server->place;
-    struct cnc_front_config cfg = {
-        .workers_max = (unsigned)server->setup->cfg.workers + 1,
-        .queue_max = (unsigned)server->setup->cfg.queue_max,
-        .queue_timeout_ms = server->setup->cfg.queue_timeout,
-        .for_life = server->setup->cfg.lend == CNC_LEND_CONNECTION,
+    struct cnc_front_config front = {
+        .workers_max = (unsigned)cfg->workers + 1,
+        .workers = (unsigned)cfg->workers,
+        .threads_max = (unsigned)cfg->threads_max,
+        .queue_max = (unsigned)cfg->queue_max,
+        .queue_timeout_ms = cfg->queue_timeout,
+        .for_life = cfg->lend == CNC_LEND_CONNECTION,
         .queued = place->row ? &place->row->queued : NULL,
-        .ledger = server->setup->ledger,
+        .connections = &server->connections,
+        .ledger = &server->setup->ledger,
         .ready = front_ready,
+        .show = show,
+        .tell = tell,
     };
     if (!e)
         return CONCUR_E_NOMEM;
     server->engine = e;
+    e->refused_told_at = e->stuck_told_at = INT64_MIN / 2;
     e->ops = cnc_request_conn_ops;
     e->ops.closed = cnc_serving_closed;
     e->ops.handover = cnc_front_handover;
     int rc = cnc_serving_open(&e->serving, server, &e->ops, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_LATE);
     if (rc == CONCUR_OK)
-        rc = cnc_front_open(&e->front, &e->serving.drv, &cfg);
+        rc = cnc_front_open(&e->front, &e->serving.drv, &front);
     if (rc < 0) {
         front_close(server);
         return rc;
     }
     e->serving.stats = front_stats;
+    e->serving.drains = front_drains;
     e->serving.gave_up = front_gave_up;
+    e->serving.acceptor.cfg.ask_room = cnc_front_ask_room;
+    e->serving.acceptor.cfg.ask_room_arg = &e->front;
     return CONCUR_OK;
 }
 
 static int front_run(concur_server *server, bool may_give_up)
 {
     struct front_role *e = server->engine;
+    cnc_front_begin(&e->front);
     return cnc_serving_run(&e->serving, may_give_up);
 }
 

@@ -53,7 +53,6 @@ static int thread_open(concur_server *server)
         thread_close(server);
         return rc;
     }
-    e->threads.has_queue = true;
     e->serving.stats = thread_stats;
     return CONCUR_OK;
 }

@@ -56,7 +56,7 @@ static int settle(concur_server *server, const struct cnc_child *child)
         server->log.up = place->lines;
     *place = (struct cnc_place){ .board = place->board, .generation = child->generation,
                                  .number = child->number, .page = child->page, .slot = child->slot, .link = child->link,
-                                 .lend = child->peer,
+                                 .lend = child->peer, .peer_slot = child->peer_slot,
                                  .up = -1, .lines = -1, .master_fd = -1, .master = place->master, .is_child = true,
                                  .recycle_at = with_jitter((unsigned long long)server->setup->cfg.requests_per_worker) };
     place->row = cnc_board_row(place->board, child->page, child->slot);
@@ -218,7 +218,7 @@ static int make_plan(struct cnc_setup *setup, struct cnc_plan *plan)
                                                      .has_successors = true, .count = 1, .most = 1 });
     (void)cnc_plan_add(plan, (struct cnc_group){ .role = CNC_ROLE_REFUSER, .when = CNC_GROUP_GIVEN_UP,
                                                  .count = 1, .most = 1 });
-    if (setup->ops->lends && !setup->ledger.rows && !cnc_setup_make_ledger(setup, (uint32_t)cfg->connections_max))
+    if (setup->ops->lends && !setup->ledger.pages && !cnc_ledger_open(&setup->ledger, (uint32_t)cfg->connections_max))
         return cnc_error_set(CONCUR_E_NOMEM, "out of memory: no ledger of %lld connections", (long long)cfg->connections_max);
     return CONCUR_OK;
 }

@@ -61,6 +61,7 @@ struct cnc_home {
     void *after_arg;
     void *user;             /* what the engine hangs on a thread; freed by user_free */
     void (*user_free)(void *);
+    void *pooled;           /* the pool's own, at the home of one of its threads */
     const void *owner;      /* the server whose handlers or work run here; NULL: none do */
     void *locals;           /* what the program has at this thread; freed by locals_free */
     void (*locals_free)(void *);

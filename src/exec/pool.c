@@ -16,9 +16,10 @@ struct worker {
     struct lane *lane;
     pthread_t thread;
     struct cnc_home *home; /* made before the thread, so that a thread never starts in vain */
+    bool has_job;           /* the job under way has not ended */
 };
 
-/* Jobs of one class and the threads for them, which take no others. Guarded by the pool's mu, but waiting. */
+/* Jobs of one class and the threads for them, which take no others. Guarded by the pool's mu, but what is atomic. */
 struct lane {
     struct cnc_link queue;
     struct cnc_link idlers; /* the last to fall asleep comes first */
@@ -29,6 +30,10 @@ struct lane {
     unsigned threads;       /* that will look at the queue again */
     unsigned starting;      /* of those, the ones that have not looked yet: each will take a job */
     atomic_uint waiting;    /* queued jobs that no idle thread is about to take; a hint read without mu */
+    atomic_uint jobs;       /* given, and not ended; only ever fewer without mu */
+    unsigned given;         /* jobs queued so far */
+    int thread_error;       /* errno of the last thread that could not be started, since the last look; 0: none */
+    bool is_short;          /* jobs wait for a thread that could not be started */
 };
 
 struct cnc_pool {
@@ -41,6 +46,10 @@ struct cnc_pool {
     unsigned ending; /* threads that will not look at a queue again, but have not left yet */
     unsigned long long served; /* by threads that have ended */
     bool stopping;
+    bool is_watched;        /* strained() was called, and a look is due */
+    unsigned refused;       /* users' jobs since the last look */
+    unsigned mark;          /* users' jobs given up to mark_at */
+    int64_t mark_at;
 };
 
 static void lane_init(struct lane *lane, unsigned threads_max)
@@ -49,6 +58,7 @@ static void lane_init(struct lane *lane, unsigned threads_max)
     cnc_link_init(&lane->idlers);
     lane->threads_max = threads_max;
     atomic_init(&lane->waiting, 0);
+    atomic_init(&lane->jobs, 0);
 }
 
 int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg)
@@ -155,8 +165,31 @@ static struct cnc_job *next_job_locked(struct cnc_pool *pool, struct worker *w)
     struct cnc_job *job = CNC_CONTAINER(lane->queue.next, struct cnc_job, link);
     cnc_link_remove(&job->link);
     lane->queued--;
+    w->has_job = true;
     note_waiting(lane);
     return job;
+}
+
+static void end_job(struct worker *w)
+{
+    if (w->has_job)
+        atomic_fetch_sub(&w->lane->jobs, 1);
+    w->has_job = false;
+}
+
+bool cnc_pool_job_ends(struct cnc_pool *pool, struct cnc_home *here)
+{
+    struct worker *w = here->pooled;
+    bool ends = w && w->pool == pool && w->has_job;
+    if (ends)
+        end_job(w);
+    return ends;
+}
+
+unsigned cnc_pool_free(const struct cnc_pool *pool)
+{
+    unsigned jobs = atomic_load(&pool->user.jobs);
+    return jobs < pool->user.threads_max ? pool->user.threads_max - jobs : 0;
 }
 
 static void *worker_main(void *arg)
@@ -172,6 +205,7 @@ static void *worker_main(void *arg)
         pthread_mutex_unlock(&pool->mu);
         wake(next);
         job->run(job, w->home);
+        end_job(w);
         pthread_mutex_lock(&pool->mu);
     }
     cnc_link_remove(&w->link); /* no more broadcasts to a home that closes */
@@ -199,12 +233,18 @@ static void join_dead_locked(struct cnc_pool *pool)
     }
 }
 
+static int cannot_spawn_locked(struct lane *lane, int rc, int err)
+{
+    lane->thread_error = err;
+    return rc;
+}
+
 /* mu held. Signals stay with the host's threads. */
 static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
 {
     struct worker *w = cnc_calloc(1, sizeof *w);
     if (!w)
-        return CONCUR_E_NOMEM;
+        return cannot_spawn_locked(lane, CONCUR_E_NOMEM, ENOMEM);
     w->pool = pool;
     w->lane = lane;
     cnc_link_init(&w->link);
@@ -212,8 +252,9 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     int rc = cnc_home_create(&w->home, pool->cfg.clock, pool->cfg.fields_max, true);
     if (rc < 0) {
         cnc_free(w);
-        return rc;
+        return cannot_spawn_locked(lane, rc, ENOMEM);
     }
+    w->home->pooled = w;
     w->home->owner = lane == &pool->user ? pool->cfg.owner : NULL;
     pthread_attr_t attr;
     sigset_t all, old;
@@ -227,7 +268,7 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     if (err) {
         cnc_home_close(&w->home);
         cnc_free(w);
-        return cnc_error_set(CONCUR_E_SYS, "cannot start a thread: %s", strerror(err));
+        return cannot_spawn_locked(lane, cnc_error_set(CONCUR_E_SYS, "cannot start a thread: %s", strerror(err)), err);
     }
     cnc_link_append(&pool->live, &w->link);
     lane->threads++;
@@ -235,11 +276,33 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     return CONCUR_OK;
 }
 
-/* mu held. More jobs than threads that are free or may be started, and than may wait? */
-static bool is_full_locked(const struct cnc_pool *pool, const struct lane *lane)
+/* mu held. As many jobs as there may be threads, and as may wait? */
+static bool is_full_locked(struct cnc_pool *pool, const struct lane *lane)
 {
-    unsigned takers = lane->idle + lane->starting + (lane->threads_max - lane->threads);
-    return lane->queued + lane->reserved >= pool->cfg.queue_max + takers;
+    bool is_full = atomic_load(&lane->jobs) + lane->reserved >= pool->cfg.queue_max + lane->threads_max;
+    pool->refused += is_full && lane == &pool->user && !pool->stopping;
+    return is_full;
+}
+
+/* mu held. For one job more than there are; without effect where a thread is there to take it. */
+static int need_thread_locked(struct cnc_pool *pool, struct lane *lane)
+{
+    if (lane->queued < lane->idle + lane->starting || lane->threads == lane->threads_max)
+        return CONCUR_OK;
+    return spawn_locked(pool, lane);
+}
+
+/* mu held. *next is to be woken. */
+static void queue_locked(struct lane *lane, struct cnc_job *job, struct worker **next)
+{
+    cnc_link_append(&lane->queue, &job->link);
+    lane->queued++;
+    lane->given++;
+    atomic_fetch_add(&lane->jobs, 1);
+    note_waiting(lane);
+    struct worker *w = pick_locked(lane);
+    if (w)
+        *next = w;
 }
 
 /* mu held. Queues the job; *next is to be woken. */
@@ -247,18 +310,40 @@ static int enqueue_locked(struct cnc_pool *pool, struct lane *lane, struct cnc_j
 {
     if (pool->stopping)
         return CONCUR_E_STOPPING;
-    if (lane->queued >= lane->idle + lane->starting && lane->threads < lane->threads_max) {
-        int rc = spawn_locked(pool, lane);
-        if (rc < 0 && lane->threads == 0)
-            return rc;
-    }
-    cnc_link_append(&lane->queue, &job->link);
-    lane->queued++;
-    note_waiting(lane);
-    struct worker *w = pick_locked(lane);
-    if (w)
-        *next = w;
+    int rc = need_thread_locked(pool, lane);
+    if (rc < 0 && lane->threads == 0)
+        return rc;
+    lane->is_short = lane->is_short || rc < 0;
+    queue_locked(lane, job, next);
     return CONCUR_OK;
+}
+
+/* mu held. */
+static void mark_locked(struct cnc_pool *pool, int64_t now)
+{
+    pool->mark = pool->user.given;
+    pool->mark_at = now;
+}
+
+/* mu held. True: somebody is to be told, when mu is free. */
+static bool is_strained_locked(struct cnc_pool *pool)
+{
+    bool is = pool->user.thread_error || pool->library.thread_error || pool->refused || atomic_load(&pool->user.waiting) > 0;
+    if (!is || pool->is_watched || pool->stopping || !pool->cfg.strained)
+        return false;
+    pool->is_watched = true;
+    mark_locked(pool, cnc_clock_now(pool->cfg.clock));
+    return true;
+}
+
+/* mu held; releases it. What follows from jobs that were brought. */
+static void leave_locked(struct cnc_pool *pool, struct worker *next)
+{
+    bool is_strained = is_strained_locked(pool);
+    pthread_mutex_unlock(&pool->mu);
+    wake(next);
+    if (is_strained)
+        pool->cfg.strained(pool->cfg.strained_arg);
 }
 
 static int submit(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job)
@@ -267,8 +352,7 @@ static int submit(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job)
     pthread_mutex_lock(&pool->mu);
     join_dead_locked(pool);
     int rc = is_full_locked(pool, lane) && !pool->stopping ? CONCUR_E_FULL : enqueue_locked(pool, lane, job, &next);
-    pthread_mutex_unlock(&pool->mu);
-    wake(next);
+    leave_locked(pool, next);
     return rc;
 }
 
@@ -279,6 +363,7 @@ static bool cancel(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job
     if (queued) {
         cnc_link_remove(&job->link);
         lane->queued--;
+        atomic_fetch_sub(&lane->jobs, 1);
         note_waiting(lane);
     }
     pthread_mutex_unlock(&pool->mu);
@@ -311,21 +396,58 @@ bool cnc_pool_cancel_library(struct cnc_pool *pool, struct cnc_job *job)
     return cancel(pool, library_lane(pool), job);
 }
 
-void cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs)
+static void put_first(struct cnc_link *head, struct cnc_link *l)
+{
+    l->prev = head;
+    l->next = head->next;
+    head->next->prev = l;
+    head->next = l;
+}
+
+int cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs)
 {
     struct lane *lane = &pool->user;
     struct worker *next = NULL;
+    int rc = CONCUR_OK;
     pthread_mutex_lock(&pool->mu);
     join_dead_locked(pool);
-    while (!cnc_link_alone(jobs) && !is_full_locked(pool, lane)) {
-        struct cnc_link *l = cnc_link_take_first(jobs);
-        if (enqueue_locked(pool, lane, CNC_CONTAINER(l, struct cnc_job, link), &next) == CONCUR_OK)
-            continue;
-        cnc_link_append(jobs, l);
-        break;
+    while (!cnc_link_alone(jobs) && rc == CONCUR_OK) {
+        struct cnc_job *job = CNC_CONTAINER(jobs->next, struct cnc_job, link);
+        if (is_full_locked(pool, lane)) {
+            rc = CONCUR_E_FULL;
+            break;
+        }
+        cnc_link_remove(&job->link);
+        rc = enqueue_locked(pool, lane, job, &next);
+        if (rc < 0)
+            put_first(jobs, &job->link);
     }
-    pthread_mutex_unlock(&pool->mu);
-    wake(next);
+    leave_locked(pool, next);
+    return rc;
+}
+
+/* mu held. A thread for one job more than there are: one that has none, or is about to have none, or a new one. */
+static int find_thread_locked(struct cnc_pool *pool, struct lane *lane)
+{
+    if (pool->stopping)
+        return CONCUR_E_STOPPING;
+    if (atomic_load(&lane->jobs) + lane->reserved >= lane->threads_max)
+        return CONCUR_E_FULL;
+    int rc = need_thread_locked(pool, lane);
+    return atomic_load(&lane->jobs) < lane->threads ? CONCUR_OK : rc;
+}
+
+int cnc_pool_submit_now(struct cnc_pool *pool, struct cnc_link *jobs)
+{
+    struct lane *lane = &pool->user;
+    struct worker *next = NULL;
+    int rc = CONCUR_OK;
+    pthread_mutex_lock(&pool->mu);
+    join_dead_locked(pool);
+    while (!cnc_link_alone(jobs) && (rc = find_thread_locked(pool, lane)) == CONCUR_OK)
+        queue_locked(lane, CNC_CONTAINER(cnc_link_take_first(jobs), struct cnc_job, link), &next);
+    leave_locked(pool, next);
+    return rc;
 }
 
 void cnc_pool_withdraw(struct cnc_pool *pool, bool (*is_due)(struct cnc_job *, void *arg), void *arg, struct cnc_link *taken)
@@ -337,6 +459,7 @@ void cnc_pool_withdraw(struct cnc_pool *pool, bool (*is_due)(struct cnc_job *, v
             break;
         cnc_link_append(taken, cnc_link_take_first(&lane->queue));
         lane->queued--;
+        atomic_fetch_sub(&lane->jobs, 1);
     }
     note_waiting(lane);
     pthread_mutex_unlock(&pool->mu);
@@ -348,7 +471,7 @@ int cnc_pool_reserve(struct cnc_pool *pool)
     int rc = pool->stopping ? CONCUR_E_STOPPING : is_full_locked(pool, &pool->user) ? CONCUR_E_FULL : CONCUR_OK;
     if (rc == CONCUR_OK)
         pool->user.reserved++;
-    pthread_mutex_unlock(&pool->mu);
+    leave_locked(pool, NULL);
     return rc;
 }
 
@@ -359,8 +482,7 @@ int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job)
     join_dead_locked(pool);
     pool->user.reserved--;
     int rc = job ? enqueue_locked(pool, &pool->user, job, &next) : CONCUR_OK;
-    pthread_mutex_unlock(&pool->mu);
-    wake(next);
+    leave_locked(pool, next);
     return rc;
 }
 
@@ -378,9 +500,8 @@ void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs)
         if (enqueue_locked(pool, lane, CNC_CONTAINER(l, struct cnc_job, link), &next) != CONCUR_OK)
             cnc_link_append(&left, l);
     }
-    pthread_mutex_unlock(&pool->mu);
     cnc_link_move_all(jobs, &left);
-    wake(next);
+    leave_locked(pool, next);
 }
 
 struct call {
@@ -422,10 +543,61 @@ void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out)
     pthread_mutex_lock(&pool->mu);
     *out = (struct cnc_pool_stats){ .threads = pool->user.threads + pool->library.threads,
                                     .idle = pool->user.idle + pool->library.idle,
-                                    .queued = pool->user.queued + pool->library.queued, .served = pool->served };
+                                    .queued = pool->user.queued + pool->library.queued,
+                                    .jobs = atomic_load(&pool->user.jobs), .served = pool->served };
     for (struct cnc_link *l = pool->live.next; l != &pool->live; l = l->next)
         out->served += atomic_load_explicit(&CNC_CONTAINER(l, struct worker, link)->home->served, memory_order_relaxed);
     pthread_mutex_unlock(&pool->mu);
+}
+
+/* ---- the look at one that is strained ---- */
+
+#define LOOK_SHORT_MS 100 /* until the next try to start a thread */
+#define LOOK_MS 500       /* between two looks at jobs that wait */
+
+/* mu held. */
+static void mend_locked(struct cnc_pool *pool, struct lane *lane)
+{
+    while (lane->is_short && lane->queued > lane->idle + lane->starting && lane->threads < lane->threads_max)
+        if (spawn_locked(pool, lane) < 0)
+            return;
+    lane->is_short = false;
+}
+
+/* mu held. Fewer have left the queue since the mark than stood in it then: one of those has waited since. */
+static int64_t waited_locked(struct cnc_pool *pool, int64_t now)
+{
+    unsigned left = pool->user.given - pool->user.queued;
+    if (pool->user.queued && (int)(pool->mark - left) > 0)
+        return now - pool->mark_at;
+    mark_locked(pool, now);
+    return 0;
+}
+
+int64_t cnc_pool_look(struct cnc_pool *pool, struct cnc_pool_strain *out)
+{
+    struct lane *lane = &pool->user;
+    int64_t now = cnc_clock_now(pool->cfg.clock);
+    pthread_mutex_lock(&pool->mu);
+    join_dead_locked(pool);
+    *out = (struct cnc_pool_strain){ .refused = pool->refused, .threads_max = lane->threads_max,
+                                     .thread_error = lane->thread_error };
+    pool->refused = 0;
+    if (pool->library.thread_error && !out->thread_error)
+        out->thread_error = pool->library.thread_error;
+    lane->thread_error = pool->library.thread_error = 0;
+    if (!pool->stopping) {
+        mend_locked(pool, lane);
+        mend_locked(pool, &pool->library);
+    }
+    out->threads = lane->threads;
+    out->waiting = atomic_load(&lane->waiting);
+    out->waited_ms = waited_locked(pool, now);
+    bool is_short = lane->is_short || pool->library.is_short;
+    pool->is_watched = !pool->stopping && (is_short || out->waiting);
+    int64_t again = !pool->is_watched ? INT64_MAX : now + (is_short ? LOOK_SHORT_MS : LOOK_MS);
+    pthread_mutex_unlock(&pool->mu);
+    return again;
 }
 
 /* mu held. Those that find their queue empty end. */

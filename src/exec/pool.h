@@ -4,6 +4,9 @@
  * are always joined, never cancelled. Each has a home of its own. Model: one FIFO for all, so that a free thread takes
  * whatever waits longest.
  *
+ * How many threads are free is counted here, where a job is given and where it ends: a job counts from the moment at which it
+ * is taken until its thread is free again.
+ *
  * There are two classes of jobs, those of users and those of the library itself (reads of files, say), each with its
  * own queue and its own threads: however many of one class block, the other one goes on. The class is told by the
  * function that takes the job, and not kept in it, since every connection has a job embedded.
@@ -30,10 +33,15 @@ struct cnc_pool_config {
     int64_t idle_ms;       /* a thread with nothing to do for so long ends */
     unsigned fields_max;   /* for the homes */
     const void *owner;     /* for those that run jobs of users */
+    /* Optional. Jobs wait or are refused, or a thread could not be started: cnc_pool_look() should be called before long. Not
+     * again until it has been. On a thread that brought a job, without a lock. */
+    void (*strained)(void *arg);
+    void *strained_arg;
 };
 
 struct cnc_pool_stats {
     unsigned threads, idle, queued;
+    unsigned jobs; /* of users: given, and not ended */
     unsigned long long served; /* requests begun on its threads, ended ones included */
 };
 
@@ -42,8 +50,16 @@ int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg);
 int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job);
 /* The same for a job of the library, whose run never calls the program. */
 int cnc_pool_submit_library(struct cnc_pool *pool, struct cnc_job *job);
-/* Any thread. Submits a ring of users' jobs at once, first to last; those that the pool would refuse stay in jobs. */
-void cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs);
+/* Any thread. Submits a ring of users' jobs at once, first to last; those that the pool refuses stay in jobs, and it says why. */
+int cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs);
+/* The same, but none of them is to wait: a job is taken only while a thread is free for it or can be started. CONCUR_OK;
+ * CONCUR_E_FULL: no thread is free for the first of those that are left; else why none can be started. */
+int cnc_pool_submit_now(struct cnc_pool *pool, struct cnc_link *jobs);
+/* On a thread of the pool, whose home is here: the job that it runs needs the thread no longer, though it has not returned
+ * yet. False: that was said before. */
+bool cnc_pool_job_ends(struct cnc_pool *pool, struct cnc_home *here);
+/* Any thread. Threads that no job of a user has. */
+unsigned cnc_pool_free(const struct cnc_pool *pool);
 /* Any thread. Promises room for one user's job that cnc_pool_submit_reserved() brings later. CONCUR_E_FULL or
  * CONCUR_E_STOPPING. */
 int cnc_pool_reserve(struct cnc_pool *pool);
@@ -62,6 +78,19 @@ bool cnc_pool_is_wanted(struct cnc_pool *pool);
 /* Any thread. Posts a task that calls fn(home, arg) to the home of every thread. Threads without memory for it are left out. */
 void cnc_pool_broadcast(struct cnc_pool *pool, void (*fn)(struct cnc_home *, int arg), int arg);
 void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out);
+
+/* What a look at a pool that is strained has found. */
+struct cnc_pool_strain {
+    unsigned waiting;  /* users' jobs that wait for a thread */
+    unsigned refused;  /* users' jobs that were refused since the last look, since queue_max waited */
+    unsigned threads, threads_max;
+    int64_t waited_ms; /* the first of them has waited so long at least */
+    int thread_error;  /* errno of the last thread that could not be started, since the last look; 0: none */
+};
+
+/* Any thread, one at a time. Starts threads that jobs wait for and that could not be started before. Returns when to look
+ * again; INT64_MAX: strained() will be called. */
+int64_t cnc_pool_look(struct cnc_pool *pool, struct cnc_pool_strain *out);
 /* Refuses further jobs, lets the queued and running ones finish, joins every thread. CONCUR_E_BUSY: some thread still
  * ran after wait_ms (-1: waits for ever). May be called again. */
 int cnc_pool_stop(struct cnc_pool *pool, int64_t wait_ms);

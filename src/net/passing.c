@@ -12,68 +12,107 @@ int cnc_passing_pair(int fds[2], int buffer)
     return CONCUR_OK;
 }
 
-int cnc_passing_send(int link, const struct iovec *iov, int count, int fd, bool wait)
+#define MOST 2 /* descriptors with a message */
+
+union control {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(MOST * sizeof(int))];
+};
+
+static int send_with(int link, const struct iovec *iov, int count, const int *fds, unsigned n, bool wait)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = { 0 };
+    union control control = { 0 };
     struct msghdr m = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count };
-    ssize_t n;
-    if (fd >= 0) {
+    ssize_t sent;
+    if (n > 0) {
         m.msg_control = control.bytes;
-        m.msg_controllen = sizeof control.bytes;
+        m.msg_controllen = CMSG_SPACE(n * sizeof *fds);
         struct cmsghdr *c = CMSG_FIRSTHDR(&m);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(c), &fd, sizeof fd);
+        c->cmsg_len = CMSG_LEN(n * sizeof *fds);
+        memcpy(CMSG_DATA(c), fds, n * sizeof *fds);
     }
     do
-        n = cnc_sys_sendmsg(link, &m, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
-    while (n < 0 && errno == EINTR);
-    if (n >= 0)
+        sent = cnc_sys_sendmsg(link, &m, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+    while (sent < 0 && errno == EINTR);
+    if (sent >= 0)
         return CONCUR_OK;
-    if (errno == EMSGSIZE)
+    switch (errno) {
+    case EAGAIN:
+        return CONCUR_AGAIN;
+    case EMSGSIZE:
         return CONCUR_E_LIMIT;
-    return errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS ? CONCUR_AGAIN : CONCUR_E_GONE;
+    case ENOBUFS:
+    case ENOMEM:
+    case ETOOMANYREFS:
+        return CONCUR_E_FULL;
+    default:
+        return CONCUR_E_GONE;
+    }
 }
 
-/* The last one; there may be room for more than was asked for, by the padding. */
-static void take_descriptor(struct msghdr *m, int *fd)
+int cnc_passing_send(int link, const struct iovec *iov, int count, int fd, bool wait)
 {
+    return send_with(link, iov, count, &fd, fd >= 0, wait);
+}
+
+int cnc_passing_send_two(int link, const struct iovec *iov, int count, const int fds[2])
+{
+    return send_with(link, iov, count, fds, 2, false);
+}
+
+/* The last ones; there may be room for more than was asked for, by the padding. */
+static void take_descriptors(struct msghdr *m, int *fds, unsigned most)
+{
+    unsigned n = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-            for (size_t at = 0; CMSG_LEN(at + sizeof *fd) <= c->cmsg_len; at += sizeof *fd) {
+            for (size_t at = 0; CMSG_LEN(at + sizeof *fds) <= c->cmsg_len; at += sizeof *fds) {
+                int *fd = &fds[n < most ? n++ : most - 1];
                 cnc_sys_close(fd);
                 memcpy(fd, CMSG_DATA(c) + at, sizeof *fd);
             }
 }
 
-ssize_t cnc_passing_recv(int link, void *p, size_t n, int *fd, bool wait)
+static void close_all(int *fds, unsigned n, int leave)
 {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control;
+    for (unsigned i = 0; i < n; i++) {
+        cnc_sys_close(&fds[i]);
+        fds[i] = leave;
+    }
+}
+
+static ssize_t recv_with(int link, void *p, size_t n, int *fds, unsigned most, bool wait)
+{
+    union control control;
     struct iovec iov = { .iov_base = p, .iov_len = n };
     struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
-                        .msg_controllen = sizeof control.bytes };
+                        .msg_controllen = CMSG_SPACE(most * sizeof *fds) };
     ssize_t got;
-    *fd = -1;
+    for (unsigned i = 0; i < most; i++)
+        fds[i] = -1;
     do
         got = cnc_sys_recvmsg(link, &m, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
     while (got < 0 && errno == EINTR);
     if (got < 0)
         return -errno;
-    take_descriptor(&m, fd);
+    take_descriptors(&m, fds, most);
     if (m.msg_flags & MSG_TRUNC) {
-        cnc_sys_close(fd);
+        close_all(fds, most, -1);
         return -EMSGSIZE;
     }
-    if (m.msg_flags & MSG_CTRUNC) {
-        cnc_sys_close(fd);
-        *fd = CNC_PASSING_LOST;
-    }
+    if (m.msg_flags & MSG_CTRUNC)
+        close_all(fds, most, CNC_PASSING_LOST);
     return got;
+}
+
+ssize_t cnc_passing_recv(int link, void *p, size_t n, int *fd, bool wait)
+{
+    return recv_with(link, p, n, fd, 1, wait);
+}
+
+ssize_t cnc_passing_recv_two(int link, void *p, size_t n, int fds[2])
+{
+    return recv_with(link, p, n, fds, 2, false);
 }

@@ -12,13 +12,18 @@
 
 /* buffer: bytes that may be under way in each direction, as far as the system allows. CONCUR_OK or CONCUR_E_SYS. */
 int cnc_passing_pair(int fds[2], int buffer);
-/* fd: -1 for none; stays the caller's. CONCUR_OK; CONCUR_AGAIN: no room now (never if wait); CONCUR_E_GONE: the other end has
- * closed; CONCUR_E_LIMIT: the message is too large to ever pass. Async-signal-safe. */
+/* fd: -1 for none; stays the caller's. CONCUR_OK; CONCUR_AGAIN: no room on this link now (never if wait), and it tells when there
+ * is; CONCUR_E_FULL: the system has no room, as for further descriptors under way, and nothing tells when; CONCUR_E_GONE: the
+ * other end has closed, or this is no link; CONCUR_E_LIMIT: the message is too large to ever pass. Async-signal-safe. */
 int cnc_passing_send(int link, const struct iovec *iov, int count, int fd, bool wait);
+/* The same with two descriptors, and without waiting. */
+int cnc_passing_send_two(int link, const struct iovec *iov, int count, const int fds[2]);
 #define CNC_PASSING_LOST (-2)
 
 /* Bytes of the message, 0 at the end, -EAGAIN, or -errno; -EMSGSIZE: it did not fit, and is lost. *fd: what came along; -1:
  * nothing; CNC_PASSING_LOST: this process had no room for another descriptor. */
 ssize_t cnc_passing_recv(int link, void *p, size_t n, int *fd, bool wait);
+/* The same for two descriptors, without waiting; one that came alone is the first. If one was lost so is the other. */
+ssize_t cnc_passing_recv_two(int link, void *p, size_t n, int fds[2]);
 
 #endif

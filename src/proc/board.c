@@ -58,6 +58,8 @@ void cnc_board_fold(struct cnc_board *board, unsigned page, unsigned slot)
     atomic_store(&row->threads, 0);
     atomic_store(&row->threads_idle, 0);
     atomic_store(&row->queued, 0);
+    atomic_store(&row->free, 0);
+    atomic_store(&row->lendable, 0);
     atomic_store(&row->busy_since, 0);
     atomic_store(&row->pid, 0);
     atomic_store(&row->group, 0);

@@ -28,6 +28,8 @@ struct cnc_board_row {
     atomic_ullong stalls;
     atomic_uint connections; /* now; so is the rest */
     atomic_uint threads, threads_idle, queued;
+    atomic_uint free;        /* threads that a request could have */
+    atomic_uint lendable;    /* the same of a worker, as the process that lends to it has it, which alone writes it */
     atomic_int pid;          /* 0: the process has not come to write it */
     atomic_uint group, number; /* of its generation's plan; its number there */
     atomic_int role;         /* what it does: as the group says */

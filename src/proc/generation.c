@@ -13,6 +13,7 @@
 #define EARLY_MAX 5
 #define SILENT_MS 20 /* between two looks at a process that closed its link, where there are no pidfds */
 #define EARLY_WINDOW_MS 30000
+#define OWED_MS 20    /* until there may be room for a message */
 #define RELINK_MS 200 /* until the front may have room for a descriptor */
 #define TIRED_AGAIN_MS 1000 /* after a successor that could not start */
 #define SHARED_BUFFER 262144 /* bytes that may be under way on a link that a group shares */
@@ -41,10 +42,7 @@ static void start(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
             cnc_slot_want(&gen->members[gen->first[g] + i].slot, now);
 }
 
-static void go(struct cnc_member *mem)
-{
-    (void)cnc_note_tell(mem->link, CNC_NOTE_GO, 0);
-}
+static void owe(struct cnc_member *mem, unsigned what, int64_t now);
 
 static void leave(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
@@ -61,7 +59,7 @@ static void go_live(struct cnc_master *m, struct cnc_generation *gen, int64_t no
     gen->spawn_at = now + CNC_SPAWN_EVERY_MS;
     for (unsigned i = 0; i < gen->count; i++)
         if (cnc_slot_serves(&gen->members[i].slot))
-            go(&gen->members[i]);
+            owe(&gen->members[i], CNC_OWES_GO, now);
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
         if (&m->generations[g] != gen && m->generations[g].state == CNC_GENERATION_LIVE)
             cnc_generation_step(m, &m->generations[g], CNC_GENERATION_ON_LEAVE, now);
@@ -202,20 +200,47 @@ static struct cnc_member *front_of(struct cnc_member *mem)
     return front && front->slot.was_ready && cnc_slot_is_alive(&front->slot) ? front : NULL;
 }
 
-/* A front that takes no messages any more is no front. */
-static void tell_front(struct cnc_master *m, struct cnc_member *mem, enum cnc_note_what what, int fd, int64_t now)
+/* True: there is nothing more to do about it; else there was no room. */
+static bool tell_front(struct cnc_member *mem, enum cnc_note_what what)
 {
     struct cnc_member *front = front_of(mem);
-    struct cnc_note note = { .what = (uint32_t)what, .slot = mem->number, .value = mem->pid };
-    if (front && cnc_note_send(front->link, &note, fd, false) == CONCUR_AGAIN)
-        cnc_member_step(m, front, CNC_SLOT_ON_STUCK, now);
+    struct cnc_note note = { .what = (uint32_t)what, .slot = mem->number, .value = what == CNC_NOTE_DEAD ? mem->dead : mem->pid };
+    int fd = what == CNC_NOTE_LINK ? mem->lend : -1;
+    return !front || cnc_note_send(front->link, &note, fd, false) != CONCUR_AGAIN;
 }
 
-static void link_worker(struct cnc_master *m, struct cnc_member *mem, int64_t now)
+static void pay_front(struct cnc_member *mem, int64_t now)
 {
-    mem->link_at = INT64_MAX;
-    if (mem->lend >= 0)
-        tell_front(m, mem, CNC_NOTE_LINK, mem->lend, now);
+    static const struct {
+        unsigned bit;
+        enum cnc_note_what what;
+    } order[] = { { CNC_OWES_DEAD, CNC_NOTE_DEAD }, { CNC_OWES_LINK, CNC_NOTE_LINK }, { CNC_OWES_RETIRE, CNC_NOTE_RETIRE } };
+    for (unsigned i = 0; i < CNC_COUNT(order); i++) {
+        if (!(mem->owed & order[i].bit))
+            continue;
+        if (now < mem->gen->full_until)
+            return;
+        if (!tell_front(mem, order[i].what)) {
+            mem->gen->full_until = now + OWED_MS;
+            return;
+        }
+        mem->owed &= ~order[i].bit;
+    }
+}
+
+/* A message that finds no room is kept, and sent later: many workers that become ready at once are more than a link holds. */
+static void pay(struct cnc_member *mem, int64_t now)
+{
+    if (mem->owed & CNC_OWES_GO && cnc_note_tell(mem->link, CNC_NOTE_GO, 0) != CONCUR_AGAIN)
+        mem->owed &= ~(unsigned)CNC_OWES_GO;
+    pay_front(mem, now);
+    mem->owed_at = mem->owed ? now + OWED_MS : INT64_MAX;
+}
+
+static void owe(struct cnc_member *mem, unsigned what, int64_t now)
+{
+    mem->owed |= what;
+    pay(mem, now);
 }
 
 /* mem replaces another one, which may go now. */
@@ -224,7 +249,7 @@ static void relieve(struct cnc_master *m, struct cnc_member *mem, int64_t now)
     struct cnc_member *old = mem->twin;
     mem->twin = NULL;
     if (old && old->slot.state == CNC_SLOT_REPLACING) {
-        tell_front(m, old, CNC_NOTE_RETIRE, -1, now);
+        owe(old, CNC_OWES_RETIRE, now);
         cnc_member_step(m, old, CNC_SLOT_ON_REPLACED, now);
     }
 }
@@ -234,27 +259,47 @@ void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64
     struct cnc_generation *gen = mem->gen;
     for (unsigned i = 0; i < gen->count; i++)
         if (&gen->members[i] == mem || (front_of(&gen->members[i]) == mem && cnc_slot_serves(&gen->members[i].slot)))
-            link_worker(m, &gen->members[i], now);
+            owe(&gen->members[i], gen->members[i].lend >= 0 ? CNC_OWES_LINK : 0, now);
     if (gen->state == CNC_GENERATION_LIVE)
-        go(mem);
+        owe(mem, CNC_OWES_GO, now);
     relieve(m, mem, now);
 }
 
-/* Another process may be in the slot by now, and has a link of its own. */
-void cnc_generation_on_unlinked(const struct cnc_member *front, const struct cnc_note *note, int64_t now)
+/* Who is meant by what a front says; NULL: another process may be in the slot by now, and has a link of its own. */
+static struct cnc_member *worker_of(struct cnc_member *front, const struct cnc_note *note)
 {
     struct cnc_generation *gen = front->gen;
     for (unsigned i = 0; i < gen->count; i++) {
         struct cnc_member *mem = &gen->members[i];
         if (mem->number == note->slot && mem->pid && mem->pid == note->value && front_of(mem) == front)
-            mem->link_at = now + RELINK_MS;
+            return mem;
     }
+    return NULL;
+}
+
+void cnc_generation_on_unlinked(struct cnc_member *front, const struct cnc_note *note, int64_t now)
+{
+    struct cnc_member *mem = worker_of(front, note);
+    if (!mem)
+        return;
+    mem->owed |= CNC_OWES_LINK;
+    mem->owed_at = now + RELINK_MS;
+}
+
+void cnc_generation_on_silent(struct cnc_member *front, const struct cnc_note *note, int64_t now)
+{
+    struct cnc_member *mem = worker_of(front, note);
+    if (mem && !mem->silent_at)
+        mem->silent_at = now;
 }
 
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now)
 {
     struct cnc_generation *gen = mem->gen;
-    tell_front(m, mem, CNC_NOTE_DEAD, -1, now);
+    if (!(mem->owed & CNC_OWES_DEAD)) /* else the front has not heard of this one */
+        mem->dead = mem->pid;
+    mem->owed = 0;
+    owe(mem, CNC_OWES_DEAD, now);
     if (early && gen->state == CNC_GENERATION_WARM)
         cnc_generation_step(m, gen, CNC_GENERATION_ON_DOWN, now);
     if (mem->twin && early) { /* the old one stays, and there will be another try */
@@ -336,8 +381,8 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
             cnc_member_reap(m, mem, now);
         if (mem->slot.deadline <= now)
             cnc_member_step(m, mem, CNC_SLOT_ON_DEADLINE, now);
-        if (mem->link_at <= now)
-            link_worker(m, mem, now);
+        if (mem->owed_at <= now)
+            pay(mem, now);
     }
     close_shared(gen);
     switch (gen->state) {
@@ -362,7 +407,7 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
     }
     for (unsigned i = 0; i < gen->count; i++) {
         next = gen->members[i].slot.deadline < next ? gen->members[i].slot.deadline : next;
-        next = gen->members[i].link_at < next ? gen->members[i].link_at : next;
+        next = gen->members[i].owed_at < next ? gen->members[i].owed_at : next;
         if (cnc_member_is_silent(&gen->members[i]) && now + SILENT_MS < next)
             next = now + SILENT_MS;
     }

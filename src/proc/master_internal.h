@@ -21,14 +21,23 @@ struct cnc_member {
     int link;   /* our end of the link to it */
     int lend;   /* with CNC_LINK_EACH: our copy of the other end of its link, for whom it links to */
     int64_t stopped_at; /* when it was seen to be stopped; 0: it is not */
-    int64_t silent_at;  /* when its end of link was closed though it is to serve; 0: it is not */
-    int64_t link_at; /* when a link that the front has lost is sent again; INT64_MAX: it is not lost */
+    int64_t silent_at;  /* when its end of a link was closed though it is to serve; 0: it is not */
+    unsigned owed;   /* CNC_OWES_*: messages for which there was no room yet */
+    int64_t owed_at; /* when that is tried again; INT64_MAX: nothing is owed */
+    pid_t dead;      /* with CNC_OWES_DEAD: who has died */
     struct cnc_member *twin; /* the member that this one replaces; NULL: none */
     bool said_why; /* the reason of its end is known already */
     bool leaves;   /* it has said that it will end, having done its share */
     bool starved;  /* it has said that it cannot start for want of room */
     bool tired;    /* has asked for a successor, and has none yet */
     int64_t tired_at; /* when the next try is due */
+};
+
+enum {
+    CNC_OWES_GO = 1,     /* to the member itself; the others to its front, about it, in this order */
+    CNC_OWES_DEAD = 2,   /* of the process before the one that is there */
+    CNC_OWES_LINK = 4,
+    CNC_OWES_RETIRE = 8
 };
 
 enum cnc_generation_state {
@@ -61,6 +70,7 @@ struct cnc_generation {
     int shared[2];              /* the link of a group with CNC_LINK_SHARED: its end, and the other one; -1: there is none */
     struct cnc_spawn spawn[CNC_GROUPS_MAX];
     int64_t spawn_at;           /* when varying groups are looked at next */
+    int64_t full_until;         /* a front takes no messages until then */
     int64_t warm_until;         /* by then each process must have been forked */
     bool given_up;              /* a required group cannot be had; those for this case serve */
 };
@@ -101,8 +111,9 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
 void cnc_generation_step(struct cnc_master *m, struct cnc_generation *gen, enum cnc_generation_event ev, int64_t now);
 /* A member has become ready, or has ended. */
 void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64_t now);
-/* What the front says when it has got no link. */
-void cnc_generation_on_unlinked(const struct cnc_member *front, const struct cnc_note *note, int64_t now);
+/* What the front says of a worker: when it has got no link to it, and when that has ended. */
+void cnc_generation_on_unlinked(struct cnc_member *front, const struct cnc_note *note, int64_t now);
+void cnc_generation_on_silent(struct cnc_member *front, const struct cnc_note *note, int64_t now);
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now);
 /* The times of a stop, as the moment has them: milliseconds until what is left is given up. */
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now);

@@ -17,7 +17,7 @@
 void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned group, unsigned number)
 {
     *mem = (struct cnc_member){ .gen = gen, .group = &gen->plan.groups[group], .index = gen->first[group] + number,
-                                .number = number, .pidfd = -1, .link = -1, .lend = -1, .link_at = INT64_MAX };
+                                .number = number, .pidfd = -1, .link = -1, .lend = -1, .owed_at = INT64_MAX };
     cnc_slot_init(&mem->slot);
 }
 
@@ -241,6 +241,9 @@ static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct c
         return;
     case CNC_NOTE_UNLINKED:
         cnc_generation_on_unlinked(mem, note, now);
+        return;
+    case CNC_NOTE_SILENT:
+        cnc_generation_on_silent(mem, note, now);
         return;
     default: /* nothing that a worker has to say */
         return;

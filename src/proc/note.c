@@ -6,10 +6,16 @@
 
 #define HEAD offsetof(struct cnc_note, text)
 
+/* Whether this link is full or the system, a try later may pass. */
+static int no_room(int rc)
+{
+    return rc == CONCUR_E_FULL ? CONCUR_AGAIN : rc;
+}
+
 int cnc_note_send(int link, const struct cnc_note *note, int fd, bool wait)
 {
     struct iovec iov = { .iov_base = (void *)(uintptr_t)note, .iov_len = HEAD + strlen(note->text) };
-    return cnc_passing_send(link, &iov, 1, fd, wait);
+    return no_room(cnc_passing_send(link, &iov, 1, fd, wait));
 }
 
 int cnc_note_tell(int link, enum cnc_note_what what, int64_t value)
@@ -20,7 +26,7 @@ int cnc_note_tell(int link, enum cnc_note_what what, int64_t value)
     } note = { .what = (uint32_t)what, .value = value };
     struct iovec iov = { .iov_base = &note, .iov_len = sizeof note };
     _Static_assert(sizeof note == HEAD, "the head of a note");
-    return cnc_passing_send(link, &iov, 1, -1, false);
+    return no_room(cnc_passing_send(link, &iov, 1, -1, false));
 }
 
 int cnc_note_receive(int link, struct cnc_note *out, int *fd, bool wait)

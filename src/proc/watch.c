@@ -180,7 +180,7 @@ static const char *find_sickness(struct cnc_member *mem, int64_t now, int64_t *n
     if (mem->stopped_at && now >= stopped_until)
         mem->stopped_at = 0; /* it goes on, or a debugger has it */
     if (mem->silent_at && now >= silent_until)
-        return "it has closed its link to the master";
+        return mem->link < 0 ? "it has closed its link to the master" : "it has closed its link to the front";
     if (mem->stopped_at && stopped_until < *next)
         *next = stopped_until;
     if (mem->silent_at && silent_until < *next)

@@ -165,7 +165,8 @@ START_TEST(five_reloads_under_load)
     demo_start_from(&demo, engine, path, "--unsafe", NULL);
     load.port = demo.port;
     crowd_start(&load);
-    crowd_run(&load, 100);
+    for (const int64_t deadline = now_ms() + slow(WAIT_MS); !heard.engine[0] && now_ms() < deadline;)
+        crowd_run(&load, 100);
     ck_assert_str_eq(heard.engine, engine);
     for (size_t i = 0; i < COUNT(names); i++) {
         const long next = heard.generation + 1;
