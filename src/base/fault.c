@@ -4,12 +4,27 @@
 #ifdef CNC_FAULTS
 #include <errno.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
-static struct {
+#include <sys/mman.h>
+
+struct fault {
     atomic_uint count;
     atomic_uint nth;
     atomic_bool and_after;
-} faults[CNC_FAULT_KINDS];
+};
+
+static struct fault own[CNC_FAULT_KINDS];
+static struct fault *faults = own;
+
+bool cnc_fault_share(void)
+{
+    void *p = mmap(NULL, sizeof own, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return false;
+    faults = p;
+    return true;
+}
 
 void cnc_fault_arm(enum cnc_fault_kind kind, unsigned nth, bool and_after)
 {

@@ -22,6 +22,9 @@ enum cnc_fault_kind {
 #ifdef CNC_FAULTS
 /* Arms kind to fail at its nth use from now (1: the next); 0 disarms. Any thread; atomic. */
 void cnc_fault_arm(enum cnc_fault_kind kind, unsigned nth, bool and_after);
+/* From now on all that is forked shares what is armed and what was counted: the nth use is that of the whole tree. Before any
+ * thread; false: out of memory. */
+bool cnc_fault_share(void);
 /* Uses of kind since it was last armed or disarmed. */
 unsigned cnc_fault_count(enum cnc_fault_kind kind);
 /* True when this use must fail; errno is then set to err. */

@@ -190,10 +190,12 @@ static void hear(concur_server *server, enum cnc_note_what what, int64_t value, 
         (void)cnc_server_hooks(server, CONCUR_HOOK_EVENT, text);
 }
 
+/* A host that has no room for an event or a line loses it; READY it waits for. */
 static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *text)
 {
     concur_server *server = arg;
-    if (what == CNC_NOTE_READY)
+    bool is_ready = what == CNC_NOTE_READY;
+    if (is_ready)
         cnc_server_ready(server);
     if (server->place.up < 0 || what == CNC_NOTE_LOG) {
         hear(server, what, value, text);
@@ -202,7 +204,8 @@ static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *
     struct cnc_note note = { .what = (uint32_t)what, .value = value };
     size_t n = strlen(text);
     memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
-    (void)cnc_note_send(server->place.up, &note, -1, false);
+    if (cnc_note_send(server->place.up, &note, -1, is_ready) != CONCUR_OK && is_ready)
+        cnc_place_stop(server, 0); /* nobody would ever know that it serves */
 }
 
 /* The plan has its own reference to setup. */
@@ -331,6 +334,14 @@ static _Noreturn void master_process(concur_server *server, int up)
     cnc_sys_end_process(-rc);
 }
 
+/* Nothing more is heard of the master. If it lives all the same it shall see the end of its host, and end: somebody waits for
+ * that. The descriptor stays, since another thread may be about to write to it. */
+static void hang_up(const concur_server *server)
+{
+    (void)cnc_sys_shutdown_read(server->place.link);
+    (void)cnc_sys_shutdown_write(server->place.link);
+}
+
 /* CONCUR_AGAIN: nothing more now. CONCUR_OK: the server serves. Negative: why it does not, or CONCUR_E_GONE. */
 static int hear_master(concur_server *server)
 {
@@ -377,6 +388,7 @@ int cnc_tree_start(concur_server *server)
         cnc_server_ready(server);
         return CONCUR_OK;
     }
+    hang_up(server);
     int end;
     while ((end = cnc_host_reap(&server->place.master)) == CONCUR_AGAIN)
         cnc_host_wait(-1, server->place.master_fd, 10);
@@ -397,6 +409,8 @@ int cnc_tree_wait(concur_server *server, int64_t ms)
     int64_t until = ms < 0 ? INT64_MAX : cnc_clock_now(server->clock) + ms;
     for (;;) {
         bool gone = cnc_tree_dispatch(server) == CONCUR_E_GONE;
+        if (gone)
+            hang_up(server);
         int rc = cnc_host_reap(&server->place.master);
         if (rc != CONCUR_AGAIN)
             return rc;

@@ -16,9 +16,9 @@ int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener
     int rc = 0;
     gate->listeners = listener_count;
     gate->epoll = cnc_sys_epoll();
-    for (unsigned i = 0; i < listener_count && rc == 0; i++)
+    for (unsigned i = 0; gate->epoll >= 0 && i < listener_count && rc == 0; i++)
         rc = add(gate, listeners[i], EPOLLIN | EPOLLEXCLUSIVE, i);
-    for (unsigned i = 0; i < other_count && rc == 0; i++)
+    for (unsigned i = 0; gate->epoll >= 0 && i < other_count && rc == 0; i++)
         rc = add(gate, others[i], EPOLLIN, listener_count + i);
     if (gate->epoll >= 0 && rc == 0)
         return CONCUR_OK;

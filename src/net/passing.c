@@ -43,12 +43,15 @@ static int send_with(int link, const struct iovec *iov, int count, const int *fd
         return CONCUR_AGAIN;
     case EMSGSIZE:
         return CONCUR_E_LIMIT;
-    case ENOBUFS:
-    case ENOMEM:
-    case ETOOMANYREFS:
-        return CONCUR_E_FULL;
-    default:
+    case EPIPE:
+    case ECONNRESET:
+    case ECONNREFUSED:
+    case ENOTCONN:
+    case EBADF:
+    case ENOTSOCK:
         return CONCUR_E_GONE;
+    default: /* ENOBUFS, ENOMEM, ETOOMANYREFS, and what a filter of the system may say */
+        return CONCUR_E_FULL;
     }
 }
 
