@@ -38,7 +38,7 @@ static bool has_front(const char *engine)
 /* ---- who is there ---- */
 
 struct family {
-    pid_t pids[PIDS_MAX]; /* the master, the front if there is one, the workers */
+    pid_t pids[PIDS_MAX]; /* the master, the front or the process for heads, the workers */
     int count, first;     /* of the workers */
 };
 
@@ -50,11 +50,12 @@ static bool is_of(const struct family *f, long pid)
     return false;
 }
 
-/* Children come in the order in which they were forked: the front is the first, unless it was killed. */
+/* Children come in the order in which they were forked: the front, or the process for heads of prefork, is the first, unless it
+ * was killed. */
 static void look_around(struct family *f)
 {
     f->count = demo_pids(&demo, f->pids, PIDS_MAX);
-    f->first = 1 + has_front(demo.engine);
+    f->first = 1 + (has_front(demo.engine) || is_one_connection_a_worker(demo.engine));
 }
 
 /* Returns when all of its threads have ended: until then it holds its descriptors, and may still be lent something. */
