@@ -492,7 +492,7 @@ START_TEST(a_body_in_the_queue_keeps_its_rate)
     }
     rig_pass(&rig, 3001);
     rig_pass(&rig, 3001);
-    ck_assert_int_ne(clients[0].conn->state, CNC_CONN_BUSY);
+    ck_assert(rig.closed == 1 || clients[0].conn->state != CNC_CONN_BUSY);
     end();
 }
 END_TEST
