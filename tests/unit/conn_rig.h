@@ -348,7 +348,10 @@ static inline bool rig_is_status(const char *got, const char *status)
 static inline unsigned rig_count(const char *text, const char *what)
 {
     unsigned n = 0;
-    for (const char *p = text; (p = strstr(p, what)) != NULL; p += strlen(what))
+    const size_t len = strlen(what);
+    const char *end = text + strlen(text);
+    /* memmem: where strings are checked strictly, strstr() reads all that is left each time. */
+    for (const char *p = text; (p = memmem(p, (size_t)(end - p), what, len)) != NULL; p += len)
         n++;
     return n;
 }
