@@ -56,7 +56,7 @@ static void close_loops(void)
         close(fds[--n]);
 }
 
-static void limit(int what, rlim_t n)
+static void limit(enum __rlimit_resource what, rlim_t n)
 {
     struct rlimit l;
     getrlimit(what, &l);
@@ -235,7 +235,7 @@ pid_t inside_front(const struct inside *in)
 
 void inside_heal(pid_t pid)
 {
-    static const int what[] = { RLIMIT_NOFILE, RLIMIT_AS };
+    static const enum __rlimit_resource what[] = { RLIMIT_NOFILE, RLIMIT_AS };
     for (size_t i = 0; i < COUNT(what); i++) {
         struct rlimit l;
         if (prlimit(pid, what[i], NULL, &l) < 0)
