@@ -103,7 +103,7 @@ static void die(struct storm *s, pid_t pid, int how, unsigned mark)
     s->deaths++;
 }
 
-static void set_limit(pid_t pid, int what, rlim_t n)
+static void set_limit(pid_t pid, enum __rlimit_resource what, rlim_t n)
 {
     struct rlimit l;
     if (prlimit(pid, what, NULL, &l) < 0)
