@@ -157,8 +157,9 @@ END_TEST
 static void answer_all(unsigned run, bool threaded)
 {
     static char all[REQUESTS * LONGEST];
+    static const char answer[] = "\r\n\r\nok";
     unsigned got = 0;
-    size_t n = 0, sent = 0;
+    size_t n = 0, sent = 0, looked_at = 0;
     seed_from(run);
     const size_t fixed = below(2) ? 0 : SHORTEST + below(LONGEST - SHORTEST + 1);
     for (int i = 0; i < REQUESTS; i++)
@@ -174,10 +175,11 @@ static void answer_all(unsigned run, bool threaded)
         turn(threaded);
         if (sent < n && below(3)) /* replies pile up while requests still come */
             continue;
-        const unsigned all_of_them = rig_count(rig_read(&rig), "\r\n\r\nok");
-        if (all_of_them > got || some > 0)
+        const unsigned more = rig_count(rig_read(&rig) + looked_at, answer);
+        looked_at = rig.got_len > sizeof answer - 2 ? rig.got_len - (sizeof answer - 2) : 0; /* one may be there in part */
+        if (more || some > 0)
             quiet = 0;
-        got = all_of_them;
+        got += more;
         ck_assert_msg(!rig.eof && !rig.reset, "run %u: ended after %u", run, got);
     }
     ck_assert_msg(got == REQUESTS && answered == REQUESTS, "run %u: %u sent, %u begun, %u answered", run, REQUESTS, answered,
