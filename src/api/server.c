@@ -22,6 +22,7 @@ static int init(concur_server *s)
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&s->mu, NULL);
+    cnc_depot_init(&s->depot);
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
     cnc_router_init(&s->routes);
@@ -176,6 +177,7 @@ void cnc_api_destroy(concur_server *s)
     cnc_sys_close(&s->stop_fd);
     cnc_sys_close(&s->host_fd);
     pthread_mutex_destroy(&s->mu);
+    cnc_depot_deinit(&s->depot);
     pthread_cond_destroy(&s->changed);
     cnc_free(s->config_path);
     cnc_free(s->errors);

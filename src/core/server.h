@@ -84,6 +84,7 @@ struct concur_server {
 
     /* running */
     void *engine;              /* the engine's own; NULL unless running */
+    struct cnc_depot depot;    /* chunks that its homes share */
     struct cnc_pool *pool;     /* offloads and blocking routes; NULL: in place */
     struct cnc_server_socket *sockets; /* owned */
     unsigned socket_count;

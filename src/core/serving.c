@@ -151,6 +151,7 @@ static int open_pool(struct cnc_serving *s, concur_server *server)
         .owner = server,
         .strained = cnc_strain_on,
         .strained_arg = &s->pool_strain,
+        .depot = &server->depot,
     };
     cnc_strain_init(&s->pool_strain, server, "pool_threads");
     return cfg.threads_max ? cnc_pool_create(&server->pool, &cfg) : CONCUR_OK;
@@ -188,6 +189,7 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         return rc;
     }
     cnc_strain_open(&s->pool_strain, s->home, server->pool);
+    s->home->depot = &server->depot;
     s->home->owner = ops->handover ? NULL : server; /* a poller runs no handlers */
     if (server->place.row && server->setup->cfg.stuck_timeout)
         s->home->busy_since = &server->place.row->busy_since;

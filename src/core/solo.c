@@ -233,6 +233,21 @@ static int how_long(const struct cnc_solo *solo)
     return stop_at == INT64_MAX ? -1 : left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
+/* What large bodies have used goes when none has come for a while. */
+static int wait_at_gate(struct cnc_solo *solo)
+{
+    struct cnc_home *home = solo->serving.home;
+    unsigned uses = cnc_depot_uses(home->depot);
+    int ms = how_long(solo);
+    bool rests = home->chunks.first && (ms < 0 || ms > CNC_HOME_REST_MS);
+    int i = cnc_gate_wait(&solo->gate, rests ? CNC_HOME_REST_MS : ms);
+    if (i < 0 && rests) {
+        cnc_chunks_free(&home->chunks);
+        cnc_depot_rest(home->depot, uses);
+    }
+    return i;
+}
+
 /* NULL: something else is to be looked at. */
 static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
 {
@@ -241,7 +256,7 @@ static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
     publish(solo);
     if (place->board)
         cnc_board_set_idle(place->board, place->page, place->slot, true);
-    int i = cnc_gate_wait(&solo->gate, how_long(solo));
+    int i = wait_at_gate(solo);
     if (place->board)
         cnc_board_set_idle(place->board, place->page, place->slot, false);
     if (i >= 0 && (unsigned)i < solo->gate.listeners)

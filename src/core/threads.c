@@ -235,6 +235,7 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
         .owner = server,
         .strained = cnc_strain_on,
         .strained_arg = &t->strain,
+        .depot = &server->depot,
     };
     *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = take_back,
                                .ready_task.run = on_ready, .late.fn = on_late };

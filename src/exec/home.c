@@ -117,6 +117,7 @@ void cnc_home_close(struct cnc_home **home_)
     home->in = home->out = NULL;
     home->fields = NULL;
     free_blocks(home);
+    cnc_chunks_free(&home->chunks);
     pthread_mutex_lock(&home->mu); /* a poster may be about to wake the loop */
     cnc_loop_destroy(&home->loop);
     pthread_mutex_unlock(&home->mu);
@@ -150,6 +151,20 @@ static void on_timers(struct cnc_tick *tick)
     cnc_tick_at(home->loop, tick, cnc_timers_next(&home->timers));
 }
 
+/* Large bodies have ended, or others come: then it looks again. */
+static void on_chunks(struct cnc_tick *tick)
+{
+    struct cnc_home *home = CNC_CONTAINER(tick, struct cnc_home, chunks_tick);
+    if (home->chunks.uses == home->chunks_used && cnc_depot_uses(home->depot) == home->depot_used) {
+        cnc_chunks_free(&home->chunks);
+        cnc_depot_rest(home->depot, home->depot_used);
+        return;
+    }
+    home->chunks_used = home->chunks.uses;
+    home->depot_used = cnc_depot_uses(home->depot);
+    cnc_tick_at(home->loop, tick, cnc_loop_now(home->loop) + CNC_HOME_REST_MS);
+}
+
 int cnc_home_need_loop(struct cnc_home *home)
 {
     if (home->loop)
@@ -159,6 +174,7 @@ int cnc_home_need_loop(struct cnc_home *home)
     if (rc < 0)
         return rc;
     cnc_tick_init(loop, &home->timers_tick, on_timers);
+    cnc_tick_init(loop, &home->chunks_tick, on_chunks);
     pthread_mutex_lock(&home->mu);
     home->loop = loop;
     pthread_mutex_unlock(&home->mu);
@@ -324,4 +340,22 @@ CNC_HOT void cnc_home_block_put(struct cnc_home *here, void *block)
     b->home_coming.run = on_home_coming;
     if (cnc_home_post(b->origin, &b->home_coming) < 0)
         cnc_free(b);
+}
+
+/* A thread that blocks turns no loop, and is told by others when to rest. */
+void cnc_home_chunk_put(struct cnc_home *home, void *chunk)
+{
+    cnc_chunk_put(&home->chunks, home->depot, chunk);
+    if (!home->blocking && home->chunks_tick.at == INT64_MAX)
+        cnc_tick_at(home->loop, &home->chunks_tick, cnc_loop_now(home->loop) + CNC_HOME_REST_MS);
+}
+
+void cnc_home_rest(struct cnc_home *home, unsigned depot_uses)
+{
+    cnc_chunks_free(&home->chunks);
+    cnc_depot_rest(home->depot, depot_uses);
+    free_blocks(home);
+    cnc_free(home->in);
+    cnc_free(home->out);
+    home->in = home->out = NULL;
 }

@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "base/sys.h"
+#include "exec/depot.h"
 #include "exec/timer.h"
 #include "http/http.h"
 #include "loop/loop.h"
@@ -31,6 +32,7 @@ struct cnc_tasks {
 #define CNC_HOME_SCRATCH 65536    /* bytes of each scratch buffer */
 #define CNC_HOME_BLOCK 4096       /* bytes of a request's first block */
 #define CNC_HOME_BLOCKS_KEPT 64   /* free blocks kept */
+#define CNC_HOME_REST_MS 1000     /* without a use of it, before memory is given back */
 
 struct cnc_block; /* a request's first block of memory */
 
@@ -62,6 +64,10 @@ struct cnc_home {
     void *user;             /* what the engine hangs on a thread; freed by user_free */
     void (*user_free)(void *);
     void *pooled;           /* the pool's own, at the home of one of its threads */
+    struct cnc_chunks chunks; /* free ones */
+    unsigned chunks_used, depot_used; /* uses of both when they were last looked at */
+    struct cnc_tick chunks_tick; /* on a loop: whether they are still needed */
+    struct cnc_depot *depot;  /* borrowed: for more of them; NULL: none */
     const void *owner;      /* the server whose handlers or work run here; NULL: none do */
     void *locals;           /* what the program has at this thread; freed by locals_free */
     void (*locals_free)(void *);
@@ -121,10 +127,22 @@ void cnc_home_timer_cancel(struct cnc_home *home, struct cnc_timer *t);
 /* Owner. Makes the scratch buffers be there: CONCUR_OK or CONCUR_E_NOMEM. */
 int cnc_home_need_scratch(struct cnc_home *home);
 
+/* Owner, with nothing under way here: gives back memory that the next request takes anew. depot_uses: cnc_depot_uses() when it
+ * fell idle. */
+void cnc_home_rest(struct cnc_home *home, unsigned depot_uses);
+
 /* A block of CNC_HOME_BLOCK bytes, or NULL. put may come from another home's thread: it then travels back. */
 void *cnc_home_block_get(struct cnc_home *home);
 void cnc_home_block_put(struct cnc_home *here, void *block);
 /* Usable bytes of a block. */
 size_t cnc_home_block_size(void);
+
+/* Owner. A chunk of CNC_CHUNK bytes, or NULL; from any home. */
+static inline void *cnc_home_chunk_get(struct cnc_home *home)
+{
+    return cnc_chunk_get(&home->chunks, home->depot);
+}
+
+void cnc_home_chunk_put(struct cnc_home *home, void *chunk);
 
 #endif

@@ -109,11 +109,25 @@ static void wake(struct worker *w)
     cnc_sys_wake_one(&w->awake);
 }
 
+/* Until somebody wakes this thread, at most for idle_ms. Before that has passed it gives memory back. */
+static void wait_for_job(const struct cnc_pool *pool, struct worker *w)
+{
+    const int64_t first = pool->cfg.idle_ms < CNC_HOME_REST_MS ? pool->cfg.idle_ms : CNC_HOME_REST_MS;
+    const unsigned uses = cnc_depot_uses(pool->cfg.depot);
+    bool in_time = true;
+    while (in_time && !atomic_load(&w->awake))
+        in_time = cnc_sys_sleep_while(&w->awake, 0, first);
+    if (in_time || first == pool->cfg.idle_ms)
+        return;
+    cnc_home_rest(w->home, uses);
+    for (in_time = true; in_time && !atomic_load(&w->awake);)
+        in_time = cnc_sys_sleep_while(&w->awake, 0, pool->cfg.idle_ms - first);
+}
+
 /* mu held, released meanwhile. False: nobody woke this thread for idle_ms, and it is no longer among the idlers. */
 static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
 {
     struct lane *lane = w->lane;
-    bool in_time = true;
     atomic_store(&w->awake, 0);
     w->asleep.prev = &lane->idlers; /* in front */
     w->asleep.next = lane->idlers.next;
@@ -122,8 +136,7 @@ static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
     lane->idle++;
     note_waiting(lane);
     pthread_mutex_unlock(&pool->mu);
-    while (in_time && !atomic_load(&w->awake))
-        in_time = cnc_sys_sleep_while(&w->awake, 0, pool->cfg.idle_ms);
+    wait_for_job(pool, w);
     pthread_mutex_lock(&pool->mu);
     if (cnc_link_alone(&w->asleep)) { /* picked, even if its time was over just then */
         while (!atomic_load(&w->awake))
@@ -256,6 +269,7 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     }
     w->home->pooled = w;
     w->home->owner = lane == &pool->user ? pool->cfg.owner : NULL;
+    w->home->depot = pool->cfg.depot;
     pthread_attr_t attr;
     sigset_t all, old;
     pthread_attr_init(&attr);

@@ -37,6 +37,7 @@ struct cnc_pool_config {
      * again until it has been. On a thread that brought a job, without a lock. */
     void (*strained)(void *arg);
     void *strained_arg;
+    struct cnc_depot *depot; /* borrowed; NULL: none */
 };
 
 struct cnc_pool_stats {
