@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/sys.h"
 
+#include <linux/sock_diag.h>
+
 #include <linux/futex.h>
 #include <string.h>
 
@@ -22,6 +24,18 @@ char *cnc_strdup(const char *s)
 int cnc_sys_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : accept4(fd, addr, len, flags | SOCK_CLOEXEC);
+}
+
+size_t cnc_sys_send_room(int fd)
+{
+    uint32_t info[SK_MEMINFO_VARS] = { 0 };
+    socklen_t len = sizeof info;
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0 || len < sizeof info)
+        return 0;
+    /* TCP counts what it has queued, Unix sockets what was not read yet. */
+    uint32_t used = info[SK_MEMINFO_WMEM_QUEUED] > info[SK_MEMINFO_WMEM_ALLOC] ? info[SK_MEMINFO_WMEM_QUEUED]
+                                                                               : info[SK_MEMINFO_WMEM_ALLOC];
+    return info[SK_MEMINFO_SNDBUF] > used ? info[SK_MEMINFO_SNDBUF] - used : 0;
 }
 
 void cnc_sys_close(int *fd)

@@ -127,6 +127,9 @@ static inline ssize_t cnc_sys_write(int fd, const void *p, size_t n)
 /* Linux carries the descriptor over CLOEXEC at birth; flags adds SOCK_NONBLOCK where wanted. */
 int cnc_sys_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 
+/* Bytes that a connected socket is likely to take now; 0: it is full, or nobody knows. */
+size_t cnc_sys_send_room(int fd);
+
 static inline int cnc_sys_socket(int family, int type)
 {
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : socket(family, type | SOCK_CLOEXEC, 0);

@@ -29,6 +29,7 @@ static int wait_for_room(struct cnc_conn *conn)
         int n = cnc_sys_poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);
         if (n > 0)
             return CONCUR_OK;
+        cnc_chunks_free(&drv->home->chunks); /* a peer so slow needs none of them soon */
         if (n < 0 && errno != EINTR)
             return CONCUR_E_GONE;
     }

@@ -75,7 +75,8 @@ enum {
                                 * their turn. No event comes for it */
     CNC_CONN_QUEUED = 524288,  /* in the driver's queue of those that go on with what is here */
     CNC_CONN_KEPT = 1048576,   /* in a worker: the front has given it away, and wants to know of its end; it is plain */
-    CNC_CONN_COPIED = 2097152 /* a process that does not read may hold a copy: shut down before it is closed */
+    CNC_CONN_COPIED = 2097152, /* a process that does not read may hold a copy: shut down before it is closed */
+    CNC_CONN_DRAIN_WHOLE = 4194304 /* with DRAIN_WANTED: when nothing is queued any more */
 };
 
 struct cnc_chunk; /* queued output */
@@ -162,6 +163,8 @@ struct cnc_driver {
     struct cnc_conn *current; /* being driven right now: its replies may use the scratch buffer */
     bool borrowed;            /* current is not being driven: a reply that came later borrowed its place */
     size_t scratch_len;       /* of current's output in home->out */
+    struct cnc_chunk *made;   /* being filled with a piece of a body, in no queue yet */
+    size_t batch;             /* bytes for the connection whose piece that is, before they are sent */
     struct cnc_conn *dirty;
     struct cnc_conn *queue, **queue_end; /* of those that go on with what is here */
     unsigned queued;
@@ -231,10 +234,10 @@ bool cnc_conn_has_input(const struct cnc_conn *conn);              /* input.c: b
 void cnc_conn_free_input(struct cnc_conn *conn);                   /* input.c */
 struct cnc_slice cnc_conn_input(const struct cnc_conn *conn);      /* input.c: bytes that were read and not consumed */
 int cnc_conn_preload(struct cnc_conn *conn, const char *p, size_t n); /* input.c: as if they had been read; none were */
-void cnc_conn_flush(struct cnc_conn *conn);                        /* output.c */
-int cnc_conn_put(struct cnc_conn *conn, const void *p, size_t n);  /* output.c */
-size_t cnc_conn_queued(const struct cnc_conn *conn);                /* output.c: bytes waiting to be sent */
-void cnc_conn_free_output(struct cnc_conn *conn);                  /* output.c */
+void cnc_conn_flush(struct cnc_conn *conn);                        /* queue.c */
+int cnc_conn_put(struct cnc_conn *conn, const void *p, size_t n);  /* queue.c */
+size_t cnc_conn_queued(const struct cnc_conn *conn);                /* queue.c: bytes waiting to be sent */
+void cnc_conn_free_output(struct cnc_conn *conn);                  /* queue.c */
 const char *cnc_conn_state_name(int state);                        /* states.c */
 extern const struct cnc_carrier_ops cnc_conn_carrier;              /* output.c */
 

@@ -5,7 +5,7 @@
  */
 #include "base/error.h"
 #include "base/sys.h"
-#include "conn/conn.h"
+#include "conn/queue.h"
 
 static void on_tick(struct cnc_tick *tick);
 
@@ -34,6 +34,7 @@ void cnc_driver_deinit(struct cnc_driver *drv)
 {
     CNC_ASSERT(drv->count == 0 && !drv->dirty);
     cnc_turns_deinit(drv);
+    cnc_queue_unmake(drv);
     if (drv->ticking)
         cnc_tick_deinit(drv->home->loop, &drv->tick);
     drv->ticking = false;
@@ -217,13 +218,20 @@ static void update_watch(struct cnc_conn *conn)
     }
 }
 
+static void tell_of_room(struct cnc_conn *conn)
+{
+    size_t most = conn->flags & CNC_CONN_DRAIN_WHOLE ? 0 : conn->drv->limits->output_low;
+    if (cnc_conn_queued(conn) > most)
+        return;
+    conn->flags &= (uint32_t) ~(CNC_CONN_DRAIN_WANTED | CNC_CONN_DRAIN_WHOLE);
+    conn->stream->up->drain(conn->stream);
+}
+
 /* Output left: goes on with what waited for that. */
 static void after_output(struct cnc_conn *conn)
 {
-    if (cnc_conn_queued(conn) <= conn->drv->limits->output_low && (conn->flags & CNC_CONN_DRAIN_WANTED) && conn->stream) {
-        conn->flags &= (uint32_t)~CNC_CONN_DRAIN_WANTED;
-        conn->stream->up->drain(conn->stream);
-    }
+    if (CNC_UNLIKELY((conn->flags & CNC_CONN_DRAIN_WANTED) && conn->stream))
+        tell_of_room(conn);
     if (!conn->out)
         cnc_conn_step(conn, CNC_CONN_ON_FLUSHED);
 }

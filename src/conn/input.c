@@ -8,11 +8,13 @@
 #include "conn/conn.h"
 
 #define INPUT_MIN 512
-#define HOLD_READ 32768 /* room for a read whose bytes may be held */
+#define CHUNK_FROM 16384 /* a buffer from this size on is a chunk, of which homes keep some */
+#define CHUNK_ROOM (CNC_CHUNK - sizeof(struct cnc_input))
 
 /* INV: at <= len <= cap; bytes [at, len) are not consumed yet. */
 struct cnc_input {
     size_t at, len, cap;
+    bool is_chunk;
     bool has_head;                 /* head holds a parse in progress over [at, ...) */
     struct cnc_http_field *fields; /* owned; of head */
     struct cnc_http_head head;
@@ -35,12 +37,20 @@ static void drop_head(struct cnc_input *in)
     in->has_head = false;
 }
 
+static void free_buffer(struct cnc_conn *conn, struct cnc_input *in)
+{
+    if (in->is_chunk && conn->drv)
+        cnc_home_chunk_put(conn->drv->home, in);
+    else
+        cnc_free(in);
+}
+
 void cnc_conn_free_input(struct cnc_conn *conn)
 {
     if (!conn->in)
         return;
     drop_head(conn->in);
-    cnc_free(conn->in);
+    free_buffer(conn, conn->in);
     conn->in = NULL;
 }
 
@@ -72,13 +82,21 @@ static int grow_input(struct cnc_conn *conn, size_t n)
     size_t cap = in ? in->cap * 2 : INPUT_MIN;
     while (cap < (in ? in->len : 0) + n)
         cap *= 2;
-    in = cnc_realloc(in, sizeof *in + cap);
-    if (!in)
+    bool is_chunk = cap >= CHUNK_FROM && (in ? in->len : 0) + n <= CHUNK_ROOM && conn->drv;
+    if (is_chunk)
+        cap = CHUNK_ROOM;
+    struct cnc_input *grown = is_chunk ? cnc_home_chunk_get(conn->drv->home) : cnc_malloc(sizeof *in + cap);
+    if (!grown)
         return CONCUR_E_NOMEM;
-    if (!conn->in)
-        memset(in, 0, sizeof *in);
-    in->cap = cap;
-    conn->in = in;
+    if (in)
+        memcpy(grown, in, sizeof *in + in->len);
+    else
+        memset(grown, 0, sizeof *grown);
+    if (in)
+        free_buffer(conn, in);
+    grown->cap = cap;
+    grown->is_chunk = is_chunk;
+    conn->in = grown;
     return CONCUR_OK;
 }
 
@@ -409,13 +427,12 @@ CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)
     }
 }
 
-/* What follows the request under way is taken in up to pipeline_max; a body is used up at once. */
-static size_t room_when_busy(const struct cnc_conn *conn, size_t room)
+/* What nobody uses yet is taken in up to pipeline_max: the requests behind the one under way, and a body that is not wanted. */
+static size_t most_when_busy(const struct cnc_conn *conn)
 {
     size_t have = conn->in ? conn->in->len - conn->in->at : 0, most = conn->drv->limits->pipeline_max;
-    if (have < most && room > most - have && cnc_conn_body_is_done(conn))
-        return most - have;
-    return room;
+    bool is_used = !cnc_conn_body_is_done(conn) && (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD));
+    return is_used || have >= most ? CNC_HOME_SCRATCH : most - have;
 }
 
 CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
@@ -423,17 +440,21 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
     struct cnc_home *home = conn->drv->home;
     char *p = home->in;
     size_t room = CNC_HOME_SCRATCH;
-    bool hold = conn->state == CNC_CONN_BUSY && (conn->flags & CNC_CONN_BODY_HOLD);
-    if (conn->in || hold) {
-        if (grow_input(conn, hold && !conn->in ? HOLD_READ : INPUT_MIN) < 0) {
+    bool busy = conn->state == CNC_CONN_BUSY;
+    if (CNC_UNLIKELY(conn->in || busy)) {
+        bool hold = busy && (conn->flags & CNC_CONN_BODY_HOLD);
+        size_t most = busy ? most_when_busy(conn) : CNC_HOME_SCRATCH;
+        size_t least = hold && !conn->in ? CHUNK_FROM : most < INPUT_MIN ? most : INPUT_MIN;
+        if ((conn->in || hold) && grow_input(conn, least) < 0) {
             out_of_memory(conn);
             return;
         }
-        p = conn->in->data + conn->in->len;
-        room = conn->in->cap - conn->in->len;
+        if (conn->in) {
+            p = conn->in->data + conn->in->len;
+            room = conn->in->cap - conn->in->len;
+        }
+        room = room < most ? room : most;
     }
-    if (CNC_UNLIKELY(conn->state == CNC_CONN_BUSY))
-        room = room_when_busy(conn, room);
     ssize_t n = conn->transport->read(cnc_io_fd(&conn->io), conn->ext, p, room, wait);
     if (CNC_LIKELY(n > 0)) {
         conn->drv->received += (size_t)n;

@@ -23,7 +23,7 @@ CNC_HOT static void to_busy(struct cnc_conn *conn)
 {
     conn->state = CNC_CONN_BUSY;
     conn->flags &= (uint32_t)~(CNC_CONN_FRESH | CNC_CONN_BODY_WANTED | CNC_CONN_BODY_PAUSED | CNC_CONN_BODY_TOLD |
-                               CNC_CONN_BODY_HOLD | CNC_CONN_READY | CNC_CONN_DISCARD | CNC_CONN_EXPECT | CNC_CONN_REPLYING | CNC_CONN_DRAIN_WANTED);
+                               CNC_CONN_BODY_HOLD | CNC_CONN_READY | CNC_CONN_DISCARD | CNC_CONN_EXPECT | CNC_CONN_REPLYING | CNC_CONN_DRAIN_WANTED | CNC_CONN_DRAIN_WHOLE);
     conn->discarded = 0;
     conn->requests++;
 }

@@ -39,6 +39,9 @@ struct cnc_carrier_ops {
     int (*reply)(struct cnc_stream *, struct cnc_http_reply *, struct cnc_piece *, bool last);
     /* More of the body. As reply, but after any error the request calls abort. */
     int (*data)(struct cnc_stream *, struct cnc_piece *, bool last);
+    /* Room for a piece of the body that is made in place: data() with these bytes copies nothing. *n: how many. NULL: out of
+     * memory. Valid until data(), or the next call of this. */
+    char *(*room)(struct cnc_stream *, size_t *n);
     /* Ends the reply so that the peer sees it was cut short; lets go of the stream. */
     void (*abort)(struct cnc_stream *);
     /* The request wants its body: sends 100 Continue where due. Pieces come from now on through stream ops. hold: body()
@@ -46,10 +49,11 @@ struct cnc_carrier_ops {
     void (*want_body)(struct cnc_stream *, bool hold);
     /* After body() said CONCUR_AGAIN: offers the held piece again, later. */
     void (*resume_body)(struct cnc_stream *);
-    /* True while queued output is over the high mark. */
+    /* True when as much waits as the peer is likely to take at one go: one who makes pieces on demand makes no more. */
     bool (*is_full)(struct cnc_stream *);
-    /* Asks for one drain() when queued output has fallen to the low mark; later, even if it already has. */
-    void (*want_drain)(struct cnc_stream *);
+    /* Asks for one drain() when queued output has fallen to the low mark, whole: when all of it has left; later, even if that
+     * is so already. */
+    void (*want_drain)(struct cnc_stream *, bool whole);
     /* Looks whether the peer has left: 0 or CONCUR_E_GONE. Non-blocking. */
     int (*check)(struct cnc_stream *);
     /* Another stream takes over this one's place with the carrier: to->up is set, the rest is filled in. */

@@ -8,8 +8,6 @@
 #include "base/sys.h"
 #include "core/request.h"
 
-#define PULL_ROOM 65536
-
 static const char default_text[] = "text/plain; charset=utf-8";
 static const struct cnc_slice default_type = { default_text, sizeof default_text - 1 };
 
@@ -411,7 +409,7 @@ int concur_reply_on_drain(concur_request *r, concur_handler_fn drain, void *arg)
     if (r->output == CNC_OUTPUT_END) /* nothing waits to be sent */
         drain_later(r);
     else
-        r->stream.down->want_drain(&r->stream);
+        r->stream.down->want_drain(&r->stream, false);
     return CONCUR_OK;
 }
 
@@ -422,20 +420,21 @@ enum { PULL_ENDED = 3 };
 
 static int pull_once(concur_request *r)
 {
-    size_t room = PULL_ROOM;
-    if (r->reply_left >= 0 && (uint64_t)r->reply_left < room)
-        room = (size_t)r->reply_left + 1; /* one more, so that too much is noticed */
-    char *buf = cnc_malloc(room);
+    if (!r->stream.carrier)
+        return r->gone ? r->gone : CONCUR_E_GONE;
+    size_t room;
+    char *buf = r->stream.down->room(&r->stream, &room);
     if (!buf)
         return CONCUR_E_NOMEM;
-    struct cnc_piece piece = { .p = buf, .n = room, .free = cnc_free, .arg = buf };
+    if (r->reply_left >= 0 && (uint64_t)r->reply_left < room)
+        room = (size_t)r->reply_left + 1; /* one more, so that too much is noticed */
+    struct cnc_piece piece = { .p = buf, .n = room };
     r->flags &= ~(uint32_t)CNC_REQ_PULL_AGAIN;
     int rc = r->pull(r, buf, &piece.n, r->pull_arg);
     bool misfit = rc == CONCUR_OK && r->reply_left >= 0 &&
                   (piece.n ? (uint64_t)piece.n > (uint64_t)r->reply_left : r->reply_left > 0);
     if (rc != CONCUR_OK || piece.n == 0 || piece.n > room || misfit || r->gone) {
         bool ended = rc == CONCUR_OK && !misfit && piece.n == 0;
-        cnc_piece_drop(&piece);
         if (rc == CONCUR_AGAIN || r->gone)
             return CONCUR_AGAIN;
         if (rc != CONCUR_OK)
@@ -453,7 +452,7 @@ static int pump(concur_request *r)
     struct cnc_piece none = { 0 };
     while ((r->flags & CNC_REQ_PULLING) && !r->gone) {
         if (r->stream.carrier && r->stream.down->is_full(&r->stream)) {
-            r->stream.down->want_drain(&r->stream);
+            r->stream.down->want_drain(&r->stream, true);
             return CONCUR_OK;
         }
         int rc = pull_once(r);

@@ -91,6 +91,7 @@ long demo_memory_kib(const struct demo *d);
 long demo_threads(const struct demo *d);
 long demo_files(const struct demo *d);
 long demo_cpu_ms(const struct demo *d);
+long demo_faults(const struct demo *d); /* pages that they took, without I/O */
 
 bool is_sanitized(void);
 bool is_quick(void);        /* asked for, or sanitized */

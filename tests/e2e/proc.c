@@ -78,6 +78,15 @@ static long cpu_ms(pid_t pid)
     return (user + kernel) * 1000 / sysconf(_SC_CLK_TCK);
 }
 
+/* Field 10. */
+static long faults(pid_t pid)
+{
+    char text[1024];
+    const char *p = stat_fields(pid, text, sizeof text);
+    long n = 0;
+    return p && sscanf(p, "%*c %*d %*d %*d %*d %*d %*u %ld", &n) == 1 ? n : 0;
+}
+
 bool process_lives(pid_t pid)
 {
     char text[1024];
@@ -131,6 +140,11 @@ long demo_files(const struct demo *d)
 long demo_cpu_ms(const struct demo *d)
 {
     return sum(d, cpu_ms);
+}
+
+long demo_faults(const struct demo *d)
+{
+    return sum(d, faults);
 }
 
 int demo_count_with_files(const struct demo *d, long n)

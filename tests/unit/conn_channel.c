@@ -133,7 +133,7 @@ static void read_body(struct remote *r)
 
 static void ask_for_drain(struct remote *r)
 {
-    r->q->stream.down->want_drain(&r->q->stream);
+    r->q->stream.down->want_drain(&r->q->stream, false);
     ck_assert_uint_eq(r->q->drains, 0);
     ck_assert(!r->q->stream.down->is_full(&r->q->stream));
     while (!r->q->drains && !r->q->gone_count)

@@ -458,7 +458,8 @@ START_TEST(a_peer_that_does_not_read_gets_no_further_requests_served)
 }
 END_TEST
 
-START_TEST(a_full_queue_is_told_and_drained_once)
+/* Whether it is to be told at the low mark, or when all has left. */
+static void fill_and_drain(bool whole)
 {
     static char bytes[100000];
     start();
@@ -470,18 +471,20 @@ START_TEST(a_full_queue_is_told_and_drained_once)
         rig_turn(&rig);
     }
     ck_assert(q->stream.down->is_full(&q->stream));
-    q->stream.down->want_drain(&q->stream);
+    q->stream.down->want_drain(&q->stream, whole);
     rig_turn(&rig);
     ck_assert_uint_eq(q->drains, 0);
     for (int i = 0; i < 100 && q->drains == 0; i++) {
-        rig_take(&rig);
-        rig_turn(&rig);
+        char some[4000];
+        ck_assert_int_gt(recv(rig.peer, some, sizeof some, MSG_DONTWAIT), 0);
+        cnc_home_turn(rig.home, 0);
     }
     ck_assert_uint_eq(q->drains, 1);
-    ck_assert(!q->stream.down->is_full(&q->stream));
+    ck_assert_uint_le(cnc_conn_queued(rig.conn), whole ? 0 : rig.limits.output_low);
+    ck_assert(q->stream.down->is_full(&q->stream) == (cnc_conn_queued(rig.conn) > 0));
     rig_turn(&rig);
     ck_assert_uint_eq(q->drains, 1);
-    q->stream.down->want_drain(&q->stream); /* asked when there is room already: told all the same, later */
+    q->stream.down->want_drain(&q->stream, false); /* asked when there is room already: told all the same, later */
     ck_assert_uint_eq(q->drains, 1);
     rig_turn(&rig);
     ck_assert_uint_eq(q->drains, 2);
@@ -494,6 +497,12 @@ START_TEST(a_full_queue_is_told_and_drained_once)
     ck_assert_uint_ge(rig.got_len, 5);
     ck_assert_str_eq(rig.got + rig.got_len - 5, "0\r\n\r\n");
     rig_deinit(&rig);
+}
+
+START_TEST(a_full_queue_is_told_and_drained_once)
+{
+    fill_and_drain(false);
+    fill_and_drain(true);
 }
 END_TEST
 

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The request's end of a channel: a carrier to the request, on the thread that runs it.
+ */
+#include "conn/channel_internal.h"
+
+/* Waits until n more bytes may be under way, those of messages around them included. A larger one goes alone. */
+static int wait_for_room(struct cnc_channel *ch, size_t n)
+{
+    pthread_mutex_lock(&ch->mu);
+    while (!ch->gone && ch->out_bytes > 0 && ch->out_bytes + n > ch->bytes_max)
+        pthread_cond_wait(&ch->room, &ch->mu);
+    int gone = ch->gone;
+    if (!gone)
+        ch->out_bytes += n;
+    pthread_mutex_unlock(&ch->mu);
+    return gone ? gone : CONCUR_OK;
+}
+
+void cnc_channel_finish(struct cnc_channel *ch)
+{
+    pthread_mutex_lock(&ch->mu);
+    ch->finished = true;
+    pthread_mutex_unlock(&ch->mu);
+    ch->upper->carrier = NULL;
+    ch->upper = NULL;
+    for (struct cnc_task *t = ch->in.head, *next; t; t = next) {
+        next = t->next;
+        cnc_message_put(CNC_CONTAINER(t, struct cnc_message, task), ch->there);
+        cnc_channel_unref(ch);
+    }
+    ch->in = (struct cnc_tasks){ 0 };
+    if (ch->made)
+        cnc_message_put(&ch->made->m, ch->there);
+    ch->made = NULL;
+    cnc_channel_unref(ch);
+}
+
+static char *put_text(char *at, struct cnc_slice *s)
+{
+    if (s->n)
+        memcpy(at, s->p, s->n);
+    s->p = at;
+    return at + s->n;
+}
+
+/* Small pieces that are written faster than they are read go together. False: it takes a message of its own; *waits: one of
+ * them is not read yet. */
+static bool join_last(struct cnc_channel *ch, const struct cnc_piece *piece, bool *waits)
+{
+    pthread_mutex_lock(&ch->mu);
+    struct cnc_down *d = ch->last_down;
+    *waits = d != NULL;
+    bool joins = d && !ch->gone && d->m.is_chunk && sizeof *d + d->piece.n + piece->n <= CNC_CHUNK;
+    if (joins) {
+        memcpy(d->text + d->piece.n, piece->p, piece->n);
+        d->piece.n += piece->n;
+    }
+    pthread_mutex_unlock(&ch->mu);
+    return joins;
+}
+
+/* Whose piece lies in it already, or a fresh one. */
+static struct cnc_down *message_for(struct cnc_channel *ch, const struct cnc_piece *piece, size_t n, bool is_joined)
+{
+    struct cnc_down *d = ch->made;
+    if (!d || piece->p != d->text)
+        return piece->n > CNC_PIECE_MAX ? NULL : cnc_message_get(ch, ch->there, n, is_joined);
+    ch->made = NULL;
+    return d;
+}
+
+/* The last one so far. NULL: nothing joins the one before it either. */
+static void set_last(struct cnc_channel *ch, struct cnc_down *d)
+{
+    pthread_mutex_lock(&ch->mu);
+    ch->last_down = d;
+    pthread_mutex_unlock(&ch->mu);
+}
+
+static int post_down(struct cnc_channel *ch, struct cnc_down *d)
+{
+    d->m.task.run = cnc_channel_run_down;
+    cnc_channel_ref(ch);
+    if (cnc_home_post(ch->here, &d->m.task) == CONCUR_OK)
+        return CONCUR_OK;
+    set_last(ch, NULL);
+    cnc_piece_drop(&d->piece);
+    cnc_message_put(&d->m, ch->there);
+    cnc_channel_unref(ch);
+    return CONCUR_E_GONE;
+}
+
+static int send_down(struct cnc_channel *ch, enum cnc_down_kind kind, const struct cnc_http_reply *r, struct cnc_piece *piece,
+                     bool last, bool is_joined)
+{
+    size_t text = r ? r->type.n + r->fields.n : 0;
+    size_t copied = piece->free ? 0 : piece->n;
+    struct cnc_down *d = message_for(ch, piece, sizeof *d + text + copied, is_joined);
+    size_t cost = d ? d->m.cost + (piece->free ? piece->n : 0) : 0;
+    int rc = d ? wait_for_room(ch, cost) : CONCUR_E_NOMEM;
+    if (rc < 0) {
+        cnc_piece_drop(piece);
+        if (d)
+            cnc_message_put(&d->m, ch->there);
+        return rc;
+    }
+    *d = (struct cnc_down){ .m = d->m, .kind = kind, .last = last, .piece = *piece };
+    d->m.cost = cost;
+    char *at = d->text;
+    if (r) {
+        d->reply = *r;
+        at = put_text(at, &d->reply.type);
+        at = put_text(at, &d->reply.fields);
+    }
+    if (copied && piece->p != at)
+        memcpy(at, piece->p, copied);
+    if (copied)
+        d->piece.p = at;
+    *piece = (struct cnc_piece){ 0 };
+    set_last(ch, kind == CNC_DOWN_DATA && copied && !last ? d : NULL);
+    rc = post_down(ch, d);
+    if (rc == CONCUR_OK && last)
+        cnc_channel_finish(ch);
+    return rc;
+}
+
+static char *channel_room(struct cnc_stream *stream, size_t *n)
+{
+    struct cnc_channel *ch = stream->carrier;
+    if (!ch->made)
+        ch->made = cnc_message_get(ch, ch->there, CNC_CHUNK, true);
+    *n = CNC_CHUNK - sizeof *ch->made;
+    return ch->made ? ch->made->text : NULL;
+}
+
+static int channel_reply(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_piece *piece, bool last)
+{
+    cnc_http_reply_frame(r); /* the carrier decides anew; the request may look at it */
+    return send_down(stream->carrier, CNC_DOWN_REPLY, r, piece, last, false);
+}
+
+static int channel_data(struct cnc_stream *stream, struct cnc_piece *piece, bool last)
+{
+    bool waits = false;
+    if (!last && !piece->free && piece->n && join_last(stream->carrier, piece, &waits))
+        return CONCUR_OK;
+    return send_down(stream->carrier, CNC_DOWN_DATA, NULL, piece, last, waits);
+}
+
+static void tell(struct cnc_channel *ch, enum cnc_down_kind kind, bool hold)
+{
+    struct cnc_down *d = cnc_message_get(ch, ch->there, sizeof *d, false);
+    if (!d) {
+        cnc_channel_give_up(ch, CONCUR_E_NOMEM); /* else both sides would wait for ever */
+        return;
+    }
+    *d = (struct cnc_down){ .m = d->m, .kind = kind, .hold = hold };
+    (void)post_down(ch, d);
+}
+
+static void channel_abort(struct cnc_stream *stream)
+{
+    struct cnc_channel *ch = stream->carrier;
+    ch->abort_task.run = cnc_channel_run_abort;
+    cnc_channel_ref(ch);
+    if (cnc_home_post(ch->here, &ch->abort_task) < 0)
+        cnc_channel_unref(ch);
+    cnc_channel_finish(ch);
+}
+
+static void channel_want_body(struct cnc_stream *stream, bool hold)
+{
+    tell(stream->carrier, CNC_DOWN_WANT_BODY, hold);
+}
+
+static void hand_up(struct cnc_channel *ch);
+
+static void on_hand_up(struct cnc_task *task)
+{
+    struct cnc_message *m = CNC_CONTAINER(task, struct cnc_message, task);
+    struct cnc_channel *ch = m->ch;
+    cnc_message_put(m, ch->there);
+    if (ch->upper)
+        hand_up(ch);
+    cnc_channel_unref(ch);
+}
+
+/* Later, never from within the request's call. */
+static void later(struct cnc_channel *ch, void (*run)(struct cnc_task *))
+{
+    struct cnc_message *m = cnc_message_get(ch, ch->there, sizeof *m, false);
+    if (!m) {
+        cnc_channel_give_up(ch, CONCUR_E_NOMEM);
+        return;
+    }
+    m->task.run = run;
+    cnc_channel_ref(ch);
+    cnc_home_defer(ch->there, &m->task);
+}
+
+static void channel_resume_body(struct cnc_stream *stream)
+{
+    struct cnc_channel *ch = stream->carrier;
+    ch->in_paused = false;
+    later(ch, on_hand_up);
+}
+
+static bool channel_is_full(struct cnc_stream *stream)
+{
+    (void)stream;
+    return false; /* writing waits instead */
+}
+
+static void on_drain(struct cnc_task *task)
+{
+    struct cnc_message *m = CNC_CONTAINER(task, struct cnc_message, task);
+    struct cnc_channel *ch = m->ch;
+    cnc_message_put(m, ch->there);
+    if (ch->upper)
+        ch->upper->up->drain(ch->upper);
+    cnc_channel_unref(ch);
+}
+
+static void channel_want_drain(struct cnc_stream *stream, bool whole)
+{
+    (void)whole;
+    later(stream->carrier, on_drain);
+}
+
+static int channel_check(struct cnc_stream *stream)
+{
+    struct cnc_channel *ch = stream->carrier;
+    pthread_mutex_lock(&ch->mu);
+    int gone = ch->gone;
+    pthread_mutex_unlock(&ch->mu);
+    return gone;
+}
+
+/* Never asked: a request stays on the thread that runs it. */
+static void channel_move(struct cnc_stream *stream, struct cnc_stream *to)
+{
+    (void)stream;
+    (void)to;
+    CNC_ASSERT(false && "a channel cannot be moved");
+}
+
+static size_t channel_peer(struct cnc_stream *stream, char *out, size_t n)
+{
+    struct cnc_channel *ch = stream->carrier;
+    if (n <= ch->peer_len)
+        return 0;
+    memcpy(out, ch->peer, ch->peer_len + 1);
+    return ch->peer_len;
+}
+
+const struct cnc_carrier_ops cnc_channel_carrier = {
+    .room = channel_room,
+    .reply = channel_reply,
+    .data = channel_data,
+    .abort = channel_abort,
+    .want_body = channel_want_body,
+    .resume_body = channel_resume_body,
+    .is_full = channel_is_full,
+    .want_drain = channel_want_drain,
+    .check = channel_check,
+    .move = channel_move,
+    .peer = channel_peer,
+};
+
+static void lost(struct cnc_channel *ch)
+{
+    struct cnc_stream *upper = ch->upper;
+    pthread_mutex_lock(&ch->mu);
+    int gone = ch->gone;
+    pthread_mutex_unlock(&ch->mu);
+    channel_abort(upper); /* the carrier may still be there, if it was we who gave up */
+    upper->up->gone(upper, gone);
+}
+
+static struct cnc_up *pop_piece(struct cnc_channel *ch)
+{
+    struct cnc_up *u = CNC_CONTAINER(ch->in.head, struct cnc_up, m.task);
+    ch->in.head = u->m.task.next;
+    if (!ch->in.head)
+        ch->in.last = NULL;
+    return u;
+}
+
+static void put_piece_back(struct cnc_channel *ch, struct cnc_up *u)
+{
+    u->m.task.next = ch->in.head;
+    if (!ch->in.head)
+        ch->in.last = &u->m.task;
+    ch->in.head = &u->m.task;
+}
+
+static void piece_taken(struct cnc_channel *ch, struct cnc_up *u)
+{
+    pthread_mutex_lock(&ch->mu);
+    bool was_full = ch->in_bytes > ch->bytes_max;
+    ch->in_bytes -= u->m.cost;
+    bool has_room = ch->in_bytes <= ch->bytes_max;
+    pthread_mutex_unlock(&ch->mu);
+    cnc_message_put(&u->m, ch->there);
+    if (was_full && has_room)
+        tell(ch, CNC_DOWN_RESUME_BODY, false);
+    cnc_channel_unref(ch);
+}
+
+/* Gives body pieces to the request, in order, until it says stop; then the end. The caller holds a reference. */
+static void hand_up(struct cnc_channel *ch)
+{
+    while (ch->in.head && !ch->in_paused) {
+        struct cnc_up *u = pop_piece(ch); /* out of reach of finish: the callback may end the reply and read on */
+        if (ch->in_refused) {
+            piece_taken(ch, u);
+            continue;
+        }
+        ch->in_paused = true;         /* before the call, which may already take it back */
+        int rc = ch->upper->up->body(ch->upper, u->data, u->n);
+        if (!ch->upper) {
+            cnc_message_put(&u->m, ch->there);
+            cnc_channel_unref(ch);
+            return;
+        }
+        if (rc == CONCUR_AGAIN) {
+            put_piece_back(ch, u);
+            continue;
+        }
+        ch->in_paused = false;
+        ch->in_refused = rc < 0;
+        piece_taken(ch, u);
+    }
+    if (!ch->in.head && ch->in_end && !ch->in_refused) {
+        ch->in_end = false;
+        ch->upper->up->body_end(ch->upper);
+    }
+}
+
+void cnc_channel_run_up(struct cnc_task *task)
+{
+    struct cnc_up *u = CNC_CONTAINER(task, struct cnc_up, m.task);
+    struct cnc_channel *ch = u->m.ch;
+    pthread_mutex_lock(&ch->mu);
+    if (ch->last_up == u)
+        ch->last_up = NULL; /* nothing joins it from now on */
+    pthread_mutex_unlock(&ch->mu);
+    if (!ch->upper) {
+        cnc_message_put(&u->m, ch->there);
+        cnc_channel_unref(ch);
+        return;
+    }
+    task->next = NULL;
+    if (ch->in.last)
+        ch->in.last->next = task;
+    else
+        ch->in.head = task;
+    ch->in.last = task;
+    cnc_channel_ref(ch); /* piece_taken() gives back the message's own */
+    hand_up(ch);
+    cnc_channel_unref(ch);
+}
+
+void cnc_channel_run_end(struct cnc_task *task)
+{
+    struct cnc_channel *ch = CNC_CONTAINER(task, struct cnc_channel, end_task);
+    if (ch->upper) {
+        ch->in_end = true;
+        hand_up(ch);
+    }
+    cnc_channel_unref(ch);
+}
+
+void cnc_channel_run_gone(struct cnc_task *task)
+{
+    struct cnc_channel *ch = CNC_CONTAINER(task, struct cnc_channel, gone_task);
+    if (ch->upper)
+        lost(ch);
+    cnc_channel_unref(ch);
+}
