@@ -85,7 +85,7 @@ static bool waits_for_head(const struct cnc_conn *conn)
 static bool await_head(struct cnc_driver *drv, struct cnc_conn *conn, struct head_wait *wait)
 {
     struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLIN };
-    __typeof__(conn->moved) moved = conn->moved;
+    uint64_t moved = conn->moved;
     bool is_new = wait->request != conn->requests + 1;
     if (is_new && conn->state == CNC_CONN_IDLE) /* it may be here already */
         cnc_conn_read(conn, false);
@@ -154,7 +154,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
             cnc_conn_resume(conn);
             continue;
         }
-        uint32_t moved = conn->moved;
+        uint64_t moved = conn->moved;
         if (CNC_UNLIKELY(conn->flags & CNC_CONN_LENT))
             drv->ops->progress(drv, conn, false);
         cnc_conn_read(conn, true);

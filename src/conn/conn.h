@@ -98,7 +98,7 @@ struct cnc_conn {
         void *ext;     /* the transport's state; NULL when plain */
         uint64_t loan; /* with CNC_CONN_LENT or CNC_CONN_KEPT: its number (ledger.h) */
     };
-    uint32_t moved;    /* bytes read or written since the class's deadline was set */
+    uint64_t moved;    /* bytes read or written since the class's deadline was set */
     uint32_t unacked;  /* bytes the peer had not acknowledged when CNC_CLASS_WRITE was entered */
     uint32_t held;     /* bytes of a body piece that the request left in place */
     uint32_t discarded;

@@ -333,7 +333,7 @@ static void expire(struct cnc_conn *conn)
         need = rate * drv->limits->class_ms[CNC_CLASS_BODY] / 1000;
     if (need < 1)
         need = 1;
-    bool goes_on = (conn->class == CNC_CLASS_BODY || conn->class == CNC_CLASS_WRITE) && conn->moved >= need;
+    bool goes_on = (conn->class == CNC_CLASS_BODY || conn->class == CNC_CLASS_WRITE) && conn->moved >= (uint64_t)need;
     if (goes_on || cnc_conn_waits_for_turn(conn) || /* not for its peer */ (conn->class == CNC_CLASS_WRITE && cnc_conn_peer_takes(conn))) {
         set_class(conn, conn->class);
         return;

@@ -461,7 +461,7 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
         if (CNC_UNLIKELY(conn->flags & CNC_CONN_LENT))
             conn->drv->ops->progress(conn->drv, conn, true);
         if (conn->class != CNC_CLASS_WRITE) /* nor are bytes that come a sign that the reply is taken */
-            conn->moved += (uint32_t)n;
+            conn->moved += (uint64_t)n;
         if (conn->in) {
             conn->in->len += (size_t)n;
             consume_buffer(conn);

@@ -123,7 +123,7 @@ static ssize_t write_out(struct cnc_conn *conn, const struct iovec *iov, int cou
     if (n > 0) {
         conn->drv->sent += (size_t)n;
         if (conn->class != CNC_CLASS_BODY) /* a reply that streams is no sign that the body comes */
-            conn->moved += (uint32_t)n;
+            conn->moved += (uint64_t)n;
     }
     return n;
 }

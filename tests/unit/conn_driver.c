@@ -121,6 +121,38 @@ START_TEST(a_body_above_the_rate_is_read_however_long_it_takes)
 }
 END_TEST
 
+static size_t swallowed;
+
+/* As a very fast peer would fill it; what is waiting at the descriptor stays there, so that it is always ready. */
+static ssize_t read_at_once(int fd, void *state, void *p, size_t n, bool wait)
+{
+    (void)fd;
+    (void)state;
+    (void)wait;
+    memset(p, 'x', 16);
+    swallowed += n;
+    return (ssize_t)n;
+}
+
+/* More in one term than 32 bits count. */
+START_TEST(the_rate_of_a_fast_body_is_counted_in_full)
+{
+    start();
+    rig.limits.body_rate_min = 1500 * 1000 * 1000;
+    swallowed = 0;
+    rig_send(&rig, POST("/sink", "5000000000"));
+    rig.transport.read = read_at_once;
+    rig_send(&rig, "x");
+    while (swallowed < (size_t)4600 * 1000 * 1000)
+        cnc_home_turn(rig.home, 0);
+    rig.transport.read = cnc_transport_plain.read;
+    rig_pass(&rig, 3000);
+    ck_assert_str_eq(rig_read(&rig), "");
+    ck_assert_uint_eq(rig_last(&rig)->gone_count, 0);
+    rig_deinit(&rig);
+}
+END_TEST
+
 START_TEST(a_body_that_stops_gets_408_even_without_a_rate)
 {
     start();
@@ -653,6 +685,7 @@ int main(void)
     tcase_add_test(tests, idle_connections_are_closed_after_keepalive);
     tcase_add_test(tests, a_body_below_the_rate_gets_408);
     tcase_add_test(tests, a_body_above_the_rate_is_read_however_long_it_takes);
+    tcase_add_test(tests, the_rate_of_a_fast_body_is_counted_in_full);
     tcase_add_loop_test(tests, a_body_that_stops_gets_408_even_without_a_rate, 0, 2);
     tcase_add_test(tests, a_rate_that_rounds_to_nothing);
     tcase_add_test(tests, a_paused_body_has_no_deadline);

@@ -5,6 +5,7 @@
  *
  *   /now    replies "ok" at once                 /wait   nothing; the test replies
  *   /body   asks for its body, replies its length when it is complete
+ *   /sink   the same for a body of any length, of which it keeps nothing
  *   /hold   asks for its body in place; rig->take is what it answers to each piece
  *   /no     is refused with 503                  /large  replies rig->large bytes, borrowed
  */
@@ -128,9 +129,11 @@ static inline int rig_on_body(struct cnc_stream *s, const char *p, size_t n)
         return CONCUR_AGAIN;
     if (strncmp(q->path, "/hold", 5) == 0 && q->rig->take != CONCUR_OK)
         return q->rig->take;
-    if (q->body_len + n > sizeof q->body)
+    bool keeps = strcmp(q->path, "/sink") != 0;
+    if (keeps && q->body_len + n > sizeof q->body)
         return CONCUR_E_LIMIT;
-    memcpy(q->body + q->body_len, p, n);
+    if (keeps)
+        memcpy(q->body + q->body_len, p, n);
     q->body_len += n;
     return CONCUR_OK;
 }
@@ -141,7 +144,7 @@ static inline void rig_on_body_end(struct cnc_stream *s)
     char text[24];
     q->ends++;
     snprintf(text, sizeof text, "%zu", q->body_len);
-    if (strncmp(q->path, "/body", 5) == 0 && s->carrier)
+    if ((strncmp(q->path, "/body", 5) == 0 || strcmp(q->path, "/sink") == 0) && s->carrier)
         rig_failed(q, rig_reply(q, 200, text, true));
 }
 
@@ -185,7 +188,7 @@ static inline int rig_on_request(struct cnc_conn *conn, const struct cnc_http_he
         rig_failed(q, rig_reply(q, 200, "ok", true));
     else if (strcmp(q->path, "/large") == 0)
         rig_failed(q, rig_reply_large(q));
-    else if (strcmp(q->path, "/body") == 0)
+    else if (strcmp(q->path, "/body") == 0 || strcmp(q->path, "/sink") == 0)
         q->stream.down->want_body(&q->stream, false);
     else if (strcmp(q->path, "/hold") == 0)
         q->stream.down->want_body(&q->stream, true);
