@@ -11,6 +11,9 @@
  *   GET /test/content/{call}/{status}  text, owned, pull, push: hands over a body; field: has fields of its own
  *   any /test/forever/{status}   begins a reply, and writes to it until somebody says that it is over
  *   any /test/forever-away/{status}  the same in a blocking route, without a pause
+ *   GET /test/flood/{mb}         writes so many MB at once, whatever it is told
+ *   GET /test/flood-later/{mb}   the same, 1 MB in each of its timers
+ *   GET /test/flood-away/{mb}    the same at once in a blocking route
  *   any /test/begun/{status}     begins a reply and goes on with it after ten minutes, or ?ms=MS; ?body=1: after the body
  */
 #include <string.h>
@@ -181,6 +184,53 @@ static int forever_away(concur_request *r, void *arg)
     return rc;
 }
 
+/* Writes one MB without looking at CONCUR_AGAIN. An error that was told once is told again, and the request knows of it. */
+static int write_megabyte(concur_request *r)
+{
+    static const char zeros[1 << 16];
+    for (int i = 0; i < 16; i++) {
+        int rc = concur_reply_write(r, zeros, sizeof zeros);
+        if (rc >= 0)
+            continue;
+        if (rc == CONCUR_E_LIMIT && (concur_reply_write(r, "x", 1) != rc || concur_request_gone(r) != rc))
+            DEMO_COUNT(misuse);
+        return rc;
+    }
+    return CONCUR_OK;
+}
+
+static int flood(concur_request *r, void *arg)
+{
+    uint64_t n;
+    (void)arg;
+    if (!demo_number(r, "mb", 1000, &n))
+        return CONCUR_OK;
+    int rc = concur_reply_begin(r, 200, "image/png");
+    while (rc == CONCUR_OK && n-- > 0)
+        rc = write_megabyte(r);
+    return rc < 0 ? rc : concur_reply_end(r);
+}
+
+static int flood_on(concur_request *r, void *arg)
+{
+    uint64_t *n = arg;
+    DEMO_COUNT(timers_run);
+    int rc = write_megabyte(r);
+    if (rc < 0)
+        return rc;
+    return --*n ? demo_after(r, 0, flood_on, n) : concur_reply_end(r);
+}
+
+static int flood_later(concur_request *r, void *arg)
+{
+    uint64_t *n = concur_request_alloc(r, sizeof *n);
+    (void)arg;
+    if (!n || !demo_number(r, "mb", 1000, n))
+        return n ? CONCUR_OK : CONCUR_E_NOMEM;
+    int rc = concur_reply_begin(r, 200, "image/png");
+    return rc < 0 ? rc : demo_after(r, 0, flood_on, n);
+}
+
 /* Not before there was a drain: one was promised. */
 static int go_on(concur_request *r, void *arg)
 {
@@ -246,6 +296,9 @@ static const struct demo_route routes[] = {
     { "/test/forever/{status}", 0, forever },
     { "/test/forever-away/{status}", CONCUR_ROUTE_BLOCKING, forever_away },
     { "/test/begun/{status}", CONCUR_ROUTE_STREAM, begun },
+    { "GET /test/flood/{mb}", 0, flood },
+    { "GET /test/flood-later/{mb}", 0, flood_later },
+    { "GET /test/flood-away/{mb}", CONCUR_ROUTE_BLOCKING, flood },
     { "GET /test/sizes/{call}", 0, size_route },
     { "GET /test/sizes-away/{call}", CONCUR_ROUTE_BLOCKING, size_route },
     { "GET /test/type/{call}", 0, type_route },

@@ -123,15 +123,16 @@ CONCUR_API int concur_reply_begin(concur_request *request, int status, const cha
 /* Sends a piece of the body that concur_reply_begin() promised.
  *
  * On a loop it queues: CONCUR_AGAIN says that the piece was taken, and that now more than the high mark waits to be
- * sent, so that the program should go on in concur_reply_on_drain(). On a thread of the request, and in a
+ * sent, so that the program should go on in concur_reply_on_drain(). A program that writes on all the same has its
+ * reply aborted where more than `output_max` would wait. On a thread of the request, on a worker of its own, and in a
  * CONCUR_ROUTE_BLOCKING handler on the pool, it waits for room instead and does not return CONCUR_AGAIN.
  *
  * bytes    copied; may be NULL if n is 0
  * n        any length that memory can have; 0 sends nothing
  * returns  CONCUR_OK; CONCUR_AGAIN: taken, over the high mark; CONCUR_E_STATE: no reply begun, or ended; CONCUR_E_GONE:
  *          given up; CONCUR_E_TIMEOUT: the client took nothing for `write_timeout`; CONCUR_E_INVAL: a length that cannot
- *          be, or no bytes where n is not 0; CONCUR_E_NOMEM; an error that stuck. With the last three the reply is
- *          aborted, since a piece of it is missing
+ *          be, or no bytes where n is not 0; CONCUR_E_LIMIT: written on after CONCUR_AGAIN, over `output_max`;
+ *          CONCUR_E_NOMEM; an error that stuck. With the last four the reply is aborted, since a piece of it is missing
  * thread   home
  * blocks   no on a loop; else while over the high mark, at most `write_timeout` without progress
  * since    0.1 */

@@ -212,6 +212,13 @@ static bool channel_is_full(struct cnc_stream *stream)
     return false; /* writing waits instead */
 }
 
+static bool channel_is_over(struct cnc_stream *stream, size_t n)
+{
+    (void)stream;
+    (void)n;
+    return false; /* the same */
+}
+
 static void on_drain(struct cnc_task *task)
 {
     struct cnc_message *m = CNC_CONTAINER(task, struct cnc_message, task);
@@ -262,6 +269,7 @@ const struct cnc_carrier_ops cnc_channel_carrier = {
     .want_body = channel_want_body,
     .resume_body = channel_resume_body,
     .is_full = channel_is_full,
+    .is_over = channel_is_over,
     .want_drain = channel_want_drain,
     .check = channel_check,
     .move = channel_move,

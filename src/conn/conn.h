@@ -115,7 +115,7 @@ struct cnc_conn_limits {
     struct cnc_http_limits http;
     int64_t class_ms[CNC_CLASSES]; /* duration of each class */
     int64_t body_rate_min;         /* bytes a second; 0: any progress will do */
-    size_t output_high, output_low;
+    size_t output_high, output_low, output_max;
     size_t pipeline_max;
     uint32_t linger_max;
     uint32_t requests_max; /* per connection; 0: no limit */

@@ -185,6 +185,15 @@ static bool carrier_is_full(struct cnc_stream *stream)
     return !conn->drv->home->blocking && cnc_queue_is_batch(conn);
 }
 
+/* The high mark was passed before: a single piece may have any size. A thread waits at that mark instead. */
+static bool carrier_is_over(struct cnc_stream *stream, size_t n)
+{
+    const struct cnc_conn *conn = stream->carrier;
+    size_t queued = cnc_conn_queued(conn);
+    return queued > conn->drv->limits->output_high && queued + n > conn->drv->limits->output_max &&
+           !conn->drv->home->blocking;
+}
+
 /* Sent at once: what was just made is in the processor's cache, and the chunks serve the next connection. */
 static void carrier_want_drain(struct cnc_stream *stream, bool whole)
 {
@@ -232,6 +241,7 @@ const struct cnc_carrier_ops cnc_conn_carrier = {
     .want_body = carrier_want_body,
     .resume_body = carrier_resume_body,
     .is_full = carrier_is_full,
+    .is_over = carrier_is_over,
     .want_drain = carrier_want_drain,
     .check = carrier_check,
     .move = carrier_move,

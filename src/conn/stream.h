@@ -51,6 +51,8 @@ struct cnc_carrier_ops {
     void (*resume_body)(struct cnc_stream *);
     /* True when as much waits as the peer is likely to take at one go: one who makes pieces on demand makes no more. */
     bool (*is_full)(struct cnc_stream *);
+    /* True when n bytes more would be too much: one who was told to wait has not done so. */
+    bool (*is_over)(struct cnc_stream *, size_t n);
     /* Asks for one drain() when queued output has fallen to the low mark, whole: when all of it has left; later, even if that
      * is so already. */
     void (*want_drain)(struct cnc_stream *, bool whole);

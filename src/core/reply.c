@@ -355,6 +355,17 @@ static int may_push(const concur_request *r)
     return r->flags & CNC_REQ_PUSHING ? CONCUR_OK : CONCUR_E_STATE;
 }
 
+/* A client that does not read must not fill the memory, whatever the program makes of what it is told. */
+static int write_too_much(concur_request *r)
+{
+    cnc_log(&r->server->log, CONCUR_LOG_ERROR,
+            "request %016llx: route \"%s\" was told to wait and writes on: its reply is over output_max, %lld bytes",
+            (unsigned long long)r->id, cnc_request_route_name(r), (long long)r->server->setup->cfg.output_max);
+    r->reply_rc = CONCUR_E_LIMIT;
+    cnc_reply_abort(r, CONCUR_E_LIMIT);
+    return CONCUR_E_LIMIT;
+}
+
 int concur_reply_write(concur_request *r, const void *bytes, size_t n)
 {
     int rc = may_push(r);
@@ -369,6 +380,8 @@ int concur_reply_write(concur_request *r, const void *bytes, size_t n)
     }
     if (r->flags & CNC_REQ_NO_BODY_OUT)
         return CONCUR_OK;
+    if (r->stream.carrier && r->stream.down->is_over(&r->stream, n))
+        return write_too_much(r);
     struct cnc_piece piece = { .p = bytes, .n = n };
     return send_data(r, &piece, false);
 }

@@ -17,6 +17,7 @@ static void fill_limits(struct cnc_conn_limits *l, const struct cnc_config *cfg)
         .body_rate_min = cfg->body_rate_min,
         .output_high = (size_t)cfg->output_high,
         .output_low = (size_t)(cfg->output_low < cfg->output_high ? cfg->output_low : cfg->output_high),
+        .output_max = (size_t)(cfg->output_max > cfg->output_high ? cfg->output_max : cfg->output_high),
         .pipeline_max = (size_t)cfg->pipeline_max,
         .linger_max = bounded(cfg->linger_max),
         .requests_max = bounded(cfg->keepalive_requests),

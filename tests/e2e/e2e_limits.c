@@ -54,6 +54,56 @@ START_TEST(clients_that_do_not_read)
 }
 END_TEST
 
+/* A handler that does not look at what it is told fills the memory up to output_max where it is on a loop: then its reply
+ * ends so that the client sees it. Elsewhere it waits for the client, and all arrives. */
+static void flood_once(const char *target, long mb, long most_mb, bool is_cut)
+{
+    enum { SLACK_KIB = 4096 };
+    char request[128];
+    struct client c;
+    struct reply r;
+    const long before = demo_memory_kib(&demo);
+    snprintf(request, sizeof request, "GET /test/%s/%ld HTTP/1.1\r\nHost: e2e\r\n\r\n", target, mb);
+    client_open_small(&c, demo.port, 16384);
+    ck_assert(client_text(&c, request));
+    struct pollfd p = { .fd = c.fd, .events = POLLIN };
+    ck_assert_int_eq(poll(&p, 1, (int)slow(WAIT_MS)), 1);
+    for (int64_t begun = now_ms(); now_ms() - begun < 200; nap_ms(20))
+        expect_memory(before, most_mb * 1024 + SLACK_KIB);
+    expect_alive(demo.port, WAIT_MS);
+    client_read(&c, &r, false, WAIT_MS);
+    const bool cut = r.kind == REPLY_TRUNCATED || r.kind == REPLY_RESET;
+    ck_assert_msg(is_cut ? cut : r.kind == REPLY_OK && r.body_len == (size_t)mb << 20, "%s: %s: %s, %zu bytes",
+                  demo.engine, target, reply_kind_name(&r), r.body_len);
+    ck_assert_msg(r.body_len >= (size_t)(most_mb - 1) << 20, "%s: %s: only %zu bytes", demo.engine, target, r.body_len);
+    reply_free(&r);
+    client_close(&c);
+}
+
+START_TEST(handlers_that_do_not_wait)
+{
+    static const struct {
+        const char *option;
+        long most_mb, mb;
+    } rows[] = { { "output_max=2m", 2, 8 }, { "output_max=16m", 16, 24 } };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *engine = variant_engine(_i);
+        const bool loop = has_loop(engine), pool = strcmp(variant_pool(_i), "0") != 0;
+        demo_start(&demo, engine, "--pool", variant_pool(_i), "--threads", "4", "--workers", workers_for(engine, 4),
+                   "--set", rows[i].option, NULL);
+        expect_alive(demo.port, WAIT_MS);
+        for (int repeat = 0; repeat < 2; repeat++) {
+            flood_once("flood", rows[i].mb, rows[i].most_mb, loop);
+            flood_once("flood-later", rows[i].mb, rows[i].most_mb, loop);
+            flood_once("flood-away", rows[i].mb, rows[i].most_mb, loop && !pool);
+        }
+        expect_balanced(demo.port, WAIT_MS);
+        ck_assert_int_eq(counter(demo.port, "misuse"), 0);
+        demo_stop(&demo, WAIT_MS);
+    }
+}
+END_TEST
+
 /* A body over the limit in chunks, never ending: cut off, and not collected. */
 START_TEST(endless_body)
 {
@@ -394,6 +444,7 @@ static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "limits", 90);
     tcase_add_loop_test(t, clients_that_do_not_read, 0, engine_count());
+    tcase_add_loop_test(t, handlers_that_do_not_wait, 0, variant_count());
     tcase_add_loop_test(t, endless_body, 0, engine_count());
     tcase_add_loop_test(t, too_many_for_the_threads, 0, engine_count());
     tcase_add_loop_test(t, too_many_for_the_pool, 0, engine_count());
