@@ -7,6 +7,7 @@
  *   GET /test/unanswered         the only ticket is released without a reply      500
  *   GET /test/after-offload      offload, then a timer, then the reply            "after offload\n"
  *   GET /test/order              offload, timer and post start after the handler  "ok\n" or "bad\n"
+ *   GET /test/leave/{ms}         replies, and leaves a timer pending              "left\n"
  *   GET /test/await/{ms}         waits for a timer descriptor; ?limit=MS          "ready\n" or "timeout\n"
  *   GET /test/deadline/{ms}      a request deadline, nothing else happens         504
  *   GET /test/gone/{ms}          a blocking route that asks gone every 5 ms       "stayed\n"
@@ -289,12 +290,31 @@ static int gone(concur_request *r, void *arg)
     return rc;
 }
 
+static int late(concur_request *r, void *arg)
+{
+    (void)r, (void)arg;
+    DEMO_COUNT(timers_run);
+    return CONCUR_OK;
+}
+
+static int reply_and_go_on(concur_request *r, void *arg)
+{
+    uint64_t ms;
+    if (!demo_number(r, "ms", 600000, &ms))
+        return CONCUR_OK;
+    int rc = demo_track(r);
+    if (rc == CONCUR_OK)
+        rc = demo_after(r, (unsigned)ms, late, arg);
+    return rc < 0 ? rc : concur_reply_text(r, 200, "left\n");
+}
+
 static const struct demo_route routes[] = {
     { "GET /test/ticket/{ms}", 0, ticket },
     { "GET /test/posts/{n}", 0, posts },
     { "GET /test/unanswered", 0, unanswered },
     { "GET /test/after-offload", 0, after_offload },
     { "GET /test/order", 0, order },
+    { "GET /test/leave/{ms}", 0, reply_and_go_on },
     { "GET /test/await/{ms}", 0, await },
     { "GET /test/deadline/{ms}", 0, deadline },
     { "GET /test/gone/{ms}", CONCUR_ROUTE_BLOCKING, gone },

@@ -69,6 +69,14 @@ static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
     return true;
 }
 
+/* What earlier requests have left pending here (timers, tickets, offloads) is looked at before each further one is waited for:
+ * a client that asks without a pause never lets the thread rest. */
+__attribute__((noinline)) static void look_aside(struct cnc_home *home)
+{
+    if (cnc_home_need_loop(home) == CONCUR_OK)
+        cnc_home_turn(home, 0);
+}
+
 /* For the first head of a connection, or the rest of one: it is usually on its way. */
 struct head_wait {
     int64_t until;
@@ -127,6 +135,8 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
         cnc_conn_flush(conn);
         while (CNC_UNLIKELY(drv->home->local.head != NULL))
             cnc_home_settle(drv->home);
+        if (CNC_UNLIKELY(drv->home->live != 0) && !conn->stream)
+            look_aside(drv->home);
         if (CNC_UNLIKELY(!drv->count))
             return false;
         drv->current = conn;

@@ -104,6 +104,45 @@ START_TEST(handlers_that_do_not_wait)
 }
 END_TEST
 
+/* What an earlier request has left pending has its turn, however busily its client goes on asking: one request after the
+ * other, or as many as fit at a time. */
+static void ask_on(struct client *c, int at_a_time)
+{
+    enum { REQUESTS_MAX = 3000 };
+    const long long before = counter(demo.port, "timers_run");
+    long long now = before;
+    struct reply first;
+    ck_assert(client_text(c, "GET /test/leave/0 HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+    client_read(c, &first, false, WAIT_MS);
+    ck_assert_msg(first.kind == REPLY_OK && first.status == 200, "%s", reply_kind_name(&first));
+    reply_free(&first);
+    for (int asked = 0; now == before; asked += at_a_time) {
+        struct reply r;
+        ck_assert_msg(asked < REQUESTS_MAX, "%s: a timer of 0 ms has not run within %d requests", demo.engine, asked);
+        for (int i = 0; i < at_a_time; i++)
+            ck_assert(client_text(c, "GET /test/counts HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+        for (int i = 0; i < at_a_time; i++) {
+            client_read(c, &r, false, WAIT_MS);
+            ck_assert_msg(r.kind == REPLY_OK, "%s", reply_kind_name(&r));
+            now = strtoll(strstr(r.body, "\"timers_run\":") + 13, NULL, 10);
+            reply_free(&r);
+        }
+    }
+}
+
+START_TEST(what_is_pending_has_its_turn)
+{
+    struct client c;
+    demo_start(&demo, engine_name(_i), "--workers", workers_for(engine_name(_i), 3), NULL);
+    client_open(&c, demo.port);
+    ask_on(&c, 1);
+    ask_on(&c, 20);
+    client_close(&c);
+    expect_balanced(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 /* A body over the limit in chunks, never ending: cut off, and not collected. */
 START_TEST(endless_body)
 {
@@ -456,6 +495,8 @@ static void add(Suite *s)
     tcase_add_loop_test(t, out_of_descriptors, 0, engine_count());
     tcase_add_loop_test(t, no_descriptor_for_a_link, 0, engine_count());
     tcase_add_loop_test(t, no_descriptor_for_a_loan, 0, engine_count());
+    t = e2e_case(s, "pending", 30);
+    tcase_add_loop_test(t, what_is_pending_has_its_turn, 0, engine_count());
 }
 
 int main(int argc, char **argv)
