@@ -186,6 +186,9 @@ static void update_class(struct cnc_conn *conn)
 static unsigned mask_of(const struct cnc_conn *conn)
 {
     unsigned mask = 0;
+    if (CNC_LIKELY(conn->state == CNC_CONN_IDLE && !conn->out &&
+                   !(conn->flags & (CNC_CONN_EOF | CNC_CONN_READY | CNC_CONN_STOPPED | CNC_CONN_QUEUED))))
+        return CNC_IO_READ; /* the usual case of what follows */
     if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn)))
         return conn->mask;
     if (cnc_conn_reads(conn))

@@ -15,7 +15,7 @@
 
 enum state {
     S_BAD = 0, /* what the table holds by default; digits tells which status */
-    S_DONE,
+    S_DONE = CNC_HTTP_BODY_IS_DONE,
     S_LENGTH,    /* left bytes are to come */
     S_DATA,      /* left bytes of chunk data are to come */
     S_SIZE,      /* before a chunk size, or in it */
@@ -177,11 +177,6 @@ CNC_HOT void cnc_http_body_init(struct cnc_http_body *b, const struct cnc_http_h
         b->state = S_LENGTH;
         b->left = h->content_length;
     }
-}
-
-CNC_HOT bool cnc_http_body_is_done(const struct cnc_http_body *b)
-{
-    return b->state == S_DONE;
 }
 
 int64_t cnc_http_body_left(const struct cnc_http_body *b)

@@ -137,7 +137,13 @@ void cnc_http_body_init(struct cnc_http_body *b, const struct cnc_http_head *h);
 /* Advances *in. DATA slices point into the input and are valid as long as it is. Trailers are checked and dropped. */
 int cnc_http_body_next(struct cnc_http_body *b, const struct cnc_http_limits *limits, struct cnc_slice *in,
                        struct cnc_slice *data);
-bool cnc_http_body_is_done(const struct cnc_http_body *b);
+#define CNC_HTTP_BODY_IS_DONE 1 /* the state in which nothing follows */
+
+static inline bool cnc_http_body_is_done(const struct cnc_http_body *b)
+{
+    return b->state == CNC_HTTP_BODY_IS_DONE;
+}
+
 /* Exact number of bytes to come where Content-Length tells, 0 when done, -1 when chunked. */
 int64_t cnc_http_body_left(const struct cnc_http_body *b);
 
