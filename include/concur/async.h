@@ -58,7 +58,8 @@ CONCUR_API int concur_request_after(concur_request *request, unsigned ms, concur
  * arg      handed to done; the caller's, must live until done has run
  * returns  CONCUR_OK: done will run; CONCUR_E_INVAL: bad fd, events or no done; CONCUR_E_LIMIT: 16 are waiting;
  *          CONCUR_E_STATE: fd is waited for already; CONCUR_E_SYS: the system cannot wait for it (a plain file, say);
- *          CONCUR_E_NOMEM; CONCUR_E_GONE: the request was given up
+ *          CONCUR_E_FULL: this thread has no loop yet, and descriptors for one have run out; CONCUR_E_NOMEM;
+ *          CONCUR_E_GONE: the request was given up
  * thread   home
  * blocks   no
  * since    0.1 */

@@ -157,7 +157,7 @@ CONCUR_API int concur_request_gone(concur_request *request);
  * peer can tell. A handler that is running is never interrupted: it may ask concur_request_gone().
  *
  * ms       milliseconds from now, any value; 0: no deadline
- * returns  CONCUR_OK; CONCUR_E_NOMEM; CONCUR_E_GONE: the request was given up
+ * returns  CONCUR_OK; CONCUR_E_GONE: the request was given up
  * thread   home
  * blocks   no
  * since    0.1 */

@@ -34,6 +34,7 @@ static int init(concur_server *s)
     s->host_fd = -1;
     atomic_init(&s->state, CNC_SERVER_SETUP);
     atomic_init(&s->stop_at, INT64_MAX);
+    atomic_init(&s->short_at, INT64_MIN / 2);
     s->options = cnc_options_create();
     return s->options ? CONCUR_OK : CONCUR_E_NOMEM;
 }

@@ -111,8 +111,7 @@ static void take_a_break(struct cnc_acceptor *a, const char *what, int err)
         a->warned_at = now;
         a->cfg.warn(a->cfg.warn_arg, what, err);
     }
-    if (cnc_home_timer(a->drv->home, &a->retry, now + PAUSE_MS) < 0)
-        return; /* no memory for the pause: the next wake tries again */
+    cnc_home_timer(a->drv->home, &a->retry, now + PAUSE_MS);
     a->pauses++;
     a->paused = true;
     a->shy = a->cfg.exclusive;

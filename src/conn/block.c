@@ -54,11 +54,23 @@ int cnc_block_flush(struct cnc_conn *conn, size_t down_to)
     }
 }
 
+/* There is no loop to be had, so nobody would see the peer while the request waits. */
+static void refuse_to_wait(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    if (drv->ops->runs_short)
+        drv->ops->runs_short(drv, "a request that waits is answered 503");
+    cnc_conn_lose(conn, CONCUR_E_FULL);
+    conn->fail_status = 503;
+    cnc_conn_step(conn, CNC_CONN_ON_BAD);
+}
+
 /* The request waits for something: events drive the connection until it has its reply. False: the connection is gone. */
 static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
 {
-    if (cnc_driver_need_loop(drv) < 0)
-        cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+    if (cnc_driver_need_loop(drv) < 0) {
+        refuse_to_wait(drv, conn);
+        return true;
+    }
     cnc_conn_finish(conn);
     while (drv->count && (conn->stream || conn->state == CNC_CONN_CLOSED))
         cnc_home_turn(drv->home, -1);

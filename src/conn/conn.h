@@ -146,6 +146,8 @@ struct cnc_conn_ops {
     void (*gone)(struct cnc_driver *, struct cnc_conn *);
     /* Optional: false when the reply that begins should be the last of its connection, since others need the room. */
     bool (*may_keep)(struct cnc_driver *, struct cnc_conn *);
+    /* Optional: the system has not enough of something, as the thread's last error says; what: what that costs. Any thread. */
+    void (*runs_short)(struct cnc_driver *, const char *what);
     /* A connection was freed. */
     void (*closed)(struct cnc_driver *);
 };

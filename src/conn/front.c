@@ -20,7 +20,7 @@ void cnc_front_wake_by(struct cnc_front *f, int64_t at)
     if (at >= f->wake_at)
         return;
     f->wake_at = at;
-    (void)cnc_home_timer(f->drv->home, &f->timer, at);
+    cnc_home_timer(f->drv->home, &f->timer, at);
 }
 
 static void on_timer(struct cnc_timer *t)

@@ -88,11 +88,7 @@ int concur_request_after(concur_request *r, unsigned ms, concur_handler_fn timer
     if (!a)
         return CONCUR_E_NOMEM;
     *a = (struct after){ .r = r, .fn = timer, .arg = arg, .timer.fn = on_after };
-    rc = cnc_home_timer(r->home, &a->timer, cnc_clock_now(r->home->clock) + ms);
-    if (rc < 0) {
-        cnc_free(a);
-        return CONCUR_E_NOMEM;
-    }
+    cnc_home_timer(r->home, &a->timer, cnc_clock_now(r->home->clock) + ms);
     link_op(r, &a->op, cut_after);
     return CONCUR_OK;
 }
@@ -173,22 +169,23 @@ int concur_request_await(concur_request *r, int fd, int events, unsigned ms, con
         return CONCUR_E_LIMIT;
     if (is_awaited(r, fd))
         return CONCUR_E_STATE;
-    rc = cnc_home_need_loop(r->home);
-    struct wait *w = rc < 0 ? NULL : cnc_calloc(1, sizeof *w);
+    if (cnc_home_need_loop(r->home) < 0) {
+        cnc_server_runs_short(r->server, "a request cannot wait for a descriptor");
+        return CONCUR_E_FULL;
+    }
+    struct wait *w = cnc_calloc(1, sizeof *w);
     if (!w)
         return CONCUR_E_NOMEM;
     *w = (struct wait){ .r = r, .done = done, .arg = arg, .timer.fn = on_wait_timeout };
     unsigned mask = (events & CONCUR_READ ? CNC_IO_READ : 0u) | (events & CONCUR_WRITE ? CNC_IO_WRITE : 0u);
     cnc_io_init(r->home->loop, &w->io, fd, on_ready);
     rc = cnc_io_watch(r->home->loop, &w->io, mask);
-    if (rc == CONCUR_OK && ms && cnc_home_timer(r->home, &w->timer, cnc_clock_now(r->home->clock) + ms) < 0) {
-        (void)cnc_io_watch(r->home->loop, &w->io, 0);
-        rc = CONCUR_E_NOMEM;
-    }
     if (rc < 0) {
         cnc_free(w);
         return rc;
     }
+    if (ms)
+        cnc_home_timer(r->home, &w->timer, cnc_clock_now(r->home->clock) + ms);
     r->waits++;
     link_op(r, &w->op, cut_wait);
     return CONCUR_OK;
@@ -233,7 +230,7 @@ static void work_away(struct cnc_job *job, struct cnc_home *here)
     struct cnc_home *home = o->home;
     (void)here;
     o->rc = o->work(o->arg);
-    (void)cnc_home_post(home, &o->task);
+    cnc_home_post(home, &o->task);
     cnc_home_unref(home);
 }
 
@@ -303,10 +300,8 @@ int concur_request_offload(concur_request *r, concur_work_fn work, concur_done_f
     if (!work)
         return CONCUR_E_INVAL;
     struct offload *o = cnc_calloc(1, sizeof *o);
-    if (!o || (pool && cnc_home_need_loop(r->home) < 0)) {
-        cnc_free(o);
+    if (!o)
         return CONCUR_E_NOMEM;
-    }
     rc = pool ? cnc_pool_reserve(pool) : CONCUR_OK;
     if (rc < 0) {
         cnc_free(o);
@@ -339,7 +334,7 @@ struct post {
 
 concur_ticket *concur_request_defer(concur_request *r)
 {
-    if (may_begin(r) < 0 || cnc_home_need_loop(r->home) < 0)
+    if (may_begin(r) < 0)
         return NULL;
     concur_ticket *t = cnc_calloc(1, sizeof *t);
     if (!t)
@@ -446,7 +441,8 @@ int concur_request_deadline(concur_request *r, unsigned ms)
     int rc = may_begin(r);
     if (rc < 0)
         return rc;
-    return cnc_request_set_deadline(r, ms) < 0 ? CONCUR_E_NOMEM : CONCUR_OK;
+    cnc_request_set_deadline(r, ms);
+    return CONCUR_OK;
 }
 
 int concur_request_gone(concur_request *r)

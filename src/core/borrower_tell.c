@@ -33,7 +33,7 @@ static void clog_locked(struct cnc_borrower *b, bool is_told)
 {
     b->is_clogged = true;
     b->is_told = is_told;
-    (void)cnc_home_post(b->serving.home, &b->clog_task); /* it outlives its threads */
+    cnc_home_post(b->serving.home, &b->clog_task); /* it outlives its threads */
 }
 
 /* mu held. */
@@ -149,7 +149,7 @@ void cnc_borrower_watch(struct cnc_borrower *b)
     pthread_mutex_unlock(&b->mu);
     unsigned mask = is_clogged && is_told ? CNC_IO_WRITE : is_clogged || !b->has_link ? 0u : CNC_IO_READ;
     if (is_clogged && !is_told)
-        (void)cnc_home_timer(b->serving.home, &b->retry, cnc_home_now(b->serving.home) + RETRY_MS);
+        cnc_home_timer(b->serving.home, &b->retry, cnc_home_now(b->serving.home) + RETRY_MS);
     if (cnc_io_watch(b->serving.home->loop, &b->io, mask) < 0)
         cnc_borrower_break(b);
 }

@@ -50,19 +50,16 @@ static void on_deadline(struct cnc_timer *t)
     cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
 }
 
-int cnc_request_set_deadline(concur_request *r, int64_t ms)
+void cnc_request_set_deadline(concur_request *r, int64_t ms)
 {
     if (ms <= 0) {
         r->deadline_at = INT64_MAX;
         cnc_home_timer_cancel(r->home, &r->deadline);
-        return CONCUR_OK;
+        return;
     }
-    int64_t at = cnc_clock_now(r->home->clock) + ms;
+    r->deadline_at = cnc_clock_now(r->home->clock) + ms;
     r->deadline.fn = on_deadline;
-    int rc = cnc_home_timer(r->home, &r->deadline, at);
-    if (rc == CONCUR_OK)
-        r->deadline_at = at;
-    return rc;
+    cnc_home_timer(r->home, &r->deadline, r->deadline_at);
 }
 
 /* ---- running ---- */
@@ -72,14 +69,16 @@ static void serve_here(concur_request *r, struct cnc_home *here)
 {
     int64_t left = r->deadline_at == INT64_MAX ? 0 : r->deadline_at - cnc_home_now(here);
     bool over = r->deadline_at != INT64_MAX && left <= 0;
-    if (over || cnc_server_is_late(r->server) || (left && cnc_request_set_deadline(r, left) < 0)) {
+    if (over || cnc_server_is_late(r->server)) {
         cnc_request_enter(r);
         cnc_reply_page(r, over ? 504 : 503);
         cnc_request_leave(r, CONCUR_OK);
     } else {
+        if (left)
+            cnc_request_set_deadline(r, left);
         cnc_request_run(r);
     }
-    while (here->live && cnc_home_need_loop(here) == CONCUR_OK)
+    while (here->live)
         cnc_home_turn(here, -1);
 }
 
@@ -108,7 +107,7 @@ static void pool_run(struct cnc_job *job, struct cnc_home *here)
     concur_server *before = cnc_server_enter(r->server);
     attach(r, here);
     bool heard = cnc_channel_start(run->channel, here);
-    (void)cnc_home_post(from, &run->started); /* it waits for its channels, so it is open */
+    cnc_home_post(from, &run->started); /* it waits for its channels, so it is open */
     if (heard)
         serve_here(r, here);
     else
@@ -161,16 +160,16 @@ static struct pool_run *make_run(concur_request *r)
         return NULL;
     *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_late, .started.run = on_started };
     cnc_link_init(&run->job.link);
+    if (cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->setup->cfg.output_high) < 0) {
+        cnc_free(run);
+        return NULL;
+    }
     int64_t timeout = r->server->setup->cfg.queue_timeout;
     int64_t at = timeout ? cnc_home_now(home) + timeout : INT64_MAX;
     if (r->deadline_at < at)
         at = r->deadline_at;
-    if ((at != INT64_MAX && cnc_home_timer(home, &run->late, at) < 0) ||
-        cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->setup->cfg.output_high) < 0) {
-        cnc_home_timer_cancel(home, &run->late);
-        cnc_free(run);
-        return NULL;
-    }
+    if (at != INT64_MAX)
+        cnc_home_timer(home, &run->late, at);
     cnc_channel_on_left(run->channel, on_client_left, run);
     return run;
 }
@@ -185,7 +184,7 @@ static void to_pool(concur_request *r)
         cnc_request_leave(r, 503);
         return;
     }
-    if (r->deadline.pos)
+    if (cnc_timer_is_set(&r->deadline))
         cnc_home_timer_cancel(r->home, &r->deadline);
     cnc_request_queue(r);
     cnc_home_ref(r->home);
@@ -363,7 +362,8 @@ static int start_deadline(concur_request *r, const struct cnc_driver *drv)
     int64_t waited = drv->head_at ? cnc_clock_now(drv->home->clock) - drv->head_at : 0;
     if (waited >= limit)
         return 504;
-    return cnc_request_set_deadline(r, limit - waited) < 0 ? 503 : 0;
+    cnc_request_set_deadline(r, limit - waited);
+    return 0;
 }
 
 CNC_HOT static int on_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
@@ -443,6 +443,12 @@ const struct cnc_stream_ops cnc_request_stream_ops = {
     .gone = on_stream_gone,
 };
 
+static void runs_short(struct cnc_driver *drv, const char *what)
+{
+    cnc_server_runs_short(drv->owner, what);
+}
+
 const struct cnc_conn_ops cnc_request_conn_ops = {
     .request = on_request,
+    .runs_short = runs_short,
 };

@@ -115,7 +115,7 @@ static void serve_queue(struct cnc_heads *h)
             h->is_clogged = true;
             h->is_short = rc == CONCUR_E_FULL;
             if (h->is_short) /* the link itself may have room all the time: watching it would be a spin */
-                (void)cnc_home_timer(h->serving.home, &h->retry, cnc_home_now(h->serving.home) + RETRY_MS);
+                cnc_home_timer(h->serving.home, &h->retry, cnc_home_now(h->serving.home) + RETRY_MS);
         } else if (rc != CONCUR_OK) {
             cnc_log(&h->serving.server->log, CONCUR_LOG_ERROR, "heads: a complete head of %zu bytes cannot be passed on: %s",
                     cnc_conn_input(conn).n, rc == CONCUR_E_LIMIT ? "the system allows no message as large" : "no worker is left");

@@ -167,7 +167,7 @@ static void end(concur_request *r)
     struct cnc_home *home = r->home;
     if (r->ends)
         run_ends(r);
-    if (r->deadline.pos)
+    if (cnc_timer_is_set(&r->deadline))
         cnc_home_timer_cancel(home, &r->deadline);
     cnc_link_remove(&r->link);
     home->live--;

@@ -143,7 +143,7 @@ const char *cnc_request_route_name(const concur_request *r);
 
 /* dispatch.c */
 void cnc_request_run(concur_request *r);   /* not entered; calls the handler, here or on the pool; may free r */
-int cnc_request_set_deadline(concur_request *r, int64_t ms); /* from now; 0: none */
+void cnc_request_set_deadline(concur_request *r, int64_t ms); /* from now; 0: none */
 extern const struct cnc_stream_ops cnc_request_stream_ops;
 
 /* body.c */

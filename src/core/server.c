@@ -51,6 +51,21 @@ int cnc_server_note(concur_server *server, int code, const char *fmt, ...)
     return cnc_error_set(code, "%s", line);
 }
 
+void cnc_server_runs_short(concur_server *server, const char *cost)
+{
+    int64_t now = cnc_clock_now(server->clock);
+    long long before = atomic_load(&server->short_at);
+    if (now - before < 1000 || !atomic_compare_exchange_strong(&server->short_at, &before, now)) {
+        atomic_fetch_add(&server->shorts, 1);
+        return;
+    }
+    unsigned more = atomic_exchange(&server->shorts, 0);
+    if (more)
+        cnc_log(&server->log, CONCUR_LOG_WARN, "%s: %s (%u more since the last such line)", cost, cnc_error_text(), more);
+    else
+        cnc_log(&server->log, CONCUR_LOG_WARN, "%s: %s", cost, cnc_error_text());
+}
+
 /* In this order: a signal handler may look in between. */
 void cnc_server_adopt(concur_server *server, struct cnc_setup *setup)
 {

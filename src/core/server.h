@@ -91,6 +91,8 @@ struct concur_server {
     atomic_bool draining;      /* replies say close */
     atomic_uint connections;
     struct cnc_server_counts counts;
+    atomic_llong short_at;     /* when the last line of cnc_server_runs_short() was written */
+    atomic_uint shorts;        /* left out since */
 
     atomic_int state;          /* enum cnc_server_state */
     atomic_llong stop_at;      /* monotonic ms: deadline of the stop; INT64_MAX: none asked for */
@@ -127,6 +129,10 @@ int cnc_server_add_hook(concur_server *server, int what, concur_hook_fn fn, void
  * called then. Hooks for WORKER_EXIT and EVENT are all called, and forbid nothing. detail: NULL is "". */
 int cnc_server_hooks(concur_server *server, int what, const char *detail);
 void cnc_server_free_hooks(concur_server *server);
+
+/* Any thread. The system has not enough of something, as the thread's last error says; cost: what that means for somebody.
+ * A line in the log, at most one a second, which tells how many were left out. */
+void cnc_server_runs_short(concur_server *server, const char *cost);
 
 /* Any thread. The deadline of a stop has passed. */
 bool cnc_server_is_late(const concur_server *server);

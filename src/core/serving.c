@@ -328,7 +328,7 @@ static void publish_again(struct cnc_serving *s, const struct cnc_engine_stats *
         s->publish_ms = PUBLISH_MAX_MS;
     s->published_requests = stats->requests;
     if (stats->jobs)
-        (void)cnc_home_timer(s->home, &s->publish_timer, now + s->publish_ms);
+        cnc_home_timer(s->home, &s->publish_timer, now + s->publish_ms);
 }
 
 void cnc_serving_publish(struct cnc_serving *s, int64_t now)
@@ -343,8 +343,8 @@ void cnc_serving_publish(struct cnc_serving *s, int64_t now)
     if (now < due) { /* what comes after the last turn but one is told as well */
         if (has_share)
             cnc_place_begun(s->server, stats.requests);
-        if (!s->publish_timer.pos || s->publish_timer.at > due)
-            (void)cnc_home_timer(s->home, &s->publish_timer, due);
+        if (!cnc_timer_is_set(&s->publish_timer) || s->publish_timer.at > due)
+            cnc_home_timer(s->home, &s->publish_timer, due);
         return;
     }
     s->published_at = now;
@@ -390,7 +390,7 @@ CNC_HOT int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
     if (may_give_up && now >= stop_at + PATIENCE_MS)
         return CONCUR_E_BUSY;
     if (next != INT64_MAX)
-        (void)cnc_home_timer(s->home, &s->stop_timer, next);
+        cnc_home_timer(s->home, &s->stop_timer, next);
     return CONCUR_AGAIN;
 }
 

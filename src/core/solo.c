@@ -92,7 +92,7 @@ static void on_yield(struct cnc_timer *t)
     struct cnc_driver *drv = &solo->serving.drv;
     if (due && (cnc_driver_reap_idle(drv, 0) || cnc_driver_reap_lingering(drv) || cnc_driver_reap_silent(drv, SILENT_MS)))
         return;
-    (void)cnc_home_timer(solo->serving.home, t, cnc_home_now(solo->serving.home) + YIELD_MS);
+    cnc_home_timer(solo->serving.home, t, cnc_home_now(solo->serving.home) + YIELD_MS);
 }
 
 /* Asked while the thread waits for its peer, when nobody else reads what the master says. */
@@ -135,8 +135,8 @@ static bool is_slow(struct cnc_solo *solo, const struct cnc_conn *conn, int64_t 
         *since = 0;
     else if (!*since)
         *since = now;
-    if (*since && now < *since + HEAD_WAIT_MS && !solo->slow.pos)
-        (void)cnc_home_timer(home, &solo->slow, *since + HEAD_WAIT_MS);
+    if (*since && now < *since + HEAD_WAIT_MS && !cnc_timer_is_set(&solo->slow))
+        cnc_home_timer(home, &solo->slow, *since + HEAD_WAIT_MS);
     return *since && now >= *since + HEAD_WAIT_MS && waits_for_head(conn);
 }
 
@@ -152,7 +152,7 @@ static enum waited wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
     uint32_t requests = conn->requests;
     int64_t first = conn->state == CNC_CONN_LINGER ? LINGER_MS : YIELD_MS, slow_since = 0;
     bool may_pass = cnc_heads_are_awaited(solo->serving.server) && !waits_for_head(conn); /* else it was tried */
-    (void)cnc_home_timer(home, &solo->yield, cnc_home_now(home) + first);
+    cnc_home_timer(home, &solo->yield, cnc_home_now(home) + first);
     cnc_driver_take(drv, conn);
     while (drv->count && end == WAITED_GONE) {
         cnc_home_turn(home, -1);

@@ -32,7 +32,7 @@ static void look(struct cnc_strain *s)
     int64_t next = cnc_pool_look(s->pool, &seen);
     tell(s, &seen, cnc_clock_now(s->server->clock));
     if (next != INT64_MAX)
-        (void)cnc_home_timer(s->home, &s->timer, next);
+        cnc_home_timer(s->home, &s->timer, next);
 }
 
 static void on_timer(struct cnc_timer *t)
@@ -45,13 +45,13 @@ static void on_strained(struct cnc_task *task)
     struct cnc_strain *s = CNC_CONTAINER(task, struct cnc_strain, task);
     if (!s->home)
         return;
-    (void)cnc_home_timer(s->home, &s->timer, cnc_home_now(s->home) + FIRST_LOOK_MS);
+    cnc_home_timer(s->home, &s->timer, cnc_home_now(s->home) + FIRST_LOOK_MS);
 }
 
 void cnc_strain_on(void *strain)
 {
     struct cnc_strain *s = strain;
-    (void)cnc_home_post(s->home, &s->task); /* a home that is closed has no pool any more */
+    cnc_home_post(s->home, &s->task); /* a home that is closed has no pool any more */
 }
 
 void cnc_strain_init(struct cnc_strain *s, const concur_server *server, const char *option)

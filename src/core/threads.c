@@ -35,7 +35,7 @@ static void to_lot(struct cnc_threads *t, struct cnc_conn *conn)
     cnc_link_append(&t->lot, &conn->job.link);
     pthread_mutex_unlock(&t->mu);
     if (first)
-        (void)cnc_home_post(t->serving->home, &t->lot_task); /* it outlives its connections */
+        cnc_home_post(t->serving->home, &t->lot_task); /* it outlives its connections */
 }
 
 static void park(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *conn)
@@ -72,9 +72,9 @@ static void serve(struct cnc_job *job, struct cnc_home *home)
         cnc_conn_forget(drv, conn);
     else if (cnc_block_serve(drv, conn, is_wanted, t))
         park(t, home, conn);
-    while (home->live && cnc_home_need_loop(home) == CONCUR_OK)
+    while (home->live)
         cnc_home_turn(home, -1);
-    while (home->local.head) /* no loop was to be had: then nothing else is pending */
+    while (home->local.head)
         cnc_home_settle(home);
     if (cnc_pool_job_ends(t->pool, home) && t->is_free)
         t->is_free(t);
@@ -130,15 +130,15 @@ static void on_late(struct cnc_timer *timer)
         cnc_driver_refuse(&t->serving->drv, CNC_CONTAINER(l, struct cnc_conn, job.link), 503);
     }
     if (o.next != INT64_MAX)
-        (void)cnc_home_timer(home, timer, o.next + timeout);
+        cnc_home_timer(home, timer, o.next + timeout);
 }
 
 /* One timer for all: when it fires it finds whoever is late, or nobody. */
 static void watch_queue(struct cnc_threads *t)
 {
     struct cnc_home *home = t->serving->home;
-    if (!t->late.pos && t->server->setup->cfg.queue_timeout)
-        (void)cnc_home_timer(home, &t->late, cnc_home_now(home) + t->server->setup->cfg.queue_timeout);
+    if (!cnc_timer_is_set(&t->late) && t->server->setup->cfg.queue_timeout)
+        cnc_home_timer(home, &t->late, cnc_home_now(home) + t->server->setup->cfg.queue_timeout);
 }
 
 int cnc_threads_queue(struct cnc_threads *t, struct cnc_link *list)
@@ -214,7 +214,7 @@ void cnc_threads_close(struct cnc_threads *t)
 {
     if (!t->server)
         return;
-    if (t->late.pos)
+    if (cnc_timer_is_set(&t->late))
         cnc_home_timer_cancel(t->serving->home, &t->late);
     cnc_strain_close(&t->strain);
     cnc_pool_destroy(&t->pool);

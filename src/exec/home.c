@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 
+#define LONG_WAIT_MS 60000 /* at a time, where nothing says when to look again */
+
 struct cnc_block {
     struct cnc_task home_coming; /* first: a block put elsewhere is posted to its origin; next doubles as the free list */
     struct cnc_home *origin;
@@ -42,7 +44,7 @@ int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsign
     home->blocking = blocking;
     home->date_at = INT64_MIN;
     atomic_init(&home->refs, 1);
-    atomic_init(&home->mail, false);
+    atomic_init(&home->mail, 0);
     cnc_link_init(&home->requests);
     cnc_link_init(&home->away);
     pthread_mutex_init(&home->mu, NULL);
@@ -110,7 +112,7 @@ void cnc_home_close(struct cnc_home **home_)
     cnc_home_leave(home);
     if (home->user_free)
         home->user_free(home->user);
-    cnc_timers_deinit(&home->timers);
+    CNC_ASSERT(home->timers.count == 0);
     cnc_free(home->in);
     cnc_free(home->out);
     cnc_free(home->fields);
@@ -137,17 +139,22 @@ void cnc_home_unref(struct cnc_home *home)
     }
 }
 
-static void on_timers(struct cnc_tick *tick)
+/* As many as are set now: one that sets itself for now must not keep anything else waiting. */
+static void run_timers(struct cnc_home *home)
 {
-    struct cnc_home *home = CNC_CONTAINER(tick, struct cnc_home, timers_tick);
     struct cnc_timer *t;
-    /* As many as are set now: one that sets itself for now must not keep descriptors waiting. */
     for (uint32_t n = home->timers.count; n > 0; n--) {
-        t = cnc_timers_due(&home->timers, cnc_loop_now(home->loop));
+        t = cnc_timers_due(&home->timers, cnc_home_now(home));
         if (!t)
             break;
         t->fn(t);
     }
+}
+
+static void on_timers(struct cnc_tick *tick)
+{
+    struct cnc_home *home = CNC_CONTAINER(tick, struct cnc_home, timers_tick);
+    run_timers(home);
     cnc_tick_at(home->loop, tick, cnc_timers_next(&home->timers));
 }
 
@@ -175,6 +182,7 @@ int cnc_home_need_loop(struct cnc_home *home)
         return rc;
     cnc_tick_init(loop, &home->timers_tick, on_timers);
     cnc_tick_init(loop, &home->chunks_tick, on_chunks);
+    cnc_tick_at(loop, &home->timers_tick, cnc_timers_next(&home->timers));
     pthread_mutex_lock(&home->mu);
     home->loop = loop;
     pthread_mutex_unlock(&home->mu);
@@ -188,10 +196,12 @@ int cnc_home_post(struct cnc_home *home, struct cnc_task *task)
     if (!closed) {
         bool first = !home->inbox.head;
         tasks_push(&home->inbox, task);
-        atomic_store(&home->mail, true);
+        atomic_store(&home->mail, 1);
         /* Woken under the lock: close destroys the loop under it. */
         if (first && home->loop)
             cnc_loop_wake(home->loop);
+        else if (first)
+            cnc_sys_wake_one(&home->mail);
     }
     pthread_mutex_unlock(&home->mu);
     return closed ? CONCUR_E_STOPPING : CONCUR_OK;
@@ -208,7 +218,7 @@ static void take_mail(struct cnc_home *home)
     pthread_mutex_lock(&home->mu);
     struct cnc_tasks got = home->inbox;
     home->inbox = (struct cnc_tasks){ 0 };
-    atomic_store(&home->mail, false);
+    atomic_store(&home->mail, 0);
     pthread_mutex_unlock(&home->mu);
     if (!got.head)
         return;
@@ -238,10 +248,25 @@ CNC_HOT void cnc_home_settle(struct cnc_home *home)
         home->after(home->after_arg);
 }
 
+/* For posts and timers. */
+static void wait_without_loop(struct cnc_home *home, int64_t max_wait_ms)
+{
+    int64_t next = cnc_timers_next(&home->timers), now = cnc_home_now(home);
+    int64_t wait = next == INT64_MAX ? LONG_WAIT_MS : next > now ? next - now : 0;
+    if (max_wait_ms >= 0 && max_wait_ms < wait)
+        wait = max_wait_ms;
+    if (wait > 0)
+        (void)cnc_sys_sleep_while(&home->mail, 0, wait < LONG_WAIT_MS ? wait : LONG_WAIT_MS);
+    run_timers(home);
+}
+
 CNC_HOT void cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms)
 {
     bool busy = home->local.head || atomic_load_explicit(&home->mail, memory_order_acquire);
-    cnc_loop_turn(home->loop, busy ? 0 : max_wait_ms);
+    if (CNC_LIKELY(home->loop != NULL))
+        cnc_loop_turn(home->loop, busy ? 0 : max_wait_ms);
+    else
+        wait_without_loop(home, busy ? 0 : max_wait_ms);
     cnc_home_settle(home);
 }
 
@@ -269,14 +294,11 @@ CNC_HOT struct cnc_slice cnc_home_date(struct cnc_home *home)
     return (struct cnc_slice){ home->date, CNC_HTTP_DATE_LEN };
 }
 
-int cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at)
+void cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at)
 {
-    int rc = cnc_home_need_loop(home);
-    if (rc == CONCUR_OK)
-        rc = cnc_timer_set(&home->timers, t, at);
-    if (rc == CONCUR_OK)
+    cnc_timer_set(&home->timers, t, at);
+    if (home->loop)
         cnc_tick_at(home->loop, &home->timers_tick, at);
-    return rc;
 }
 
 void cnc_home_timer_cancel(struct cnc_home *home, struct cnc_timer *t)

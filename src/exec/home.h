@@ -2,10 +2,10 @@
  *
  * A home is a serial executor: at most one thread runs it at a time, and two callbacks never nest. Every callback of a
  * request runs at its home. On a loop engine the home is the loop; a blocking thread has a home of its own, whose loop
- * comes to life only when a request is left pending there.
+ * comes to life only when a descriptor is to be watched there. Posts and timers need none.
  *
  * Tasks reach a home in two ways. cnc_home_defer() is for the owner: the task runs after the callback under way has
- * returned. cnc_home_post() is for everybody else: a push to the inbox and a write to the loop's eventfd.
+ * returned. cnc_home_post() is for everybody else: a push to the inbox, and a wake-up of the loop or of the thread.
  */
 #ifndef CNC_HOME_H
 #define CNC_HOME_H
@@ -80,7 +80,7 @@ struct cnc_home {
     pthread_mutex_t mu;
     struct cnc_tasks inbox; /* guarded by mu */
     bool closed;            /* guarded by mu: no task is taken any more */
-    atomic_bool mail;       /* inbox may hold something; a hint read without mu */
+    atomic_uint mail;       /* 1: inbox may hold something; a hint read without mu. Without a loop its owner sleeps on it */
 };
 
 /* A home for the calling thread. fields_max sizes the scratch for heads. blocking homes get their loop on demand. */
@@ -103,13 +103,14 @@ static inline bool cnc_home_is_mine(const struct cnc_home *home)
     return home->thread == cnc_sys_thread_self();
 }
 
-/* Makes sure that there is a loop, so that tasks can be posted and timers set. Owner. */
+/* Makes sure that there is a loop, so that descriptors can be watched. Owner. */
 int cnc_home_need_loop(struct cnc_home *home);
 /* Any thread. CONCUR_OK: the task runs exactly once, at home. CONCUR_E_STOPPING: the home is closed. */
 int cnc_home_post(struct cnc_home *home, struct cnc_task *task);
 /* Owner. The task runs after the callback under way; in order. */
 void cnc_home_defer(struct cnc_home *home, struct cnc_task *task);
-/* Owner. One turn of the loop (waiting at most max_wait_ms, -1: no limit), then what is queued, then `after`. */
+/* Owner. One turn of the loop (waiting at most max_wait_ms, -1: no limit), then what is queued, then `after`. A blocking home
+ * without a loop waits for posts and timers alone. */
 void cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms);
 /* Owner, after a turn. When the loop stopped waiting and began to run things, ms. */
 int64_t cnc_home_turn_began(const struct cnc_home *home);
@@ -120,8 +121,8 @@ void cnc_home_settle(struct cnc_home *home);
 int64_t cnc_home_now(struct cnc_home *home);
 /* Owner. 29 bytes for Date, made once a second. */
 struct cnc_slice cnc_home_date(struct cnc_home *home);
-/* Owner. Sets t to run at `at` at this home; needs the loop. */
-int cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at);
+/* Owner. Sets t to run at `at` at this home, in one of its turns. */
+void cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at);
 void cnc_home_timer_cancel(struct cnc_home *home, struct cnc_timer *t);
 
 /* Owner. Makes the scratch buffers be there: CONCUR_OK or CONCUR_E_NOMEM. */

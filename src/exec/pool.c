@@ -17,6 +17,10 @@ struct worker {
     pthread_t thread;
     struct cnc_home *home; /* made before the thread, so that a thread never starts in vain */
     bool has_job;           /* the job under way has not ended */
+    struct cnc_task call;  /* of a broadcast: it has its place from the start, since it must not fail */
+    bool is_called;        /* call is posted; guarded by mu, as is what it calls */
+    void (*fn)(struct cnc_home *, int);
+    int arg;
 };
 
 /* Jobs of one class and the threads for them, which take no others. Guarded by the pool's mu, but what is atomic. */
@@ -224,7 +228,8 @@ static void *worker_main(void *arg)
     cnc_link_remove(&w->link); /* no more broadcasts to a home that closes */
     pool->served += atomic_load_explicit(&w->home->served, memory_order_relaxed);
     pthread_mutex_unlock(&pool->mu);
-    cnc_home_close(&w->home);
+    struct cnc_home *home = w->home; /* a call that was posted before still looks at w->home */
+    cnc_home_close(&home);
     pthread_mutex_lock(&pool->mu);
     cnc_link_append(&pool->dead, &w->link);
     pool->ending--;
@@ -252,6 +257,17 @@ static int cannot_spawn_locked(struct lane *lane, int rc, int err)
     return rc;
 }
 
+static void run_call(struct cnc_task *task)
+{
+    struct worker *w = CNC_CONTAINER(task, struct worker, call);
+    pthread_mutex_lock(&w->pool->mu);
+    void (*fn)(struct cnc_home *, int) = w->fn;
+    int arg = w->arg;
+    w->is_called = false;
+    pthread_mutex_unlock(&w->pool->mu);
+    fn(w->home, arg);
+}
+
 /* mu held. Signals stay with the host's threads. */
 static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
 {
@@ -262,6 +278,7 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     w->lane = lane;
     cnc_link_init(&w->link);
     cnc_link_init(&w->asleep);
+    w->call.run = run_call;
     int rc = cnc_home_create(&w->home, pool->cfg.clock, pool->cfg.fields_max, true);
     if (rc < 0) {
         cnc_free(w);
@@ -518,31 +535,15 @@ void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs)
     leave_locked(pool, next);
 }
 
-struct call {
-    struct cnc_task task;
-    struct cnc_home *home;
-    void (*fn)(struct cnc_home *, int);
-    int arg;
-};
-
-static void run_call(struct cnc_task *task)
-{
-    struct call *call = CNC_CONTAINER(task, struct call, task);
-    call->fn(call->home, call->arg);
-    cnc_free(call);
-}
-
 void cnc_pool_broadcast(struct cnc_pool *pool, void (*fn)(struct cnc_home *, int), int arg)
 {
     pthread_mutex_lock(&pool->mu);
     for (struct cnc_link *l = pool->live.next; l != &pool->live; l = l->next) {
         struct worker *w = CNC_CONTAINER(l, struct worker, link);
-        struct call *call = cnc_malloc(sizeof *call);
-        if (!call)
-            continue;
-        *call = (struct call){ .task.run = run_call, .home = w->home, .fn = fn, .arg = arg };
-        if (cnc_home_post(w->home, &call->task) < 0)
-            cnc_free(call);
+        w->fn = fn;
+        w->arg = arg;
+        if (!w->is_called && cnc_home_post(w->home, &w->call) == CONCUR_OK)
+            w->is_called = true;
     }
     pthread_mutex_unlock(&pool->mu);
 }

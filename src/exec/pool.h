@@ -76,7 +76,7 @@ bool cnc_pool_cancel_library(struct cnc_pool *pool, struct cnc_job *job);
 void cnc_pool_withdraw(struct cnc_pool *pool, bool (*is_due)(struct cnc_job *, void *arg), void *arg, struct cnc_link *taken);
 /* Any thread. True when a user's job waits for a thread: whoever holds one should let go soon. */
 bool cnc_pool_is_wanted(struct cnc_pool *pool);
-/* Any thread. Posts a task that calls fn(home, arg) to the home of every thread. Threads without memory for it are left out. */
+/* Any thread. Has fn(home, arg) called at the home of every thread; of calls that have not happened yet the last counts. */
 void cnc_pool_broadcast(struct cnc_pool *pool, void (*fn)(struct cnc_home *, int arg), int arg);
 void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out);
 

@@ -269,7 +269,7 @@ static void on_beat(struct cnc_timer *t)
 {
     struct beat *b = CNC_CONTAINER(t, struct beat, timer);
     b->runs++;
-    ck_assert_int_eq(cnc_home_timer(b->home, t, cnc_home_now(b->home)), CONCUR_OK);
+    cnc_home_timer(b->home, t, cnc_home_now(b->home));
 }
 
 START_TEST(timers_run_when_due)
@@ -277,7 +277,7 @@ START_TEST(timers_run_when_due)
     hand_ms = 1000;
     struct cnc_home *home = make(&hand, false);
     struct beat b = { .timer.fn = on_beat, .home = home };
-    ck_assert_int_eq(cnc_home_timer(home, &b.timer, 1500), CONCUR_OK);
+    cnc_home_timer(home, &b.timer, 1500);
     cnc_home_turn(home, 0);
     hand_ms = 1499;
     cnc_home_turn(home, 0);
@@ -296,7 +296,7 @@ START_TEST(a_timer_that_sets_itself_for_now_runs_once_a_turn)
     hand_ms = 1000;
     struct cnc_home *home = make(&hand, false);
     struct beat b = { .timer.fn = on_beat, .home = home };
-    ck_assert_int_eq(cnc_home_timer(home, &b.timer, 1000), CONCUR_OK);
+    cnc_home_timer(home, &b.timer, 1000);
     for (unsigned i = 1; i <= 5; i++) {
         cnc_home_turn(home, -1);
         ck_assert_uint_eq(b.runs, i);

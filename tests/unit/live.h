@@ -423,6 +423,7 @@ static inline bool live_receive(struct live_peer *p, struct live_answer *a, bool
 /* True when the other side has closed, after whatever it still sent. */
 static inline bool live_at_end(struct live_peer *p)
 {
+    errno = 0; /* an end is no error and leaves it as it was */
     while (live_more(p))
         ;
     return errno != EAGAIN && errno != EWOULDBLOCK;
