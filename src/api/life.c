@@ -41,17 +41,16 @@ static int prepare(concur_server *s)
     int rc = concur_server_check(s);
     if (rc < 0)
         return rc;
-    s->stop_fd = cnc_sys_eventfd();
-    if (s->stop_fd < 0)
+    if (cnc_server_open_stop(s) < 0)
         return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
-    rc = cnc_serving_listen(s);
+    rc = cnc_serving_listen(s, !cnc_tree_is_due(s));
     if (rc == CONCUR_OK && !cnc_tree_is_due(s)) {
         rc = s->setup->ops->worker.open(s);
         if (rc < 0)
             cnc_serving_close_listeners(s);
     }
     if (rc < 0) {
-        cnc_sys_close(&s->stop_fd);
+        cnc_server_close_stop(s);
         return rc == CONCUR_E_NOMEM ? rc : cnc_api_fail(s, rc, "%s", cnc_error_text());
     }
     atomic_store(&s->state, CNC_SERVER_RUNNING);
@@ -143,6 +142,10 @@ static void *serve(void *arg)
     concur_server *s = arg;
     (void)cnc_server_enter(s);
     int rc = serve_here(s, false);
+    pthread_mutex_lock(&s->mu);
+    if (rc < 0)
+        (void)snprintf(s->end_error, sizeof s->end_error, "%s", cnc_error_text());
+    pthread_mutex_unlock(&s->mu);
     finish(s, rc);
     return NULL;
 }
@@ -162,7 +165,6 @@ static int start_thread(concur_server *s)
     if (!err)
         return CONCUR_OK;
     close_engine(s);
-    cnc_sys_close(&s->stop_fd);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
     return cnc_api_fail(s, CONCUR_E_SYS, "cannot start a thread: %s", strerror(err));
 }
@@ -176,7 +178,6 @@ static int start_tree(concur_server *s)
         return rc;
     rc = cnc_api_fail(s, rc, "%s", cnc_error_text());
     cnc_serving_close_listeners(s);
-    cnc_sys_close(&s->stop_fd);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
     return rc;
 }
@@ -240,7 +241,7 @@ int concur_server_reload(concur_server *s)
         rc = cnc_note_tell(s->place.link, CNC_NOTE_RELOAD, 0) < 0 ? CONCUR_E_STATE : CONCUR_OK;
     } else {
         atomic_store(&s->reload_wanted, true);
-        cnc_sys_eventfd_raise(s->stop_fd);
+        cnc_server_raise(s);
     }
     errno = saved;
     return rc;
@@ -311,7 +312,7 @@ int concur_server_wait(concur_server *s)
     pthread_mutex_unlock(&s->mu);
     if (over)
         join(s);
-    return rc;
+    return over && *s->end_error ? cnc_api_fail(s, rc, "%s", s->end_error) : rc;
 }
 
 void concur_server_free(concur_server *s)

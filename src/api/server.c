@@ -29,7 +29,7 @@ static int init(concur_server *s)
     cnc_link_init(&s->hooks);
     s->clock = &cnc_clock_system;
     s->id_base = random_base();
-    s->stop_fd = -1;
+    s->stop_fd = s->stop_copy = -1;
     s->place = (struct cnc_place){ .link = -1, .lend = -1, .up = -1, .lines = -1, .master_fd = -1 };
     s->host_fd = -1;
     atomic_init(&s->state, CNC_SERVER_SETUP);
@@ -175,7 +175,7 @@ void cnc_api_destroy(concur_server *s)
     cnc_locals_deinit(&s->locals);
     cnc_server_free_hooks(s);
     cnc_options_destroy(&s->options);
-    cnc_sys_close(&s->stop_fd);
+    cnc_server_close_stop(s);
     cnc_sys_close(&s->host_fd);
     pthread_mutex_destroy(&s->mu);
     cnc_depot_deinit(&s->depot);

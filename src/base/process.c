@@ -65,7 +65,19 @@ char cnc_sys_process_state(pid_t pid)
 
 int cnc_sys_socketpair(int fds[2])
 {
-    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
+    if (CNC_FAULT(CNC_FAULT_OPEN, EMFILE))
+        return -1;
+    fds[0] = fds[1] = -1;
+    cnc_files_begin(); /* counts as one call, though it takes two: processes are made where no other thread makes a loop */
+    int rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
+    cnc_files_end();
+    for (int i = 0; i < 2 && rc == 0; i++)
+        if (fds[i] < CNC_FILES_LOW && (fds[i] = cnc_files_lift(fds[i])) < 0)
+            rc = -1;
+    if (rc < 0)
+        for (int i = 0; i < 2; i++)
+            cnc_sys_close(&fds[i]);
+    return rc;
 }
 
 void cnc_sys_die_with_parent(void)

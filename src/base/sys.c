@@ -2,6 +2,7 @@
 #include "base/sys.h"
 
 #include <linux/sock_diag.h>
+#include "base/base.h"
 
 #include <linux/futex.h>
 #include <string.h>
@@ -23,7 +24,7 @@ char *cnc_strdup(const char *s)
 
 int cnc_sys_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : accept4(fd, addr, len, flags | SOCK_CLOEXEC);
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(accept4(fd, addr, len, flags | SOCK_CLOEXEC));
 }
 
 size_t cnc_sys_send_room(int fd)
@@ -68,6 +69,41 @@ int cnc_sys_timerfd_in_ms(int fd, int64_t ms)
         t.it_value.tv_nsec = (ms % 1000) * 1000000;
     }
     return timerfd_settime(fd, 0, &t, NULL);
+}
+
+static const int of_writes[] = { SIGPIPE, SIGXFSZ };
+
+void cnc_sys_quiet(struct cnc_quiet *quiet)
+{
+    sigset_t set;
+    int saved = errno;
+    sigemptyset(&set);
+    for (size_t i = 0; i < CNC_COUNT(of_writes); i++)
+        sigaddset(&set, of_writes[i]);
+    (void)pthread_sigmask(SIG_BLOCK, &set, &quiet->before);
+    sigemptyset(&quiet->pending);
+    if (sigismember(&quiet->before, SIGPIPE) || sigismember(&quiet->before, SIGXFSZ))
+        (void)sigpending(&quiet->pending);
+    errno = saved;
+}
+
+/* They come to the thread whose write it was, at once. */
+void cnc_sys_unquiet(struct cnc_quiet *quiet)
+{
+    const struct timespec now = { 0 };
+    sigset_t pending, one;
+    int saved = errno;
+    (void)sigpending(&pending);
+    for (size_t i = 0; i < CNC_COUNT(of_writes); i++) {
+        if (!sigismember(&pending, of_writes[i]) || sigismember(&quiet->pending, of_writes[i]))
+            continue;
+        sigemptyset(&one);
+        sigaddset(&one, of_writes[i]);
+        while (sigtimedwait(&one, NULL, &now) < 0 && errno == EINTR)
+            ;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
+    errno = saved;
 }
 
 bool cnc_sys_sleep_while(atomic_uint *word, unsigned value, int64_t ms)

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/files.h"
 
 #ifdef __has_builtin
 #if __has_builtin(__builtin_thread_pointer)
@@ -104,9 +105,17 @@ static inline ssize_t cnc_sys_sendmsg(int fd, const struct msghdr *m, int flags)
     return CNC_FAULT(CNC_FAULT_WRITE, ECONNRESET) ? -1 : sendmsg(fd, m, flags);
 }
 
+/* A descriptor may come along, unless it waits. */
 static inline ssize_t cnc_sys_recvmsg(int fd, struct msghdr *m, int flags)
 {
-    return CNC_FAULT(CNC_FAULT_READ, ECONNRESET) ? -1 : recvmsg(fd, m, flags);
+    if (CNC_FAULT(CNC_FAULT_READ, ECONNRESET))
+        return -1;
+    if (!(flags & MSG_DONTWAIT))
+        return recvmsg(fd, m, flags);
+    cnc_files_begin();
+    ssize_t n = recvmsg(fd, m, flags);
+    cnc_files_end();
+    return n;
 }
 
 static inline ssize_t cnc_sys_read(int fd, void *p, size_t n)
@@ -124,6 +133,9 @@ static inline ssize_t cnc_sys_write(int fd, const void *p, size_t n)
     return CNC_FAULT(CNC_FAULT_WRITE, ENOSPC) ? -1 : write(fd, p, n);
 }
 
+/* Whatever opens a descriptor says so (files.h). */
+#define CNC_OPENS(call) (cnc_files_begin(), cnc_files_took(call))
+
 /* Linux carries the descriptor over CLOEXEC at birth; flags adds SOCK_NONBLOCK where wanted. */
 int cnc_sys_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 
@@ -132,7 +144,7 @@ size_t cnc_sys_send_room(int fd);
 
 static inline int cnc_sys_socket(int family, int type)
 {
-    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : socket(family, type | SOCK_CLOEXEC, 0);
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(socket(family, type | SOCK_CLOEXEC, 0));
 }
 
 static inline int cnc_sys_bind(int fd, const struct sockaddr *a, socklen_t n)
@@ -182,12 +194,12 @@ static inline int cnc_sys_setsockopt(int fd, int level, int name, const void *p,
 
 static inline int cnc_sys_open(const char *path, int flags, int mode)
 {
-    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : open(path, flags | O_CLOEXEC, mode);
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(open(path, flags | O_CLOEXEC, mode));
 }
 
 static inline int cnc_sys_openat(int dir, const char *path, int flags)
 {
-    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : openat(dir, path, flags | O_CLOEXEC);
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(openat(dir, path, flags | O_CLOEXEC));
 }
 
 /* Of a symbolic link the link itself. */
@@ -204,38 +216,48 @@ static inline int cnc_sys_memory_file(const char *name)
 
 static inline int cnc_sys_eventfd(void)
 {
-    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
 static inline int cnc_sys_timerfd(void)
 {
-    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 }
 
 /* Lets a timerfd fire once, ms from now (at once if that is not in the future). */
 int cnc_sys_timerfd_in_ms(int fd, int64_t ms);
 
-/* Adds one to an eventfd: async-signal-safe, keeps errno. A full counter is as good as one more. */
-static inline void cnc_sys_eventfd_raise(int fd)
+/* Adds one to an eventfd: async-signal-safe, keeps errno. A full counter is as good as one more. False: it is none, somebody has
+ * closed it. */
+static inline bool cnc_sys_eventfd_raise(int fd)
 {
     uint64_t one = 1;
     int saved = errno;
-    ssize_t n = write(fd, &one, sizeof one);
-    (void)n;
+    bool raised = write(fd, &one, sizeof one) == (ssize_t)sizeof one || errno == EAGAIN;
     errno = saved;
+    return raised;
 }
 
-/* Sets an eventfd's counter to 0. */
-static inline void cnc_sys_eventfd_clear(int fd)
+/* Sets an eventfd's counter, or a timerfd's, to 0. False: it is none, somebody has closed it. */
+static inline bool cnc_sys_eventfd_clear(int fd)
 {
     uint64_t n;
-    while (read(fd, &n, sizeof n) < 0 && errno == EINTR)
-        ;
+    ssize_t got;
+    do
+        got = read(fd, &n, sizeof n);
+    while (got < 0 && errno == EINTR);
+    return got == (ssize_t)sizeof n || (got < 0 && errno == EAGAIN);
+}
+
+/* Another number for what fd is. */
+static inline int cnc_sys_copy(int fd)
+{
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(fcntl(fd, F_DUPFD_CLOEXEC, CNC_FILES_LOW));
 }
 
 static inline int cnc_sys_epoll(void)
 {
-    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : epoll_create1(EPOLL_CLOEXEC);
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(epoll_create1(EPOLL_CLOEXEC));
 }
 
 static inline int cnc_sys_epoll_wait(int epoll, struct epoll_event *out, int n, int timeout_ms)
@@ -257,6 +279,15 @@ static inline int cnc_sys_thread(pthread_t *out, const pthread_attr_t *attr, voi
 {
     return CNC_FAULT(CNC_FAULT_THREAD, EAGAIN) ? EAGAIN : pthread_create(out, attr, fn, arg);
 }
+
+/* Between the two no write of this thread lets the kernel end the process by SIGPIPE or SIGXFSZ, whatever the program has set
+ * for these: its disposition is not touched, and what came for a write of ours is taken back. Keep errno. */
+struct cnc_quiet {
+    sigset_t before;
+    sigset_t pending; /* already, since the program blocks them */
+};
+void cnc_sys_quiet(struct cnc_quiet *quiet);
+void cnc_sys_unquiet(struct cnc_quiet *quiet);
 
 /* Tells threads apart: one instruction, where pthread_self() is a call. */
 static inline uintptr_t cnc_sys_thread_self(void)
@@ -280,7 +311,7 @@ static inline pid_t cnc_sys_fork(void)
 /* A descriptor that is readable when the child has ended. */
 static inline int cnc_sys_pidfd(pid_t pid)
 {
-    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : (int)syscall(SYS_pidfd_open, pid, 0);
+    return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS((int)syscall(SYS_pidfd_open, pid, 0));
 }
 
 /* Of this one child, without waiting for it: pid, 0: still runs, or -1 (it is nobody's, or somebody else has taken it). */

@@ -173,6 +173,20 @@ bool cnc_accept_fails_again(int err)
     }
 }
 
+bool cnc_accept_is_closed(int err)
+{
+    return err == EBADF || err == ENOTSOCK || err == EINVAL;
+}
+
+bool cnc_accept_starves(struct cnc_starved *starved, int err, unsigned open, int64_t now)
+{
+    if (!err || open > 0)
+        starved->since = 0;
+    else if (!starved->since)
+        starved->since = now;
+    return starved->since && now - starved->since >= CNC_STARVED_MS;
+}
+
 static bool is_exhausted(int err)
 {
     return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
@@ -195,6 +209,28 @@ struct cnc_conn *cnc_accept(int listener, const struct cnc_accept *how, int *err
     return conn;
 }
 
+static void cannot_accept(struct cnc_acceptor *a, int err)
+{
+    struct cnc_loop *loop = a->drv->home->loop;
+    unsigned open = atomic_load_explicit(a->cfg.open, memory_order_relaxed);
+    take_a_break(a, "accept", err);
+    if (cnc_accept_is_closed(err))
+        cnc_loop_break(loop, "a listening socket was closed");
+    else if (cnc_accept_starves(&a->starved, err, open, cnc_home_now(a->drv->home)))
+        cnc_loop_break(loop, "nothing can be accepted, and nothing is left whose end would help");
+}
+
+/* The number of a new connection was free: is it one that should not have been? */
+static bool is_ours(const struct cnc_acceptor *a, int fd)
+{
+    bool ours = cnc_loop_owns(a->drv->home->loop, fd);
+    for (unsigned i = 0; i < CNC_ACCEPTOR_OWN; i++)
+        ours = ours || fd == a->cfg.own[i];
+    for (unsigned i = 0; i < a->count; i++)
+        ours = ours || fd == cnc_io_fd(&a->sockets[i].io);
+    return ours;
+}
+
 /* True: go on accepting. */
 static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket *s)
 {
@@ -202,14 +238,20 @@ static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket 
     struct cnc_conn *conn = cnc_accept(cnc_io_fd(&s->io), &s->how, &err);
     if (!conn && cnc_accept_fails_again(err)) {
         if (!is_exhausted(err) || !make_room(a))
-            take_a_break(a, "accept", err);
+            cannot_accept(a, err);
         return false;
     }
+    a->starved.since = 0;
     if (!conn)
         return err != EAGAIN;
     atomic_store_explicit(&a->accepted, atomic_load_explicit(&a->accepted, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     atomic_fetch_add_explicit(a->cfg.open, 1, memory_order_relaxed);
+    if (CNC_UNLIKELY(is_ours(a, cnc_io_fd(&conn->io)))) {
+        cnc_loop_break(a->drv->home->loop, "a descriptor of this process was closed");
+        cnc_conn_forget(a->drv, conn);
+        return false;
+    }
     cnc_driver_take(a->drv, conn);
     return true;
 }

@@ -25,6 +25,18 @@ struct cnc_accept_from {
 struct cnc_conn *cnc_accept(int listener, const struct cnc_accept *how, int *err);
 /* Would the next try fail as well? Then a pause is due. */
 bool cnc_accept_fails_again(int err);
+/* Is the listening socket none any more, since somebody has closed its descriptor? */
+bool cnc_accept_is_closed(int err);
+
+/* Since when every try fails while nothing is open here whose end could help. */
+struct cnc_starved {
+    int64_t since; /* 0: it is not so */
+};
+/* A try has failed, or (err == 0) has not; open: connections of this process. True: for so long that this process cannot serve. */
+bool cnc_accept_starves(struct cnc_starved *starved, int err, unsigned open, int64_t now);
+#define CNC_STARVED_MS 2000
+
+#define CNC_ACCEPTOR_OWN 2
 
 struct cnc_acceptor_config {
     unsigned batch;           /* accepts per wake and listener */
@@ -33,6 +45,7 @@ struct cnc_acceptor_config {
     bool exclusive;           /* other processes accept from the same sockets: one of them is woken, not all */
     bool (*ask_room)(void *arg); /* optional: asks others to close a connection that counts here. False: nobody has one */
     void *ask_room_arg;
+    int own[CNC_ACCEPTOR_OWN]; /* descriptors of this process that stay open, beside the listening ones and the loop's; -1: none */
     void (*warn)(void *arg, const char *what, int err); /* at most once a second */
     void *warn_arg;
 };
@@ -44,6 +57,7 @@ struct cnc_acceptor_socket {
     struct cnc_accept how;
 };
 
+/* Where it cannot go on, since a descriptor of the process was closed or nothing can be accepted for long, it breaks the loop. */
 struct cnc_acceptor {
     struct cnc_driver *drv; /* gets the connections */
     struct cnc_acceptor_config cfg;
@@ -54,6 +68,7 @@ struct cnc_acceptor {
     bool shy;               /* may have no room: is woken beside the others, for none of whom it may be taken */
     int64_t warned_at;
     uint64_t pauses;
+    struct cnc_starved starved;
     unsigned in_a_row;      /* accepts since the others had precedence */
     atomic_ullong accepted; /* written by the loop's thread, read by any */
 };

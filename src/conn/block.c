@@ -57,8 +57,7 @@ int cnc_block_flush(struct cnc_conn *conn, size_t down_to)
 /* There is no loop to be had, so nobody would see the peer while the request waits. */
 static void refuse_to_wait(struct cnc_driver *drv, struct cnc_conn *conn)
 {
-    if (drv->ops->runs_short)
-        drv->ops->runs_short(drv, "a request that waits is answered 503");
+    drv->ops->runs_short(drv, "a request that waits is answered 503");
     cnc_conn_lose(conn, CONCUR_E_FULL);
     conn->fail_status = 503;
     cnc_conn_step(conn, CNC_CONN_ON_BAD);
@@ -73,7 +72,10 @@ static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
     }
     cnc_conn_finish(conn);
     while (drv->count && (conn->stream || conn->state == CNC_CONN_CLOSED))
-        cnc_home_turn(drv->home, -1);
+        if (cnc_home_turn(drv->home, -1) < 0) {
+            drv->ops->runs_short(drv, "a request that waits is given up");
+            cnc_driver_lose_loop(drv);
+        }
     if (!drv->count)
         return false;
     cnc_driver_hold(conn);

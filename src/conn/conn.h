@@ -146,8 +146,11 @@ struct cnc_conn_ops {
     void (*gone)(struct cnc_driver *, struct cnc_conn *);
     /* Optional: false when the reply that begins should be the last of its connection, since others need the room. */
     bool (*may_keep)(struct cnc_driver *, struct cnc_conn *);
-    /* Optional: the system has not enough of something, as the thread's last error says; what: what that costs. Any thread. */
+    /* The system has not enough of something, as the thread's last error says; what: what that costs. Any thread. */
     void (*runs_short)(struct cnc_driver *, const char *what);
+    /* The home's loop is broken, and nothing of this driver is watched there any more: gives up what waits at this home. Where the
+     * loop is not the process' own it is closed, so that there may be another one. */
+    void (*lost_loop)(struct cnc_driver *);
     /* A connection was freed. */
     void (*closed)(struct cnc_driver *);
 };
@@ -186,6 +189,10 @@ void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct
 void cnc_driver_deinit(struct cnc_driver *drv);
 /* Events on the home's loop. CONCUR_OK or an error when there is no loop to be had. */
 int cnc_driver_need_loop(struct cnc_driver *drv);
+/* Has nothing on the loop any more: neither peers nor deadlines move a connection on. */
+void cnc_driver_stop_watching(struct cnc_driver *drv);
+/* The home's loop is broken (a turn of it said so): stops watching and calls ops->lost_loop. */
+void cnc_driver_lose_loop(struct cnc_driver *drv);
 /* A new connection for fd, or NULL (fd stays the caller's). It belongs to no driver yet. */
 struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transport, void *ext);
 /* Takes conn into drv and looks at it: input that may have arrived is read at once. May free it. */
@@ -219,6 +226,7 @@ int cnc_block_flush(struct cnc_conn *conn, size_t down_to);
 
 /* Shared by the files of this folder. */
 void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn); /* driver.c: conn is the current one from now on */
+void cnc_conn_unwatch(struct cnc_conn *conn);                      /* driver.c */
 void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev); /* states.c */
 void cnc_conn_touch(struct cnc_conn *conn);                        /* turns.c: look at conn after this turn */
 void cnc_turns_init(struct cnc_driver *drv);

@@ -67,7 +67,7 @@ void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn)
     drv->current = conn;
 }
 
-static void unwatch(struct cnc_conn *conn)
+void cnc_conn_unwatch(struct cnc_conn *conn)
 {
     if (conn->flags & CNC_CONN_WATCHED)
         (void)cnc_io_watch(conn->drv->home->loop, &conn->io, 0);
@@ -86,7 +86,7 @@ void cnc_driver_release(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
     CNC_ASSERT(!conn->stream);
-    unwatch(conn);
+    cnc_conn_unwatch(conn);
     cnc_driver_hold(conn);
     if (drv->current == conn)
         drv->current = NULL;

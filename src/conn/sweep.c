@@ -19,6 +19,26 @@ static void each(struct cnc_driver *drv, void (*fn)(struct cnc_conn *, int), int
     }
 }
 
+static void unwatch_one(struct cnc_conn *conn, int arg)
+{
+    (void)arg;
+    cnc_conn_unwatch(conn);
+}
+
+void cnc_driver_stop_watching(struct cnc_driver *drv)
+{
+    each(drv, unwatch_one, 0);
+    if (drv->ticking)
+        cnc_tick_deinit(drv->home->loop, &drv->tick);
+    drv->ticking = false;
+}
+
+void cnc_driver_lose_loop(struct cnc_driver *drv)
+{
+    cnc_driver_stop_watching(drv);
+    drv->ops->lost_loop(drv);
+}
+
 static void drain_one(struct cnc_conn *conn, int arg)
 {
     (void)arg;

@@ -179,7 +179,9 @@ int concur_request_await(concur_request *r, int fd, int events, unsigned ms, con
     *w = (struct wait){ .r = r, .done = done, .arg = arg, .timer.fn = on_wait_timeout };
     unsigned mask = (events & CONCUR_READ ? CNC_IO_READ : 0u) | (events & CONCUR_WRITE ? CNC_IO_WRITE : 0u);
     cnc_io_init(r->home->loop, &w->io, fd, on_ready);
-    rc = cnc_io_watch(r->home->loop, &w->io, mask);
+    rc = cnc_io_ask(r->home->loop, &w->io);
+    if (rc == CONCUR_OK)
+        rc = cnc_io_watch(r->home->loop, &w->io, mask);
     if (rc < 0) {
         cnc_free(w);
         return rc;

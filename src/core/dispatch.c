@@ -67,6 +67,7 @@ void cnc_request_set_deadline(concur_request *r, int64_t ms)
 /* The request has its thread: runs until nothing of it is left there. */
 static void serve_here(concur_request *r, struct cnc_home *here)
 {
+    concur_server *server = r->server;
     int64_t left = r->deadline_at == INT64_MAX ? 0 : r->deadline_at - cnc_home_now(here);
     bool over = r->deadline_at != INT64_MAX && left <= 0;
     if (over || cnc_server_is_late(r->server)) {
@@ -79,7 +80,10 @@ static void serve_here(concur_request *r, struct cnc_home *here)
         cnc_request_run(r);
     }
     while (here->live)
-        cnc_home_turn(here, -1);
+        if (cnc_home_turn(here, -1) < 0) {
+            cnc_server_runs_short(server, "what waits on a thread is given up");
+            cnc_request_lose_loop(here);
+        }
 }
 
 /* At from: the thread has what it needs. */
@@ -443,6 +447,11 @@ const struct cnc_stream_ops cnc_request_stream_ops = {
     .gone = on_stream_gone,
 };
 
+static void lost_loop(struct cnc_driver *drv)
+{
+    cnc_request_lose_loop(drv->home);
+}
+
 static void runs_short(struct cnc_driver *drv, const char *what)
 {
     cnc_server_runs_short(drv->owner, what);
@@ -451,4 +460,5 @@ static void runs_short(struct cnc_driver *drv, const char *what)
 const struct cnc_conn_ops cnc_request_conn_ops = {
     .request = on_request,
     .runs_short = runs_short,
+    .lost_loop = lost_loop,
 };

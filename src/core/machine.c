@@ -247,3 +247,11 @@ void cnc_request_give_up_all(struct cnc_home *home, int reason)
     for (struct cnc_link *l = home->requests.next; l != &home->requests; l = l->next)
         cnc_request_give_up(CNC_CONTAINER(l, concur_request, link), reason, true);
 }
+
+void cnc_request_lose_loop(struct cnc_home *home)
+{
+    cnc_request_give_up_all(home, CONCUR_E_FULL);
+    while (home->local.head)
+        cnc_home_settle(home);
+    cnc_home_drop_loop(home);
+}

@@ -11,8 +11,7 @@ void cnc_place_stop(concur_server *server, int64_t ms)
     long long before = atomic_load(&server->stop_at);
     while (at < before && !atomic_compare_exchange_weak(&server->stop_at, &before, at))
         ;
-    if (server->stop_fd >= 0)
-        cnc_sys_eventfd_raise(server->stop_fd);
+    cnc_server_raise(server);
 }
 
 void cnc_place_hear(concur_server *server)

@@ -137,6 +137,8 @@ static inline void cnc_request_release(concur_request *r)
 void cnc_request_give_up(concur_request *r, int reason, bool answer);
 /* Every request of a home, for the server's stop. */
 void cnc_request_give_up_all(struct cnc_home *home, int reason);
+/* The loop of a thread is broken: gives up every request of its home, whose waits end with that, and closes it. */
+void cnc_request_lose_loop(struct cnc_home *home);
 int cnc_request_status_of(int rc); /* the status that a negative code stands for; 0: none is sent */
 const char *cnc_request_state_name(int state);
 const char *cnc_request_route_name(const concur_request *r);

@@ -51,6 +51,28 @@ int cnc_server_note(concur_server *server, int code, const char *fmt, ...)
     return cnc_error_set(code, "%s", line);
 }
 
+int cnc_server_open_stop(concur_server *server)
+{
+    server->stop_fd = cnc_sys_eventfd();
+    server->stop_copy = server->stop_fd < 0 ? -1 : cnc_sys_copy(server->stop_fd);
+    if (server->stop_copy >= 0)
+        return CONCUR_OK;
+    cnc_server_close_stop(server);
+    return CONCUR_E_SYS;
+}
+
+void cnc_server_close_stop(concur_server *server)
+{
+    cnc_sys_close(&server->stop_fd);
+    cnc_sys_close(&server->stop_copy);
+}
+
+void cnc_server_raise(concur_server *server)
+{
+    if (server->stop_fd >= 0 && !cnc_sys_eventfd_raise(server->stop_fd))
+        (void)cnc_sys_eventfd_raise(server->stop_copy);
+}
+
 void cnc_server_runs_short(concur_server *server, const char *cost)
 {
     int64_t now = cnc_clock_now(server->clock);

@@ -22,6 +22,7 @@ enum cnc_server_state { CNC_SERVER_SETUP, CNC_SERVER_RUNNING, CNC_SERVER_STOPPED
 
 struct cnc_server_socket {
     int fd;
+    int copy;                /* where there is no master, which has one; -1. So that a number closed by mistake is noticed */
     bool inherits;           /* accepted sockets have the two that follow from this one */
     bool nodelay;            /* as it was opened with; nobody changes them: generations share it */
     int64_t receive_wait_ms;
@@ -96,7 +97,8 @@ struct concur_server {
 
     atomic_int state;          /* enum cnc_server_state */
     atomic_llong stop_at;      /* monotonic ms: deadline of the stop; INT64_MAX: none asked for */
-    int stop_fd;               /* eventfd that stop() raises: safe in a signal handler; -1 before it runs */
+    int stop_fd;               /* eventfd that stop() raises: safe in a signal handler; -1 before it runs. Closed with the server */
+    int stop_copy;             /* the same eventfd: if a number is closed by mistake it goes on, and its reader learns of that */
     pthread_t thread;          /* of start */
     bool announces;            /* run, in one process: "ready" is an event of its own */
     bool hooked;               /* the hooks of its start were called here: those of its end are due */
@@ -108,6 +110,7 @@ struct concur_server {
     bool ready;                /* accepting, or failed; guarded by mu */
     bool finished;             /* run is over; guarded by mu */
     int result;                /* guarded by mu */
+    char end_error[256];       /* why it is none of CONCUR_OK and CONCUR_E_BUSY, where a thread of ours knows; guarded by mu */
     bool leaked;               /* something could not be joined: nothing may be freed */
     struct cnc_place place;
     atomic_bool reload_wanted; /* a master's */
@@ -129,6 +132,12 @@ int cnc_server_add_hook(concur_server *server, int what, concur_hook_fn fn, void
  * called then. Hooks for WORKER_EXIT and EVENT are all called, and forbid nothing. detail: NULL is "". */
 int cnc_server_hooks(concur_server *server, int what, const char *detail);
 void cnc_server_free_hooks(concur_server *server);
+
+/* The eventfd of the stop. CONCUR_OK, or CONCUR_E_SYS and errno. */
+int cnc_server_open_stop(concur_server *server);
+void cnc_server_close_stop(concur_server *server);
+/* Wakes whoever waits for a stop. Any thread, any signal handler. */
+void cnc_server_raise(concur_server *server);
 
 /* Any thread. The system has not enough of something, as the thread's last error says; cost: what that means for somebody.
  * A line in the log, at most one a second, which tells how many were left out. */

@@ -8,15 +8,14 @@
 
 #define FLUSH_MS 250  /* after giving requests up: for their last bytes to leave */
 #define LIBRARY_THREADS 2 /* beside pool_threads, for what the library itself does in a pool; started when it does */
-#define PATIENCE_MS 1000 /* after the deadline: for code of the program to let go */
 
 /* ---- listening sockets ---- */
 
-static int open_one(concur_server *server, unsigned i, const struct cnc_listener_options *options)
+static int open_one(concur_server *server, unsigned i, const struct cnc_listener_options *options, bool alone)
 {
     char why[CNC_ADDRESS_ERROR_MAX];
     struct cnc_server_socket *s = &server->sockets[i];
-    s->fd = -1;
+    s->fd = s->copy = -1;
     if (cnc_address_parse(&s->address, server->setup->cfg.listen.items[i], why, sizeof why) < 0)
         return cnc_server_note(server, CONCUR_E_LISTEN, "%s", why);
     int rc = cnc_listener_open(&s->fd, &s->file, &s->address, options);
@@ -26,7 +25,10 @@ static int open_one(concur_server *server, unsigned i, const struct cnc_listener
     s->inherits = s->address.kind == CNC_ADDRESS_IPV4 || s->address.kind == CNC_ADDRESS_IPV6;
     s->nodelay = options->nodelay;
     s->receive_wait_ms = options->receive_wait_ms;
-    return CONCUR_OK;
+    if (!alone)
+        return CONCUR_OK;
+    s->copy = cnc_sys_copy(s->fd);
+    return s->copy >= 0 ? CONCUR_OK : cnc_server_note(server, CONCUR_E_SYS, "cannot listen: %s", strerror(errno));
 }
 
 /* A generation that wants something else says so to each socket that it accepts: the listening ones belong to all. */
@@ -45,7 +47,7 @@ struct cnc_accept cnc_serving_how_to_accept(const concur_server *server, unsigne
     };
 }
 
-int cnc_serving_listen(concur_server *server)
+int cnc_serving_listen(concur_server *server, bool alone)
 {
     const struct cnc_config *cfg = &server->setup->cfg;
     struct cnc_listener_options options = { .backlog = (int)cfg->backlog, .nodelay = cfg->tcp_nodelay,
@@ -58,7 +60,7 @@ int cnc_serving_listen(concur_server *server)
     if (!server->sockets)
         return CONCUR_E_NOMEM;
     while (rc == CONCUR_OK && server->socket_count < n) {
-        rc = open_one(server, server->socket_count, &options);
+        rc = open_one(server, server->socket_count, &options, alone);
         server->socket_count++;
     }
     if (rc < 0)
@@ -73,6 +75,7 @@ void cnc_serving_shut_listeners(concur_server *server)
         if (s->fd >= 0 && s->address.kind == CNC_ADDRESS_UNIX && !server->place.is_child && server->place.link < 0)
             cnc_listener_unlink(&s->address, &s->file);
         cnc_sys_close(&s->fd);
+        cnc_sys_close(&s->copy);
     }
 }
 
@@ -97,7 +100,7 @@ void cnc_serving_closed(struct cnc_driver *drv)
     concur_server *server = drv->owner;
     unsigned before = atomic_fetch_sub(&server->connections, 1);
     if (atomic_load(&server->draining) || before >= server->setup->connections_max)
-        cnc_sys_eventfd_raise(server->stop_fd);
+        cnc_server_raise(server);
 }
 
 static void warn_accept(void *arg, const char *what, int err)
@@ -112,7 +115,8 @@ static void on_stop_fd(struct cnc_io *io, unsigned ready)
 {
     struct cnc_serving *s = CNC_CONTAINER(io, struct cnc_serving, stop_io);
     (void)ready;
-    cnc_sys_eventfd_clear(cnc_io_fd(io));
+    if (!cnc_sys_eventfd_clear(cnc_io_fd(io)))
+        cnc_loop_break(s->home->loop, "the descriptor that tells of a stop was closed");
     cnc_acceptor_nudge(&s->acceptor);
     if (s->home->blocking) /* a request may be waiting in this very loop, and nobody else looks meanwhile */
         (void)cnc_serving_look(s, false);
@@ -173,6 +177,7 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         .connections_max = server->setup->connections_max,
         .open = &server->connections,
         .exclusive = server->place.is_child,
+        .own = { server->stop_fd, server->place.link },
         .warn = warn_accept,
         .warn_arg = s,
     };
@@ -245,7 +250,7 @@ static void begin_drain(struct cnc_serving *s)
     pthread_mutex_unlock(&s->server->mu);
 }
 
-static void give_up_everywhere(struct cnc_serving *s)
+void cnc_serving_give_up(struct cnc_serving *s)
 {
     s->phase = CNC_SERVING_CANCEL;
     cnc_request_give_up_all(s->home, CONCUR_E_STOPPING);
@@ -268,12 +273,12 @@ static int64_t advance(struct cnc_serving *s, int64_t now)
     if (now < stop_at)
         return stop_at;
     if (s->phase == CNC_SERVING_DRAIN)
-        give_up_everywhere(s);
+        cnc_serving_give_up(s);
     if (now < stop_at + FLUSH_MS)
         return stop_at + FLUSH_MS;
     s->phase = CNC_SERVING_FORCE;
     cnc_driver_cancel(&s->drv, CONCUR_E_STOPPING); /* again at each turn: threads give connections back */
-    return now < stop_at + PATIENCE_MS ? stop_at + PATIENCE_MS : INT64_MAX;
+    return now < stop_at + CNC_SERVING_PATIENCE_MS ? stop_at + CNC_SERVING_PATIENCE_MS : INT64_MAX;
 }
 
 /* One call is to blame; of several nobody knows which it was, since they are not timed one by one. */
@@ -313,7 +318,7 @@ int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give
     if (!pool || cnc_pool_stop(pool, left > 0 ? left : 0) == CONCUR_OK)
         return CONCUR_OK;
     cnc_pool_broadcast(pool, cnc_request_give_up_all, CONCUR_E_STOPPING);
-    return cnc_pool_stop(pool, may_give_up ? PATIENCE_MS : -1);
+    return cnc_pool_stop(pool, may_give_up ? CNC_SERVING_PATIENCE_MS : -1);
 }
 
 #define PUBLISH_MS 100
@@ -387,7 +392,7 @@ CNC_HOT int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
     int64_t next = advance(s, now);
     if (is_over(s))
         return end(s, may_give_up);
-    if (may_give_up && now >= stop_at + PATIENCE_MS)
+    if (may_give_up && now >= stop_at + CNC_SERVING_PATIENCE_MS)
         return CONCUR_E_BUSY;
     if (next != INT64_MAX)
         cnc_home_timer(s->home, &s->stop_timer, next);
@@ -398,7 +403,8 @@ CNC_HOT int cnc_serving_run(struct cnc_serving *s, bool may_give_up)
 {
     int rc = cnc_serving_begin(s);
     while (rc == CONCUR_OK && (rc = cnc_serving_look(s, may_give_up)) == CONCUR_AGAIN) {
-        cnc_home_turn(s->home, -1);
+        if (CNC_UNLIKELY(cnc_home_turn(s->home, -1) < 0))
+            return cnc_serving_fail(s, may_give_up);
         check_stall(s, cnc_home_turn_began(s->home));
         cnc_serving_publish(s, cnc_home_turn_began(s->home));
         rc = CONCUR_OK;

@@ -45,8 +45,10 @@ struct cnc_serving {
     void (*stats)(concur_server *, struct cnc_engine_stats *); /* the role's; NULL: nothing is published */
 };
 
-/* Opens the server's listening sockets. */
-int cnc_serving_listen(concur_server *server);
+#define CNC_SERVING_PATIENCE_MS 1000 /* after the deadline of a stop: for code of the program to let go */
+
+/* Opens the server's listening sockets. alone: no other process has them too. */
+int cnc_serving_listen(concur_server *server, bool alone);
 /* Closes the sockets; their addresses are still told. A socket's file goes with the process that made it. */
 void cnc_serving_shut_listeners(concur_server *server);
 void cnc_serving_close_listeners(concur_server *server);
@@ -73,6 +75,12 @@ void cnc_serving_publish(struct cnc_serving *s, int64_t now);
 /* Blocks until a stop is complete. CONCUR_OK, or CONCUR_E_BUSY if may_give_up and code of the program holds on a second
  * after the deadline. */
 int cnc_serving_run(struct cnc_serving *s, bool may_give_up);
+/* Gives up every request, wherever it is. */
+void cnc_serving_give_up(struct cnc_serving *s);
+/* fail.c: the loop is broken, as the thread's last error says, and with it this process can serve nobody. A process of several ends,
+ * and the master makes another one. Where there is one alone everything is given up and joined. CONCUR_E_SYS, or CONCUR_E_BUSY if
+ * may_give_up and code of the program holds on. */
+int cnc_serving_fail(struct cnc_serving *s, bool may_give_up);
 /* Stops a pool whose threads run requests: lets them finish until the stop's deadline, then gives them up. CONCUR_OK or
  * CONCUR_E_BUSY as with cnc_serving_run(). */
 int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give_up);

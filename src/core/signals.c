@@ -40,8 +40,8 @@ static void call_programs(int sig, siginfo_t *info, void *context)
 static void on_child(int sig, siginfo_t *info, void *context)
 {
     concur_server *s = atomic_load(&cnc_run_state.server);
-    if (s && s->stop_fd >= 0)
-        cnc_sys_eventfd_raise(s->stop_fd);
+    if (s)
+        cnc_server_raise(s);
     call_programs(sig, info, context);
 }
 

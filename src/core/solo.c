@@ -104,6 +104,24 @@ static bool gives_up(struct cnc_driver *drv)
     return cnc_serving_gives_up(drv);
 }
 
+/* A turn of the loop. False: it is broken, as will be every one to come. */
+static bool turn(struct cnc_solo *solo)
+{
+    if (CNC_LIKELY(cnc_home_turn(solo->serving.home, -1) == CONCUR_OK))
+        return true;
+    solo->sick = "its loop is broken";
+    return false;
+}
+
+/* Within cnc_block_serve(): the loop is this process' own. */
+static void lost_loop(struct cnc_driver *drv)
+{
+    solo_of(drv)->sick = "its loop is broken";
+    cnc_request_give_up_all(drv->home, CONCUR_E_FULL);
+    while (drv->home->local.head)
+        cnc_home_settle(drv->home);
+}
+
 /* ---- one connection ---- */
 
 /* Nobody else could have this thread: who waits is seen when the peer is silent (on_yield()). */
@@ -155,8 +173,7 @@ static enum waited wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
     cnc_home_timer(home, &solo->yield, cnc_home_now(home) + first);
     cnc_driver_take(drv, conn);
     while (drv->count && end == WAITED_GONE) {
-        cnc_home_turn(home, -1);
-        if (!drv->count)
+        if (!turn(solo) || !drv->count)
             break;
         if (conn->requests != requests && conn->state == CNC_CONN_IDLE && !conn->out && !conn->in)
             end = WAITED_SERVED;
@@ -182,8 +199,8 @@ static void serve(struct cnc_solo *solo, struct cnc_conn *conn)
             break;
         waited = wait_in_loop(solo, conn);
     }
-    while (home->live) /* what the client did not wait for */
-        cnc_home_turn(home, -1);
+    while (home->live && turn(solo)) /* what the client did not wait for */
+        continue;
     while (home->local.head)
         cnc_home_settle(home);
 }
@@ -200,6 +217,10 @@ static void pause_accepting(struct cnc_solo *solo, int err)
         cnc_log(&server->log, CONCUR_LOG_WARN, "accepting pauses: accept: %s", strerror(err));
     }
     (void)cnc_sys_poll(&p, 1, PAUSE_MS);
+    if (cnc_accept_is_closed(err))
+        solo->sick = "a listening socket was closed";
+    else if (cnc_accept_starves(&solo->starved, err, 0, now))
+        solo->sick = "nothing can be accepted, and nothing is left whose end would help";
 }
 
 static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
@@ -210,6 +231,8 @@ static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
     struct cnc_conn *conn = cnc_accept(server->sockets[i].fd, &how, &err);
     if (!conn && cnc_accept_fails_again(err))
         pause_accepting(solo, err);
+    else
+        solo->starved.since = 0;
     return conn;
 }
 
@@ -261,7 +284,10 @@ static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
         cnc_board_set_idle(place->board, place->page, place->slot, false);
     if (i >= 0 && (unsigned)i < solo->gate.listeners)
         return (unsigned)i < server->socket_count ? take_from(solo, (unsigned)i) : take_complete(solo);
-    cnc_sys_eventfd_clear(server->stop_fd);
+    if (i == CNC_GATE_BROKEN)
+        solo->sick = "where it waits for connections was closed";
+    if (!cnc_sys_eventfd_clear(server->stop_fd))
+        solo->sick = "the descriptor that tells of a stop was closed";
     if (place->is_child)
         cnc_place_hear(server);
     return NULL;
@@ -308,6 +334,7 @@ int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
     solo->ops.gives_up = gives_up;
     solo->ops.may_keep = may_keep;
     solo->ops.head_wait = head_wait;
+    solo->ops.lost_loop = lost_loop;
     for (unsigned i = 0; i < n; i++)
         listeners[i] = server->sockets[i].fd;
     if (has_heads)
@@ -334,13 +361,13 @@ int cnc_solo_run(struct cnc_solo *solo, bool may_give_up)
     struct cnc_serving *s = &solo->serving;
     concur_server *server = s->server;
     int rc = cnc_serving_begin(s);
-    while (rc == CONCUR_OK && (rc = cnc_serving_look(s, may_give_up)) == CONCUR_AGAIN) {
+    while (!solo->sick && rc == CONCUR_OK && (rc = cnc_serving_look(s, may_give_up)) == CONCUR_AGAIN) {
         struct cnc_conn *conn = NULL;
         rc = CONCUR_OK;
         if (s->phase == CNC_SERVING_ON || s->more_may_come)
             conn = wait_for_one(solo);
         else
-            cnc_home_turn(s->home, -1);
+            (void)turn(solo);
         if (!conn)
             continue;
         solo->accepted += !(conn->flags & CNC_CONN_READY); /* the others were accepted before */
@@ -349,5 +376,8 @@ int cnc_solo_run(struct cnc_solo *solo, bool may_give_up)
         if (solo->recycle_at && atomic_load(&s->home->served) >= solo->recycle_at)
             cnc_place_stop(server, server->setup->cfg.stop_timeout);
     }
-    return rc;
+    if (!solo->sick || rc != CONCUR_OK)
+        return rc;
+    (void)cnc_error_set(CONCUR_E_SYS, "%s", solo->sick);
+    return cnc_serving_fail(s, may_give_up);
 }

@@ -18,6 +18,8 @@ struct cnc_solo {
     unsigned long long accepted;
     unsigned long long recycle_at; /* requests after which this process ends; 0: never */
     int64_t warned_at;
+    struct cnc_starved starved;
+    const char *sick;              /* why this process can serve nobody any more; static. NULL: it can */
 };
 
 int cnc_solo_open(struct cnc_solo *solo, concur_server *server);

@@ -73,7 +73,10 @@ static void serve(struct cnc_job *job, struct cnc_home *home)
     else if (cnc_block_serve(drv, conn, is_wanted, t))
         park(t, home, conn);
     while (home->live)
-        cnc_home_turn(home, -1);
+        if (cnc_home_turn(home, -1) < 0) { /* its loop has come to life, so there is a driver */
+            cnc_server_runs_short(t->server, "what waits on a thread is given up");
+            cnc_driver_lose_loop(drv);
+        }
     while (home->local.head)
         cnc_home_settle(home);
     if (cnc_pool_job_ends(t->pool, home) && t->is_free)

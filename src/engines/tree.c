@@ -49,7 +49,6 @@ static unsigned long long with_jitter(unsigned long long n)
 static int settle(concur_server *server, const struct cnc_child *child)
 {
     struct cnc_place *place = &server->place;
-    int wake = server->stop_fd;
     server->setup = child->setup; /* for life: what other generations have is never looked at here */
     atomic_store(&server->stop_timeout, server->setup->cfg.stop_timeout);
     if (place->lines >= 0)
@@ -65,10 +64,10 @@ static int settle(concur_server *server, const struct cnc_child *child)
     cnc_board_enter(place->row, child->group, child->number, child->role, cnc_clock_now(server->clock));
     atomic_store(&server->stop_at, INT64_MAX);
     (void)!getrandom(&server->id_base, sizeof server->id_base, GRND_NONBLOCK);
-    server->stop_fd = cnc_sys_eventfd();
-    cnc_sys_close(&wake);
+    cnc_server_close_stop(server);
+    int rc = cnc_server_open_stop(server);
     cnc_signals_adopt(server);
-    return server->stop_fd < 0 ? cnc_error_set(CONCUR_E_SYS, "eventfd: %s", strerror(errno)) : CONCUR_OK;
+    return rc < 0 ? cnc_error_set(CONCUR_E_SYS, "eventfd: %s", strerror(errno)) : CONCUR_OK;
 }
 
 /* starved: what failed was the library's own, for want of memory or descriptors. */
@@ -125,6 +124,8 @@ static int serve_child(concur_server *server, const struct cnc_role *role)
     if (await_go(server)) {
         cnc_board_set_state(server->place.row, CNC_BOARD_SERVING, cnc_clock_now(server->clock));
         rc = role->run(server, true);
+        if (rc == CONCUR_E_SYS) /* and has said why */
+            return CNC_CHILD_SICK;
     }
     if (rc != CONCUR_E_BUSY) {
         cnc_serving_shut_listeners(server);
@@ -146,7 +147,7 @@ static int child_main(void *arg, const struct cnc_child *child)
     if (hooks && (rc = cnc_server_hooks(server, CONCUR_HOOK_WORKER_START, "")) < 0)
         return fail(server, rc, false);
     int status = serve_child(server, role_of(server, child->role));
-    if (hooks && status != -CONCUR_E_BUSY)
+    if (hooks && status != -CONCUR_E_BUSY && status != CNC_CHILD_SICK)
         (void)cnc_server_hooks(server, CONCUR_HOOK_WORKER_EXIT, "");
     return status;
 }
@@ -309,8 +310,8 @@ int cnc_tree_run(concur_server *server)
 /* In the master's process, just forked: the host's descriptors are the host's. */
 static void leave_host(concur_server *server, int up)
 {
-    int keep[66] = { up, server->stop_fd };
-    unsigned n = 2;
+    int keep[67] = { up, server->stop_fd, server->stop_copy };
+    unsigned n = 3;
     for (unsigned i = 0; i < server->socket_count && n < CNC_COUNT(keep); i++)
         keep[n++] = server->sockets[i].fd;
     cnc_sys_close_others(keep, n);

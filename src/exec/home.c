@@ -120,9 +120,7 @@ void cnc_home_close(struct cnc_home **home_)
     home->fields = NULL;
     free_blocks(home);
     cnc_chunks_free(&home->chunks);
-    pthread_mutex_lock(&home->mu); /* a poster may be about to wake the loop */
-    cnc_loop_destroy(&home->loop);
-    pthread_mutex_unlock(&home->mu);
+    cnc_home_drop_loop(home);
     cnc_home_unref(home);
 }
 
@@ -187,6 +185,13 @@ int cnc_home_need_loop(struct cnc_home *home)
     home->loop = loop;
     pthread_mutex_unlock(&home->mu);
     return CONCUR_OK;
+}
+
+void cnc_home_drop_loop(struct cnc_home *home)
+{
+    pthread_mutex_lock(&home->mu); /* a poster may be about to wake it */
+    cnc_loop_destroy(&home->loop);
+    pthread_mutex_unlock(&home->mu);
 }
 
 int cnc_home_post(struct cnc_home *home, struct cnc_task *task)
@@ -260,14 +265,18 @@ static void wait_without_loop(struct cnc_home *home, int64_t max_wait_ms)
     run_timers(home);
 }
 
-CNC_HOT void cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms)
+CNC_HOT int cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms)
 {
     bool busy = home->local.head || atomic_load_explicit(&home->mail, memory_order_acquire);
+    int rc = CONCUR_OK;
     if (CNC_LIKELY(home->loop != NULL))
-        cnc_loop_turn(home->loop, busy ? 0 : max_wait_ms);
+        rc = cnc_loop_turn(home->loop, busy ? 0 : max_wait_ms);
     else
         wait_without_loop(home, busy ? 0 : max_wait_ms);
     cnc_home_settle(home);
+    if (CNC_UNLIKELY(rc < 0)) /* says why once more: what has just run may have failed in ways of its own */
+        rc = cnc_loop_turn(home->loop, 0);
+    return rc;
 }
 
 CNC_HOT int64_t cnc_home_turn_began(const struct cnc_home *home)

@@ -110,8 +110,11 @@ int cnc_home_post(struct cnc_home *home, struct cnc_task *task);
 /* Owner. The task runs after the callback under way; in order. */
 void cnc_home_defer(struct cnc_home *home, struct cnc_task *task);
 /* Owner. One turn of the loop (waiting at most max_wait_ms, -1: no limit), then what is queued, then `after`. A blocking home
- * without a loop waits for posts and timers alone. */
-void cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms);
+ * without a loop waits for posts and timers alone. CONCUR_OK, or CONCUR_E_SYS: the loop is broken (loop.h); what was queued has
+ * run all the same. */
+int cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms);
+/* Owner. Closes the loop, broken or not; nothing is watched there any more. There may be another one. */
+void cnc_home_drop_loop(struct cnc_home *home);
 /* Owner, after a turn. When the loop stopped waiting and began to run things, ms. */
 int64_t cnc_home_turn_began(const struct cnc_home *home);
 /* Owner. Runs what is queued now, without a look at descriptors. */

@@ -4,6 +4,9 @@
 #include "base/error.h"
 #include "base/sys.h"
 
+#define OWN_FILES 3 /* descriptors that libevent opens for a base: an epoll, and a pipe for signals that it is never given */
+#define OWN_BYTES 2048 /* more than it allocates then */
+
 struct cnc_loop {
     struct event_base *base;
     const struct cnc_clock *clock;
@@ -14,15 +17,23 @@ struct cnc_loop {
     int64_t now;
     int64_t began;
     int wake_fd, timer_fd;
-    int epoll_fd; /* libevent's own; -1: not known yet; -2: it has none */
+    int epoll_fd; /* libevent's own; -1: not found */
     bool stale; /* now must be read again */
+    _Atomic(const char *) broken; /* why it is; NULL: it is not */
 };
+
+static void be_broken(struct cnc_loop *loop, const char *why)
+{
+    const char *none = NULL;
+    atomic_compare_exchange_strong(&loop->broken, &none, why);
+}
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct cnc_loop *loop = arg;
     (void)what;
-    cnc_sys_eventfd_clear((int)fd); /* a timerfd reads alike */
+    if (!cnc_sys_eventfd_clear((int)fd))
+        be_broken(loop, "its timer was closed");
     loop->armed_at = INT64_MAX;
 }
 
@@ -30,23 +41,74 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
-    (void)arg;
-    cnc_sys_eventfd_clear((int)fd);
+    if (!cnc_sys_eventfd_clear((int)fd))
+        be_broken(arg, "its wake-up was closed");
 }
 
-static int open_base(struct cnc_loop *loop)
+static struct event_config *configure(void)
 {
     struct event_config *cfg = event_config_new();
     if (!cfg)
-        return CONCUR_E_NOMEM;
+        return NULL;
     /* One thread per base, and the host's environment is not ours to obey. */
     event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
     event_config_set_flag(cfg, EVENT_BASE_FLAG_IGNORE_ENV);
     /* It has no timers of its own to serve, so it need not look at a clock twice a turn. */
     event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
-    loop->base = CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? NULL : event_base_new_with_config(cfg);
+    /* Without memory for the one that has these it would take another one, which cannot do what is asked of it here. */
+    event_config_require_features(cfg, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE);
+    return cfg;
+}
+
+/* Where its descriptors cannot be had libevent calls exit(1), and where memory is short it writes to stderr: so neither is asked
+ * of it before it was had. *highest: number that its descriptors do not exceed. */
+static struct event_base *new_base(const struct event_config *cfg, int *highest)
+{
+    struct cnc_files_hold hold;
+    struct cnc_quiet quiet;
+    void *room = cnc_malloc(OWN_BYTES);
+    int rc = room ? cnc_files_make(&hold, OWN_FILES) : -ENOMEM;
+    cnc_free(room);
+    if (rc < 0) {
+        errno = -rc;
+        return NULL;
+    }
+    cnc_sys_quiet(&quiet);
+    struct event_base *base = CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM) ? NULL : event_base_new_with_config(cfg);
+    cnc_sys_unquiet(&quiet);
+    *highest = hold.highest;
+    cnc_files_made(&hold);
+    return base;
+}
+
+/* libevent does not tell its epoll descriptor: it is the one that knows our waker. Looking changes nothing there. */
+static int find_epoll(const struct cnc_loop *loop, int highest)
+{
+    struct epoll_event ev = { .events = EPOLLIN, .data.fd = loop->wake_fd };
+    for (int fd = CNC_FILES_LOW; fd <= highest; fd++)
+        if (fd != loop->wake_fd && cnc_sys_epoll_ctl(fd, EPOLL_CTL_MOD, loop->wake_fd, &ev) == 0)
+            return fd;
+    return -1;
+}
+
+static int open_base(struct cnc_loop *loop)
+{
+    int highest = -1;
+    struct event_config *cfg = configure();
+    if (!cfg)
+        return CONCUR_E_NOMEM;
+    errno = 0;
+    loop->base = new_base(cfg, &highest);
     event_config_free(cfg);
-    return loop->base ? CONCUR_OK : cnc_error_set(CONCUR_E_SYS, "event loop: cannot create an event base");
+    if (!loop->base)
+        return cnc_error_set(errno && errno != ENOMEM ? CONCUR_E_SYS : CONCUR_E_NOMEM, "event loop: %s",
+                             strerror(errno ? errno : ENOMEM));
+    event_assign(&loop->timer, loop->base, loop->timer_fd, EV_READ | EV_PERSIST, on_timer, loop);
+    event_assign(&loop->waker, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
+    if (event_add(&loop->waker, NULL) < 0 || event_add(&loop->timer, NULL) < 0)
+        return cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch its own descriptors");
+    loop->epoll_fd = find_epoll(loop, highest);
+    return CONCUR_OK;
 }
 
 int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock)
@@ -59,27 +121,20 @@ int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock)
     loop->armed_at = INT64_MAX;
     loop->stale = true;
     loop->timer_fd = loop->epoll_fd = -1;
+    atomic_init(&loop->broken, NULL);
     loop->wake_fd = cnc_sys_eventfd();
     if (loop->wake_fd >= 0)
         loop->timer_fd = cnc_sys_timerfd();
-    if (loop->timer_fd < 0) {
+    if (loop->timer_fd < 0)
         rc = cnc_error_set(CONCUR_E_SYS, "event loop: eventfd or timerfd: %s", strerror(errno));
-        goto out;
-    }
-    rc = open_base(loop);
-    if (rc < 0)
-        goto out;
-    event_assign(&loop->timer, loop->base, loop->timer_fd, EV_READ | EV_PERSIST, on_timer, loop);
-    event_assign(&loop->waker, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
-    if (event_add(&loop->waker, NULL) < 0 || event_add(&loop->timer, NULL) < 0) {
-        rc = cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch its own descriptors");
-        goto out;
+    else
+        rc = open_base(loop);
+    if (rc < 0) {
+        cnc_loop_destroy(&loop);
+        return rc;
     }
     *out = loop;
     return CONCUR_OK;
-out:
-    cnc_loop_destroy(&loop);
-    return rc;
 }
 
 void cnc_loop_destroy(struct cnc_loop **loop_)
@@ -109,9 +164,25 @@ CNC_HOT int64_t cnc_loop_now(struct cnc_loop *loop)
     return loop->now;
 }
 
+/* A loop that sleeps without its wake-up is woken by its timer, to learn of that. */
 void cnc_loop_wake(struct cnc_loop *loop)
 {
-    cnc_sys_eventfd_raise(loop->wake_fd);
+    if (CNC_LIKELY(cnc_sys_eventfd_raise(loop->wake_fd)))
+        return;
+    int saved = errno;
+    be_broken(loop, "its wake-up was closed");
+    (void)cnc_sys_timerfd_in_ms(loop->timer_fd, 0);
+    errno = saved;
+}
+
+void cnc_loop_break(struct cnc_loop *loop, const char *why)
+{
+    be_broken(loop, why);
+}
+
+bool cnc_loop_owns(const struct cnc_loop *loop, int fd)
+{
+    return fd == loop->wake_fd || fd == loop->timer_fd || fd == loop->epoll_fd;
 }
 
 static void arm(struct cnc_loop *loop, int64_t at)
@@ -119,8 +190,11 @@ static void arm(struct cnc_loop *loop, int64_t at)
     int64_t wait = at - cnc_clock_now(loop->clock); /* the turn's own time may be old: a handler may have taken long */
     if (cnc_sys_timerfd_in_ms(loop->timer_fd, wait) == 0)
         loop->armed_at = at;
+    else
+        be_broken(loop, "its timer was closed");
 }
 
+/* A timer that should have fired by now is armed again: if it was closed, that tells. */
 static void run_ticks(struct cnc_loop *loop)
 {
     int64_t next = INT64_MAX;
@@ -132,11 +206,16 @@ static void run_ticks(struct cnc_loop *loop)
         if (t->at < next)
             next = t->at;
     }
-    if (next < loop->armed_at)
+    if (next < loop->armed_at || loop->armed_at < cnc_loop_now(loop))
         arm(loop, next);
 }
 
-CNC_HOT void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
+static int say_broken(const struct cnc_loop *loop)
+{
+    return cnc_error_set(CONCUR_E_SYS, "event loop: %s", atomic_load(&loop->broken));
+}
+
+CNC_HOT int cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
 {
     int flags = EVLOOP_ONCE;
     loop->stale = true;
@@ -144,10 +223,14 @@ CNC_HOT void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
         flags |= EVLOOP_NONBLOCK; /* alone it would go on for as long as any descriptor is ready */
     else if (max_wait_ms > 0 && cnc_loop_now(loop) + max_wait_ms < loop->armed_at)
         arm(loop, cnc_loop_now(loop) + max_wait_ms);
-    event_base_loop(loop->base, flags);
+    if (CNC_UNLIKELY(atomic_load_explicit(&loop->broken, memory_order_relaxed) != NULL))
+        return say_broken(loop);
+    if (CNC_UNLIKELY(event_base_loop(loop->base, flags) < 0))
+        be_broken(loop, "it cannot wait: its epoll was closed");
     /* Read at the first callback, if there was one; else now. Callbacks that took long make the ticks look again. */
     loop->began = cnc_loop_now(loop);
     run_ticks(loop);
+    return CNC_LIKELY(atomic_load_explicit(&loop->broken, memory_order_relaxed) == NULL) ? CONCUR_OK : say_broken(loop);
 }
 
 CNC_HOT int64_t cnc_loop_turn_began(const struct cnc_loop *loop)
@@ -189,31 +272,27 @@ void cnc_io_init(struct cnc_loop *loop, struct cnc_io *io, int fd, void (*fn)(st
     io->fn = fn;
 }
 
-/* libevent does not tell its epoll descriptor: it is the one that knows our waker. Looking changes nothing there. */
-static int find_epoll(const struct cnc_loop *loop)
-{
-    struct epoll_event ev = { .events = EPOLLIN, .data.fd = loop->wake_fd };
-    if (strcmp(event_base_get_method(loop->base), "epoll") != 0)
-        return -2;
-    for (int fd = 3; fd < loop->wake_fd + 64; fd++)
-        if (fd != loop->wake_fd && cnc_sys_epoll_ctl(fd, EPOLL_CTL_MOD, loop->wake_fd, &ev) == 0)
-            return fd;
-    return -2;
-}
-
 /* libevent 2.1 knows no EPOLLEXCLUSIVE: what it has added is added again with it. Where that fails the descriptor stays
  * watched as usual, which is right as well, but wakes everybody. */
 static void make_exclusive(struct cnc_loop *loop, int fd)
 {
     struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = fd };
-    if (loop->epoll_fd == -1)
-        loop->epoll_fd = find_epoll(loop);
     if (loop->epoll_fd < 0 || cnc_sys_epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL) < 0)
         return;
     if (cnc_sys_epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0)
         return;
     ev.events = EPOLLIN;
     (void)cnc_sys_epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+}
+
+/* Added here, without events, it is found there by libevent, which changes it then. Another watcher of the same descriptor has
+ * shown already that it can be. */
+int cnc_io_ask(struct cnc_loop *loop, const struct cnc_io *io)
+{
+    struct epoll_event ev = { .events = 0, .data.fd = cnc_io_fd(io) };
+    if (loop->epoll_fd < 0 || cnc_sys_epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, cnc_io_fd(io), &ev) == 0 || errno == EEXIST)
+        return CONCUR_OK;
+    return cnc_error_set(CONCUR_E_SYS, "descriptor %d cannot be waited for: %s", cnc_io_fd(io), strerror(errno));
 }
 
 int cnc_io_watch(struct cnc_loop *loop, struct cnc_io *io, unsigned mask)
@@ -231,7 +310,7 @@ int cnc_io_watch(struct cnc_loop *loop, struct cnc_io *io, unsigned mask)
     if (event_get_events(&io->ev) != events)
         event_assign(&io->ev, loop->base, cnc_io_fd(io), events, on_io, io);
     if (CNC_FAULT(CNC_FAULT_WAIT, ENOMEM) || event_add(&io->ev, NULL) < 0)
-        return cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch a descriptor");
+        return cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch a descriptor: %s", strerror(errno));
     if (CNC_UNLIKELY(mask & CNC_IO_EXCLUSIVE))
         make_exclusive(loop, cnc_io_fd(io));
     return CONCUR_OK;

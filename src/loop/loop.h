@@ -34,24 +34,34 @@ struct cnc_tick {
     void (*fn)(struct cnc_tick *);
 };
 
-/* CONCUR_OK, CONCUR_E_NOMEM or CONCUR_E_SYS. clock is borrowed for the loop's life. */
+/* CONCUR_OK; CONCUR_E_NOMEM or CONCUR_E_SYS, which says what has run out. clock is borrowed for the loop's life. */
 int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock);
 /* Every io must have been stopped. NULLs *loop. */
 void cnc_loop_destroy(struct cnc_loop **loop);
 
-/* Waits at most max_wait_ms (-1: no limit) for something to do, runs what is ready, then the ticks that are due. */
-void cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms);
+/* Waits at most max_wait_ms (-1: no limit) for something to do, runs what is ready, then the ticks that are due. CONCUR_OK, or
+ * CONCUR_E_SYS: the loop is broken, as the thread's last error says; a descriptor of its own was closed, say. It may still be
+ * destroyed, and its descriptors unwatched. */
+int cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms);
+/* Whoever drives the loop cannot go on either: makes the turn under way, or the next, say so; the first reason counts. Any
+ * thread, which may have to wake it. why: static text. */
+void cnc_loop_break(struct cnc_loop *loop, const char *why);
+/* Is that the number of a descriptor of its own? Then a new descriptor that has it says that ours was closed. */
+bool cnc_loop_owns(const struct cnc_loop *loop, int fd);
 /* Milliseconds on the loop's clock, read once a turn. */
 int64_t cnc_loop_now(struct cnc_loop *loop);
 /* The time at which the last turn's first callback ran. */
 int64_t cnc_loop_turn_began(const struct cnc_loop *loop);
-/* Ends a wait under way, or the next one at once. Any thread, any signal handler. */
+/* Ends a wait under way, or the next one at once. Any thread, any signal handler. Keeps errno. */
 void cnc_loop_wake(struct cnc_loop *loop);
 
 /* Prepares io for fd; does not watch yet. */
 void cnc_io_init(struct cnc_loop *loop, struct cnc_io *io, int fd, void (*fn)(struct cnc_io *, unsigned ready));
 /* Watches for mask (CNC_IO_* bits); 0 stops. CONCUR_OK or CONCUR_E_SYS (then nothing is watched). */
 int cnc_io_watch(struct cnc_loop *loop, struct cnc_io *io, unsigned mask);
+/* Can io be watched? For a descriptor that is not the library's own: libevent writes to the program's stderr about each that the
+ * system refuses. To be asked right before; not while io is watched. CONCUR_OK or CONCUR_E_SYS. */
+int cnc_io_ask(struct cnc_loop *loop, const struct cnc_io *io);
 
 static inline int cnc_io_fd(const struct cnc_io *io)
 {

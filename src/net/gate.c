@@ -40,5 +40,6 @@ void cnc_gate_close(struct cnc_gate *gate)
 int cnc_gate_wait(const struct cnc_gate *gate, int timeout_ms)
 {
     struct epoll_event ev;
-    return cnc_sys_epoll_wait(gate->epoll, &ev, 1, timeout_ms) == 1 ? (int)ev.data.u32 : -1;
+    int n = cnc_sys_epoll_wait(gate->epoll, &ev, 1, timeout_ms);
+    return n == 1 ? (int)ev.data.u32 : n == 0 || errno == EINTR ? -1 : CNC_GATE_BROKEN;
 }

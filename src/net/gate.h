@@ -19,7 +19,9 @@ int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener
 /* Stands at fd no more; before it is closed. */
 void cnc_gate_leave(struct cnc_gate *gate, int fd);
 void cnc_gate_close(struct cnc_gate *gate);
-/* Which is ready: 0.. a listener, then the others; -1: none within timeout_ms (-1: no limit), or a signal came. */
+#define CNC_GATE_BROKEN (-2)
+/* Which is ready: 0.. a listener, then the others; -1: none within timeout_ms (-1: no limit), or a signal came;
+ * CNC_GATE_BROKEN: nobody can wait here any more, its descriptor was closed. */
 int cnc_gate_wait(const struct cnc_gate *gate, int timeout_ms);
 
 #endif

@@ -76,6 +76,8 @@ void demo_signal(const struct demo *d, int number);
 int demo_wait(struct demo *d, unsigned ms);
 bool demo_is_alive(const struct demo *d);
 void process_limit_files(pid_t pid, unsigned n);
+/* Leaves it so many numbers that it does not use, the lowest. */
+void process_leave_files(pid_t pid, unsigned n);
 /* Of the demo, its descendants, and those that it starts from now on. */
 void demo_limit_files(const struct demo *d, unsigned n);
 

@@ -4,6 +4,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,17 @@ void process_limit_files(pid_t pid, unsigned n)
         limit.rlim_cur = n; /* the hard limit stays, so that it may be raised again */
         ck_assert_msg(prlimit(pid, RLIMIT_NOFILE, &limit, NULL) == 0 || errno == ESRCH, "%s", strerror(errno));
     }
+}
+
+void process_leave_files(pid_t pid, unsigned n)
+{
+    char path[64];
+    unsigned fd = 0;
+    for (unsigned left = n + 1; left > 0 && fd < 65536; fd++) {
+        snprintf(path, sizeof path, "/proc/%ld/fd/%u", (long)pid, fd);
+        left -= faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) != 0;
+    }
+    process_limit_files(pid, fd - 1);
 }
 
 /* Parents first: who is forked meanwhile inherits it. */

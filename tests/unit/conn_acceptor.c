@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include "base/error.h"
 #include "base/fault.h"
 #include "conn_rig.h"
 
@@ -41,7 +42,7 @@ static void start(unsigned batch, unsigned connections_max)
     ck_assert_int_eq(listen(listener, 64), 0);
     ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&where, &len), 0);
     struct cnc_acceptor_config cfg = { .batch = batch, .connections_max = connections_max, .open = &open_now,
-                                       .warn = on_warn };
+                                       .own = { -1, -1 }, .warn = on_warn };
     struct cnc_accept_from from = { listener, { .non_blocking = true } };
     ck_assert_int_eq(cnc_acceptor_init(&acceptor, &rig.drv, &cfg, &from, 1), CONCUR_OK);
     ck_assert_int_eq(cnc_acceptor_start(&acceptor), CONCUR_OK);
@@ -141,18 +142,72 @@ START_TEST(a_connection_that_closes_ends_the_pause)
 }
 END_TEST
 
-/* Nobody asks in vain again and again. */
-START_TEST(a_socket_that_cannot_accept_is_left_alone)
+/* Nobody asks in vain again and again: the loop says that it is of no use. */
+START_TEST(a_socket_that_cannot_accept_breaks_the_loop)
 {
     start(8, 100);
     ck_assert_int_eq(shutdown(listener, SHUT_RDWR), 0);
-    rig_turn(&rig);
+    ck_assert_int_eq(cnc_home_turn(rig.home, 0), CONCUR_E_SYS);
+    ck_assert_ptr_nonnull(strstr(cnc_error_text(), "a listening socket was closed"));
     ck_assert_uint_eq(acceptor.pauses, 1);
     ck_assert_uint_eq(warnings, 1);
     ck_assert_int_eq(warned_err, EINVAL);
-    rig_pass(&rig, 50);
-    ck_assert_uint_eq(acceptor.pauses, 2);
-    ck_assert_uint_eq(warnings, 1); /* once a second will do */
+    end();
+}
+END_TEST
+
+/* The socket goes on, since somebody else has it as well: only the number is closed, and may be another one's by now. */
+START_TEST(a_number_that_was_closed_breaks_the_loop)
+{
+    start(8, 100);
+    int copy = dup(listener), other = -1;
+    ck_assert_int_eq(close(listener), 0);
+    if (_i == 1)
+        other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int a = dial();
+    ck_assert_int_eq(cnc_home_turn(rig.home, -1), CONCUR_E_SYS);
+    ck_assert_ptr_nonnull(strstr(cnc_error_text(), "a listening socket was closed"));
+    close(a);
+    close(other);
+    listener = copy;
+    end();
+}
+END_TEST
+
+/* Every try fails, and nothing is open whose end could help: two seconds of that are enough. With a connection here, or one that can
+ * be accepted in between, there is hope. */
+START_TEST(who_can_accept_nothing_breaks_the_loop)
+{
+    struct rlimit usual, few;
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    start(8, 100);
+    int first = _i == 1 ? dial() : -1, waits = dial();
+    if (_i == 1)
+        while (acceptor.accepted < 1)
+            rig_turn(&rig);
+    few = usual;
+    few.rlim_cur = 3;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int rc = CONCUR_OK;
+    for (int ms = 0; ms < 1900; ms += 50) {
+        rc = cnc_home_turn(rig.home, 0);
+        rig.ms += 50;
+        ck_assert_int_eq(rc, CONCUR_OK);
+    }
+    if (_i == 2) { /* there is room again, just in time */
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
+        rig_turn(&rig);
+        ck_assert_uint_eq(acceptor.accepted, 1);
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    }
+    for (int ms = 0; ms < 500 && rc == CONCUR_OK; ms += 50) {
+        rc = cnc_home_turn(rig.home, 0);
+        rig.ms += 50;
+    }
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    ck_assert_int_eq(rc, _i == 0 ? CONCUR_E_SYS : CONCUR_OK);
+    close(first);
+    close(waits);
     end();
 }
 END_TEST
@@ -265,7 +320,9 @@ int main(void)
     tcase_add_test(tests, a_connection_that_closes_ends_the_pause);
     tcase_add_test(tests, silent_ones_make_room);
     tcase_add_test(tests, without_descriptors_accepting_pauses_and_comes_back);
-    tcase_add_test(tests, a_socket_that_cannot_accept_is_left_alone);
+    tcase_add_test(tests, a_socket_that_cannot_accept_breaks_the_loop);
+    tcase_add_loop_test(tests, a_number_that_was_closed_breaks_the_loop, 0, 2);
+    tcase_add_loop_test(tests, who_can_accept_nothing_breaks_the_loop, 0, 3);
     tcase_add_test(tests, stopped_means_no_more_accepts);
 #ifdef CNC_FAULTS
     tcase_add_test(tests, faults_cost_a_pause_at_most);

@@ -47,7 +47,7 @@ struct rig {
     atomic_bool draining;
     struct cnc_conn *conn; /* the last one opened; NULL once it is gone */
     int peer;
-    unsigned closed, writes, begun;
+    unsigned closed, writes, begun, short_of;
     int take;
     bool every_second; /* pieces are taken when they are offered again */
     bool copies;       /* /large is handed over without a free function */
@@ -208,6 +208,13 @@ static inline void rig_on_closed(struct cnc_driver *drv)
     rig->conn = NULL;
 }
 
+static inline void rig_runs_short(struct cnc_driver *drv, const char *what)
+{
+    struct rig *rig = drv->owner;
+    ck_assert_str_ne(what, "");
+    rig->short_of++;
+}
+
 static inline struct cnc_conn_limits rig_limits(void)
 {
     struct cnc_conn_limits limits = {
@@ -232,7 +239,8 @@ static inline void rig_init(struct rig *rig, bool blocking)
     rig->wall = 784111777;
     rig->clock = (struct cnc_clock){ rig_now_ms, rig_wall_s, rig };
     rig->limits = rig_limits();
-    rig->ops = (struct cnc_conn_ops){ .request = rig_on_request, .closed = rig_on_closed };
+    rig->ops = (struct cnc_conn_ops){ .request = rig_on_request, .closed = rig_on_closed,
+                                       .runs_short = rig_runs_short };
     rig->transport = cnc_transport_plain;
     rig->transport.write = rig_write;
     rig_writes = &rig->writes;

@@ -398,7 +398,7 @@ START_TEST(a_home_that_cannot_be_made_leaves_nothing)
         ck_assert_int_eq(rc, CONCUR_E_NOMEM);
         failed++;
     }
-    ck_assert_uint_eq(failed, 5); /* home, fields, loop, two scratch buffers */
+    ck_assert_uint_eq(failed, 7); /* home, fields, loop, two scratch buffers */
     cnc_fault_arm(CNC_FAULT_ALLOC, 0, false);
 }
 END_TEST

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/files.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/resource.h>
+
+#include "base/sys.h"
+
+#define WAIT_MS 10 /* at most, until it is looked again whether somebody makes something */
+#define PROBES_MAX 64
+
+struct cnc_files_state cnc_files_state;
+
+static void sleep_while_made(int maker)
+{
+    struct timespec t = { .tv_nsec = WAIT_MS * 1000000 };
+    (void)syscall(SYS_futex, &cnc_files_state.making, FUTEX_WAIT_PRIVATE, maker, &t, NULL, 0);
+}
+
+/* True: nobody makes anything any more. What a parent made was not made here. */
+static bool is_over(void)
+{
+    int maker = atomic_load(&cnc_files_state.making);
+    if (maker && maker != getpid())
+        atomic_compare_exchange_strong(&cnc_files_state.making, &maker, 0);
+    else if (maker)
+        sleep_while_made(maker);
+    return atomic_load(&cnc_files_state.making) == 0;
+}
+
+void cnc_files_wait(void)
+{
+    int saved = errno;
+    do {
+        cnc_files_end();
+        while (!is_over())
+            continue;
+        atomic_fetch_add(&cnc_files_state.opening, 1);
+    } while (atomic_load(&cnc_files_state.making) != 0);
+    errno = saved;
+}
+
+int cnc_files_lift(int fd)
+{
+    int up = fcntl(fd, F_DUPFD_CLOEXEC, CNC_FILES_LOW), err = errno;
+    (void)close(fd);
+    errno = err;
+    return up;
+}
+
+/* ---- several at once ---- */
+
+/* The first ones are of the kinds that libevent takes: these have limits of their own. */
+static int probe(unsigned i, int fds[2])
+{
+    if (CNC_FAULT(CNC_FAULT_OPEN, EMFILE))
+        return 0;
+    if (i == 1)
+        return pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0 ? 2 : 0;
+    fds[0] = i == 0 ? epoll_create1(EPOLL_CLOEXEC) : eventfd(0, EFD_CLOEXEC);
+    return fds[0] >= 0;
+}
+
+/* Those below CNC_FILES_LOW stay open; they count for nothing. */
+static void keep_low(struct cnc_files_hold *hold, int fds[], unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        hold->highest = fds[i] > hold->highest ? fds[i] : hold->highest;
+        if (fds[i] < CNC_FILES_LOW)
+            hold->low[hold->count++] = fds[i];
+        else
+            (void)close(fds[i]);
+    }
+}
+
+static int prove(struct cnc_files_hold *hold, unsigned n)
+{
+    int fds[PROBES_MAX + 1], got = 1;
+    unsigned count = 0, usable = 0;
+    for (unsigned i = 0; usable < n && count < PROBES_MAX && got; i++) {
+        got = probe(i, fds + count);
+        for (int k = 0; k < got; k++)
+            usable += fds[count++] >= CNC_FILES_LOW;
+    }
+    int err = got ? EMFILE : errno;
+    keep_low(hold, fds, count);
+    return usable >= n ? 0 : -err;
+}
+
+static void begin_making(void)
+{
+    int me = getpid(), nobody = 0;
+    while (!atomic_compare_exchange_strong(&cnc_files_state.making, &nobody, me)) {
+        (void)is_over();
+        nobody = 0;
+    }
+}
+
+void cnc_files_made(struct cnc_files_hold *hold)
+{
+    int saved = errno;
+    while (hold->count)
+        (void)close(hold->low[--hold->count]);
+    atomic_store(&cnc_files_state.making, 0);
+    (void)syscall(SYS_futex, &cnc_files_state.making, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    errno = saved;
+}
+
+/* The number of calls under way is read after making was set, and each of them looks at making after it was counted: whoever is
+ * not seen here waits. */
+int cnc_files_make(struct cnc_files_hold *hold, unsigned n)
+{
+    *hold = (struct cnc_files_hold){ .highest = -1 };
+    begin_making();
+    unsigned opening = atomic_load(&cnc_files_state.opening);
+    int rc = prove(hold, n + CNC_FILES_SPARE + (opening < PROBES_MAX / 2 ? opening : PROBES_MAX / 2));
+    if (rc < 0)
+        cnc_files_made(hold);
+    return rc;
+}
+
+/* ---- how many there are ---- */
+
+unsigned cnc_files_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > UINT_MAX)
+        return UINT_MAX;
+    return (unsigned)limit.rlim_cur;
+}
+
+unsigned cnc_files_needed(unsigned n)
+{
+    int fd = CNC_FILES_LOW;
+    for (; n > 0; fd++)
+        n -= fcntl(fd, F_GETFD) < 0;
+    return (unsigned)fd;
+}

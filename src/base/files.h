@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of descriptors of this process: what takes one keeps clear of whoever needs several at once, and of 0, 1 and 2.
+ *
+ * libevent ends the process when it cannot have a descriptor for a new loop. So before it is asked the library holds as many
+ * as it will take, and some more for threads of the program that open one at that moment, and lets them go again. The
+ * library's own threads must not take them in between: each tells when a call that opens one begins and ends.
+ */
+#ifndef CNC_FILES_H
+#define CNC_FILES_H
+
+#include <stdatomic.h>
+
+#include "base/base.h"
+
+#define CNC_FILES_SPARE 6 /* for threads of the program */
+#define CNC_FILES_LOW 3   /* descriptors below this number are the program's */
+
+/* One for the process, whichever server asks. A forked process finds it as it was: who makes something is told by its process,
+ * and a call under way that is counted still only asks for more room. */
+struct cnc_files_state {
+    atomic_int making;   /* process id of whoever needs several at once; 0: nobody does */
+    atomic_uint opening; /* calls under way that open one */
+};
+extern struct cnc_files_state cnc_files_state;
+
+void cnc_files_wait(void);
+int cnc_files_lift(int fd);
+
+/* A call that opens one descriptor, in cnc_files_begin() and cnc_files_took(). */
+static inline void cnc_files_begin(void)
+{
+    atomic_fetch_add(&cnc_files_state.opening, 1);
+    if (CNC_UNLIKELY(atomic_load(&cnc_files_state.making) != 0))
+        cnc_files_wait();
+}
+
+static inline void cnc_files_end(void)
+{
+    atomic_fetch_sub(&cnc_files_state.opening, 1);
+}
+
+/* Its result, on a number of at least CNC_FILES_LOW; -1, and errno. */
+static inline int cnc_files_took(int fd)
+{
+    cnc_files_end();
+    return CNC_UNLIKELY(fd >= 0 && fd < CNC_FILES_LOW) ? cnc_files_lift(fd) : fd;
+}
+
+/* What holds 0, 1 and 2, where they were closed, while something is made. */
+struct cnc_files_hold {
+    int low[CNC_FILES_LOW];
+    unsigned count;
+    int highest; /* number that was free */
+};
+
+/* Makes sure that n descriptors (an epoll, a pipe, others) can be had, and keeps the library's other threads from taking any until
+ * cnc_files_made(). 0, or -errno: they cannot, and there is nothing to be ended. */
+int cnc_files_make(struct cnc_files_hold *hold, unsigned n);
+void cnc_files_made(struct cnc_files_hold *hold);
+
+/* The limit with which this process could open n more. */
+unsigned cnc_files_needed(unsigned n);
+/* The soft limit: no number reaches it. */
+unsigned cnc_files_limit(void);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A program closes a number that is not its own, on the engines of one process: each descriptor of the server in turn. The server
+ * serves on, or it says that it cannot and ends with CONCUR_E_SYS; it never waits for ever, never goes round and round, and a stop
+ * ends.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/resource.h>
+
+#include "live_routes.h"
+
+enum { FILES_MAX = 256, SPIN_MS = 300 };
+
+static int engines[8];
+static bool was_open[FILES_MAX]; /* before the server came */
+static int to_close = -1;
+
+static int close_it(concur_request *r, void *arg)
+{
+    (void)arg;
+    close(to_close);
+    return concur_reply_text(r, 200, "hello");
+}
+
+static void *post_soon(void *arg)
+{
+    concur_ticket *t = arg;
+    (void)concur_ticket_post(t, hello, NULL);
+    concur_ticket_release(t);
+    return NULL;
+}
+
+/* Needs whoever serves to be woken by another thread. */
+static int ticket(concur_request *r, void *arg)
+{
+    pthread_t thread;
+    concur_ticket *t = concur_request_defer(r);
+    (void)arg;
+    if (!t || pthread_create(&thread, NULL, post_soon, t) != 0)
+        return 500;
+    pthread_detach(thread);
+    return CONCUR_OK;
+}
+
+static struct live start(int engine)
+{
+    struct live l = live_new(engine);
+    live_set(&l, "threads_max", "2");
+    live_set(&l, "drain_idle", "0");
+    live_set(&l, "header_timeout", "200ms");
+    live_set(&l, "keepalive_timeout", "200ms");
+    live_route(&l, "GET /hello", 0, hello, NULL);
+    live_route(&l, "GET /later", 0, later, NULL);
+    live_route(&l, "GET /ticket", 0, ticket, NULL);
+    live_route(&l, "GET /close", 0, close_it, NULL);
+    live_start(&l);
+    return l;
+}
+
+/* Clients take no low number: what the server has lost is taken by the server's next connection. */
+static int dial(const struct live *l)
+{
+    int low = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = fcntl(low, F_DUPFD_CLOEXEC, FILES_MAX);
+    close(low);
+    ck_assert_int_ge(fd, FILES_MAX);
+    if (connect(fd, (const struct sockaddr *)&l->at, sizeof l->at) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* Requests of each kind, of which any may fail. They are given up after a while, as users do. */
+static void ask_for(const struct live *l, const char *const paths[], int n_paths)
+{
+    for (int i = 0; i < n_paths; i++) {
+        struct live_peer p = { .fd = dial(l) };
+        char text[64];
+        int n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: t\r\n\r\n", paths[i]);
+        struct pollfd wait = { .fd = p.fd, .events = POLLIN };
+        if (p.fd >= 0 && live_send_n(&p, text, (size_t)n))
+            (void)poll(&wait, 1, 500);
+        live_close(&p);
+    }
+}
+
+static void ask_around(const struct live *l)
+{
+    static const char *const paths[] = { "/hello", "/later", "/ticket", "/hello" };
+    ask_for(l, paths, 4);
+}
+
+static long cpu_ms(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
+}
+
+/* The nth descriptor that the server has opened; -1: it has fewer. */
+static int nth_file(int n)
+{
+    for (int fd = 3; fd < FILES_MAX; fd++)
+        if (!was_open[fd] && fcntl(fd, F_GETFD) >= 0 && n-- == 0)
+            return fd;
+    return -1;
+}
+
+/* False: there is no nth. */
+static bool close_nth(int engine, int n)
+{
+    for (int fd = 0; fd < FILES_MAX; fd++)
+        was_open[fd] = fcntl(fd, F_GETFD) >= 0;
+    struct live l = start(engine);
+    ask_around(&l); /* whatever comes to life with the first requests is there */
+    to_close = nth_file(n);
+    char what[64] = "", path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", to_close);
+    (void)!readlink(path, what, sizeof what - 1);
+    bool there = to_close >= 0;
+    if (there) {
+        static const char *const closing[] = { "/close" };
+        ask_for(&l, closing, 1);
+        ask_around(&l);
+        long before = cpu_ms();
+        (void)poll(NULL, 0, SPIN_MS); /* what is observed is that nothing happens for a while */
+        long spent = cpu_ms() - before;
+        ck_assert_msg(LIVE_SANITIZED || spent < SPIN_MS / 4, "%s without %d (%s): %ld ms in %d", l.name, n, what, spent, SPIN_MS);
+        ask_around(&l);
+    }
+    ck_assert_int_eq(concur_server_stop(l.server, 100), CONCUR_OK);
+    int rc = concur_server_wait(l.server);
+    printf("%s without descriptor %d (%s): %s %s\n", l.name, n, what, concur_strerror(rc), concur_server_error(l.server));
+    ck_assert_msg(rc == CONCUR_OK || (there && rc == CONCUR_E_SYS), "%s without %d (%s): %s", l.name, n, what,
+                  concur_strerror(rc));
+    ck_assert(rc == CONCUR_OK || *concur_server_error(l.server));
+    concur_server_free(l.server);
+    ck_assert_uint_eq(live_other_threads(), 0);
+    return there;
+}
+
+START_TEST(whichever_descriptor_is_closed)
+{
+    int n = 0;
+    while (close_nth(engines[_i], n))
+        n++;
+    ck_assert_int_ge(n, 8); /* the stop's two, a listening socket and its copy, and those of a loop */
+}
+END_TEST
+
+int main(void)
+{
+    int n = (int)live_engines(engines);
+    if (n == 0)
+        return EXIT_FAILURE;
+    Suite *suite = suite_create("api_sick");
+    TCase *all = tcase_create("all");
+    tcase_add_checked_fixture(all, live_count_own_threads, NULL);
+    tcase_set_timeout(all, 100);
+    tcase_add_loop_test(all, whichever_descriptor_is_closed, 0, n);
+    suite_add_tcase(suite, all);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
