@@ -88,8 +88,12 @@ CONCUR_API int concur_server_override(concur_server *server, const char *section
 CONCUR_API int concur_server_listen(concur_server *server, const char *address);
 
 /* Sends the log to a function. Without one, run writes warnings and errors to stderr, from each process, and start
- * writes nothing. With a master the function is called in the host's process: during run, or in
- * concur_server_dispatch() and concur_server_wait(); what does not fit there at the moment is lost.
+ * writes nothing. Without a master the function is called where something happens, on any thread of the server, several
+ * at once. With a master it is called in the host's process: during run, or in concur_server_dispatch() and
+ * concur_server_wait().
+ *
+ * Nothing of the library waits for its log: a line for which stderr, or the host's process, has no room is lost, and the
+ * next one that is written tells how many were. Nor does a stderr that nobody reads, or a full disk, end the process.
  *
  * log      see concur_log_fn; NULL: as if never called
  * arg      handed to log as it is; the caller's, must live until the server is freed
@@ -160,15 +164,19 @@ CONCUR_API int concur_server_require(concur_server *server, int needs);
 CONCUR_API int concur_server_check(concur_server *server);
 
 /* Serves until stopped. Owns the process meanwhile: SIGTERM and SIGINT stop gracefully, within the option
- * `stop_timeout`; a second one of them stops at once. SIGHUP is left alone and SIGPIPE is never touched. What was set
- * before is restored.
+ * `stop_timeout`; a second one of them stops at once. They are unblocked on the calling thread. SIGPIPE and SIGXFSZ are
+ * never touched, and no write of the library ends the process by them. What libevent has to say goes to the log. What
+ * was set before is restored, but for functions that the program gave to libevent for its log and its fatal errors:
+ * libevent does not tell them, and has none afterwards.
  *
  * On the engines with several processes, and with the option `master`, the calling process becomes the master and runs
- * no handler: those run in its children. A handler of the program for SIGHUP may call concur_server_reload().
+ * no handler: those run in its children. SIGHUP then reloads, as concur_server_reload() does, unless the program has a
+ * handler of its own for it, or the option `sighup` says to leave it to the program. Without a master it is left alone.
  *
  * returns  CONCUR_OK: stopped and everything freed but the server itself; the errors of concur_server_check();
  *          CONCUR_E_LISTEN: an address cannot be bound; CONCUR_E_SYS: a descriptor, a thread or the like cannot be
- *          had, or a worker does not come up; CONCUR_E_THREADS: the engine forks, and the process has other threads
+ *          had, or a worker does not come up, or the
+ *          process can serve nobody any more (docs/engines.md); CONCUR_E_THREADS: the engine forks, and the process has other threads
  *          (option fork_with_threads); CONCUR_E_BUSY: stopped, but a handler or an offload still ran: its thread could
  *          not be joined, or its process was killed; what a hook said; CONCUR_E_STATE: has been run or started before.
  *          concur_server_error() has the details

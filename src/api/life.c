@@ -114,7 +114,7 @@ int concur_server_run(concur_server *s)
         return CONCUR_E_HOME;
     if (!cnc_signals_claim())
         return cnc_error_set(CONCUR_E_STATE, "another run of this process is under way");
-    s->log.to_stderr = true;
+    s->log.to_stderr = cnc_sys_is_open(STDERR_FILENO); /* else the number is something else's, or will be */
     int rc = prepare(s);
     if (rc == CONCUR_OK) {
         concur_server *before = cnc_server_enter(s);
@@ -153,12 +153,11 @@ static void *serve(void *arg)
 /* The host's signals stay with the host's threads. */
 static int start_thread(concur_server *s)
 {
-    sigset_t all, old;
+    sigset_t old;
     pthread_attr_t attr;
-    sigfillset(&all);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, (size_t)s->setup->cfg.thread_stack);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
+    cnc_sys_block_signals(&old);
     int err = cnc_sys_thread(&s->thread, &attr, serve, s);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);

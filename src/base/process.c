@@ -121,6 +121,13 @@ unsigned cnc_sys_thread_count(void)
     return n > OWN_THREADS + 1 ? n - OWN_THREADS : 1;
 }
 
+bool cnc_sys_is_alone(void)
+{
+    for (int ms = 0; ms < 50 && cnc_sys_thread_count() > 1; ms += 5)
+        (void)cnc_sys_poll(NULL, 0, 5);
+    return cnc_sys_thread_count() <= 1;
+}
+
 /* cpu.max of this process' control group (version 2): "max 100000" or "150000 100000". 0: no quota is known. */
 static unsigned quota_of(const char *path)
 {
@@ -184,7 +191,8 @@ extern void __gcov_dump(void) __attribute__((weak));
 
 void cnc_sys_end_process(int status)
 {
-    (void)fflush(NULL);
+    (void)cnc_sys_is_alone(); /* so that all of it can go out */
+    cnc_sys_flush_stdio();
     if (__lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check() && !status)
         status = LEAK_STATUS;
     if (__gcov_dump)

@@ -71,39 +71,20 @@ int cnc_sys_timerfd_in_ms(int fd, int64_t ms)
     return timerfd_settime(fd, 0, &t, NULL);
 }
 
-static const int of_writes[] = { SIGPIPE, SIGXFSZ };
-
-void cnc_sys_quiet(struct cnc_quiet *quiet)
+bool cnc_sys_is_fault(int sig)
 {
-    sigset_t set;
-    int saved = errno;
-    sigemptyset(&set);
-    for (size_t i = 0; i < CNC_COUNT(of_writes); i++)
-        sigaddset(&set, of_writes[i]);
-    (void)pthread_sigmask(SIG_BLOCK, &set, &quiet->before);
-    sigemptyset(&quiet->pending);
-    if (sigismember(&quiet->before, SIGPIPE) || sigismember(&quiet->before, SIGXFSZ))
-        (void)sigpending(&quiet->pending);
-    errno = saved;
+    return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGABRT || sig == SIGTRAP ||
+           sig == SIGSYS;
 }
 
-/* They come to the thread whose write it was, at once. */
-void cnc_sys_unquiet(struct cnc_quiet *quiet)
+void cnc_sys_block_signals(sigset_t *before)
 {
-    const struct timespec now = { 0 };
-    sigset_t pending, one;
-    int saved = errno;
-    (void)sigpending(&pending);
-    for (size_t i = 0; i < CNC_COUNT(of_writes); i++) {
-        if (!sigismember(&pending, of_writes[i]) || sigismember(&quiet->pending, of_writes[i]))
-            continue;
-        sigemptyset(&one);
-        sigaddset(&one, of_writes[i]);
-        while (sigtimedwait(&one, NULL, &now) < 0 && errno == EINTR)
-            ;
-    }
-    (void)pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
-    errno = saved;
+    sigset_t set;
+    sigfillset(&set);
+    for (int sig = 1; sig < NSIG; sig++)
+        if (cnc_sys_is_fault(sig))
+            sigdelset(&set, sig);
+    (void)pthread_sigmask(SIG_BLOCK, &set, before);
 }
 
 bool cnc_sys_sleep_while(atomic_uint *word, unsigned value, int64_t ms)

@@ -128,10 +128,14 @@ static inline ssize_t cnc_sys_pread(int fd, void *p, size_t n, int64_t at)
     return CNC_FAULT(CNC_FAULT_READ, EIO) ? -1 : pread(fd, p, n, (off_t)at);
 }
 
-static inline ssize_t cnc_sys_write(int fd, const void *p, size_t n)
-{
-    return CNC_FAULT(CNC_FAULT_WRITE, ENOSPC) ? -1 : write(fd, p, n);
-}
+/* To a file. No signal comes of it, whatever the program has set for those. */
+ssize_t cnc_sys_write(int fd, const void *p, size_t n);
+/* To stderr, whatever that is: likewise, and it never waits for a reader. At most PIPE_BUF bytes; may take fewer. */
+ssize_t cnc_sys_write_at_once(int fd, const void *p, size_t n);
+bool cnc_sys_is_open(int fd);
+/* What stdio holds for the program goes out, so that a fork does not double it. Waits for no other thread: where there are any,
+ * only stdout and stderr, and these if nobody is at them. */
+void cnc_sys_flush_stdio(void);
 
 /* Whatever opens a descriptor says so (files.h). */
 #define CNC_OPENS(call) (cnc_files_begin(), cnc_files_took(call))
@@ -195,6 +199,18 @@ static inline int cnc_sys_setsockopt(int fd, int level, int name, const void *p,
 static inline int cnc_sys_open(const char *path, int flags, int mode)
 {
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(open(path, flags | O_CLOEXEC, mode));
+}
+
+/* May this process make files in a folder? */
+static inline bool cnc_sys_can_create_in(const char *folder)
+{
+    struct stat st;
+    if (CNC_FAULT(CNC_FAULT_OPEN, EACCES) || stat(folder, &st) < 0)
+        return false;
+    if (S_ISDIR(st.st_mode))
+        return faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
+    errno = ENOTDIR;
+    return false;
 }
 
 static inline int cnc_sys_openat(int dir, const char *path, int flags)
@@ -280,6 +296,10 @@ static inline int cnc_sys_thread(pthread_t *out, const pthread_attr_t *attr, voi
     return CNC_FAULT(CNC_FAULT_THREAD, EAGAIN) ? EAGAIN : pthread_create(out, attr, fn, arg);
 }
 
+/* Signals by which a fault of the program is reported: nobody blocks these. */
+bool cnc_sys_is_fault(int sig);
+/* Blocks all others on this thread: the program's signals are for its own threads. */
+void cnc_sys_block_signals(sigset_t *before);
 /* Between the two no write of this thread lets the kernel end the process by SIGPIPE or SIGXFSZ, whatever the program has set
  * for these: its disposition is not touched, and what came for a write of ours is taken back. Keep errno. */
 struct cnc_quiet {
@@ -337,6 +357,8 @@ void cnc_sys_die_with_parent(void);
 void cnc_sys_close_others(int *keep, unsigned n);
 /* Threads of this process, a sanitizer's own left out; 1 if that cannot be known. */
 unsigned cnc_sys_thread_count(void);
+/* Has this process no other thread? One that was joined is there for a moment longer, so up to 50 ms are waited for that. */
+bool cnc_sys_is_alone(void);
 /* Processor cores that this process may use: affinity, and the quota of its control group. At least 1. */
 unsigned cnc_sys_cores(void);
 /* Ends this process without the program's atexit functions: flushes stdio, and lets a sanitizer or a coverage run write its

@@ -51,8 +51,8 @@ static int write_all(int fd, const char *p, size_t n)
 
 static int spool_failed(concur_request *r)
 {
-    cnc_log(&r->server->log, CONCUR_LOG_ERROR, "request %016llx: cannot keep its body in %s: %s",
-            (unsigned long long)r->id, r->server->setup->spool_dir, strerror(errno));
+    (void)cnc_error_set(CONCUR_E_SYS, "%s: %s", r->server->setup->spool_dir, strerror(errno));
+    cnc_server_runs_short(r->server, "a body cannot be kept in a file, its request is answered 503");
     return 503;
 }
 

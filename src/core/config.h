@@ -12,6 +12,7 @@
 
 enum cnc_half_close { CNC_HALF_CLOSE_CANCEL = 0, CNC_HALF_CLOSE_ALLOW = 1 };
 enum cnc_lend { CNC_LEND_REQUEST = 0, CNC_LEND_CONNECTION = 1 };
+enum cnc_sighup { CNC_SIGHUP_RELOAD = 0, CNC_SIGHUP_LEAVE = 1 };
 enum cnc_blocking { CNC_BLOCKING_AUTO = 0, CNC_BLOCKING_ON = 1, CNC_BLOCKING_OFF = 2 };
 
 struct cnc_config_list {

@@ -7,7 +7,7 @@
 #include "base/sys.h"
 #include "proc/note.h"
 
-static size_t escape(char *out, size_t room, const char *line)
+static void escape(char *out, size_t room, const char *line)
 {
     static const char hex[] = "0123456789abcdef";
     size_t n = 0;
@@ -23,7 +23,6 @@ static size_t escape(char *out, size_t room, const char *line)
         out[n++] = hex[c & 15];
     }
     out[n] = '\0';
-    return n;
 }
 
 static const char *level_name(int level)
@@ -40,18 +39,55 @@ static const char *level_name(int level)
     }
 }
 
-/* The program's function belongs to another process. A line that finds no room there is lost: nothing waits for a log. */
-static void send_up(const struct cnc_log *log, int level, const char *line)
+static const char *plural(unsigned n)
+{
+    return n == 1 ? "line of the log was" : "lines of the log were";
+}
+
+/* False: there was no room. */
+static bool send_note(const struct cnc_log *log, int level, const char *line)
 {
     struct cnc_note note = { .what = CNC_NOTE_LOG, .value = level };
     size_t n = strlen(line);
     if (n > CNC_NOTE_TEXT_MAX)
         n = CNC_NOTE_TEXT_MAX;
     memcpy(note.text, line, n);
-    (void)cnc_note_send(log->up, &note, -1, false);
+    return cnc_note_send(log->up, &note, -1, false) == CONCUR_OK;
 }
 
-void cnc_log(const struct cnc_log *log, int level, const char *fmt, ...)
+/* The program's function belongs to another process. */
+static void send_up(struct cnc_log *log, int level, const char *line)
+{
+    unsigned lost = atomic_exchange(&log->lost, 0);
+    char text[64];
+    (void)snprintf(text, sizeof text, "%u %s lost", lost, plural(lost));
+    bool told = lost == 0 || send_note(log, CONCUR_LOG_WARN, text);
+    bool sent = told && send_note(log, level, line);
+    if (!told)
+        atomic_fetch_add(&log->lost, lost);
+    if (!sent)
+        atomic_fetch_add(&log->lost, 1);
+}
+
+static void write_out(struct cnc_log *log, int level, const char *line)
+{
+    char out[CNC_LOG_LINE_MAX + 128];
+    unsigned lost = atomic_exchange(&log->lost, 0);
+    bool torn = atomic_exchange(&log->torn, false);
+    size_t n = 0;
+    if (torn)
+        out[n++] = '\n';
+    if (lost)
+        n += (size_t)snprintf(out + n, sizeof out - n, "concur: warning: %u %s lost\n", lost, plural(lost));
+    n += (size_t)snprintf(out + n, sizeof out - n, "concur: %s: %s\n", level_name(level), line);
+    ssize_t put = cnc_sys_write_at_once(STDERR_FILENO, out, n);
+    if (put == (ssize_t)n)
+        return;
+    atomic_fetch_add(&log->lost, lost + 1);
+    atomic_store(&log->torn, torn || put > 0);
+}
+
+void cnc_log(struct cnc_log *log, int level, const char *fmt, ...)
 {
     char raw[CNC_LOG_LINE_MAX], line[CNC_LOG_LINE_MAX];
     bool shown = log->fn || (log->to_stderr && level <= CONCUR_LOG_WARN);
@@ -61,16 +97,11 @@ void cnc_log(const struct cnc_log *log, int level, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(raw, sizeof raw, fmt, args);
     va_end(args);
-    size_t n = escape(line, sizeof line - 2, raw);
-    if (log->fn && log->up > 0) {
+    escape(line, sizeof line - 2, raw);
+    if (log->fn && log->up > 0)
         send_up(log, level, line);
-        return;
-    }
-    if (log->fn) {
+    else if (log->fn)
         log->fn(level, line, log->arg);
-        return;
-    }
-    char out[CNC_LOG_LINE_MAX + 32];
-    int len = snprintf(out, sizeof out, "concur: %s: %.*s\n", level_name(level), (int)n, line);
-    (void)!cnc_sys_write(STDERR_FILENO, out, (size_t)len);
+    else
+        write_out(log, level, line);
 }

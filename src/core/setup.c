@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/setup.h"
 
+#include "base/error.h"
 #include "base/sys.h"
 
 static uint32_t bounded(int64_t v)
@@ -105,4 +106,13 @@ void cnc_setup_unref(struct cnc_setup **setup_)
     cnc_options_destroy(&setup->options);
     cnc_free(setup->spool_dir);
     cnc_free(setup);
+}
+
+/* Where bodies go by default need not be looked at: many programs get none that are large. */
+int cnc_setup_check(const struct cnc_setup *setup)
+{
+    const char *dir = setup->cfg.body_dir;
+    if (!*dir || cnc_sys_can_create_in(dir))
+        return CONCUR_OK;
+    return cnc_error_set(CONCUR_E_OPTION, "body_dir=%s: no files can be made there: %s", dir, strerror(errno));
 }

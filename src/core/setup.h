@@ -38,4 +38,7 @@ int cnc_setup_create(struct cnc_setup **out, struct cnc_options *options, const 
 void cnc_setup_ref(struct cnc_setup *setup);
 /* Frees it with the last reference. NULLs *setup, which may be NULL. */
 void cnc_setup_unref(struct cnc_setup **setup);
+/* Is there what its values name? CONCUR_OK, or CONCUR_E_OPTION, with a sentence in the thread's last error. */
+int cnc_setup_check(const struct cnc_setup *setup);
+
 #endif

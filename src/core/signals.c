@@ -3,6 +3,7 @@
 
 #include "base/sys.h"
 #include "core/place.h"
+#include "loop/loop.h"
 #include "proc/child.h"
 
 /* What a run in progress changed in the process. One at a time. */
@@ -10,8 +11,9 @@ static struct {
     atomic_bool taken;
     _Atomic(concur_server *) server;
     atomic_uint signals;
-    struct sigaction term, intr, chld;
-    bool hears_children;
+    struct sigaction term, intr, hup, chld;
+    bool hears_children, hears_hup;
+    sigset_t blocked; /* of the signals that are waited for here those that the program had blocked */
 } cnc_run_state;
 
 static void on_signal(int sig)
@@ -21,6 +23,26 @@ static void on_signal(int sig)
     (void)sig;
     if (s)
         cnc_place_stop(s, atomic_fetch_add(&cnc_run_state.signals, 1) > 0 ? 0 : atomic_load(&s->stop_timeout));
+    errno = saved;
+}
+
+/* What libevent warns of. */
+static void on_warning(const char *text)
+{
+    concur_server *s = atomic_load(&cnc_run_state.server);
+    if (s)
+        cnc_log(&s->log, CONCUR_LOG_WARN, "libevent: %s", text);
+}
+
+static void on_hup(int sig)
+{
+    int saved = errno;
+    concur_server *s = atomic_load(&cnc_run_state.server);
+    (void)sig;
+    if (s) {
+        atomic_store(&s->reload_wanted, true);
+        cnc_server_raise(s);
+    }
     errno = saved;
 }
 
@@ -45,6 +67,16 @@ static void on_child(int sig, siginfo_t *info, void *context)
     call_programs(sig, info, context);
 }
 
+/* Whoever started the program may have blocked it, or the program for a while. What it had blocked is blocked again in the end. */
+static void unblock(int sig)
+{
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    if (pthread_sigmask(SIG_UNBLOCK, &set, &before) == 0 && sigismember(&before, sig))
+        sigaddset(&cnc_run_state.blocked, sig);
+}
+
 /* A program that does not want to wait for its children need not begin to now. */
 void cnc_signals_hear_children(void)
 {
@@ -57,6 +89,7 @@ void cnc_signals_hear_children(void)
     if (ignores || (own->sa_flags & SA_NOCLDWAIT))
         sa.sa_flags |= SA_NOCLDWAIT;
     cnc_run_state.hears_children = sigaction(SIGCHLD, &sa, NULL) == 0;
+    unblock(SIGCHLD);
 }
 
 bool cnc_signals_claim(void)
@@ -79,15 +112,35 @@ void cnc_signals_take(concur_server *server)
     atomic_store(&cnc_run_state.server, server);
     sigaction(SIGTERM, &sa, &cnc_run_state.term);
     sigaction(SIGINT, &sa, &cnc_run_state.intr);
+    sigemptyset(&cnc_run_state.blocked);
+    unblock(SIGTERM);
+    unblock(SIGINT);
+    cnc_loop_say_to(on_warning, NULL);
+}
+
+void cnc_signals_reload_on_hup(void)
+{
+    struct sigaction sa = { .sa_handler = on_hup, .sa_flags = SA_RESTART };
+    struct sigaction *own = &cnc_run_state.hup;
+    sigemptyset(&sa.sa_mask);
+    if (sigaction(SIGHUP, NULL, own) < 0 || (own->sa_flags & SA_SIGINFO) ||
+        (own->sa_handler != SIG_DFL && own->sa_handler != SIG_IGN))
+        return;
+    cnc_run_state.hears_hup = sigaction(SIGHUP, &sa, NULL) == 0;
+    unblock(SIGHUP);
 }
 
 void cnc_signals_give_back(void)
 {
+    (void)pthread_sigmask(SIG_BLOCK, &cnc_run_state.blocked, NULL);
     sigaction(SIGTERM, &cnc_run_state.term, NULL);
     sigaction(SIGINT, &cnc_run_state.intr, NULL);
     if (cnc_run_state.hears_children)
         sigaction(SIGCHLD, &cnc_run_state.chld, NULL);
-    cnc_run_state.hears_children = false;
+    if (cnc_run_state.hears_hup)
+        sigaction(SIGHUP, &cnc_run_state.hup, NULL);
+    cnc_run_state.hears_children = cnc_run_state.hears_hup = false;
+    cnc_loop_say_to(NULL, NULL);
     atomic_store(&cnc_run_state.server, NULL);
 }
 
@@ -96,4 +149,5 @@ void cnc_signals_adopt(concur_server *server)
     atomic_store(&cnc_run_state.signals, 0);
     atomic_store(&cnc_run_state.server, server);
     cnc_child_catch(SIGTERM, on_signal);
+    cnc_loop_say_to(on_warning, cnc_child_sick);
 }

@@ -56,7 +56,7 @@ int cnc_configure_check(const concur_server *server, const struct cnc_setup *set
     if (ops->plan && (server->needs & CONCUR_NEED_SHARED_MEMORY))
         return cnc_error_set(CONCUR_E_UNSUPPORTED,
                              "engine %s has several processes, and the program's handlers share its memory", ops->name);
-    return CONCUR_OK;
+    return cnc_setup_check(setup);
 }
 
 /* ---- again ---- */

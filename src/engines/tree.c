@@ -295,6 +295,8 @@ int cnc_tree_run(concur_server *server)
         rc = cnc_passing_pair(lines, LINE_BUFFER);
     if (rc == CONCUR_OK) {
         cnc_signals_hear_children();
+        if (server->setup->cfg.sighup == CNC_SIGHUP_RELOAD)
+            cnc_signals_reload_on_hup();
         server->place.lines = lines[1];
         rc = run_master(server, lines[0]);
     }

@@ -288,11 +288,10 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     w->home->owner = lane == &pool->user ? pool->cfg.owner : NULL;
     w->home->depot = pool->cfg.depot;
     pthread_attr_t attr;
-    sigset_t all, old;
+    sigset_t old;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, pool->cfg.stack_size);
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
+    cnc_sys_block_signals(&old);
     int err = cnc_sys_thread(&w->thread, &attr, worker_main, w);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);

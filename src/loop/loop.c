@@ -342,6 +342,35 @@ void cnc_tick_at(struct cnc_loop *loop, struct cnc_tick *tick, int64_t at)
         arm(loop, at);
 }
 
+/* The state of a process that runs one server, as are its signals (core/signals.c). */
+static struct {
+    _Atomic(void (*)(const char *)) say;
+    _Atomic(void (*)(void)) fatal;
+} cnc_run_state;
+
+static void on_log(int severity, const char *text)
+{
+    void (*say)(const char *) = atomic_load(&cnc_run_state.say);
+    if (say && severity != EVENT_LOG_DEBUG)
+        say(text);
+}
+
+static void on_fatal(int status)
+{
+    void (*fatal)(void) = atomic_load(&cnc_run_state.fatal);
+    (void)status;
+    if (fatal)
+        fatal();
+}
+
+void cnc_loop_say_to(void (*say)(const char *text), void (*fatal)(void))
+{
+    atomic_store(&cnc_run_state.say, say);
+    atomic_store(&cnc_run_state.fatal, fatal);
+    event_set_log_callback(say ? on_log : NULL);
+    event_set_fatal_callback(fatal ? on_fatal : NULL);
+}
+
 const char *cnc_loop_backend(void)
 {
     return event_get_version();

@@ -73,6 +73,9 @@ void cnc_tick_deinit(struct cnc_loop *loop, struct cnc_tick *tick);
 /* Makes tick due at `at`, or earlier if it already was. */
 void cnc_tick_at(struct cnc_loop *loop, struct cnc_tick *tick, int64_t at);
 
+/* In a process that is the library's own: what libevent would write to stderr goes to say instead, and fatal is called before it
+ * would end the process (NULL: nothing is). For the whole process; say == NULL: as libevent has it. */
+void cnc_loop_say_to(void (*say)(const char *text), void (*fatal)(void));
 /* The libevent this runs with, for reports. */
 const char *cnc_loop_backend(void);
 

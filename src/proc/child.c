@@ -15,24 +15,21 @@ void cnc_child_catch(int sig, void (*handler)(int))
 
 bool cnc_child_is_alone(void)
 {
-    for (int ms = 0; ms < 50 && cnc_sys_thread_count() > 1; ms += 5)
-        (void)cnc_sys_poll(NULL, 0, 5);
-    return cnc_sys_thread_count() <= 1;
+    return cnc_sys_is_alone();
+}
+
+static bool is_ignored(int sig)
+{
+    return sig == SIGPIPE || sig == SIGXFSZ || sig == SIGINT || sig == SIGHUP;
 }
 
 /* A program's own reporter of crashes goes on to report them. */
-static bool is_fault(int sig)
-{
-    return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGABRT || sig == SIGTRAP ||
-           sig == SIGSYS;
-}
-
 static void settle_signals(void)
 {
     sigset_t none;
     for (int sig = 1; sig < NSIG; sig++)
-        if (!is_fault(sig) && sig != SIGKILL && sig != SIGSTOP)
-            cnc_child_catch(sig, sig == SIGPIPE || sig == SIGINT || sig == SIGHUP ? SIG_IGN : SIG_DFL);
+        if (!cnc_sys_is_fault(sig) && sig != SIGKILL && sig != SIGSTOP)
+            cnc_child_catch(sig, is_ignored(sig) ? SIG_IGN : SIG_DFL);
     sigemptyset(&none);
     (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
@@ -42,7 +39,7 @@ pid_t cnc_child_fork(bool with_parent)
     sigset_t all, before;
     pid_t parent = getpid();
     sigfillset(&all);
-    (void)fflush(NULL);
+    cnc_sys_flush_stdio();
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
     pid_t pid = cnc_sys_fork();
     if (pid == 0) {
@@ -58,6 +55,11 @@ pid_t cnc_child_fork(bool with_parent)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = err;
     return pid;
+}
+
+void cnc_child_sick(void)
+{
+    _exit(CNC_CHILD_SICK);
 }
 
 void cnc_child_orphaned(void)

@@ -13,13 +13,15 @@
 bool cnc_child_is_alone(void);
 /* Forks with every signal blocked, so that none is taken by a process that is not ready for it, and with stdio flushed, so
  * that nothing is printed twice. In the child: returns 0; signals that a program may catch have their default again, but for
- * those by which a fault is reported; SIGPIPE, SIGINT and SIGHUP are ignored (what a terminal says is said to the master);
+ * those by which a fault is reported; SIGPIPE, SIGXFSZ, SIGINT and SIGHUP are ignored (what a terminal says is said to the master);
  * the mask is empty. with_parent: the child dies with the calling thread. In the parent: the child's id, or -1 and errno. */
 pid_t cnc_child_fork(bool with_parent);
 
 /* Exit status of a process that could serve nobody any more, and says so itself: it is replaced, and is no crash of the program's
  * code. Others are the negative of CONCUR_E_*, and 23 for a leak. */
 #define CNC_CHILD_SICK 40
+
+_Noreturn void cnc_child_sick(void);
 
 /* The master is gone, and so is this process. */
 _Noreturn void cnc_child_orphaned(void);

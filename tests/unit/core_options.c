@@ -12,7 +12,7 @@ START_TEST(the_table_is_sound)
         const struct cnc_option_row *row = &cnc_option_rows[i];
         struct cnc_text why = { 0 }, again = { 0 };
         int64_t number = 0, back = 0;
-        ck_assert_uint_eq(row->id, i + 1);
+        ck_assert(i == 0 || row->id > cnc_option_rows[i - 1].id); /* a number that was given stays */
         ck_assert_msg(row->type == CNC_TYPE_LIST || cnc_option_parse(row, row->dflt, &number, &why) == CONCUR_OK,
                       "default of %s: %s", row->name, why.p ? why.p : "");
         if (row->type != CNC_TYPE_STRING && row->type != CNC_TYPE_LIST) {
@@ -90,6 +90,7 @@ START_TEST(ids_and_names_stay)
         "fork_with_threads",
         "queue_timeout",
         "lend",
+        "sighup",
     };
     ck_assert_uint_le(CNC_COUNT(names), cnc_option_count);
     for (size_t i = 0; i < CNC_COUNT(names); i++)

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Writes that may fail in ways that end a process: beyond a limit of file sizes, or into a pipe that nobody reads. The process is not
+ * ours, so neither signal may reach it for what we have written, and nothing waits for a reader of stderr.
+ */
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/base.h"
+#include "base/sys.h"
+
+static const int of_writes[] = { SIGPIPE, SIGXFSZ };
+
+void cnc_sys_quiet(struct cnc_quiet *quiet)
+{
+    sigset_t set;
+    int saved = errno;
+    sigemptyset(&set);
+    for (size_t i = 0; i < CNC_COUNT(of_writes); i++)
+        sigaddset(&set, of_writes[i]);
+    (void)pthread_sigmask(SIG_BLOCK, &set, &quiet->before);
+    sigemptyset(&quiet->pending);
+    if (sigismember(&quiet->before, SIGPIPE) || sigismember(&quiet->before, SIGXFSZ))
+        (void)sigpending(&quiet->pending);
+    errno = saved;
+}
+
+/* They come to the thread whose write it was, at once. */
+void cnc_sys_unquiet(struct cnc_quiet *quiet)
+{
+    const struct timespec now = { 0 };
+    sigset_t pending, one;
+    int saved = errno;
+    (void)sigpending(&pending);
+    for (size_t i = 0; i < CNC_COUNT(of_writes); i++) {
+        if (!sigismember(&pending, of_writes[i]) || sigismember(&quiet->pending, of_writes[i]))
+            continue;
+        sigemptyset(&one);
+        sigaddset(&one, of_writes[i]);
+        while (sigtimedwait(&one, NULL, &now) < 0 && errno == EINTR)
+            ;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
+    errno = saved;
+}
+
+ssize_t cnc_sys_write(int fd, const void *p, size_t n)
+{
+    struct cnc_quiet quiet;
+    if (CNC_FAULT(CNC_FAULT_WRITE, ENOSPC))
+        return -1;
+    cnc_sys_quiet(&quiet);
+    ssize_t put = write(fd, p, n);
+    cnc_sys_unquiet(&quiet);
+    return put;
+}
+
+/* ---- stderr ---- */
+
+/* Whether a pipe or a terminal takes so little without a wait. Others may write to it too: half of a pipe is left to them. */
+static bool has_room(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+    int size = fcntl(fd, F_GETPIPE_SZ), unread = 0;
+    if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+        return false;
+    return size <= 0 || ioctl(fd, FIONREAD, &unread) < 0 || unread <= size / 2;
+}
+
+/* Whoever else has this stderr must not find it changed, so that it does not wait holds for a descriptor of our own. Where there is
+ * none to be had, a look must do. */
+static ssize_t write_at_once(int fd, const void *p, size_t n)
+{
+    char path[32];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int own = CNC_OPENS(open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (own < 0 && (errno == ENXIO || errno == EAGAIN)) /* a pipe without a reader */
+        return -1;
+    if (own < 0)
+        return has_room(fd) ? cnc_sys_write(fd, p, n) : -1;
+    ssize_t put = cnc_sys_write(own, p, n);
+    cnc_sys_close(&own);
+    return put;
+}
+
+ssize_t cnc_sys_write_at_once(int fd, const void *p, size_t n)
+{
+    struct stat st;
+    if (CNC_FAULT(CNC_FAULT_WRITE, ENOSPC) || fstat(fd, &st) < 0)
+        return -1;
+    if (S_ISSOCK(st.st_mode))
+        return send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    /* Of a file another descriptor would have another place to write at; and it waits for nobody. */
+    return S_ISREG(st.st_mode) ? cnc_sys_write(fd, p, n) : write_at_once(fd, p, n);
+}
+
+static void flush_if_free(FILE *file)
+{
+    if (ftrylockfile(file) != 0)
+        return;
+    (void)fflush(file);
+    funlockfile(file);
+}
+
+/* Whoever reads from a stream has its lock until something comes. */
+void cnc_sys_flush_stdio(void)
+{
+    struct cnc_quiet quiet;
+    cnc_sys_quiet(&quiet);
+    if (cnc_sys_thread_count() <= 1) {
+        (void)fflush(NULL);
+    } else {
+        flush_if_free(stdout);
+        flush_if_free(stderr);
+    }
+    cnc_sys_unquiet(&quiet);
+}
+
+bool cnc_sys_is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
