@@ -334,6 +334,7 @@ static _Noreturn void master_process(concur_server *server, int up)
         (void)cnc_note_send(up, &note, -1, false);
     }
     cnc_serving_close_listeners(server);
+    cnc_board_set_result(server->place.board, rc);
     cnc_sys_end_process(-rc);
 }
 
@@ -393,7 +394,7 @@ int cnc_tree_start(concur_server *server)
     }
     hang_up(server);
     int end;
-    while ((end = cnc_host_reap(&server->place.master)) == CONCUR_AGAIN)
+    while ((end = cnc_host_reap(&server->place.master, server->place.board)) == CONCUR_AGAIN)
         cnc_host_wait(-1, server->place.master_fd, 10);
     cnc_tree_close(server);
     return rc == CONCUR_E_GONE ? end < 0 ? end : CONCUR_E_SYS : rc;
@@ -414,7 +415,7 @@ int cnc_tree_wait(concur_server *server, int64_t ms)
         bool gone = cnc_tree_dispatch(server) == CONCUR_E_GONE;
         if (gone)
             hang_up(server);
-        int rc = cnc_host_reap(&server->place.master);
+        int rc = cnc_host_reap(&server->place.master, server->place.board);
         if (rc != CONCUR_AGAIN)
             return rc;
         int64_t left = until == INT64_MAX ? -1 : until - cnc_clock_now(server->clock);

@@ -10,6 +10,8 @@ struct cnc_board {
     atomic_ullong requests, accepted, stalls;  /* of processes that have ended */
     atomic_int engine;                         /* of the generation that serves */
     atomic_uint generation;
+    atomic_int result;                         /* what it ends with */
+    atomic_bool has_ended;
     atomic_uint used[CNC_BOARD_GENERATIONS]; /* rows from here on were never written */
     /* a bit for each slot */
     _Alignas(64) atomic_ullong idle[CNC_BOARD_GENERATIONS][WORDS];
@@ -147,6 +149,17 @@ void cnc_board_set_serving(struct cnc_board *board, int engine, unsigned generat
 int cnc_board_engine(const struct cnc_board *board)
 {
     return atomic_load(&board->engine);
+}
+
+void cnc_board_set_result(struct cnc_board *board, int rc)
+{
+    atomic_store(&board->result, rc);
+    atomic_store(&board->has_ended, true);
+}
+
+int cnc_board_result(const struct cnc_board *board)
+{
+    return atomic_load(&board->has_ended) ? atomic_load(&board->result) : CONCUR_AGAIN;
 }
 
 unsigned cnc_board_generation(const struct cnc_board *board)

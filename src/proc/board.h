@@ -65,6 +65,10 @@ const char *cnc_board_state_name(unsigned state);
 void cnc_board_set_serving(struct cnc_board *board, int engine, unsigned generation);
 int cnc_board_engine(const struct cnc_board *board);
 unsigned cnc_board_generation(const struct cnc_board *board);
+/* What the master ends with, CONCUR_OK or one of CONCUR_E_*: where its exit status goes to nobody, this is left of it. Master. */
+void cnc_board_set_result(struct cnc_board *board, int rc);
+/* CONCUR_AGAIN: it has not said so. */
+int cnc_board_result(const struct cnc_board *board);
 /* Calls fn for each row of a process, page by page. Any process. */
 void cnc_board_each(const struct cnc_board *board, void (*fn)(const struct cnc_board_row *, void *arg), void *arg);
 /* Of all rows and the past. Any process. */

@@ -13,13 +13,16 @@ void cnc_host_wait(int link, int master_fd, int64_t ms)
     (void)cnc_sys_poll(fds, 2, ms < 0 ? -1 : ms > 60000 ? 60000 : (int)ms);
 }
 
-int cnc_host_reap(long *master)
+int cnc_host_reap(long *master, const struct cnc_board *board)
 {
     int status = 0;
     pid_t got = *master ? cnc_sys_waitpid((pid_t)*master, &status) : -1;
     if (got == 0)
         return CONCUR_AGAIN;
     *master = 0;
+    int result = got < 0 ? cnc_board_result(board) : CONCUR_AGAIN;
+    if (result != CONCUR_AGAIN)
+        return result;
     if (got < 0)
         return cnc_error_set(CONCUR_E_SYS, "the master has ended, and somebody else has taken its exit status");
     if (WIFEXITED(status) && WEXITSTATUS(status) <= -CONCUR_E_BUSY)
