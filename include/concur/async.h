@@ -81,7 +81,7 @@ CONCUR_API concur_ticket *concur_request_defer(concur_request *request);
  * post     called exactly once, also after the client left; concur_request_gone() tells
  * arg      handed to post; the caller's, must live until post has run. After an error it is still the caller's
  * returns  CONCUR_OK: post will run; CONCUR_E_STOPPING: the request's home is closed, the server has stopped;
- *          CONCUR_E_INVAL: post is NULL; CONCUR_E_NOMEM. After an error post does not run
+ *          CONCUR_E_INVAL: post is NULL; CONCUR_E_NOMEM; CONCUR_E_FORKED. After an error post does not run
  * thread   any that holds the ticket, several at once too; also at home
  * blocks   no
  * since    0.1 */

@@ -25,7 +25,7 @@ enum {
     CONCUR_E_OPTION = -5,       /* an option or the configuration file; concur_server_error() has all of it */
     CONCUR_E_LISTEN = -6,       /* no address to listen on, or one that cannot be bound */
     CONCUR_E_THREADS = -7,      /* the host has other threads, and the engine forks */
-    CONCUR_E_FORKED = -8,       /* the object was made before a fork and belongs to the other process */
+    CONCUR_E_FORKED = -8,       /* what it is about ran before a fork of the program's, and belongs to the other process */
     CONCUR_E_HOME = -9,         /* called from a thread that may not: see each function's thread line */
     CONCUR_E_UNSUPPORTED = -10, /* this build lacks the engine or feature, or the engine cannot do it */
     CONCUR_E_GONE = -11,        /* the client left: nothing is sent and nothing is logged */

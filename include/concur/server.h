@@ -200,7 +200,8 @@ CONCUR_API int concur_server_start(concur_server *server);
 
 /* Gives a descriptor that is readable when concur_server_dispatch() has something to do. Fits any poll loop.
  *
- * returns  the descriptor, the library's, valid until the server is freed; CONCUR_E_STATE: was not started
+ * returns  the descriptor, the library's, valid until the server is freed; CONCUR_E_STATE: was not started;
+ *          CONCUR_E_FORKED
  * thread   any, after start has returned
  * blocks   no
  * since    0.1 */
@@ -210,7 +211,7 @@ CONCUR_API int concur_server_fd(concur_server *server);
  * CONCUR_HOOK_EVENT. Without a master these are called where things happen, and there is nothing to do here.
  *
  * returns  CONCUR_OK: nothing more for now; CONCUR_E_GONE: the server has ended, concur_server_wait() tells how;
- *          CONCUR_E_STATE: was not started
+ *          CONCUR_E_STATE: was not started; CONCUR_E_FORKED
  * thread   any but those of the library, one at a time and not while another one waits
  * blocks   no, but for what the host's functions do
  * since    0.1 */
@@ -221,7 +222,8 @@ CONCUR_API int concur_server_dispatch(concur_server *server);
  * A later call can only bring the deadline forward.
  *
  * deadline_ms  milliseconds from now, any value; 0: cancel at once
- * returns      CONCUR_OK: it will stop, or has stopped already; CONCUR_E_STATE: was never run or started
+ * returns      CONCUR_OK: it will stop, or has stopped already; CONCUR_E_STATE: was never run or started;
+ *              CONCUR_E_FORKED
  * thread       any, also in a handler or a signal handler (async-signal-safe, keeps errno)
  * blocks       no; concur_server_wait() waits
  * since        0.1 */
@@ -231,7 +233,8 @@ CONCUR_API int concur_server_stop(concur_server *server, unsigned deadline_ms);
  * stops to. Every option may change but `listen`, also `engine`. Needs a master: an engine with several processes, or
  * the option `master`. What became of it is told by CONCUR_HOOK_EVENT; a configuration that is refused changes nothing.
  *
- * returns  CONCUR_OK: asked for; CONCUR_E_STATE: there is no master, or the server is not running
+ * returns  CONCUR_OK: asked for; CONCUR_E_STATE: there is no master, or the server is not running;
+ *          CONCUR_E_FORKED
  * thread   any, also in a handler or in a signal handler (async-signal-safe)
  * blocks   no
  * since    0.1 */
@@ -243,7 +246,7 @@ CONCUR_API int concur_server_reload(concur_server *server);
  *          deadline is over and a handler or an offload still runs (no thread is ever killed): call again, and do not
  *          free what that code uses. With a master it is the end: the process that held on was killed; CONCUR_E_SYS:
  *          the master or one of its processes has ended badly; CONCUR_E_STATE: was not started; CONCUR_E_HOME: called
- *          in a callback of this server
+ *          in a callback of this server; CONCUR_E_FORKED
  * thread   any but those of the library, one at a time
  * blocks   without bound until stop is called, then until a second after the stop's deadline, or after the call if
  *          that is later; with a master until that has ended. It calls what concur_server_dispatch() would
@@ -253,7 +256,7 @@ CONCUR_API int concur_server_wait(concur_server *server);
 /* Frees a server and everything it owns. A server that still runs is stopped with deadline 0 and waited for first. If
  * code of the program still runs after that (CONCUR_E_BUSY of wait), the server's memory is given up, not freed.
  *
- * server   NULL is fine; invalid afterwards
+ * server   NULL is fine; invalid afterwards. In a process that was forked from the one that ran it the call has no effect
  * thread   the one that did the set-up, or any if no other one uses the server; never in a callback of this server,
  *          where the call has no effect but a line in the log
  * blocks   a running server: as concur_server_wait(); else no
@@ -266,7 +269,7 @@ CONCUR_API void concur_server_free(concur_server *server);
  * out      gets "127.0.0.1:8080" or "[::1]:8080" with a NUL
  * n        room at out in bytes; 64 is enough for every IP address
  * returns  CONCUR_OK; CONCUR_E_INVAL: no address number i, or out is NULL; CONCUR_E_LIMIT: out is too small, nothing is
- *          written; CONCUR_E_STATE: not running
+ *          written; CONCUR_E_STATE: not running; CONCUR_E_FORKED
  * thread   any, after start has returned or in a handler
  * blocks   no
  * since    0.1 */
@@ -280,7 +283,7 @@ CONCUR_API int concur_server_address(concur_server *server, unsigned i, char *ou
  * json     gets the text with a NUL; may be NULL if *len is 0
  * len      in: room at json in bytes; out: length of the text without the NUL, whether it fitted or not
  * returns  CONCUR_OK; CONCUR_E_LIMIT: too little room, json is "" if there is any; CONCUR_E_INVAL: len is NULL;
- *          CONCUR_E_NOMEM; CONCUR_E_STATE: not running
+ *          CONCUR_E_NOMEM; CONCUR_E_STATE: not running; CONCUR_E_FORKED
  * thread   any, also in a handler
  * blocks   no
  * since    0.1 */

@@ -43,7 +43,9 @@ static int prepare(concur_server *s)
         return rc;
     if (cnc_server_open_stop(s) < 0)
         return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
-    rc = cnc_serving_listen(s, !cnc_tree_is_due(s));
+    rc = cnc_server_claim(s);
+    if (rc == CONCUR_OK)
+        rc = cnc_serving_listen(s, !cnc_tree_is_due(s));
     if (rc == CONCUR_OK && !cnc_tree_is_due(s)) {
         rc = s->setup->ops->worker.open(s);
         if (rc < 0)
@@ -110,6 +112,8 @@ int concur_server_run(concur_server *s)
 {
     if (!s)
         return CONCUR_E_INVAL;
+    if (cnc_server_is_copy(s))
+        return CONCUR_E_FORKED;
     if (cnc_server_is_inside(s))
         return CONCUR_E_HOME;
     if (!cnc_signals_claim())
@@ -192,6 +196,8 @@ int concur_server_start(concur_server *s)
 {
     if (!s)
         return CONCUR_E_INVAL;
+    if (cnc_server_is_copy(s))
+        return CONCUR_E_FORKED;
     int rc = prepare(s);
     if (rc == CONCUR_OK && cnc_tree_is_due(s))
         return start_tree(s);
@@ -219,6 +225,8 @@ int concur_server_stop(concur_server *s, unsigned deadline_ms)
     int saved = errno;
     if (!s)
         return CONCUR_E_INVAL;
+    if (cnc_server_is_copy(s))
+        return CONCUR_E_FORKED;
     if (atomic_load(&s->state) == CNC_SERVER_SETUP)
         return CONCUR_E_STATE;
     if (s->place.link >= 0) /* the whole server stops, not this process */
@@ -233,6 +241,8 @@ int concur_server_reload(concur_server *s)
 {
     if (!s)
         return CONCUR_E_INVAL;
+    if (cnc_server_is_copy(s))
+        return CONCUR_E_FORKED;
     if (atomic_load(&s->state) != CNC_SERVER_RUNNING || !s->place.board)
         return CONCUR_E_STATE;
     int saved = errno, rc = CONCUR_OK;
@@ -250,6 +260,8 @@ int concur_server_fd(concur_server *s)
 {
     if (!s)
         return CONCUR_E_INVAL;
+    if (cnc_server_is_copy(s))
+        return CONCUR_E_FORKED;
     if (!s->has_tree && !s->has_thread)
         return CONCUR_E_STATE;
     if (s->has_tree)
@@ -263,6 +275,8 @@ int concur_server_dispatch(concur_server *s)
 {
     if (!s)
         return CONCUR_E_INVAL;
+    if (cnc_server_is_copy(s))
+        return CONCUR_E_FORKED;
     if (!s->has_tree && !s->has_thread)
         return CONCUR_E_STATE;
     return s->has_tree ? cnc_tree_dispatch(s) : CONCUR_OK;
@@ -298,6 +312,8 @@ int concur_server_wait(concur_server *s)
 {
     if (!s)
         return CONCUR_E_INVAL;
+    if (cnc_server_is_copy(s))
+        return CONCUR_E_FORKED;
     if (cnc_server_is_inside(s))
         return CONCUR_E_HOME;
     if (s->has_tree)
@@ -316,7 +332,7 @@ int concur_server_wait(concur_server *s)
 
 void concur_server_free(concur_server *s)
 {
-    if (!s)
+    if (!s || cnc_server_is_copy(s)) /* of a copy nothing is known: threads that had its locks are not here */
         return;
     if (cnc_server_is_inside(s)) {
         cnc_log(&s->log, CONCUR_LOG_ERROR, "concur_server_free() in a callback of the server has no effect");

@@ -26,6 +26,8 @@ int concur_server_address(concur_server *s, unsigned i, char *out, size_t n)
     size_t len = 0;
     if (!s || !out)
         return CONCUR_E_INVAL;
+    if (cnc_server_is_copy(s))
+        return CONCUR_E_FORKED;
     pthread_mutex_lock(&s->mu);
     int rc = address_locked(s, i, text, sizeof text, &len);
     pthread_mutex_unlock(&s->mu);
@@ -145,6 +147,8 @@ int concur_server_status(concur_server *s, char *json, size_t *len)
     char *text = NULL;
     if (!s || !len || (!json && *len))
         return CONCUR_E_INVAL;
+    if (cnc_server_is_copy(s))
+        return CONCUR_E_FORKED;
     pthread_mutex_lock(&s->mu);
     bool running = atomic_load(&s->state) == CNC_SERVER_RUNNING;
     if (running)

@@ -177,6 +177,7 @@ void cnc_api_destroy(concur_server *s)
     cnc_options_destroy(&s->options);
     cnc_server_close_stop(s);
     cnc_sys_close(&s->host_fd);
+    cnc_server_disclaim(s);
     pthread_mutex_destroy(&s->mu);
     cnc_depot_deinit(&s->depot);
     pthread_cond_destroy(&s->changed);

@@ -70,6 +70,19 @@ static inline void *cnc_sys_map_shared(size_t n)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Zeroed memory on pages of its own, which a process forked from now on finds zeroed again, where the system can do that. NULL, and
+ * errno. */
+static inline void *cnc_sys_map_own(size_t n)
+{
+    if (CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM))
+        return NULL;
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    (void)madvise(p, n, MADV_WIPEONFORK);
+    return p;
+}
+
 static inline void cnc_sys_unmap(void *p, size_t n)
 {
     (void)munmap(p, n);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "core/request.h"
+#include "proc/child.h"
 
 #define WAITS_MAX 16
 
@@ -232,6 +233,8 @@ static void work_away(struct cnc_job *job, struct cnc_home *here)
     struct cnc_home *home = o->home;
     (void)here;
     o->rc = o->work(o->arg);
+    if (cnc_server_is_stray(o->r->server))
+        cnc_child_stray();
     cnc_home_post(home, &o->task);
     cnc_home_unref(home);
 }
@@ -324,6 +327,7 @@ struct concur_ticket {
     struct cnc_task release;
     concur_request *r;
     struct cnc_home *home; /* referenced: posting must be safe even after the server's stop */
+    long owner;            /* the process that made it */
     atomic_int cancelled;
 };
 
@@ -343,6 +347,7 @@ concur_ticket *concur_request_defer(concur_request *r)
         return NULL;
     t->r = r;
     t->home = r->home;
+    t->owner = atomic_load(&r->server->owner);
     atomic_init(&t->cancelled, 0);
     cnc_home_ref(r->home);
     t->next = r->tickets;
@@ -365,10 +370,18 @@ static void on_post(struct cnc_task *task)
     cnc_request_leave(post.r, post.fn(post.r, post.arg));
 }
 
+/* In a process that the program has forked, the request is not there, and its home's descriptors are another's. */
+static bool is_copy(const concur_ticket *t)
+{
+    return t->owner && t->owner != (long)getpid();
+}
+
 int concur_ticket_post(concur_ticket *t, concur_handler_fn fn, void *arg)
 {
     if (!fn)
         return CONCUR_E_INVAL;
+    if (is_copy(t))
+        return CONCUR_E_FORKED;
     struct post *post = cnc_malloc(sizeof *post);
     if (!post)
         return CONCUR_E_NOMEM;
@@ -401,6 +414,8 @@ static void on_release(struct cnc_task *task)
 
 void concur_ticket_release(concur_ticket *t)
 {
+    if (is_copy(t))
+        return;
     struct cnc_home *home = t->home;
     t->release.run = on_release;
     if (cnc_home_post(home, &t->release) < 0) { /* the home is closed, and the request with it */

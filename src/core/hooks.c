@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "core/server.h"
+#include "proc/child.h"
 
 struct hook {
     struct cnc_link link; /* in server->hooks */
@@ -35,6 +36,8 @@ int cnc_server_hooks(concur_server *server, int what, const char *detail)
     for (; l != &server->hooks && rc == CONCUR_OK; l = backwards ? l->prev : l->next) {
         struct hook *hook = CNC_CONTAINER(l, struct hook, link);
         int said = hook->what == what ? hook->fn(server, what, detail ? detail : "", hook->arg) : CONCUR_OK;
+        if (cnc_server_is_stray(server))
+            cnc_child_stray();
         if (may_forbid && said < 0)
             rc = said;
     }

@@ -4,6 +4,8 @@
  */
 #include "core/request.h"
 
+#include "proc/child.h"
+
 enum request_event {
     ON_QUEUE,     /* handed to the pool */
     ON_HANDLER,   /* a route's handler is called */
@@ -179,6 +181,8 @@ static void end(concur_request *r)
 
 CNC_HOT void cnc_request_leave(concur_request *r, int rc)
 {
+    if (cnc_server_is_stray(r->server))
+        cnc_child_stray();
     if (CNC_UNLIKELY(rc != CONCUR_OK))
         apply_code(r, rc);
     if (CNC_UNLIKELY(r->output == CNC_OUTPUT_BODY))

@@ -104,6 +104,8 @@ static int may_begin(concur_request *r, int status, struct cnc_slice type)
 {
     if (CNC_UNLIKELY(!CNC_REQUEST_IS_MINE(r)))
         return CONCUR_E_HOME;
+    if (cnc_server_is_stray(r->server))
+        return CONCUR_E_FORKED;
     if (CNC_UNLIKELY(r->gone))
         return CONCUR_E_GONE;
     if (CNC_UNLIKELY(r->output != CNC_OUTPUT_NONE || (r->flags & CNC_REQ_ENDING)))
@@ -348,6 +350,8 @@ static int may_push(const concur_request *r)
 {
     if (!CNC_REQUEST_IS_MINE(r))
         return CONCUR_E_HOME;
+    if (cnc_server_is_stray(r->server))
+        return CONCUR_E_FORKED;
     if (r->reply_rc && r->output == CNC_OUTPUT_ABORT)
         return r->reply_rc;
     if (r->gone)

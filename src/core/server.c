@@ -51,6 +51,28 @@ int cnc_server_note(concur_server *server, int code, const char *fmt, ...)
     return cnc_error_set(code, "%s", line);
 }
 
+int cnc_server_claim(concur_server *server)
+{
+    if (!server->here && !(server->here = cnc_sys_map_own(sizeof *server->here)))
+        return cnc_error_set(CONCUR_E_NOMEM, "out of memory: no page of its own for the server");
+    atomic_store(server->here, 1);
+    atomic_store(&server->owner, (long)getpid());
+    return CONCUR_OK;
+}
+
+void cnc_server_disclaim(concur_server *server)
+{
+    if (server->here)
+        cnc_sys_unmap(server->here, sizeof *server->here);
+    server->here = NULL;
+}
+
+bool cnc_server_is_copy(const concur_server *server)
+{
+    long owner = atomic_load(&server->owner);
+    return owner && owner != (long)getpid();
+}
+
 int cnc_server_open_stop(concur_server *server)
 {
     server->stop_fd = cnc_sys_eventfd();

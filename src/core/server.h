@@ -95,6 +95,9 @@ struct concur_server {
     atomic_llong short_at;     /* when the last line of cnc_server_runs_short() was written */
     atomic_uint shorts;        /* left out since */
 
+    atomic_long owner;         /* id of the process whose server this is: not of one that the program forked; 0: it never ran */
+    atomic_uint *here;         /* owned; on a page of its own: 1, but 0 in such a process. NULL: it never ran */
+
     atomic_int state;          /* enum cnc_server_state */
     atomic_llong stop_at;      /* monotonic ms: deadline of the stop; INT64_MAX: none asked for */
     int stop_fd;               /* eventfd that stop() raises: safe in a signal handler; -1 before it runs. Closed with the server */
@@ -142,6 +145,18 @@ void cnc_server_raise(concur_server *server);
 /* Any thread. The system has not enough of something, as the thread's last error says; cost: what that means for somebody.
  * A line in the log, at most one a second, which tells how many were left out. */
 void cnc_server_runs_short(concur_server *server, const char *cost);
+
+/* This process is the one that runs the server, or one of its own. CONCUR_OK or CONCUR_E_NOMEM. */
+int cnc_server_claim(concur_server *server);
+void cnc_server_disclaim(concur_server *server);
+/* A process that the program has forked has a copy of the server, and must leave everything alone that both have. Any thread, any
+ * signal handler; by a system call. */
+bool cnc_server_is_copy(const concur_server *server);
+/* The same, without one. */
+static inline bool cnc_server_is_stray(const concur_server *server)
+{
+    return CNC_UNLIKELY(server->here && atomic_load_explicit(server->here, memory_order_relaxed) == 0);
+}
 
 /* Any thread. The deadline of a stop has passed. */
 bool cnc_server_is_late(const concur_server *server);

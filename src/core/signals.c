@@ -16,12 +16,20 @@ static struct {
     sigset_t blocked; /* of the signals that are waited for here those that the program had blocked */
 } cnc_run_state;
 
+/* A process that the program has forked meanwhile is ended by a signal as any other, or has the program's handler. */
+static void pass_on(int sig)
+{
+    (void)sigaction(sig, sig == SIGTERM ? &cnc_run_state.term : &cnc_run_state.intr, NULL);
+    (void)raise(sig);
+}
+
 static void on_signal(int sig)
 {
     int saved = errno;
     concur_server *s = atomic_load(&cnc_run_state.server);
-    (void)sig;
-    if (s)
+    if (s && cnc_server_is_copy(s))
+        pass_on(sig);
+    else if (s)
         cnc_place_stop(s, atomic_fetch_add(&cnc_run_state.signals, 1) > 0 ? 0 : atomic_load(&s->stop_timeout));
     errno = saved;
 }
@@ -39,7 +47,7 @@ static void on_hup(int sig)
     int saved = errno;
     concur_server *s = atomic_load(&cnc_run_state.server);
     (void)sig;
-    if (s) {
+    if (s && !cnc_server_is_copy(s)) {
         atomic_store(&s->reload_wanted, true);
         cnc_server_raise(s);
     }
@@ -62,7 +70,7 @@ static void call_programs(int sig, siginfo_t *info, void *context)
 static void on_child(int sig, siginfo_t *info, void *context)
 {
     concur_server *s = atomic_load(&cnc_run_state.server);
-    if (s)
+    if (s && !cnc_server_is_copy(s))
         cnc_server_raise(s);
     call_programs(sig, info, context);
 }

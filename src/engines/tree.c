@@ -65,7 +65,10 @@ static int settle(concur_server *server, const struct cnc_child *child)
     atomic_store(&server->stop_at, INT64_MAX);
     (void)!getrandom(&server->id_base, sizeof server->id_base, GRND_NONBLOCK);
     cnc_server_close_stop(server);
-    int rc = cnc_server_open_stop(server);
+    int rc = cnc_server_claim(server);
+    if (rc < 0)
+        return rc;
+    rc = cnc_server_open_stop(server);
     cnc_signals_adopt(server);
     return rc < 0 ? cnc_error_set(CONCUR_E_SYS, "eventfd: %s", strerror(errno)) : CONCUR_OK;
 }
@@ -319,6 +322,7 @@ static void leave_host(concur_server *server, int up)
     cnc_sys_close_others(keep, n);
     server->log.up = server->place.up = up;
     server->place.master = getpid();
+    (void)cnc_server_claim(server); /* the page is there */
     cnc_signals_adopt(server);
     cnc_signals_hear_children();
 }

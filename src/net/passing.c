@@ -107,6 +107,9 @@ static ssize_t recv_with(int link, void *p, size_t n, int *fds, unsigned most, b
     }
     if (m.msg_flags & MSG_CTRUNC)
         close_all(fds, most, CNC_PASSING_LOST);
+    for (unsigned i = 0; i < most; i++)
+        if (CNC_UNLIKELY(fds[i] >= 0 && fds[i] < CNC_FILES_LOW) && (fds[i] = cnc_files_lift(fds[i])) < 0)
+            fds[i] = CNC_PASSING_LOST;
     return got;
 }
 

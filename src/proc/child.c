@@ -62,6 +62,11 @@ void cnc_child_sick(void)
     _exit(CNC_CHILD_SICK);
 }
 
+void cnc_child_stray(void)
+{
+    _exit(CNC_CHILD_STRAY);
+}
+
 void cnc_child_orphaned(void)
 {
     _exit(0);

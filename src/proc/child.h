@@ -23,6 +23,12 @@ pid_t cnc_child_fork(bool with_parent);
 
 _Noreturn void cnc_child_sick(void);
 
+#define CNC_CHILD_STRAY 41
+
+/* The program has forked in a callback, and this is the other process, in which the callback has returned. Whatever would follow uses
+ * descriptors that are the first one's; and to go back to the program would let all that follows run twice. */
+_Noreturn void cnc_child_stray(void);
+
 /* The master is gone, and so is this process. */
 _Noreturn void cnc_child_orphaned(void);
 
