@@ -259,6 +259,72 @@ START_TEST(a_master_with_such_a_stderr)
 }
 END_TEST
 
+/* ---- descriptors 0 to 2 ---- */
+
+/* Which of them are open in the process that answers: a digit each. */
+static int low_descriptors(concur_request *r, void *arg)
+{
+    (void)arg;
+    return concur_reply_printf(r, 200, NULL, "%d%d%d", fcntl(0, F_GETFD) >= 0, fcntl(1, F_GETFD) >= 0, fcntl(2, F_GETFD) >= 0);
+}
+
+static unsigned to_close; /* bits */
+
+static void close_low(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (to_close & 1u << fd)
+            close(fd);
+}
+
+static bool are_closed(long pid)
+{
+    char path[64];
+    for (int fd = 0; fd < 3; fd++) {
+        snprintf(path, sizeof path, "/proc/%ld/fd/%d", pid, fd);
+        if ((to_close & 1u << fd) && access(path, F_OK) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* What is not open stays so, through loops, threads, bodies in files and workers, and what the server has is above. */
+START_TEST(low_descriptors_that_are_closed_stay_closed)
+{
+    static char body[100 << 10];
+    static const unsigned sets[] = { 1, 2, 4, 6, 7 };
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        char want[8], got[32] = "", request[256];
+        to_close = sets[i];
+        struct program p = make(_i + 1);
+        live_route(&p.l, "GET /low", 0, low_descriptors, NULL);
+        live_route(&p.l, "GET /block-low", CONCUR_ROUTE_BLOCKING, low_descriptors, NULL);
+        live_route(&p.l, "GET /later", 0, later, NULL);
+        live_route(&p.l, "GET /offload", 0, offload, NULL);
+        run(&p, close_low);
+        snprintf(want, sizeof want, "%d%d%d", !(to_close & 1), !(to_close & 2), !(to_close & 4));
+        for (int round = 0; round < 3; round++) {
+            struct live_peer peer = live_connect(&p.l); /* stays open meanwhile */
+            struct live_answer a;
+            int n = snprintf(request, sizeof request, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: %zu\r\n\r\n", sizeof body);
+            ck_assert(live_send_n(&peer, request, (size_t)n) && live_send_n(&peer, body, sizeof body));
+            ck_assert(live_receive(&peer, &a, false));
+            ck_assert_int_eq(a.status, 200);
+            must_answer(&p.l, "/later");
+            must_answer(&p.l, "/offload");
+            ck_assert_int_eq(live_get(&p.l, "/low", got, sizeof got), 200);
+            ck_assert_str_eq(got, want);
+            ck_assert_int_eq(live_get(&p.l, "/block-low", got, sizeof got), 200);
+            ck_assert_str_eq(got, want);
+            ck_assert_msg(are_closed(p.pid), "%s: without %x", p.l.name, to_close);
+            (void)live_get(&p.l, "/wrong", NULL, 0); /* a line of the log, which must not go to anybody's connection */
+            live_close(&peer);
+        }
+        stop(&p, SIGTERM);
+    }
+}
+END_TEST
+
 /* ---- stops ---- */
 
 static void block_all(void)
@@ -304,6 +370,43 @@ START_TEST(an_ignored_end_of_children_is_no_error)
 {
     struct program p = make(_i + 1);
     run(&p, ignore_children);
+    must_answer(&p.l, "/hello");
+    stop(&p, SIGTERM);
+}
+END_TEST
+
+/* A process that a handler has forked, to do something else for long. */
+static int fork_one_that_stays(concur_request *r, void *arg)
+{
+    sigset_t none;
+    (void)arg;
+    sigemptyset(&none);
+    pid_t pid = fork();
+    if (pid == 0) /* a thread of the library has all blocked, and so has its copy */
+        pthread_sigmask(SIG_SETMASK, &none, NULL);
+    while (pid == 0)
+        pause();
+    kill(pid, SIGTERM);
+    for (int ms = 0, status = 0; ms < PATIENCE_MS; ms++) {
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            return WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM ? concur_reply_text(r, 200, "hello") : 500;
+        (void)poll(NULL, 0, 1);
+    }
+    kill(pid, SIGKILL);
+    return 504;
+}
+
+static void no_handlers(void) /* the test tool has one for SIGTERM */
+{
+    signal(SIGTERM, SIG_DFL);
+}
+
+START_TEST(a_signal_ends_a_child_of_a_handler)
+{
+    struct program p = make(_i + 1);
+    live_route(&p.l, "GET /fork", 0, fork_one_that_stays, NULL);
+    run(&p, no_handlers);
+    must_answer(&p.l, "/fork");
     must_answer(&p.l, "/hello");
     stop(&p, SIGTERM);
 }
@@ -501,9 +604,11 @@ int main(void)
     tcase_add_loop_test(all, a_body_beyond_the_limit_of_files, 0, 2 * ENGINES);
     tcase_add_loop_test(all, a_stderr_that_takes_nothing, 0, ENGINES);
     tcase_add_loop_test(all, a_master_with_such_a_stderr, 0, ENGINES);
+    tcase_add_loop_test(all, low_descriptors_that_are_closed_stay_closed, 0, ENGINES);
     tcase_add_loop_test(all, blocked_signals_stop_it_all_the_same, 0, 2 * ENGINES);
     tcase_add_loop_test(all, a_pending_signal_stops_it, 0, ENGINES);
     tcase_add_loop_test(all, an_ignored_end_of_children_is_no_error, 0, ENGINES);
+    tcase_add_loop_test(all, a_signal_ends_a_child_of_a_handler, 0, ENGINES);
     tcase_add_loop_test(all, a_hangup_reloads_where_there_is_a_master, 0, 3 * ENGINES);
     tcase_add_loop_test(all, a_hangup_is_the_programs, 0, 4 * ENGINES);
     tcase_add_loop_test(all, libevents_warnings_are_lines_of_the_log, 0, ENGINES);
