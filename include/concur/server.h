@@ -191,7 +191,7 @@ CONCUR_API int concur_server_run(concur_server *server);
  * and those of the library, and end with the host's process; the host should wait for the master with
  * concur_server_wait() alone, and call concur_server_dispatch() meanwhile if it wants its log and its events.
  *
- * returns  CONCUR_OK: connections are accepted from now on; else as concur_server_run(), with nothing left running
+ * returns  CONCUR_OK: connections are accepted from now on, or a stop was asked for meanwhile; else as concur_server_run(), with nothing left running
  * thread   the one that did the set-up; never in a handler of this server
  * blocks   until it answers or has failed: creation of threads or processes, whose hooks may take up to the option
  *          start_timeout; no network traffic

@@ -12,7 +12,6 @@
 #include "core/serving.h"
 #include "core/signals.h"
 #include "engines/tree.h"
-#include "proc/note.h"
 
 #define PATIENCE_MS 1000
 
@@ -229,8 +228,8 @@ int concur_server_stop(concur_server *s, unsigned deadline_ms)
         return CONCUR_E_FORKED;
     if (atomic_load(&s->state) == CNC_SERVER_SETUP)
         return CONCUR_E_STATE;
-    if (s->place.link >= 0) /* the whole server stops, not this process */
-        (void)cnc_note_tell(s->place.link, CNC_NOTE_STOP_ALL, deadline_ms);
+    if (s->place.is_child) /* the whole server stops, not this process */
+        cnc_place_stop_all(s, deadline_ms);
     else
         cnc_place_stop(s, deadline_ms);
     errno = saved;
@@ -245,15 +244,10 @@ int concur_server_reload(concur_server *s)
         return CONCUR_E_FORKED;
     if (atomic_load(&s->state) != CNC_SERVER_RUNNING || !s->place.board)
         return CONCUR_E_STATE;
-    int saved = errno, rc = CONCUR_OK;
-    if (s->place.link >= 0) {
-        rc = cnc_note_tell(s->place.link, CNC_NOTE_RELOAD, 0) < 0 ? CONCUR_E_STATE : CONCUR_OK;
-    } else {
-        atomic_store(&s->reload_wanted, true);
-        cnc_server_raise(s);
-    }
+    int saved = errno;
+    cnc_place_reload(s);
     errno = saved;
-    return rc;
+    return CONCUR_OK;
 }
 
 int concur_server_fd(concur_server *s)
@@ -286,9 +280,10 @@ static int wait_tree(concur_server *s)
 {
     s->result = cnc_tree_wait(s, -1);
     s->has_tree = false;
+    pthread_mutex_lock(&s->mu);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
-    cnc_tree_close(s);
     cnc_serving_close_listeners(s); /* the sockets were the master's; this is what was known of them */
+    pthread_mutex_unlock(&s->mu);
     return s->result;
 }
 

@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "base/error.h"
 #include "base/sys.h"
+#include "engines/tree.h"
 
 static uint64_t random_base(void)
 {
@@ -176,6 +177,7 @@ void cnc_api_destroy(concur_server *s)
     cnc_server_free_hooks(s);
     cnc_options_destroy(&s->options);
     cnc_server_close_stop(s);
+    cnc_tree_close(s);
     cnc_sys_close(&s->host_fd);
     cnc_server_disclaim(s);
     pthread_mutex_destroy(&s->mu);

@@ -11,7 +11,26 @@ void cnc_place_stop(concur_server *server, int64_t ms)
     long long before = atomic_load(&server->stop_at);
     while (at < before && !atomic_compare_exchange_weak(&server->stop_at, &before, at))
         ;
+    struct cnc_board *board = atomic_load(&server->place.board);
+    if (board && !server->place.is_child)
+        cnc_board_ask_stop(board, at);
     cnc_server_raise(server);
+}
+
+/* The master looks at the board when it is woken; where a note finds no room others wait for it. */
+void cnc_place_stop_all(concur_server *server, int64_t ms)
+{
+    cnc_board_ask_stop(server->place.board, cnc_clock_now(server->clock) + ms);
+    (void)cnc_note_tell(server->place.link, CNC_NOTE_STOP_ALL, ms);
+}
+
+void cnc_place_reload(concur_server *server)
+{
+    cnc_board_ask_reload(server->place.board);
+    if (server->place.is_child)
+        (void)cnc_note_tell(server->place.link, CNC_NOTE_RELOAD, 0);
+    else
+        cnc_server_raise(server);
 }
 
 void cnc_place_hear(concur_server *server)

@@ -23,7 +23,11 @@ void cnc_place_hear(concur_server *server);
 void cnc_place_publish(concur_server *server, const struct cnc_engine_stats *stats);
 /* Any thread of a child. So many requests were begun: asks for a successor if that is this process' share, once. */
 void cnc_place_begun(concur_server *server, unsigned long long requests);
-/* Begins a stop of this process alone. Any thread, any signal handler. */
+/* Begins a stop: in a child of this process alone, else of the whole server. Any thread, any signal handler; so are the next two. */
 void cnc_place_stop(concur_server *server, int64_t ms);
+/* In a child: asks for a stop of the whole server. */
+void cnc_place_stop_all(concur_server *server, int64_t ms);
+/* Where there is a master: asks for a reload. */
+void cnc_place_reload(concur_server *server);
 
 #endif

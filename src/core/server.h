@@ -40,7 +40,8 @@ struct cnc_note;
 
 /* This process' place among those of the server (place.h). All of it is empty where there is no master. */
 struct cnc_place {
-    struct cnc_board *board;   /* owned by the process that called run or start; the others inherit it */
+    /* Owned by the process that called run or start, until the server is freed: others look whenever they like. The others inherit it. */
+    struct cnc_board *_Atomic board;
     struct cnc_board_row *row; /* a child's own */
     unsigned generation;
     unsigned number;     /* among those of its group, from 0 */
@@ -116,7 +117,6 @@ struct concur_server {
     char end_error[256];       /* why it is none of CONCUR_OK and CONCUR_E_BUSY, where a thread of ours knows; guarded by mu */
     bool leaked;               /* something could not be joined: nothing may be freed */
     struct cnc_place place;
-    atomic_bool reload_wanted; /* a master's */
 };
 
 /* The engine's parts call the request's through this (conn.h). */

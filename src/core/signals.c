@@ -47,10 +47,8 @@ static void on_hup(int sig)
     int saved = errno;
     concur_server *s = atomic_load(&cnc_run_state.server);
     (void)sig;
-    if (s && !cnc_server_is_copy(s)) {
-        atomic_store(&s->reload_wanted, true);
-        cnc_server_raise(s);
-    }
+    if (s && !cnc_server_is_copy(s) && s->place.board)
+        cnc_place_reload(s);
     errno = saved;
 }
 

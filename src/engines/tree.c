@@ -164,7 +164,9 @@ static int before_fork(void *arg)
 
 static int64_t stop_at(void *arg)
 {
-    return atomic_load(&((concur_server *)arg)->stop_at);
+    concur_server *server = arg;
+    int64_t own = atomic_load(&server->stop_at), asked = cnc_board_stop_at(server->place.board);
+    return own < asked ? own : asked;
 }
 
 static void stop_asked(void *arg, int64_t ms)
@@ -174,7 +176,7 @@ static void stop_asked(void *arg, int64_t ms)
 
 static bool reload_asked(void *arg)
 {
-    return atomic_exchange(&((concur_server *)arg)->reload_wanted, false);
+    return cnc_board_take_reload(((concur_server *)arg)->place.board);
 }
 
 static void stopping(void *arg)
@@ -283,8 +285,12 @@ static int run_master(concur_server *server, int lines)
 
 static int open_board(concur_server *server)
 {
-    server->place.board = cnc_board_create();
-    return server->place.board ? CONCUR_OK : CONCUR_E_NOMEM;
+    struct cnc_board *board = cnc_board_create();
+    if (!board)
+        return CONCUR_E_NOMEM;
+    atomic_store(&server->place.board, board);
+    cnc_board_ask_stop(board, atomic_load(&server->stop_at)); /* what was asked for before, and not there */
+    return CONCUR_OK;
 }
 
 int cnc_tree_run(concur_server *server)
@@ -306,7 +312,6 @@ int cnc_tree_run(concur_server *server)
     server->place.lines = -1;
     cnc_sys_close(&lines[0]);
     cnc_sys_close(&lines[1]);
-    cnc_board_destroy(&server->place.board);
     return rc;
 }
 
@@ -384,7 +389,6 @@ int cnc_tree_start(concur_server *server)
     server->place.link = pair[0];
     if (pid < 0) {
         rc = rc < 0 ? rc : cnc_error_set(CONCUR_E_SYS, "fork: %s", strerror(errno));
-        cnc_tree_close(server);
         return rc;
     }
     server->place.master = pid;
@@ -400,7 +404,8 @@ int cnc_tree_start(concur_server *server)
     int end;
     while ((end = cnc_host_reap(&server->place.master, server->place.board)) == CONCUR_AGAIN)
         cnc_host_wait(-1, server->place.master_fd, 10);
-    cnc_tree_close(server);
+    if (rc == CONCUR_E_GONE && end == CONCUR_OK && cnc_board_stop_at(server->place.board) != INT64_MAX)
+        return CONCUR_OK; /* it was stopped before it served */
     return rc == CONCUR_E_GONE ? end < 0 ? end : CONCUR_E_SYS : rc;
 }
 
@@ -432,7 +437,9 @@ int cnc_tree_wait(concur_server *server, int64_t ms)
 
 void cnc_tree_close(concur_server *server)
 {
+    struct cnc_board *board = atomic_load(&server->place.board);
     cnc_sys_close(&server->place.link);
     cnc_sys_close(&server->place.master_fd);
-    cnc_board_destroy(&server->place.board);
+    cnc_board_destroy(&board);
+    atomic_store(&server->place.board, NULL);
 }

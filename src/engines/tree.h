@@ -24,7 +24,7 @@ int cnc_tree_dispatch(concur_server *server);
 /* Waits for the master's end, dispatching meanwhile, at most ms (-1: no limit). CONCUR_AGAIN: not yet; else
  * what the server ended with. */
 int cnc_tree_wait(concur_server *server, int64_t ms);
-/* The host's part of the end. */
+/* With the server, and not before: other threads may ask for a stop, or for the status, at any time until then. */
 void cnc_tree_close(concur_server *server);
 
 #endif

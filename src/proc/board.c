@@ -12,6 +12,9 @@ struct cnc_board {
     atomic_uint generation;
     atomic_int result;                         /* what it ends with */
     atomic_bool has_ended;
+    /* anybody's */
+    atomic_llong stop_at;
+    atomic_bool reload_wanted;
     atomic_uint used[CNC_BOARD_GENERATIONS]; /* rows from here on were never written */
     /* a bit for each slot */
     _Alignas(64) atomic_ullong idle[CNC_BOARD_GENERATIONS][WORDS];
@@ -24,7 +27,10 @@ _Static_assert(CNC_BOARD_SLOTS % 64 == 0, "a bit for each slot");
 /* Memory that nobody touches costs nothing: only the rows in use are ever backed. */
 struct cnc_board *cnc_board_create(void)
 {
-    return cnc_sys_map_shared(sizeof(struct cnc_board));
+    struct cnc_board *board = cnc_sys_map_shared(sizeof *board);
+    if (board)
+        atomic_store(&board->stop_at, INT64_MAX);
+    return board;
 }
 
 void cnc_board_destroy(struct cnc_board **board)
@@ -149,6 +155,28 @@ void cnc_board_set_serving(struct cnc_board *board, int engine, unsigned generat
 int cnc_board_engine(const struct cnc_board *board)
 {
     return atomic_load(&board->engine);
+}
+
+void cnc_board_ask_stop(struct cnc_board *board, int64_t at)
+{
+    long long before = atomic_load(&board->stop_at);
+    while (at < before && !atomic_compare_exchange_weak(&board->stop_at, &before, at))
+        ;
+}
+
+int64_t cnc_board_stop_at(const struct cnc_board *board)
+{
+    return atomic_load(&board->stop_at);
+}
+
+void cnc_board_ask_reload(struct cnc_board *board)
+{
+    atomic_store(&board->reload_wanted, true);
+}
+
+bool cnc_board_take_reload(struct cnc_board *board)
+{
+    return atomic_exchange(&board->reload_wanted, false);
 }
 
 void cnc_board_set_result(struct cnc_board *board, int rc)

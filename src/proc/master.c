@@ -122,11 +122,7 @@ static void hear_host(struct cnc_master *m)
     struct cnc_note note;
     int rc;
     while ((rc = cnc_note_receive(m->cfg->host, &note, NULL, false)) == CONCUR_OK) {
-        if (note.what == CNC_NOTE_STOP_ALL)
-            m->cfg->ops->stop_asked(m->cfg->arg, note.value);
-        else if (note.what == CNC_NOTE_RELOAD)
-            m->reload_due = true;
-        else if (note.what == CNC_NOTE_LOG) /* a child's, for the program's function in this process */
+        if (note.what == CNC_NOTE_LOG) /* a child's, for the program's function in this process */
             m->cfg->ops->tell(m->cfg->arg, CNC_NOTE_LOG, note.value, note.text);
     }
     m->host_gone = rc == CONCUR_E_GONE;

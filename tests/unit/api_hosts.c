@@ -260,6 +260,116 @@ START_TEST(a_thread_that_reads_stdin_holds_nobody_up)
 }
 END_TEST
 
+/* ---- stops ---- */
+
+static long master_of(const struct live *l)
+{
+    char json[8192] = "";
+    size_t n = sizeof json;
+    ck_assert_int_eq(concur_server_status(l->server, json, &n), CONCUR_OK);
+    const char *pid = strstr(json, "\"pid\":");
+    ck_assert_ptr_nonnull(pid);
+    return strtol(pid + 6, NULL, 10);
+}
+
+/* A master that does not listen for a while, with more asked of it than a link holds: what was promised comes. */
+START_TEST(a_stop_is_not_lost)
+{
+    struct live l = make(trees[_i]);
+    live_start(&l);
+    long master = master_of(&l);
+    ck_assert_int_eq(kill((pid_t)master, SIGSTOP), 0);
+    for (int i = 0; i < 5000; i++)
+        ck_assert_int_eq(concur_server_reload(l.server), CONCUR_OK);
+    ck_assert_int_eq(concur_server_stop(l.server, 500), CONCUR_OK);
+    ck_assert_int_eq(kill((pid_t)master, SIGCONT), 0);
+    int rc = concur_server_wait(l.server);
+    ck_assert(rc == CONCUR_OK || rc == CONCUR_E_BUSY); /* its deadline may be over */
+    concur_server_free(l.server);
+}
+END_TEST
+
+static void *stop_it(void *arg)
+{
+    concur_server *s = arg;
+    while (concur_server_stop(s, 1000) == CONCUR_E_STATE)
+        continue;
+    live_latch_add(&let_go);
+    return NULL;
+}
+
+/* From the first moment on at which it can be asked for. */
+START_TEST(a_stop_during_the_start_is_not_lost)
+{
+    if (LIVE_SANITIZED)
+        return; /* threads before a fork */
+    for (int i = 0; i < 20; i++) {
+        pthread_t thread;
+        struct live l = make(trees[_i]);
+        live_set(&l, "fork_with_threads", "on");
+        ck_assert_int_eq(pthread_create(&thread, NULL, stop_it, l.server), 0);
+        int rc = concur_server_start(l.server);
+        if (rc == CONCUR_OK)
+            rc = concur_server_wait(l.server);
+        ck_assert_msg(rc == CONCUR_OK, "%s: %d %s", l.name, rc, concur_server_error(l.server));
+        pthread_join(thread, NULL);
+        concur_server_free(l.server);
+    }
+}
+END_TEST
+
+static atomic_bool over;
+
+static void *ask_for_ever(void *arg)
+{
+    concur_server *s = arg;
+    char json[8192];
+    while (!atomic_load(&over)) {
+        size_t n = sizeof json;
+        (void)concur_server_status(s, json, &n);
+        (void)concur_server_reload(s);
+        (void)concur_server_engine(s);
+        if (concur_server_stop(s, 1000) != CONCUR_OK)
+            return s;
+    }
+    return NULL;
+}
+
+/* Threads ask while it ends and after that, until it is freed. Nothing of that may reach descriptors that have other owners by then. */
+START_TEST(stops_from_threads_while_it_ends)
+{
+    enum { THREADS = 3, PAIRS = 20 };
+    for (int round = 0; round < 5; round++) {
+        pthread_t threads[THREADS];
+        int pairs[PAIRS][2];
+        void *failed;
+        struct live l = make(_i + 1);
+        live_start(&l);
+        expect_get(&l, "/", "hello");
+        atomic_store(&over, false);
+        for (int i = 0; i < THREADS; i++)
+            ck_assert_int_eq(pthread_create(&threads[i], NULL, ask_for_ever, l.server), 0);
+        ck_assert_int_eq(concur_server_wait(l.server), CONCUR_OK);
+        for (int i = 0; i < PAIRS; i++) /* they take the numbers that it had */
+            ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pairs[i]), 0);
+        (void)poll(NULL, 0, 5);
+        atomic_store(&over, true);
+        for (int i = 0; i < THREADS; i++) {
+            pthread_join(threads[i], &failed);
+            ck_assert_ptr_null(failed);
+        }
+        for (int i = 0; i < 2 * PAIRS; i++) {
+            char byte;
+            ck_assert_int_eq(recv(pairs[i / 2][i % 2], &byte, 1, 0), -1);
+            ck_assert_int_eq(errno, EAGAIN);
+        }
+        for (int i = 0; i < 2 * PAIRS; i++)
+            close(pairs[i / 2][i % 2]);
+        concur_server_free(l.server);
+    }
+}
+END_TEST
+
 /* ---- signals ---- */
 
 /* Nobody gets the exit status of a child then. */
@@ -481,6 +591,9 @@ int main(void)
     tcase_add_loop_test(all, a_thread_that_reads_stdin_holds_nobody_up, 0, TREES);
     tcase_add_loop_test(all, an_ignored_end_of_children_is_no_error, 0, TREES);
     tcase_add_loop_test(all, an_ignored_end_of_children_hides_no_error, 0, TREES);
+    tcase_add_loop_test(all, a_stop_is_not_lost, 0, TREES);
+    tcase_add_loop_test(all, a_stop_during_the_start_is_not_lost, 0, TREES);
+    tcase_add_loop_test(all, stops_from_threads_while_it_ends, 0, 6);
     tcase_add_loop_test(all, its_signal_handlers_are_untouched, 0, TREES);
     tcase_add_loop_test(all, its_descriptors_stay_at_home, 0, TREES);
     tcase_add_loop_test(all, two_servers_of_different_engines, 0, TREES);
