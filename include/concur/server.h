@@ -118,8 +118,8 @@ CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void 
  *                             concur_server_local() has ended. Not in a worker that was killed or has crashed, nor
  *                             in the master, a front or a host. Each is
  *                             called, whatever the one before has returned
- *   CONCUR_HOOK_EVENT         In the host's process: during concur_server_run(), or after start in
- *                             concur_server_dispatch() and concur_server_wait(). detail says what happened, such as
+ *   CONCUR_HOOK_EVENT         In the host's process: during concur_server_run(), concur_server_start(), or after
+ *                             start in concur_server_dispatch() and concur_server_wait(). detail says what happened, such as
  *                             "worker 3 (pid 123) ended: signal 9" or "given up: answering 503". Its
  *                             wording is for people and may change, but for "ready", which comes once, when connections
  *                             are accepted. What it returns is not looked at. It must not block
@@ -208,7 +208,7 @@ CONCUR_API int concur_server_start(concur_server *server);
 CONCUR_API int concur_server_fd(concur_server *server);
 
 /* Calls the functions of the host that other processes of the server have something for: the log's, and hooks of
- * CONCUR_HOOK_EVENT. Without a master these are called where things happen, and there is nothing to do here.
+ * CONCUR_HOOK_EVENT. Without a master these are called where things happen, but the end of the server is told here, too.
  *
  * returns  CONCUR_OK: nothing more for now; CONCUR_E_GONE: the server has ended, concur_server_wait() tells how;
  *          CONCUR_E_STATE: was not started; CONCUR_E_FORKED

@@ -91,6 +91,8 @@ static void finish(concur_server *s, int rc)
     s->ready = true;
     s->finished = true;
     s->result = rc;
+    if (s->host_fd >= 0)
+        (void)cnc_sys_eventfd_raise(s->host_fd); /* and never cleared: the end stays */
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->mu);
 }
@@ -158,17 +160,20 @@ static int start_thread(concur_server *s)
 {
     sigset_t old;
     pthread_attr_t attr;
+    s->host_fd = cnc_sys_eventfd();
+    int err = s->host_fd < 0 ? errno : 0;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, (size_t)s->setup->cfg.thread_stack);
     cnc_sys_block_signals(&old);
-    int err = cnc_sys_thread(&s->thread, &attr, serve, s);
+    if (!err)
+        err = cnc_sys_thread(&s->thread, &attr, serve, s);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     if (!err)
         return CONCUR_OK;
     close_engine(s);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
-    return cnc_api_fail(s, CONCUR_E_SYS, "cannot start a thread: %s", strerror(err));
+    return cnc_api_fail(s, CONCUR_E_SYS, "%s: %s", s->host_fd < 0 ? "eventfd" : "cannot start a thread", strerror(err));
 }
 
 /* The master and its children do the rest. */
@@ -213,6 +218,8 @@ int concur_server_start(concur_server *s)
     pthread_mutex_unlock(&s->mu);
     if (failed)
         join(s);
+    else
+        (void)cnc_server_hooks(s, CONCUR_HOOK_EVENT, "ready");
     return rc;
 }
 
@@ -260,9 +267,7 @@ int concur_server_fd(concur_server *s)
         return CONCUR_E_STATE;
     if (s->has_tree)
         return s->place.link;
-    if (s->host_fd < 0) /* nothing ever comes */
-        s->host_fd = cnc_sys_eventfd();
-    return s->host_fd < 0 ? CONCUR_E_SYS : s->host_fd;
+    return s->host_fd;
 }
 
 int concur_server_dispatch(concur_server *s)
@@ -273,7 +278,12 @@ int concur_server_dispatch(concur_server *s)
         return CONCUR_E_FORKED;
     if (!s->has_tree && !s->has_thread)
         return CONCUR_E_STATE;
-    return s->has_tree ? cnc_tree_dispatch(s) : CONCUR_OK;
+    if (s->has_tree)
+        return cnc_tree_dispatch(s);
+    pthread_mutex_lock(&s->mu);
+    bool over = s->finished;
+    pthread_mutex_unlock(&s->mu);
+    return over ? CONCUR_E_GONE : CONCUR_OK;
 }
 
 static int wait_tree(concur_server *s)

@@ -108,7 +108,7 @@ struct concur_server {
     bool hooked;               /* the hooks of its start were called here: those of its end are due */
     bool has_thread;           /* and not joined yet */
     bool has_tree;             /* start made a master, which was not waited for yet */
-    int host_fd;               /* what concur_server_fd() gives where nothing comes; -1 */
+    int host_fd;               /* what concur_server_fd() gives after start without a master: an eventfd, raised at the end; -1 */
     pthread_mutex_t mu;
     pthread_cond_t changed;
     bool ready;                /* accepting, or failed; guarded by mu */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A program with a poll loop of its own, which has a server beside it.
+ *
+ *     ./embed process-event & curl http://127.0.0.1:8080/; kill %1
+ *
+ * concur_server_start() gives one descriptor. When it is readable, concur_server_dispatch() calls the functions for the log
+ * and for events, here, on this thread; at the end it says CONCUR_E_GONE. So the program ends when the server has ended,
+ * whatever the engine.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <concur/concur.h>
+
+#define WORK_EVERY_MS 100
+
+static int handler(concur_request *r, void *arg)
+{
+    (void)arg;
+    return concur_reply_text(r, 200, "from beside the loop\n");
+}
+
+static void on_log(int level, const char *line, void *arg)
+{
+    (void)arg;
+    if (level <= CONCUR_LOG_WARN)
+        fprintf(stderr, "embed: %s\n", line);
+}
+
+static int on_event(concur_server *server, int what, const char *detail, void *arg)
+{
+    char address[64] = "";
+    (void)what, (void)arg;
+    (void)concur_server_address(server, 0, address, sizeof address);
+    printf("event: %s %s\n", detail, address);
+    fflush(stdout);
+    return CONCUR_OK;
+}
+
+/* Signals come as a descriptor, too. */
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* Until the server has ended. Returns how often the program's own work was done. */
+static unsigned loop(concur_server *server, int signals)
+{
+    struct pollfd fds[2] = { { .fd = signals, .events = POLLIN }, { .fd = concur_server_fd(server), .events = POLLIN } };
+    unsigned work = 0;
+    for (;;) {
+        int n = poll(fds, 2, WORK_EVERY_MS);
+        if (n == 0)
+            work++;
+        if (n > 0 && fds[0].revents) {
+            struct signalfd_siginfo info;
+            if (read(signals, &info, sizeof info) == sizeof info)
+                concur_server_stop(server, 5000); /* and on, until what is under way is over */
+        }
+        if (n > 0 && fds[1].revents && concur_server_dispatch(server) == CONCUR_E_GONE)
+            return work;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int engine = argc > 1 ? concur_engine_parse(argv[1]) : CONCUR_ENGINE_THREAD;
+    if (engine < 0) {
+        fprintf(stderr, "embed: no engine %s\n", argv[1]);
+        return 2;
+    }
+    int signals = open_signals(); /* before the first thread: all of them block what is read here */
+    concur_server *server = concur_server_new(engine, NULL);
+    concur_server_listen(server, argc > 2 ? argv[2] : "127.0.0.1:8080");
+    concur_server_log(server, on_log, NULL);
+    concur_server_hook(server, CONCUR_HOOK_EVENT, on_event, NULL);
+    concur_server_route(server, "GET /", 0, handler, NULL);
+    int rc = signals < 0 ? CONCUR_E_SYS : concur_server_start(server);
+    if (rc == CONCUR_OK) {
+        unsigned work = loop(server, signals);
+        rc = concur_server_wait(server);
+        printf("the end, after work done %u times\n", work);
+    }
+    if (rc < 0)
+        fprintf(stderr, "embed: %s\n%s", concur_strerror(rc), concur_server_error(server));
+    concur_server_free(server);
+    return rc < 0;
+}
