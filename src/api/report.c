@@ -111,10 +111,11 @@ static void add_process(const struct cnc_board_row *row, void *arg)
 
 static void add_head(const concur_server *s, unsigned connections, const struct cnc_engine_stats *stats, struct text *t)
 {
+    long master = atomic_load(&s->place.master);
     int n = snprintf(t->p, t->room,
                      "{\"engine\":\"%s\",\"pid\":%ld,\"stopping\":%s,\"connections\":%u,\"accepted\":%llu,"
                      "\"requests\":%llu,\"stalls\":%llu,\"threads\":%u,\"threads_idle\":%u,\"queued\":%u",
-                     cnc_engine_name(engine_of(s)), s->place.master ? s->place.master : (long)getpid(),
+                     cnc_engine_name(engine_of(s)), master ? master : (long)getpid(),
                      atomic_load(&s->draining) ? "true" : "false", connections, stats->accepted, stats->requests,
                      stats->stalls, stats->threads, stats->threads_idle, stats->queued);
     t->n = n > 0 ? (size_t)n : 0;

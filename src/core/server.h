@@ -52,7 +52,7 @@ struct cnc_place {
     int lend;       /* to the front, or from the workers; else -1 */
     int up;         /* where a master that start made tells the host something; -1: the master is the host */
     int lines;      /* where its children write log lines; -1: they write to stderr */
-    long master;    /* its process id; 0: there is none */
+    atomic_long master; /* its process id; 0: there is none, or it was waited for */
     int master_fd;  /* the host's: readable when the master has ended; -1 */
     bool is_child;
     bool was_told;  /* the master has told it to stop */

@@ -76,6 +76,8 @@ void cnc_child_end_text(int status, char *out, size_t n)
 {
     if (WIFSIGNALED(status))
         (void)snprintf(out, n, "signal %d", WTERMSIG(status));
+    else if (WEXITSTATUS(status) == CNC_CHILD_SICK)
+        (void)snprintf(out, n, "sick: it could serve nobody any more");
     else
         (void)snprintf(out, n, "exit status %d", WEXITSTATUS(status));
 }

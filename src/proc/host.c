@@ -13,13 +13,14 @@ void cnc_host_wait(int link, int master_fd, int64_t ms)
     (void)cnc_sys_poll(fds, 2, ms < 0 ? -1 : ms > 60000 ? 60000 : (int)ms);
 }
 
-int cnc_host_reap(long *master, const struct cnc_board *board)
+int cnc_host_reap(atomic_long *master, const struct cnc_board *board)
 {
     int status = 0;
-    pid_t got = *master ? cnc_sys_waitpid((pid_t)*master, &status) : -1;
+    long pid = atomic_load(master);
+    pid_t got = pid ? cnc_sys_waitpid((pid_t)pid, &status) : -1;
     if (got == 0)
         return CONCUR_AGAIN;
-    *master = 0;
+    atomic_store(master, 0);
     int result = got < 0 ? cnc_board_result(board) : CONCUR_AGAIN;
     if (result != CONCUR_AGAIN)
         return result;

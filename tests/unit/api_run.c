@@ -403,6 +403,8 @@ static void no_handlers(void) /* the test tool has one for SIGTERM */
 
 START_TEST(a_signal_ends_a_child_of_a_handler)
 {
+    if (LIVE_SANITIZED)
+        return; /* a sanitizer of threads holds signals back in a process that was forked from one with threads */
     struct program p = make(_i + 1);
     live_route(&p.l, "GET /fork", 0, fork_one_that_stays, NULL);
     run(&p, no_handlers);
@@ -558,6 +560,8 @@ START_TEST(libevents_warnings_are_lines_of_the_log)
         n += (size_t)got;
     out[n] = '\0';
     ck_assert_ptr_nonnull(strstr(out, "can serve nobody any more"));
+    if (has_master(engine))
+        ck_assert_msg(strstr(out, ") ended: sick") != NULL, "%s", out);
     for (char *line = strtok(out, "\n"); line; line = strtok(NULL, "\n"))
         ck_assert_msg(strncmp(line, "concur: ", 8) == 0, "%s", line);
     close(err_pipe[0]);
