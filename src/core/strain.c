@@ -15,7 +15,7 @@ static bool is_due(int64_t *told_at, int64_t now)
 
 static void tell(struct cnc_strain *s, const struct cnc_pool_strain *seen, int64_t now)
 {
-    const struct cnc_log *log = &s->server->log;
+    struct cnc_log *log = &s->server->log;
     if (seen->thread_error && is_due(&s->failed_told_at, now))
         cnc_log(log, CONCUR_LOG_WARN, "a thread cannot be started: %s; %u of %u run (%s), and %u requests wait for one",
                 strerror(seen->thread_error), seen->threads, seen->threads_max, s->option, seen->waiting);
@@ -54,7 +54,7 @@ void cnc_strain_on(void *strain)
     cnc_home_post(s->home, &s->task); /* a home that is closed has no pool any more */
 }
 
-void cnc_strain_init(struct cnc_strain *s, const concur_server *server, const char *option)
+void cnc_strain_init(struct cnc_strain *s, concur_server *server, const char *option)
 {
     *s = (struct cnc_strain){ .server = server, .option = option, .timer.fn = on_timer, .task.run = on_strained,
                               .taken_told_at = INT64_MIN / 2, .failed_told_at = INT64_MIN / 2 };

@@ -10,7 +10,7 @@
 #include "exec/pool.h"
 
 struct cnc_strain {
-    const concur_server *server;
+    concur_server *server;
     const char *option; /* that says how many threads there may be; static */
     struct cnc_home *home;
     struct cnc_pool *pool;
@@ -20,7 +20,7 @@ struct cnc_strain {
 };
 
 /* Before the pool is made: cnc_strain_on() and strain are for its configuration. */
-void cnc_strain_init(struct cnc_strain *strain, const concur_server *server, const char *option);
+void cnc_strain_init(struct cnc_strain *strain, concur_server *server, const char *option);
 /* Looks are made at home, which outlives the pool. */
 void cnc_strain_open(struct cnc_strain *strain, struct cnc_home *home, struct cnc_pool *pool);
 /* At home. */

@@ -83,7 +83,7 @@ static bool is_due(int64_t *told_at, unsigned *count, int64_t now)
 static void tell_of_wait(struct front_role *e, int64_t waited_ms)
 {
     const struct cnc_front *front = &e->front;
-    const struct cnc_log *log = &e->serving.server->log;
+    struct cnc_log *log = &e->serving.server->log;
     unsigned free = cnc_book_free_total(&front->book);
     const char *why = free ? "the workers that have threads take none" : "all threads of all workers are taken (threads_max)";
     if (waited_ms)
@@ -105,7 +105,7 @@ static void tell_of_silence(struct front_role *e, unsigned slot)
 static void tell(struct cnc_front *front, enum cnc_front_news news, unsigned slot, int64_t ms)
 {
     struct front_role *e = role_of(front);
-    const struct cnc_log *log = &e->serving.server->log;
+    struct cnc_log *log = &e->serving.server->log;
     int64_t now = cnc_home_now(e->serving.home);
     if (news == CNC_FRONT_REFUSED && is_due(&e->refused_told_at, &e->refused, now)) {
         cnc_log(log, CONCUR_LOG_WARN, "worker %u has no descriptor, memory or thread for a request, and is left out for a while; "
