@@ -142,8 +142,9 @@ CONCUR_API void *concur_request_alloc(concur_request *request, size_t n);
 /* Tells whether anyone still waits for the reply. On a loop it knows what the loop has seen so far; on a thread that
  * runs one request it looks at the connection, so that a long handler can ask now and then.
  *
- * returns  0: yes; CONCUR_E_GONE: the client left; CONCUR_E_TIMEOUT: the request's deadline has passed, or the client
- *          took nothing of the reply for `write_timeout`; CONCUR_E_STOPPING: the server's stop has reached its deadline.
+ * returns  0: yes; CONCUR_E_GONE: the client left, which without a reset shows when something is sent to it, unless
+ *          `half_close` is cancel; CONCUR_E_TIMEOUT: the request's deadline has passed, or the client took nothing of
+ *          the reply for `write_timeout`; CONCUR_E_STOPPING: the server's stop has reached its deadline.
  *          After a reply that the program itself aborted: the negative code that its callback returned or that
  *          concur_reply_write() returned, CONCUR_E_LIMIT if concur_reply_pull() got another length than was announced,
  *          else CONCUR_E_CANCELLED. The first reason stays

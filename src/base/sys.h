@@ -304,6 +304,14 @@ static inline int cnc_sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
     return CNC_FAULT(CNC_FAULT_WAIT, EINTR) ? -1 : poll(fds, n, timeout_ms);
 }
 
+/* A connection that its peer has reset, or closed so that nothing more can be sent to it. A side that was only shut does not
+ * count. */
+static inline bool cnc_sys_is_reset(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = 0 };
+    return cnc_sys_poll(&p, 1, 0) > 0;
+}
+
 static inline int cnc_sys_thread(pthread_t *out, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
     return CNC_FAULT(CNC_FAULT_THREAD, EAGAIN) ? EAGAIN : pthread_create(out, attr, fn, arg);

@@ -64,7 +64,7 @@ enum {
     CNC_CONN_MUST_LINGER = 256,/* input may be unread: shut down and discard before closing */
     CNC_CONN_RESET = 512,      /* close with a reset, so that truncation is visible */
     CNC_CONN_DIRTY = 1024,     /* linked in the driver's list of connections to look at after this turn */
-    CNC_CONN_EOF = 2048,       /* the peer shut its side (half_close=allow) */
+    CNC_CONN_EOF = 2048,       /* the peer shut its side: nothing more is read */
     CNC_CONN_WATCHED = 4096,   /* io is known to the loop */
     CNC_CONN_BODY_HOLD = 8192, /* pieces must be able to stay in place: read into a buffer of the connection's own */
     CNC_CONN_FRESH = 16384,    /* no byte of a request seen yet */
@@ -262,10 +262,10 @@ static inline bool cnc_conn_waits_for_turn(const struct cnc_conn *conn)
            (conn->state == CNC_CONN_BUSY || (conn->state < CNC_CONN_BUSY && !conn->out));
 }
 
-/* True while buffered input can be made progress with. */
+/* True while buffered input can be made progress with, or its end. */
 static inline bool cnc_conn_can_resume(const struct cnc_conn *conn)
 {
-    return conn->in || conn->state == CNC_CONN_BUSY;
+    return conn->in || conn->state == CNC_CONN_BUSY || (conn->flags & CNC_CONN_EOF);
 }
 
 static inline bool cnc_conn_body_is_done(const struct cnc_conn *conn)

@@ -193,11 +193,17 @@ static unsigned mask_of(const struct cnc_conn *conn)
         return conn->mask;
     if (cnc_conn_reads(conn))
         mask |= CNC_IO_READ;
-    else if (!(conn->flags & CNC_CONN_EOF) && !conn->drv->limits->half_close)
-        mask |= CNC_IO_CLOSED;
+    else if (conn->drv->limits->half_close ? !conn->out : !(conn->flags & CNC_CONN_EOF))
+        mask |= CNC_IO_CLOSED; /* with half_close=allow for a reset, which writing would see as well */
     if (conn->out)
         mask |= CNC_IO_WRITE;
     return mask;
+}
+
+/* It will read no answer. */
+static bool has_left(const struct cnc_conn *conn)
+{
+    return !conn->drv->limits->half_close || cnc_sys_is_reset(cnc_io_fd(&conn->io));
 }
 
 /* What the loop reports once was passed over: it is to be asked for anew. No mask has this bit. */
@@ -292,8 +298,8 @@ CNC_HOT static void on_io(struct cnc_io *io, unsigned ready)
     }
     if (CNC_LIKELY(ready & CNC_IO_READ) && (conn->state == CNC_CONN_IDLE || cnc_conn_reads(conn)))
         cnc_conn_read(conn, false);
-    else if (CNC_UNLIKELY(ready & CNC_IO_CLOSED) && (conn->mask & CNC_IO_CLOSED))
-        cnc_conn_step(conn, CNC_CONN_ON_EOF);
+    else if (CNC_UNLIKELY(ready & CNC_IO_CLOSED) && (conn->mask & CNC_IO_CLOSED) && has_left(conn))
+        cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     cnc_conn_finish(conn);
 }
 
@@ -307,7 +313,7 @@ void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     } else {
         cnc_driver_enter(drv, conn);
-        if (conn->in)
+        if (conn->in || (conn->flags & CNC_CONN_EOF))
             cnc_conn_resume(conn);
         if (conn->state != CNC_CONN_CLOSED && cnc_conn_reads(conn) && !(conn->flags & CNC_CONN_READY))
             cnc_conn_read(conn, false);

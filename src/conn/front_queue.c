@@ -31,12 +31,14 @@ static void unqueue(struct cnc_front *f, struct cnc_conn *conn)
     note_queue(f, -1);
 }
 
-/* Nobody waits any more for what it asked. */
+/* Nobody waits any more for what it asked; but where half_close=allow, one who has only shut its side does. */
 static void on_left(struct cnc_io *io, unsigned ready)
 {
     struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
     struct cnc_front *f = conn->drv->lender;
     (void)ready;
+    if (f->drv->limits->half_close && !cnc_sys_is_reset(cnc_io_fd(io)))
+        return;
     unqueue(f, conn);
     f->dropped++;
     cnc_conn_forget(f->drv, conn);
@@ -74,8 +76,7 @@ void cnc_front_queue(struct cnc_front *f, struct cnc_conn *conn)
     conn->drv = drv;
     insert(f, conn);
     cnc_io_init(drv->home->loop, &conn->io, cnc_io_fd(&conn->io), on_left);
-    if (!drv->limits->half_close)
-        (void)cnc_io_watch(drv->home->loop, &conn->io, CNC_IO_CLOSED); /* without it the look comes when it is served */
+    (void)cnc_io_watch(drv->home->loop, &conn->io, CNC_IO_CLOSED); /* without it the look comes when it is served */
     if (first_of(f) == conn)
         wake_in_time(f, cnc_home_now(drv->home));
 }

@@ -396,6 +396,15 @@ static void consume_scratch(struct cnc_conn *conn, const char *p, size_t n)
         out_of_memory(conn);
 }
 
+/* The peer has sent all it will, and what it has sent was looked at, unless output or other connections come first. Is
+ * there nothing left to answer? */
+static void look_for_end(struct cnc_conn *conn)
+{
+    bool between = conn->state == CNC_CONN_IDLE || conn->state == CNC_CONN_HEAD;
+    if (between && !conn->out && !(conn->flags & (CNC_CONN_READY | CNC_CONN_STOPPED)))
+        cnc_conn_step(conn, CNC_CONN_ON_EOF);
+}
+
 void cnc_conn_resume(struct cnc_conn *conn)
 {
     struct cnc_slice none = { "", 0 };
@@ -403,6 +412,8 @@ void cnc_conn_resume(struct cnc_conn *conn)
         consume_buffer(conn);
     else
         consume(conn, &none);
+    if (CNC_UNLIKELY(conn->flags & CNC_CONN_EOF))
+        look_for_end(conn);
 }
 
 CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)

@@ -114,6 +114,12 @@ CNC_HOT static int put_reply(struct cnc_conn *conn, const struct cnc_http_reply 
     return room ? CONCUR_OK : CONCUR_E_NOMEM;
 }
 
+/* Nothing of another request has come, and nothing will. */
+static bool is_at_end(const struct cnc_conn *conn)
+{
+    return (conn->flags & CNC_CONN_EOF) && !cnc_conn_has_input(conn);
+}
+
 CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_piece *piece,
                                  bool last)
 {
@@ -121,7 +127,8 @@ CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_repl
     const struct cnc_conn_limits *limits = conn->drv->limits;
     const struct cnc_conn_ops *ops = conn->drv->ops;
     if ((limits->requests_max && conn->requests >= limits->requests_max) || !limits->class_ms[CNC_CLASS_KEEPALIVE] ||
-        atomic_load_explicit(conn->drv->draining, memory_order_relaxed) || (r->keep_alive && ops->may_keep && !ops->may_keep(conn->drv, conn)))
+        atomic_load_explicit(conn->drv->draining, memory_order_relaxed) || is_at_end(conn) ||
+        (r->keep_alive && ops->may_keep && !ops->may_keep(conn->drv, conn)))
         conn->flags |= CNC_CONN_LAST;
     if (r->keep_alive && ((conn->flags & CNC_CONN_LAST) || (last && !finds_boundary(conn)))) {
         r->keep_alive = false;
@@ -207,10 +214,15 @@ static void carrier_want_drain(struct cnc_stream *stream, bool whole)
 static int carrier_check(struct cnc_stream *stream)
 {
     struct cnc_conn *conn = stream->carrier;
+    int fd = cnc_io_fd(&conn->io);
     char c;
-    if (!conn->drv->home->blocking || cnc_conn_has_input(conn) || conn->drv->limits->half_close)
+    if (!conn->drv->home->blocking)
         return 0;
-    ssize_t n = cnc_sys_recv(cnc_io_fd(&conn->io), &c, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (conn->drv->limits->half_close)
+        return cnc_sys_is_reset(fd) ? CONCUR_E_GONE : 0;
+    if (cnc_conn_has_input(conn))
+        return 0;
+    ssize_t n = cnc_sys_recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) ? CONCUR_E_GONE : 0;
 }
 

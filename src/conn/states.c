@@ -40,6 +40,19 @@ static void to_closed(struct cnc_conn *conn)
     cnc_conn_lose(conn, CONCUR_E_GONE);
 }
 
+/* The peer will send nothing more, and nothing can become complete: what was replied still goes out to it. */
+static void all_read(struct cnc_conn *conn)
+{
+    bool sends = conn->out || (conn->drv->current == conn && conn->drv->scratch_len);
+    conn->flags |= CNC_CONN_EOF;
+    if (!sends) {
+        to_closed(conn);
+        return;
+    }
+    cnc_conn_lose(conn, CONCUR_E_GONE);
+    to_flush(conn);
+}
+
 static void to_reset(struct cnc_conn *conn)
 {
     conn->flags |= CNC_CONN_RESET;
@@ -123,14 +136,16 @@ static void busy_deadline(struct cnc_conn *conn)
     }
 }
 
-/* The peer has sent all it will. With half_close=allow a complete request is still answered; whether it is complete shows
- * when the body bytes that wait here are read. */
+/* The peer has sent all it will. With half_close=allow a complete request is still answered, and those behind it that are
+ * complete; whether it is shows when the body bytes that wait here are read. */
 static void busy_eof(struct cnc_conn *conn)
 {
-    conn->flags |= CNC_CONN_EOF | CNC_CONN_LAST;
     bool takes = (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD)) && !(conn->flags & CNC_CONN_BODY_PAUSED);
-    if (!conn->drv->limits->half_close || (!cnc_conn_body_is_done(conn) && (takes || !conn->in)))
+    conn->flags |= CNC_CONN_EOF;
+    if (!conn->drv->limits->half_close)
         to_closed(conn);
+    else if (!cnc_conn_body_is_done(conn) && (takes || !conn->in))
+        all_read(conn);
 }
 
 static void flushed(struct cnc_conn *conn)
@@ -149,7 +164,7 @@ static step_fn *const table[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
         [CNC_CONN_ON_HEAD] = to_busy,
         [CNC_CONN_ON_BAD] = answer_bad,
         [CNC_CONN_ON_FLUSHED] = nothing,
-        [CNC_CONN_ON_EOF] = to_closed,
+        [CNC_CONN_ON_EOF] = all_read,
         [CNC_CONN_ON_ERROR] = to_closed,
         [CNC_CONN_ON_DEADLINE] = to_linger,
         [CNC_CONN_ON_DRAIN] = mark_last,
@@ -159,7 +174,7 @@ static step_fn *const table[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
         [CNC_CONN_ON_HEAD] = to_busy,
         [CNC_CONN_ON_BAD] = answer_bad,
         [CNC_CONN_ON_FLUSHED] = nothing,
-        [CNC_CONN_ON_EOF] = to_closed,
+        [CNC_CONN_ON_EOF] = all_read,
         [CNC_CONN_ON_ERROR] = to_closed,
         [CNC_CONN_ON_DEADLINE] = head_timed_out,
         [CNC_CONN_ON_DRAIN] = mark_last,

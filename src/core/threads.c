@@ -53,9 +53,8 @@ CNC_HOT static bool is_wanted(void *arg)
 /* Nobody waits any more for what it asked. Not worth a look unless it has waited. */
 static bool has_left(const struct cnc_threads *t, const struct cnc_home *home, const struct cnc_conn *conn)
 {
-    struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLRDHUP };
-    if (t->server->setup->limits.half_close)
-        return false;
+    bool shut_is_left = !t->server->setup->limits.half_close; /* a reset is seen in any case */
+    struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = shut_is_left ? POLLRDHUP : 0 };
     return cnc_clock_now(home->clock) - conn->deadline >= LONG_WAIT_MS && cnc_sys_poll(&p, 1, 0) > 0;
 }
 

@@ -134,38 +134,11 @@ START_TEST(handler_learns_it)
 }
 END_TEST
 
-/* A peer that has sent all it will, but still listens: gone, or served, as the option says. */
-START_TEST(half_closed)
-{
-    struct client c;
-    struct reply r;
-    demo_start(&demo, variant_engine(_i), "--pool", variant_pool(_i), "--set", "half_close=allow", NULL);
-    client_open(&c, demo.port);
-    ck_assert(client_text(&c, "GET /sleep/50 HTTP/1.1\r\nHost: e2e\r\n\r\n"));
-    client_finish(&c);
-    client_read(&c, &r, false, WAIT_MS);
-    ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
-    reply_free(&r);
-    ck_assert_int_eq(client_fate(&c, WAIT_MS), CLIENT_EOF);
-    client_close(&c);
-    demo_stop(&demo, WAIT_MS);
-    demo_start(&demo, variant_engine(_i), "--pool", variant_pool(_i), "--set", "half_close=cancel", NULL);
-    client_open(&c, demo.port);
-    ck_assert(client_text(&c, "GET /sleep/60000 HTTP/1.1\r\nHost: e2e\r\n\r\n"));
-    client_finish(&c);
-    ck_assert_int_ne(client_fate(&c, WAIT_MS), CLIENT_OPEN);
-    client_close(&c);
-    expect_balanced(demo.port, WAIT_MS);
-    demo_stop(&demo, WAIT_MS);
-}
-END_TEST
-
 static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "abort", 60);
     tcase_add_loop_test(t, aborts, 0, variant_count());
     tcase_add_loop_test(t, handler_learns_it, 0, variant_count());
-    tcase_add_loop_test(t, half_closed, 0, variant_count());
 }
 
 int main(int argc, char **argv)

@@ -276,16 +276,17 @@ START_TEST(too_long_in_the_queue)
 }
 END_TEST
 
-/* The handler of one who has left while it waited is not run. */
-START_TEST(left_in_the_queue)
+/* The handler of one who has left while it waited is not run. One who has only shut its side may still listen, unless an
+ * option says otherwise. */
+static void leave_in_the_queue(const char *engine, const char *half_close, void (*leave)(struct client *))
 {
     struct client holder, leaver, stayer;
-    if (!start_one_thread(engine_name(_i), "queue_timeout=1m"))
+    if (!start_one_thread(engine, half_close))
         return;
     open_and_get(&holder, "/block/700");
     open_and_get(&leaver, "/test/gone/1");
     open_and_get(&stayer, "/test/gone/1");
-    client_close(&leaver);
+    leave(&leaver);
     read_good(&holder, "blocked 700 ms\n");
     read_good(&stayer, "stayed\n");
     ck_assert_int_eq(counter(demo.port, "requests"), 2); /* without the leaver's */
@@ -293,6 +294,13 @@ START_TEST(left_in_the_queue)
     client_close(&stayer);
     expect_balanced(demo.port, WAIT_MS);
     demo_stop(&demo, WAIT_MS);
+}
+
+START_TEST(left_in_the_queue)
+{
+    leave_in_the_queue(engine_name(_i), "half_close=allow", client_abort);
+    leave_in_the_queue(engine_name(_i), "half_close=cancel", client_abort);
+    leave_in_the_queue(engine_name(_i), "half_close=cancel", client_close);
 }
 END_TEST
 
@@ -379,7 +387,7 @@ START_TEST(a_full_worker_takes_nobodys_place)
     const long roomy = pids[0];
     for (int i = 0; i < 2 * EACH; i++)
         if (pids[i] == roomy)
-            client_close(&clients[i]);
+            client_abort(&clients[i]); /* a plain close might be the end of what it sends, and no more */
     for (int i = 0; i < 2 * EACH; i++) {
         if (pids[i] != roomy)
             continue;

@@ -626,6 +626,44 @@ START_TEST(half_close_is_allowed_where_it_is)
 }
 END_TEST
 
+/* Requests that came whole before the end are answered in turn, however much of their replies waits for the peer. */
+START_TEST(half_close_behind_several)
+{
+    static const char *const tails[] = { "", "GET /now HT", "\r\n", POST("/body", "9") "1234" };
+    for (size_t i = 0; i < CNC_COUNT(tails); i++) {
+        rig_init(&rig, false);
+        rig.limits.half_close = true;
+        rig.large = 900000;
+        rig_connect(&rig);
+        rig_send(&rig, GET("/wait") GET("/now") GET("/large") POST("/body", "3") "abc" GET("/now"));
+        rig_send(&rig, tails[i]);
+        shutdown(rig.peer, SHUT_WR);
+        rig_turn(&rig);
+        ck_assert_uint_eq(rig.begun, 1);
+        ck_assert_uint_eq(rig_last(&rig)->gone_count, 0);
+        rig_reply(rig_last(&rig), 200, "waited", true);
+        for (int k = 0; k < 100 && !rig.closed; k++) {
+            rig_turn(&rig);
+            rig_read(&rig);
+        }
+        rig_read(&rig);
+        ck_assert_uint_eq(rig.closed, 1);
+        ck_assert(rig.eof && !rig.reset);
+        size_t heads = 0;
+        for (const char *p = rig.got, *end = rig.got + rig.got_len; p < end; heads++) {
+            const char *length = strstr(p, "Content-Length: "), *body = strstr(p, "\r\n\r\n");
+            ck_assert(rig_is_status(p, "200") && length && body);
+            p = body + 4 + strtoul(length + 16, NULL, 10);
+            ck_assert(p <= end);
+        }
+        ck_assert_uint_eq(heads, 5);
+        ck_assert_uint_eq(rig.begun, i == 3 ? 6 : 5);
+        ck_assert_uint_eq(rig_last(&rig)->gone_count, i == 3);
+        rig_deinit(&rig);
+    }
+}
+END_TEST
+
 START_TEST(half_close_within_a_body_is_the_end_of_its_request)
 {
     static const char *const paths[] = { "/wait", "/body" };
@@ -717,6 +755,7 @@ int main(void)
     tcase_add_test(tests, refusals);
     tcase_add_test(tests, a_peer_that_leaves_is_told_to_the_request_once);
     tcase_add_test(tests, half_close_is_allowed_where_it_is);
+    tcase_add_test(tests, half_close_behind_several);
     tcase_add_test(tests, half_close_before_the_body_is_wanted);
     tcase_add_test(tests, half_close_within_a_body_is_the_end_of_its_request);
     suite_add_tcase(suite, tests);

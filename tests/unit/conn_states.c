@@ -173,11 +173,28 @@ START_TEST(a_peer_that_closes_its_side)
     rig.limits.half_close = true;
     enter(CNC_CONN_BUSY, 0);
     ck_assert_int_eq(after(CNC_CONN_ON_EOF), CNC_CONN_BUSY);
-    ck_assert(has(CNC_CONN_LAST) && has(CNC_CONN_EOF));
+    ck_assert(!has(CNC_CONN_LAST) && has(CNC_CONN_EOF)); /* requests that have come are still answered */
     enter_with_body(CNC_CONN_BUSY, CNC_CONN_BODY_WANTED, 10);
     ck_assert_int_eq(after(CNC_CONN_ON_EOF), CNC_CONN_CLOSED);
-    enter(CNC_CONN_IDLE, 0);
-    ck_assert_int_eq(after(CNC_CONN_ON_EOF), CNC_CONN_CLOSED);
+    static const int states[] = { CNC_CONN_IDLE, CNC_CONN_HEAD, CNC_CONN_BUSY };
+    for (size_t i = 0; i < CNC_COUNT(states); i++)
+        for (int half_close = 0; half_close < 2; half_close++) {
+            rig.limits.half_close = half_close;
+            bool drops = states[i] == CNC_CONN_BUSY && !half_close; /* who is in the middle of a request has left then */
+            enter_with_body(states[i], CNC_CONN_BODY_WANTED, 10);
+            ck_assert_int_eq(after(CNC_CONN_ON_EOF), CNC_CONN_CLOSED);
+            enter_with_body(states[i], CNC_CONN_BODY_WANTED, 10);
+            ck_assert_int_eq(cnc_conn_put(rig.conn, "reply", 5), CONCUR_OK); /* in the scratch buffer */
+            ck_assert_int_eq(after(CNC_CONN_ON_EOF), drops ? CNC_CONN_CLOSED : CNC_CONN_FLUSH);
+            enter_with_body(states[i], CNC_CONN_BODY_WANTED, 10);
+            rig.drv.current = NULL;
+            rig.drv.borrowed = false;
+            rig.home->blocking = true; /* and in the queue */
+            ck_assert_int_eq(cnc_conn_put(rig.conn, "reply", 5), CONCUR_OK);
+            rig.home->blocking = false;
+            ck_assert_ptr_nonnull(rig.conn->out);
+            ck_assert_int_eq(after(CNC_CONN_ON_EOF), drops ? CNC_CONN_CLOSED : CNC_CONN_FLUSH);
+        }
     cnc_driver_cancel(&rig.drv, CONCUR_E_STOPPING);
     rig_deinit(&rig);
 }

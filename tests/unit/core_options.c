@@ -116,7 +116,7 @@ START_TEST(defaults)
     ck_assert_int_eq(config.body_rate_min, 240);
     ck_assert_int_eq(config.body_max, 1 << 20);
     ck_assert_int_eq(config.output_high, 256 * 1024);
-    ck_assert_int_eq(config.half_close, CNC_HALF_CLOSE_CANCEL);
+    ck_assert_int_eq(config.half_close, CNC_HALF_CLOSE_ALLOW);
     ck_assert_int_eq(cnc_options_resolve_route(o, "GET /", &route), CONCUR_OK);
     ck_assert_int_eq(route.blocking, CNC_BLOCKING_AUTO);
     ck_assert_int_eq(route.body_max, 1 << 20);
@@ -160,7 +160,7 @@ START_TEST(values_of_every_type)
         { "pool_threads", "auto", -1 },
         { "pool_threads", "0", 0 },
         { "engine", "process-thread", CONCUR_ENGINE_PROCESS_THREAD },
-        { "half_close", "allow", CNC_HALF_CLOSE_ALLOW },
+        { "half_close", "cancel", CNC_HALF_CLOSE_CANCEL },
         { "blocking", "off", CNC_BLOCKING_OFF },
     };
     for (size_t i = 0; i < CNC_COUNT(rows); i++) {
