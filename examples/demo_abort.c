@@ -11,6 +11,8 @@
  *   write                             a piece of impossible length
  *   more, less, room                  pull gives another length than it announced, or more than there was room for
  *   early                             nothing has begun, and the handler says CONCUR_E_GONE
+ *
+ *   any /test/error/{way}             makes the library answer 500, each in another way; the log says how
  */
 #include <stdlib.h>
 #include <string.h>
@@ -224,7 +226,66 @@ static int fail_route(concur_request *r, void *arg)
     return rc < 0 ? rc : start(r, f);
 }
 
+/* ---- 500 ---- */
+
+static int give_99(concur_request *r, const void *data, size_t n, void *arg)
+{
+    (void)r, (void)data, (void)n, (void)arg;
+    return 99;
+}
+
+static int return_it(concur_request *r, void *arg)
+{
+    (void)r;
+    return (int)(intptr_t)arg;
+}
+
+static int pull_nothing(concur_request *r, void *out, size_t *n, void *arg)
+{
+    (void)r, (void)out, (void)arg;
+    *n = 0;
+    return CONCUR_OK;
+}
+
+/* What is wrong with a call that its program ignores. */
+static bool misuse(concur_request *r, const char *way)
+{
+    if (strcmp(way, "reserved") == 0)
+        return concur_reply_header(r, "content-length", "5") < 0;
+    if (strcmp(way, "name") == 0)
+        return concur_reply_header(r, "No Token", "5") < 0;
+    if (strcmp(way, "value") == 0)
+        return concur_reply_header(r, "X-Value", "a\r\nb") < 0;
+    if (strcmp(way, "status") == 0)
+        return concur_reply_text(r, 99, "") < 0;
+    if (strcmp(way, "type") == 0)
+        return concur_reply_bytes(r, 200, "a\nb", NULL, 0, NULL, NULL) < 0;
+    if (strcmp(way, "length") == 0)
+        return concur_reply_bytes(r, 200, NULL, "x", (size_t)-1, NULL, NULL) < 0;
+    if (strcmp(way, "write") == 0)
+        return concur_reply_write(r, "x", 1) < 0;
+    if (strcmp(way, "end") == 0)
+        return concur_reply_end(r) < 0;
+    if (strcmp(way, "pull") == 0)
+        return concur_reply_pull(r, 200, NULL, -2, pull_nothing, NULL) < 0;
+    return false;
+}
+
+static int error_route(concur_request *r, void *arg)
+{
+    const char *way = concur_request_get(r, CONCUR_IN_PARAM, "way");
+    (void)arg;
+    if (misuse(r, way))
+        return CONCUR_OK;
+    if (strcmp(way, "data") == 0)
+        return concur_request_on_body(r, give_99, NULL, NULL);
+    if (strcmp(way, "late") == 0)
+        return concur_request_after(r, 0, return_it, (void *)(intptr_t)CONCUR_E_SYS);
+    return strcmp(way, "nothing") == 0 ? CONCUR_OK : (int)strtol(way, NULL, 10);
+}
+
 static const struct demo_route routes[] = {
+    { "/test/error/{way}", CONCUR_ROUTE_STREAM, error_route },
     { "/test/fail/{way}/{code}", CONCUR_ROUTE_STREAM, fail_route },
     { "/test/fail-away/{way}/{code}", CONCUR_ROUTE_STREAM | CONCUR_ROUTE_BLOCKING, fail_route },
 };

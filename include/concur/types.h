@@ -108,13 +108,15 @@ enum {
  * The return value is the same for every callback of a request unless its registration says otherwise:
  *   CONCUR_OK       it replied, or left something pending (a timer, an offload, a ticket, a body, a pull, a drain)
  *   CONCUR_DECLINE  only from a route's handler, before any reply: the next route that matches is asked, in the end 404
- *   100..599        that status with a short page of the library, if no reply has begun
+ *   200..599        that status with a short page of the library, if no reply has begun
  *   negative        the status that <concur/error.h> names, if no reply has begun; CONCUR_E_GONE sends nothing
  * Once a reply has begun and is not complete, a status or a negative value aborts it so that the peer can tell (the
  * connection closes before the announced end, RFC 9112 §8), and gives the request up: concur_request_gone() tells that
  * value, or CONCUR_E_CANCELLED for a status. After a complete reply the value is ignored.
  * Anything else is a bug of the program and answered with 500: CONCUR_DECLINE from a later callback, another number,
- * and CONCUR_OK with neither a reply nor anything pending. A line in the log names the route. */
+ * and CONCUR_OK with neither a reply nor anything pending. Of each 500, and of each reply that was cut off by what a
+ * callback returned, a line in the log says the route, the code and what was wrong; a process writes at most ten such
+ * lines a second, and how many it left out. */
 typedef int (*concur_handler_fn)(concur_request *request, void *arg);
 
 /* Something ended: rc says how, CONCUR_OK or a negative reason unless the registration says otherwise. `return rc;`

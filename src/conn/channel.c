@@ -99,12 +99,11 @@ static void pass_bytes_down(struct cnc_channel *ch, struct cnc_down *d, struct c
         return;
     }
     settle_bytes(ch, cost);
-    if (rc < 0 && lower->carrier) {
+    if (rc >= 0)
+        return;
+    if (lower->carrier)
         lower->down->abort(lower);
-        cnc_channel_give_up(ch, CONCUR_E_GONE);
-    }
-    if (!lower->carrier && rc < 0)
-        cnc_channel_give_up(ch, CONCUR_E_GONE);
+    cnc_channel_give_up(ch, rc == CONCUR_E_NOMEM ? rc : CONCUR_E_GONE);
 }
 
 /* Nothing joins it from now on. */

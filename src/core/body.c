@@ -51,8 +51,7 @@ static int write_all(int fd, const char *p, size_t n)
 
 static int spool_failed(concur_request *r)
 {
-    (void)cnc_error_set(CONCUR_E_SYS, "%s: %s", r->server->setup->spool_dir, strerror(errno));
-    cnc_server_runs_short(r->server, "a body cannot be kept in a file, its request is answered 503");
+    cnc_request_failed(r, "cannot have its body kept in %s: %s: 503", r->server->setup->spool_dir, strerror(errno));
     return 503;
 }
 
@@ -77,8 +76,10 @@ static int grow(concur_request *r, size_t need)
     while (cap < need)
         cap *= 2;
     char *p = cnc_realloc(r->body, cap);
-    if (!p)
+    if (!p) {
+        cnc_request_failed(r, "has no memory for its body: 503");
         return 503;
+    }
     r->body = p;
     r->body_cap = cap;
     return CONCUR_OK;
@@ -113,8 +114,10 @@ static int give_piece(concur_request *r, const char *p, size_t n)
         return rc;
     r->flags &= ~(uint32_t)CNC_REQ_BODY_PAUSED;
     r->body_len += n;
+    if (rc > 0)
+        cnc_request_nonsense(r, rc);
     if (rc >= 0)
-        return rc == CONCUR_OK ? CONCUR_OK : 500;
+        return CONCUR_OK;
     r->flags |= CNC_REQ_BODY_DONE;
     int ended = cnc_body_end(r, rc);
     return ended == CONCUR_OK ? rc : ended;

@@ -3,6 +3,7 @@
  * From a parsed head to a handler: the request's memory, its route, its body if the route wants it whole, and the thread
  * that runs it.
  */
+#include "base/error.h"
 #include "base/sys.h"
 #include "conn/channel.h"
 #include "core/request.h"
@@ -183,6 +184,7 @@ static void to_pool(concur_request *r)
 {
     struct pool_run *run = make_run(r);
     if (!run) {
+        cnc_request_failed(r, "has no memory for its way to a thread: 503");
         if (!(r->flags & CNC_REQ_ON_STACK))
             cnc_request_enter(r);
         cnc_request_leave(r, 503);
@@ -193,7 +195,10 @@ static void to_pool(concur_request *r)
     cnc_request_queue(r);
     cnc_home_ref(r->home);
     detach(r);
-    if (cnc_pool_submit(r->server->pool, &run->job) < 0)
+    int rc = cnc_pool_submit(r->server->pool, &run->job);
+    if (rc == CONCUR_E_NOMEM || rc == CONCUR_E_SYS)
+        cnc_request_failed(r, "cannot have a thread: %s: 503", rc == CONCUR_E_SYS ? cnc_error_text() : "out of memory");
+    if (rc < 0)
         end_here(run, 503);
 }
 
@@ -357,6 +362,12 @@ static void discard(concur_request *r)
     cnc_home_block_put(r->home, r->block);
 }
 
+static int no_memory(concur_server *server)
+{
+    cnc_failure(server, "a request has no memory for its head, or not in request_memory: 503");
+    return 503;
+}
+
 /* The route's deadline counts from the complete head, and so the wait for a thread in. 0, or a status. */
 static int start_deadline(concur_request *r, const struct cnc_driver *drv)
 {
@@ -374,8 +385,8 @@ CNC_HOT static int on_request(struct cnc_conn *conn, const struct cnc_http_head 
 {
     concur_request *r = create(conn, head);
     if (CNC_UNLIKELY(!r))
-        return 503;
-    int status = !copy_head(r, head, bytes) ? 503 : !decode_path(r, head) ? 400 : 0;
+        return no_memory(conn->drv->owner);
+    int status = !copy_head(r, head, bytes) ? no_memory(r->server) : !decode_path(r, head) ? 400 : 0;
     if (CNC_UNLIKELY(status)) {
         discard(r);
         return status;

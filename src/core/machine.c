@@ -2,6 +2,9 @@
  *
  * The request's state table. Flags are beside it, not in it: given up and why, how far the reply is, references.
  */
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "core/request.h"
 
 #include "proc/child.h"
@@ -121,20 +124,51 @@ void cnc_request_enter(concur_request *r)
     r->home->calls++;
 }
 
+void cnc_request_failed(concur_request *r, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    cnc_failure(r->server, "request %016llx: route \"%.200s\" %s%s%s", (unsigned long long)r->id,
+                cnc_request_route_name(r), text, r->why ? ": " : "", r->why ? r->why : "");
+}
+
+void cnc_request_nonsense(concur_request *r, int rc)
+{
+    bool none = r->output == CNC_OUTPUT_NONE && !r->gone;
+    cnc_request_failed(r, "returned %d, which means nothing here%s", rc, none ? ": 500" : "");
+    if (none)
+        cnc_reply_page(r, 500);
+    else
+        cnc_reply_abort(r, CONCUR_E_CANCELLED);
+}
+
+/* A callback returned a code or a status. Each 500, and each reply that is cut off, has its line: the client cannot say what
+ * went wrong. */
+static void apply_known(concur_request *r, int rc)
+{
+    int status = rc < 0 ? cnc_request_status_of(rc) : rc;
+    const char *name = rc < 0 ? concur_strerror(rc) : "a status";
+    bool none = r->output == CNC_OUTPUT_NONE && rc != CONCUR_E_GONE;
+    if (none && status == 500)
+        cnc_request_failed(r, "returned %d (%s): 500", rc, name);
+    else if (!none && rc != CONCUR_E_GONE && rc != CONCUR_E_NOMEM) /* giving it up says the latter */
+        cnc_request_failed(r, "returned %d (%s): its reply is cut off", rc, name);
+    if (none)
+        cnc_reply_page(r, status);
+    else
+        cnc_reply_abort(r, rc < 0 ? rc : CONCUR_E_CANCELLED);
+}
+
 /* A callback returned something else than CONCUR_OK. */
 static void apply_code(concur_request *r, int rc)
 {
-    bool known = rc < 0 || (rc >= 200 && rc <= 599);
-    if (!known)
-        cnc_log(&r->server->log, CONCUR_LOG_ERROR, "request %016llx: route \"%s\" returned %d, which means nothing here",
-                (unsigned long long)r->id, cnc_request_route_name(r), rc);
-    if (r->gone || r->output >= CNC_OUTPUT_END)
-        return;
-    if (r->output == CNC_OUTPUT_BODY || rc == CONCUR_E_GONE) {
-        cnc_reply_abort(r, rc < 0 ? rc : CONCUR_E_CANCELLED);
-        return;
-    }
-    cnc_reply_page(r, rc < 0 ? cnc_request_status_of(rc) : known ? rc : 500);
+    if (rc > 0 && (rc < 200 || rc > 599))
+        cnc_request_nonsense(r, rc);
+    else if (!r->gone && r->output < CNC_OUTPUT_END)
+        apply_known(r, rc);
 }
 
 static bool is_pending(const concur_request *r)
@@ -145,9 +179,9 @@ static bool is_pending(const concur_request *r)
 /* Neither a reply nor anything that could still bring one: the program's bug, and the peer must not wait for ever. */
 static void answer_silence(concur_request *r)
 {
-    cnc_log(&r->server->log, CONCUR_LOG_ERROR, "request %016llx: route \"%s\" left %s and nothing pending",
-            (unsigned long long)r->id, cnc_request_route_name(r),
-            r->output == CNC_OUTPUT_NONE ? "no reply" : "an unfinished reply");
+    bool begun = r->output != CNC_OUTPUT_NONE;
+    cnc_request_failed(r, "left %s and nothing pending: %s", begun ? "an unfinished reply" : "no reply",
+                       begun ? "cut off" : "500");
     if (r->output == CNC_OUTPUT_NONE)
         cnc_reply_page(r, 500);
     else
@@ -237,6 +271,8 @@ void cnc_request_give_up(concur_request *r, int reason, bool answer)
     if (r->gone)
         return;
     r->gone = reason;
+    if (reason == CONCUR_E_NOMEM)
+        cnc_request_failed(r, "is cut off: out of memory");
     if (answer)
         r->flags |= CNC_REQ_ANSWER;
     cnc_async_warn_tickets(r);

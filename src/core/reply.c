@@ -9,6 +9,7 @@
 #include "core/request.h"
 
 static const char default_text[] = "text/plain; charset=utf-8";
+static const char impossible_piece[] = "a piece of impossible length, or one without bytes";
 static const struct cnc_slice default_type = { default_text, sizeof default_text - 1 };
 
 static struct cnc_slice slice_of(const char *s)
@@ -99,6 +100,13 @@ void cnc_reply_abort(concur_request *r, int reason)
         r->stream.down->abort(&r->stream);
 }
 
+/* The program's call is wrong; why is for the log, should the request fail for it. */
+static int misuse(concur_request *r, int code, const char *why)
+{
+    r->why = why;
+    return code;
+}
+
 /* May this call begin the reply? */
 static int may_begin(concur_request *r, int status, struct cnc_slice type)
 {
@@ -111,9 +119,9 @@ static int may_begin(concur_request *r, int status, struct cnc_slice type)
     if (CNC_UNLIKELY(r->output != CNC_OUTPUT_NONE || (r->flags & CNC_REQ_ENDING)))
         return CONCUR_E_STATE;
     if (CNC_UNLIKELY(status < 200 || status > 599))
-        return CONCUR_E_INVAL;
+        return misuse(r, CONCUR_E_INVAL, "a reply's status must be 200 to 599");
     if (type.p != default_text && CNC_UNLIKELY(!cnc_http_is_value(type.p, type.n)))
-        return CONCUR_E_INVAL;
+        return misuse(r, CONCUR_E_INVAL, "a Content-Type has bytes that may not be sent");
     if (CNC_UNLIKELY(r->reply_rc))
         return r->reply_rc;
     return r->stream.carrier ? CONCUR_OK : CONCUR_E_GONE;
@@ -216,10 +224,12 @@ int concur_reply_header(concur_request *r, const char *name, const char *value)
     if (r->reply_rc)
         return r->reply_rc;
     struct cnc_slice n = slice_of(name), v = slice_of(value);
-    bool ok = name && value && cnc_http_is_token(n.p, n.n) && cnc_http_is_value(v.p, v.n) &&
-              !cnc_http_is_reserved(n.p, n.n);
-    if (!ok)
-        r->reply_rc = CONCUR_E_INVAL;
+    if (!name || !cnc_http_is_token(n.p, n.n))
+        r->reply_rc = misuse(r, CONCUR_E_INVAL, "a field's name is no token");
+    else if (!value || !cnc_http_is_value(v.p, v.n))
+        r->reply_rc = misuse(r, CONCUR_E_INVAL, "a field's value has bytes that may not be sent");
+    else if (cnc_http_is_reserved(n.p, n.n))
+        r->reply_rc = misuse(r, CONCUR_E_INVAL, "a field that the library alone may send");
     else if (cnc_equal_lower(n.p, n.n, "content-type", 12))
         r->reply_rc = set_type(r, v);
     else
@@ -241,7 +251,7 @@ int concur_reply_bytes(concur_request *r, int status, const char *type, const vo
     struct cnc_piece piece = { .p = bytes, .n = n, .free = free_fn, .arg = arg };
     if (CNC_UNLIKELY((!bytes && n) || n > CNC_PIECE_MAX)) {
         cnc_piece_drop(&piece);
-        return CONCUR_E_INVAL;
+        return misuse(r, CONCUR_E_INVAL, impossible_piece);
     }
     return reply_whole(r, status, slice_of(type), &piece);
 }
@@ -346,7 +356,7 @@ void cnc_reply_body_read(concur_request *r)
         drain_later(r);
 }
 
-static int may_push(const concur_request *r)
+static int may_push(concur_request *r)
 {
     if (!CNC_REQUEST_IS_MINE(r))
         return CONCUR_E_HOME;
@@ -356,7 +366,9 @@ static int may_push(const concur_request *r)
         return r->reply_rc;
     if (r->gone)
         return CONCUR_E_GONE;
-    return r->flags & CNC_REQ_PUSHING ? CONCUR_OK : CONCUR_E_STATE;
+    if (r->flags & CNC_REQ_PUSHING)
+        return CONCUR_OK;
+    return r->output == CNC_OUTPUT_NONE ? misuse(r, CONCUR_E_STATE, "there was no concur_reply_begin()") : CONCUR_E_STATE;
 }
 
 /* A client that does not read must not fill the memory, whatever the program makes of what it is told. */
@@ -378,7 +390,8 @@ int concur_reply_write(concur_request *r, const void *bytes, size_t n)
     if (n == 0)
         return CONCUR_OK;
     if (!bytes || n > CNC_PIECE_MAX) { /* a body that lacks a piece must not end as if it were whole */
-        r->reply_rc = CONCUR_E_INVAL;
+        r->reply_rc = misuse(r, CONCUR_E_INVAL, impossible_piece);
+        cnc_request_failed(r, "has its reply cut off");
         cnc_reply_abort(r, CONCUR_E_INVAL);
         return CONCUR_E_INVAL;
     }
@@ -432,8 +445,23 @@ int concur_reply_on_drain(concur_request *r, concur_handler_fn drain, void *arg)
 
 /* ---- pulled ---- */
 
-/* One piece. CONCUR_OK: go on; CONCUR_AGAIN: wait; 1: ended; < 0: aborted. */
 enum { PULL_ENDED = 3 };
+
+/* What pull said and how much it gave, where there was room for so much. CONCUR_OK: a piece; CONCUR_AGAIN: wait; PULL_ENDED;
+ * < 0: aborted. */
+static int judge_pull(concur_request *r, int rc, size_t n, size_t room)
+{
+    if (rc > 0 && rc != CONCUR_AGAIN)
+        cnc_request_nonsense(r, rc);
+    if (rc > 0 || r->gone)
+        return CONCUR_AGAIN;
+    if (rc < 0)
+        return rc;
+    bool fits = n <= room && (r->reply_left < 0 || (n ? (uint64_t)n <= (uint64_t)r->reply_left : r->reply_left == 0));
+    if (!fits)
+        return misuse(r, CONCUR_E_LIMIT, "concur_reply_pull() got another length than it was told");
+    return n ? CONCUR_OK : PULL_ENDED;
+}
 
 static int pull_once(concur_request *r)
 {
@@ -448,16 +476,9 @@ static int pull_once(concur_request *r)
     struct cnc_piece piece = { .p = buf, .n = room };
     r->flags &= ~(uint32_t)CNC_REQ_PULL_AGAIN;
     int rc = r->pull(r, buf, &piece.n, r->pull_arg);
-    bool misfit = rc == CONCUR_OK && r->reply_left >= 0 &&
-                  (piece.n ? (uint64_t)piece.n > (uint64_t)r->reply_left : r->reply_left > 0);
-    if (rc != CONCUR_OK || piece.n == 0 || piece.n > room || misfit || r->gone) {
-        bool ended = rc == CONCUR_OK && !misfit && piece.n == 0;
-        if (rc == CONCUR_AGAIN || r->gone)
-            return CONCUR_AGAIN;
-        if (rc != CONCUR_OK)
-            return rc < 0 ? rc : CONCUR_E_CANCELLED;
-        return ended ? PULL_ENDED : CONCUR_E_LIMIT;
-    }
+    rc = judge_pull(r, rc, piece.n, room);
+    if (rc != CONCUR_OK)
+        return rc;
     if (r->reply_left >= 0)
         r->reply_left -= (int64_t)piece.n;
     rc = send_data(r, &piece, false);
@@ -518,7 +539,7 @@ int concur_reply_pull(concur_request *r, int status, const char *type, int64_t l
     if (rc < 0)
         return rc;
     if (!pull || len < -1)
-        return CONCUR_E_INVAL;
+        return misuse(r, CONCUR_E_INVAL, "concur_reply_pull() without a function, or with a bad length");
     bool bodiless = (r->flags & CNC_REQ_NO_BODY_OUT) || !cnc_http_has_content(status);
     rc = send_head(r, status, t, len, &none, bodiless);
     if (rc < 0 || bodiless)

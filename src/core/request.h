@@ -95,6 +95,7 @@ struct concur_request {
 
     /* reply */
     int reply_rc;          /* the error that sticks */
+    const char *why;       /* what was wrong with a call of the program's, for the log; static text, NULL: nothing */
     struct cnc_slice type; /* of the field Content-Type that the program added, in the arena; p NULL: none was */
     char *extra;           /* other field lines, in the arena */
     size_t extra_len, extra_cap;
@@ -142,6 +143,10 @@ void cnc_request_lose_loop(struct cnc_home *home);
 int cnc_request_status_of(int rc); /* the status that a negative code stands for; 0: none is sent */
 const char *cnc_request_state_name(int state);
 const char *cnc_request_route_name(const concur_request *r);
+/* A line in the log: the request and its route, then the text. */
+void cnc_request_failed(concur_request *r, const char *fmt, ...) CNC_PRINTF(2, 3);
+/* A callback returned what means nothing for it: a line, and 500 or an abort. Within that callback. */
+void cnc_request_nonsense(concur_request *r, int rc);
 
 /* dispatch.c */
 void cnc_request_run(concur_request *r);   /* not entered; calls the handler, here or on the pool; may free r */

@@ -10,6 +10,7 @@
 #include <concur/concur.h>
 
 #include "conn/conn.h"
+#include "core/failure.h"
 #include "core/local.h"
 #include "core/log.h"
 #include "core/setup.h"
@@ -98,6 +99,7 @@ struct concur_server {
 
     atomic_long owner;         /* id of the process whose server this is: not of one that the program forked; 0: it never ran */
     atomic_uint *here;         /* owned; on a page of its own: 1, but 0 in such a process. NULL: it never ran */
+    struct cnc_failures failures; /* of this process */
 
     atomic_int state;          /* enum cnc_server_state */
     atomic_llong stop_at;      /* monotonic ms: deadline of the stop; INT64_MAX: none asked for */
