@@ -61,8 +61,10 @@ CONCUR_API const char *concur_request_id(concur_request *request);
  * where    CONCUR_IN_PARAM, _QUERY, _FORM, _HEADER or _COOKIE
  * name     compared byte by byte, after decoding; for headers in any case. A parameter's name is that in the pattern,
  *          without its braces or star
- * returns  the value, "" for a name without one ("?a" and "?a="); NULL: absent, a bad `where` or name, a form that is
- *          not in memory or not of its media type, or out of memory. The request's, valid until it ends
+ * returns  the value, "" for a name without one ("?a" and "?a="); NULL: absent, a bad `where` or name, or a form that is
+ *          not in memory or not of its media type. Where there is no memory for a query, a form or cookies, none of them
+ *          is found, and a line in the log says so; parameters and headers need none. The request's, valid until it
+ *          ends. Any number of calls is fine: the text is made once
  * thread   home
  * blocks   no
  * since    0.1 */

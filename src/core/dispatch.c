@@ -285,7 +285,7 @@ static bool copy_head(concur_request *r, const struct cnc_http_head *head, const
     bool absolute = head->form == CNC_HTTP_ABSOLUTE;
     r->head = cnc_arena_text(&r->arena, head->len + (absolute ? sizeof host_name + head->host.len + 1 : 0));
     r->fields = cnc_arena_alloc(&r->arena, fields + absolute * sizeof *r->fields);
-    char *path = cnc_arena_text(&r->arena, head->path.len + 2);
+    char *path = cnc_arena_text(&r->arena, 2 * (size_t)head->path.len + 4);
     if (!r->head || !r->fields || !path)
         return false;
     memcpy(r->head, bytes, head->len);
@@ -295,6 +295,8 @@ static bool copy_head(concur_request *r, const struct cnc_http_head *head, const
     r->query = head->query;
     r->content_length = head->content_length;
     r->path.p = path;
+    r->texts = path + head->path.len + 2; /* each parameter has a slash before it, and needs a NUL behind it */
+    r->texts_left = head->path.len + 2;
     if (CNC_UNLIKELY(absolute))
         take_authority(r, head);
     return true;

@@ -99,13 +99,32 @@ static const char *field_get(concur_request *r, const char *name)
 
 /* ---- parameters ---- */
 
+/* A slice of the path becomes a text of its own: once, and where it stays. Routes that declined may have used the room up. */
+static const char *param_text(concur_request *r, struct cnc_slice *param)
+{
+    bool is_slice = param->p >= r->path.p && param->p <= r->path.p + r->path.n;
+    char *text = r->texts;
+    if (!is_slice)
+        return param->p;
+    if (param->n >= r->texts_left) {
+        text = cnc_arena_copy(&r->arena, param->p, param->n);
+    } else {
+        memcpy(text, param->p, param->n);
+        text[param->n] = '\0';
+        r->texts += param->n + 1;
+        r->texts_left -= param->n + 1;
+    }
+    param->p = text ? text : param->p;
+    return text;
+}
+
 static const char *param_at(concur_request *r, size_t i, const char **name)
 {
     if (!r->match.route || i >= r->match.param_count)
         return NULL;
     if (name)
         *name = r->match.route->params[i];
-    return cnc_arena_copy(&r->arena, r->match.params[i].p, r->match.params[i].n);
+    return param_text(r, &r->match.params[i]);
 }
 
 static const char *param_get(concur_request *r, const char *name)
@@ -126,13 +145,25 @@ static size_t count_char(const char *p, size_t n, char c)
     return count;
 }
 
-static const char *decoded(concur_request *r, const char *p, size_t n)
+/* CONCUR_E_NOMEM; CONCUR_E_INVAL: it does not decode. */
+static int decode(concur_request *r, const char **out, const char *p, size_t n)
 {
-    char *out = cnc_arena_text(&r->arena, n + 1);
-    return out && cnc_http_form_decode(out, p, n) >= 0 ? out : NULL;
+    char *text = cnc_arena_text(&r->arena, n + 1);
+    *out = text;
+    if (!text)
+        return CONCUR_E_NOMEM;
+    return cnc_http_form_decode(text, p, n) < 0 ? CONCUR_E_INVAL : CONCUR_OK;
 }
 
-/* application/x-www-form-urlencoded; a pair that does not decode is left out. */
+static int decode_pair(concur_request *r, struct cnc_pair *pair, const char *p, const char *stop)
+{
+    const char *eq = memchr(p, '=', (size_t)(stop - p));
+    const char *name_end = eq ? eq : stop, *value = eq ? eq + 1 : stop;
+    int rc = decode(r, &pair->name, p, (size_t)(name_end - p));
+    return rc == CONCUR_OK ? decode(r, &pair->value, value, (size_t)(stop - value)) : rc;
+}
+
+/* application/x-www-form-urlencoded; a pair that does not decode is left out. NULL: no memory for all of them. */
 static struct cnc_pairs *parse_form(concur_request *r, const char *p, size_t n)
 {
     size_t max = count_char(p, n, '&') + 1;
@@ -144,12 +175,10 @@ static struct cnc_pairs *parse_form(concur_request *r, const char *p, size_t n)
     while (p < end) {
         const char *amp = memchr(p, '&', (size_t)(end - p));
         const char *stop = amp ? amp : end;
-        const char *eq = memchr(p, '=', (size_t)(stop - p));
-        const char *name_end = eq ? eq : stop;
-        const char *value = eq ? eq + 1 : stop;
-        struct cnc_pair pair = { decoded(r, p, (size_t)(name_end - p)), decoded(r, value, (size_t)(stop - value)) };
-        if (stop > p && pair.name && pair.value)
-            pairs->list[pairs->count++] = pair;
+        int rc = stop > p ? decode_pair(r, &pairs->list[pairs->count], p, stop) : CONCUR_E_INVAL;
+        if (rc == CONCUR_E_NOMEM)
+            return NULL;
+        pairs->count += rc == CONCUR_OK;
         p = stop + 1;
     }
     return pairs;
@@ -163,7 +192,7 @@ static bool is_form(concur_request *r)
     return got && strlen(got) >= n && same_name(got, type, n) && (got[n] == '\0' || got[n] == ';' || got[n] == ' ');
 }
 
-/* Cookie pairs as sent (RFC 6265 §4.2.1), over all Cookie fields. */
+/* Cookie pairs as sent (RFC 6265 §4.2.1), over all Cookie fields. NULL: no memory for all of them. */
 static struct cnc_pairs *parse_cookies(concur_request *r)
 {
     size_t max = 0, n = 0;
@@ -186,8 +215,9 @@ static struct cnc_pairs *parse_cookies(concur_request *r)
             if (eq && eq > p) {
                 struct cnc_pair pair = { cnc_arena_copy(&r->arena, p, (size_t)(eq - p)),
                                          cnc_arena_copy(&r->arena, eq + 1, (size_t)(stop - eq - 1)) };
-                if (pair.name && pair.value)
-                    pairs->list[n++] = pair;
+                if (!pair.name || !pair.value)
+                    return NULL;
+                pairs->list[n++] = pair;
             }
             p = stop + 1;
         }
@@ -196,17 +226,35 @@ static struct cnc_pairs *parse_cookies(concur_request *r)
     return pairs;
 }
 
-static struct cnc_pairs *pairs_of(concur_request *r, int where)
+/* Some of what was sent might be taken for all of it. */
+static const struct cnc_pairs *no_memory_for(concur_request *r, const char *what)
 {
-    struct cnc_pairs **slot = &r->pairs[where == CONCUR_IN_QUERY ? 0 : where == CONCUR_IN_FORM ? 1 : 2];
-    if (*slot)
-        return *slot;
+    static const struct cnc_pairs none = { 0 };
+    cnc_request_failed(r, "has no memory for its %s, or not in request_memory: as if none were sent", what);
+    return &none;
+}
+
+static const struct cnc_pairs *parse(concur_request *r, int where)
+{
+    static const char *const names[] = { [CONCUR_IN_QUERY] = "query", [CONCUR_IN_FORM] = "form",
+                                         [CONCUR_IN_COOKIE] = "cookies" };
+    const struct cnc_pairs *pairs;
     if (where == CONCUR_IN_QUERY)
-        *slot = parse_form(r, r->head + r->query.at, r->query.len);
+        pairs = parse_form(r, r->head + r->query.at, r->query.len);
     else if (where == CONCUR_IN_COOKIE)
-        *slot = parse_cookies(r);
+        pairs = parse_cookies(r);
     else if (r->body && r->body_len && !r->on_data && is_form(r))
-        *slot = parse_form(r, r->body, r->body_len);
+        pairs = parse_form(r, r->body, r->body_len);
+    else
+        return NULL;
+    return pairs ? pairs : no_memory_for(r, names[where]);
+}
+
+static const struct cnc_pairs *pairs_of(concur_request *r, int where)
+{
+    const struct cnc_pairs **slot = &r->pairs[where == CONCUR_IN_QUERY ? 0 : where == CONCUR_IN_FORM ? 1 : 2];
+    if (!*slot)
+        *slot = parse(r, where);
     return *slot;
 }
 
@@ -220,7 +268,7 @@ const char *concur_request_get(concur_request *r, int where, const char *name)
         return param_get(r, name);
     if (where < CONCUR_IN_PARAM || where > CONCUR_IN_COOKIE)
         return NULL;
-    struct cnc_pairs *pairs = pairs_of(r, where);
+    const struct cnc_pairs *pairs = pairs_of(r, where);
     for (size_t i = 0; pairs && i < pairs->count; i++)
         if (strcmp(pairs->list[i].name, name) == 0)
             return pairs->list[i].value;
@@ -237,7 +285,7 @@ const char *concur_request_at(concur_request *r, int where, size_t i, const char
         return param_at(r, i, name);
     if (where < CONCUR_IN_PARAM || where > CONCUR_IN_COOKIE)
         return NULL;
-    struct cnc_pairs *pairs = pairs_of(r, where);
+    const struct cnc_pairs *pairs = pairs_of(r, where);
     if (!pairs || i >= pairs->count)
         return NULL;
     if (name)

@@ -79,6 +79,8 @@ struct concur_request {
     struct cnc_http_span method_text, query;
     int64_t content_length;
     struct cnc_slice path; /* decoded, NUL-terminated */
+    char *texts;           /* room behind it for the parameters of one route */
+    size_t texts_left;
     struct cnc_arena arena;
     void *block;
 
@@ -90,7 +92,7 @@ struct concur_request {
     concur_data_fn on_data;
     concur_done_fn on_body_end;
     void *on_body_arg;
-    struct cnc_pairs *pairs[3]; /* query, form and cookies, parsed on demand */
+    const struct cnc_pairs *pairs[3]; /* query, form and cookies, parsed on demand */
     const char *peer, *id_text; /* made on demand */
 
     /* reply */

@@ -160,6 +160,80 @@ static int steady(concur_request *r, void *arg)
     return concur_reply_printf(r, 200, NULL, "%s %s %s %s %s %s %d", method, path, q, host, id, peer, same);
 }
 
+/* Any number of calls costs nothing: text is made once. Parameters are found even where no memory is left. */
+static int often(concur_request *r, void *arg)
+{
+    static const int places[] = { CONCUR_IN_PARAM, CONCUR_IN_QUERY, CONCUR_IN_HEADER, CONCUR_IN_COOKIE };
+    (void)arg;
+    (void)concur_request_get(r, CONCUR_IN_COOKIE, "c"); /* these are made by the first call */
+    if (concur_request_get(r, CONCUR_IN_QUERY, "hungry"))
+        while (concur_request_alloc(r, 100) != NULL)
+            continue;
+    const char *one = concur_request_get(r, CONCUR_IN_PARAM, "one"), *name, *first[4] = { NULL };
+    bool ok = one && strcmp(one, "a") == 0;
+    for (int i = 0; i < 100000 && ok; i++) {
+        const char *rest = concur_request_at(r, CONCUR_IN_PARAM, 2, &name);
+        ok = one == concur_request_get(r, CONCUR_IN_PARAM, "one") && rest && strcmp(rest, "c/d") == 0 &&
+             strcmp(name, "rest") == 0 && strcmp(concur_request_get(r, CONCUR_IN_PARAM, "two"), "b") == 0;
+        for (int k = 0; k < 4 && ok; k++) {
+            const char *value = concur_request_at(r, places[k], 0, NULL);
+            ok = value && (!first[k] || first[k] == value);
+            first[k] = value;
+        }
+    }
+    return concur_reply_text(r, 200, ok ? "fine" : "wrong");
+}
+
+/* The first handler's text stays, though the second one has other names for the same bytes. */
+struct declined {
+    const char *one, *two;
+};
+
+static int check_declined(concur_request *r, int rc, void *arg)
+{
+    struct declined *d = arg;
+    (void)r;
+    ck_assert(rc == 0 && strcmp(d->one, "a") == 0 && strcmp(d->two, "b") == 0);
+    return 0;
+}
+
+static int decline(concur_request *r, void *arg)
+{
+    struct declined *d = concur_request_alloc(r, sizeof *d);
+    (void)arg;
+    d->one = concur_request_get(r, CONCUR_IN_PARAM, "one");
+    d->two = concur_request_get(r, CONCUR_IN_PARAM, "two");
+    (void)concur_request_on_end(r, check_declined, d);
+    return CONCUR_DECLINE;
+}
+
+static int after_decline(concur_request *r, void *arg)
+{
+    (void)arg;
+    return concur_reply_printf(r, 200, NULL, "%s|%s", concur_request_get(r, CONCUR_IN_PARAM, "rest"),
+                               concur_request_get(r, CONCUR_IN_PARAM, "rest"));
+}
+
+/* Not some of what was sent: all, or nothing and a line in the log. */
+static atomic_uint lines;
+
+static void count_line(int level, const char *line, void *arg)
+{
+    (void)arg;
+    if (level == CONCUR_LOG_ERROR && strstr(line, "has no memory for its "))
+        atomic_fetch_add(&lines, 1);
+}
+
+static int too_much(concur_request *r, void *arg)
+{
+    size_t n = 0;
+    (void)arg;
+    for (int i = 0; i < 3; i++) /* asked again it has not become less */
+        for (n = 0; concur_request_at(r, CONCUR_IN_QUERY, n, NULL); n++)
+            continue;
+    return concur_reply_printf(r, 200, NULL, "%zu", n);
+}
+
 static int read_less(concur_request *r, void *arg)
 {
     (void)arg;
@@ -180,6 +254,13 @@ static struct live start(int engine)
     live_route(&l, "/field", 0, show, (void *)(intptr_t)CONCUR_IN_HEADER);
     live_route(&l, "/cookie", CONCUR_ROUTE_BLOCKING, show, (void *)(intptr_t)CONCUR_IN_COOKIE);
     live_route(&l, "/odd/{p}", 0, odd, NULL);
+    live_route(&l, "/often/{one}/{two}/*rest", 0, often, NULL);
+    live_route(&l, "/often-away/{one}/{two}/*rest", CONCUR_ROUTE_BLOCKING, often, NULL);
+    live_route(&l, "/declined/{one}/{two}", 0, decline, NULL);
+    live_route(&l, "/declined/*rest", CONCUR_ROUTE_BLOCKING, after_decline, NULL);
+    live_route(&l, "/much", 0, too_much, NULL);
+    ck_assert_int_eq(concur_server_log(l.server, count_line, NULL), CONCUR_OK);
+    live_set(&l, "request_memory", "16k");
     live_route(&l, "/steady/*rest", CONCUR_ROUTE_BLOCKING, steady, NULL);
     ck_assert_int_eq(concur_server_set(l.server, "route /small-form", "body_memory", "8"), CONCUR_OK);
     live_start(&l);
@@ -275,6 +356,50 @@ START_TEST(ids_differ_and_text_stays)
 }
 END_TEST
 
+static void look_often(struct live *l)
+{
+    char body[64], request[256];
+    static const char *const routes[] = { "often", "often-away" }, *const queries[] = { "a=1", "a=1&hungry=1" };
+    for (int i = 0; i < 4; i++) {
+        snprintf(request, sizeof request, "GET /%s/a/b/c/d?%s HTTP/1.1\r\nHost: t\r\nCookie: c=1\r\n\r\n", routes[i / 2],
+                 queries[i % 2]);
+        ck_assert_int_eq(live_ask(l, request, body, sizeof body), 200);
+        ck_assert_msg(strcmp(body, "fine") == 0, "%s: %s: %s", l->name, request, body);
+    }
+    ck_assert_int_eq(live_ask(l, "GET /declined/a/b HTTP/1.1\r\nHost: t\r\n\r\n", body, sizeof body), 200);
+    ck_assert_str_eq(body, "a/b|a/b");
+}
+
+START_TEST(asking_costs_nothing)
+{
+    each_engine(look_often);
+}
+END_TEST
+
+static void look_much(struct live *l)
+{
+    char body[64];
+    static char request[16384];
+    for (unsigned pairs = 1; pairs < 70; pairs += 4) {
+        int n = snprintf(request, sizeof request, "GET /much?");
+        for (unsigned i = 0; i < pairs; i++)
+            n += snprintf(request + n, sizeof request - (size_t)n, "%s%u=%0100u", i ? "&" : "", i, i);
+        snprintf(request + n, sizeof request - (size_t)n, " HTTP/1.1\r\nHost: t\r\nX-Fill: %06000d\r\n\r\n", 0);
+        unsigned before = atomic_load(&lines);
+        ck_assert_int_eq(live_ask(l, request, body, sizeof body), 200);
+        unsigned got = (unsigned)strtoul(body, NULL, 10);
+        ck_assert_msg(got == pairs || (got == 0 && atomic_load(&lines) == before + 1), "%s: %u of %u, %u lines", l->name,
+                      got, pairs, atomic_load(&lines) - before);
+        ck_assert(got == pairs || pairs > 20);
+    }
+}
+
+START_TEST(all_pairs_or_none)
+{
+    each_engine(look_much);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("core_lookup");
@@ -283,6 +408,8 @@ int main(void)
     tcase_add_test(t, every_look_up);
     tcase_add_test(t, names_are_compared_as_promised);
     tcase_add_test(t, ids_differ_and_text_stays);
+    tcase_add_test(t, asking_costs_nothing);
+    tcase_add_test(t, all_pairs_or_none);
     suite_add_tcase(s, t);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);
