@@ -160,6 +160,7 @@ static concur_server *make_server(const struct command *c)
         demo_test_hook(server);
     demo_reply_add(server);
     demo_abort_add(server);
+    demo_stop_add(server);
     demo_async_add(server);
     demo_shared_add(server, c->is_unsafe);
     return server;

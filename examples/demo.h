@@ -7,6 +7,7 @@
  *   demo_test.c    the routes under /test/, which exercise every call for the end-to-end tests
  *   demo_reply.c   those of them that are about what a program may hand over for a reply
  *   demo_abort.c   those of them that cut their own replies
+ *   demo_stop.c    those of them that wait for the server's stop
  *   demo_async.c   those of them that answer later
  *   demo_shared.c  what handlers share, and routes that show it
  */
@@ -88,6 +89,7 @@ void demo_test_add(concur_server *server);
 void demo_test_hook(concur_server *server);
 void demo_reply_add(concur_server *server);
 void demo_abort_add(concur_server *server);
+void demo_stop_add(concur_server *server);
 void demo_async_add(concur_server *server);
 void demo_shared_add(concur_server *server, bool is_unsafe);
 

@@ -261,8 +261,7 @@ static int stream(concur_request *r, void *arg)
     int rc = s ? demo_track(r) : CONCUR_E_NOMEM;
     if (rc < 0)
         return rc;
-    bool no_body = strcmp(concur_request_method(r), "HEAD") == 0;
-    *s = (struct stream){ .count = no_body ? 0 : n };
+    *s = (struct stream){ .count = n };
     rc = concur_reply_begin(r, 200, "text/plain");
     return rc < 0 ? rc : stream_on(r, s);
 }

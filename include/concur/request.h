@@ -190,6 +190,29 @@ CONCUR_API int concur_request_on_cancel(concur_request *request, concur_done_fn 
  * since    0.1 */
 CONCUR_API int concur_request_on_end(concur_request *request, concur_done_fn end, void *arg);
 
+/* Tells whether the server has begun to stop: a stop or a signal, or for a worker process that a reload or its share of
+ * requests replaces it. Requests under way may go on until the stop's deadline; what would go on for ever, such as a
+ * stream of events, should come to its end. Also a handler that blocks or computes for long can ask now and then.
+ *
+ * returns  0: no; CONCUR_E_STOPPING: yes, and it stays so
+ * thread   home
+ * blocks   no; at most one system call
+ * since    0.1 */
+CONCUR_API int concur_request_stopping(concur_request *request);
+
+/* Registers a function for the beginning of a stop, as concur_request_stopping() tells it. It may end the reply, or
+ * reply. Several run in reverse order of registration, each at most once. None of them counts as something pending.
+ *
+ * stop     called later, at home, never from within this call: when a stop begins, or soon if it has begun already. Not
+ *          called if the request ends or is given up before; at the deadline of the stop on_cancel is
+ * arg      handed to stop; the caller's, must live until stop or on_end has run
+ * returns  CONCUR_OK: it will run if a stop begins; CONCUR_E_INVAL: stop is NULL; CONCUR_E_NOMEM; CONCUR_E_GONE: the
+ *          request was given up, stop will not run
+ * thread   home
+ * blocks   no
+ * since    0.1 */
+CONCUR_API int concur_request_on_stop(concur_request *request, concur_handler_fn stop, void *arg);
+
 /* Tells which server the request belongs to.
  *
  * returns  the server; borrowed, never NULL

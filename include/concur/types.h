@@ -103,7 +103,7 @@ enum {
     CONCUR_TEXT_NOTES = 3 /* what is worth knowing: values from the environment, options that the engine ignores */
 };
 
-/* A route's handler, a posted function, a timer, a drain. Runs at the request's home.
+/* A route's handler, a posted function, a timer, a drain, the beginning of a stop. Runs at the request's home.
  *
  * The return value is the same for every callback of a request unless its registration says otherwise:
  *   CONCUR_OK       it replied, or left something pending (a timer, an offload, a ticket, a body, a pull, a drain)

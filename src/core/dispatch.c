@@ -111,6 +111,7 @@ static void pool_run(struct cnc_job *job, struct cnc_home *here)
     struct cnc_home *from = run->from;
     concur_server *before = cnc_server_enter(r->server);
     attach(r, here);
+    cnc_request_tell_stop(r); /* a handler that declined may have asked for it */
     bool heard = cnc_channel_start(run->channel, here);
     cnc_home_post(from, &run->started); /* it waits for its channels, so it is open */
     if (heard)

@@ -33,6 +33,13 @@ void cnc_place_reload(concur_server *server)
         cnc_server_raise(server);
 }
 
+/* This process goes on for a while, but its requests are to know. */
+static void announce_stop(concur_server *server)
+{
+    atomic_store(&server->stopping, true);
+    cnc_sys_eventfd_raise(server->stop_fd);
+}
+
 void cnc_place_hear(concur_server *server)
 {
     struct cnc_note note;
@@ -42,6 +49,8 @@ void cnc_place_hear(concur_server *server)
             server->place.was_told = true;
             server->place.all_stop = note.slot != 0;
             cnc_place_stop(server, note.value);
+        } else if (note.what == CNC_NOTE_STOPPING) {
+            announce_stop(server);
         } else if (server->place.told) {
             server->place.told(server, &note, fd);
         } else {

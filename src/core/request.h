@@ -44,7 +44,8 @@ enum {
     CNC_REQ_SPOOLED = 131072,
     CNC_REQ_ENDING = 262144,  /* on_end functions run */
     CNC_REQ_REWOUND = 524288, /* the spooled body is at offset 0 */
-    CNC_REQ_DRAIN_DUE = 1048576 /* the drain task is queued */
+    CNC_REQ_DRAIN_DUE = 1048576, /* the drain task is queued */
+    CNC_REQ_STOP_DUE = 2097152   /* the stop task is queued */
 };
 
 /* Something pending that can be cut short: a timer, a wait, an offload. Linked in the request. */
@@ -53,10 +54,13 @@ struct cnc_op {
     void (*cut)(struct cnc_op *); /* the request was given up: run its callback now, if that may be */
 };
 
-/* A function to be called when the request is given up or ends. */
+/* A function to be called when the request is given up, when it ends, or when a stop begins. */
 struct cnc_hook {
     struct cnc_hook *next;
-    concur_done_fn fn;
+    union {
+        concur_done_fn fn;
+        concur_handler_fn stop;
+    };
     void *arg;
 };
 
@@ -109,12 +113,12 @@ struct concur_request {
 
     /* pending */
     struct cnc_link ops;   /* of struct cnc_op */
-    struct cnc_hook *cancels, *ends;
+    struct cnc_hook *cancels, *ends, *stops;
     struct concur_ticket *tickets; /* to tell them that the request was given up */
     struct cnc_timer deadline;
     int64_t deadline_at;   /* INT64_MAX: none */
     unsigned waits;        /* descriptor waits */
-    struct cnc_task pump_task, gone_task, drain_task;
+    struct cnc_task pump_task, gone_task, drain_task, stop_task;
 
     struct cnc_match match; /* last: its parameters are not cleared */
 };
@@ -142,6 +146,10 @@ void cnc_request_give_up(concur_request *r, int reason, bool answer);
 void cnc_request_give_up_all(struct cnc_home *home, int reason);
 /* The loop of a thread is broken: gives up every request of its home, whose waits end with that, and closes it. */
 void cnc_request_lose_loop(struct cnc_home *home);
+/* notices.c: a stop has begun, perhaps before the request came to its home: on_stop functions run, later, at home. */
+void cnc_request_tell_stop(concur_request *r);
+/* Every request of a home. */
+void cnc_request_tell_stop_all(struct cnc_home *home, int unused);
 int cnc_request_status_of(int rc); /* the status that a negative code stands for; 0: none is sent */
 const char *cnc_request_state_name(int state);
 const char *cnc_request_route_name(const concur_request *r);

@@ -58,6 +58,7 @@ struct cnc_place {
     bool is_child;
     bool was_told;  /* the master has told it to stop */
     bool all_stop;  /* ... and so all of its generation */
+    const struct cnc_home *ear; /* a child's: whose thread hears the master; NULL until it serves */
     atomic_ullong recycle_at; /* requests after which a successor is asked for; 0: never, or it was */
     /* A note for the role alone; fd is its own. */
     void (*told)(concur_server *, const struct cnc_note *, int fd);
@@ -91,6 +92,7 @@ struct concur_server {
     struct cnc_pool *pool;     /* offloads and blocking routes; NULL: in place */
     struct cnc_server_socket *sockets; /* owned */
     unsigned socket_count;
+    atomic_bool stopping;      /* a stop was announced, and this process' own is still to come */
     atomic_bool draining;      /* replies say close */
     atomic_uint connections;
     struct cnc_server_counts counts;
@@ -158,6 +160,13 @@ bool cnc_server_is_copy(const concur_server *server);
 static inline bool cnc_server_is_stray(const concur_server *server)
 {
     return CNC_UNLIKELY(server->here && atomic_load_explicit(server->here, memory_order_relaxed) == 0);
+}
+
+/* Any thread. A stop has begun, of this process or of those before it. */
+static inline bool cnc_server_is_stopping(const concur_server *server)
+{
+    return atomic_load_explicit(&server->stop_at, memory_order_relaxed) != INT64_MAX ||
+           atomic_load_explicit(&server->stopping, memory_order_relaxed);
 }
 
 /* Any thread. The deadline of a stop has passed. */

@@ -110,7 +110,26 @@ static void warn_accept(void *arg, const char *what, int err)
             err ? strerror(err) : "");
 }
 
-/* A stop was asked for, or a connection that a thread closed makes room for another. */
+/* At every home where requests run. */
+static void tell_homes(struct cnc_serving *s, void (*fn)(struct cnc_home *, int), int arg)
+{
+    fn(s->home, arg);
+    if (s->threads)
+        cnc_pool_broadcast(s->threads, fn, arg);
+    if (s->server->pool)
+        cnc_pool_broadcast(s->server->pool, fn, arg);
+}
+
+/* Once: those that come later see it by themselves. */
+static void tell_of_stop(struct cnc_serving *s)
+{
+    if (s->has_told || !cnc_server_is_stopping(s->server))
+        return;
+    s->has_told = true;
+    tell_homes(s, cnc_request_tell_stop_all, 0);
+}
+
+/* A stop was asked for or announced, or a connection that a thread closed makes room for another. */
 static void on_stop_fd(struct cnc_io *io, unsigned ready)
 {
     struct cnc_serving *s = CNC_CONTAINER(io, struct cnc_serving, stop_io);
@@ -118,6 +137,7 @@ static void on_stop_fd(struct cnc_io *io, unsigned ready)
     if (!cnc_sys_eventfd_clear(cnc_io_fd(io)))
         cnc_loop_break(s->home->loop, "the descriptor that tells of a stop was closed");
     cnc_acceptor_nudge(&s->acceptor);
+    tell_of_stop(s);
     if (s->home->blocking) /* a request may be waiting in this very loop, and nobody else looks meanwhile */
         (void)cnc_serving_look(s, false);
 }
@@ -242,6 +262,7 @@ static void begin_drain(struct cnc_serving *s)
         cnc_board_set_state(s->server->place.row, CNC_BOARD_DRAINING, cnc_clock_now(s->server->clock));
     cnc_acceptor_stop(&s->acceptor);
     cnc_driver_drain(&s->drv);
+    tell_of_stop(s);
     if (s->drains)
         s->drains(s);
     /* The port is free for a successor as soon as nobody accepts any more. */
@@ -253,11 +274,7 @@ static void begin_drain(struct cnc_serving *s)
 void cnc_serving_give_up(struct cnc_serving *s)
 {
     s->phase = CNC_SERVING_CANCEL;
-    cnc_request_give_up_all(s->home, CONCUR_E_STOPPING);
-    if (s->threads)
-        cnc_pool_broadcast(s->threads, cnc_request_give_up_all, CONCUR_E_STOPPING);
-    if (s->server->pool)
-        cnc_pool_broadcast(s->server->pool, cnc_request_give_up_all, CONCUR_E_STOPPING);
+    tell_homes(s, cnc_request_give_up_all, CONCUR_E_STOPPING);
     if (s->gave_up)
         s->gave_up(s);
 }
@@ -362,6 +379,7 @@ void cnc_serving_publish(struct cnc_serving *s, int64_t now)
 int cnc_serving_begin(struct cnc_serving *s)
 {
     cnc_home_adopt(s->home);
+    s->server->place.ear = s->server->place.is_child ? s->home : NULL;
     int rc = s->is_late ? CONCUR_OK : cnc_acceptor_start(&s->acceptor);
     if (rc == CONCUR_OK)
         cnc_server_ready(s->server);

@@ -27,6 +27,7 @@ struct cnc_serving {
     struct cnc_timer stop_timer;
     enum cnc_serving_phase phase;
     bool is_late;               /* CNC_SERVING_LATE */
+    bool has_told;              /* requests know that a stop has begun */
     bool more_may_come;         /* connections of another process: a stop is not over yet */
     void (*drains)(struct cnc_serving *);  /* optional: a stop has begun, and nothing is accepted here any more; the listening
                                             * sockets are still open */

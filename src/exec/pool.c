@@ -5,10 +5,22 @@
 
 #include "base/error.h"
 
+#define CALLS_MAX 2 /* different functions that are broadcast */
+
+/* A function that is to run at a thread's home. It has its place from the start: what a stop tells must not lack memory. */
+struct call {
+    struct cnc_task task;
+    struct worker *worker;
+    struct cnc_home *home; /* the worker's, which forgets it before its last tasks run */
+    void (*fn)(struct cnc_home *, int); /* NULL: not under way. Guarded by mu */
+    int arg;
+};
+
 /* Wakes are rationed: at most one thread is on its way from sleep to the queue at a time, and it wakes the next one if
  * work is left. Short jobs are thus done in a row by a thread that is awake, at no cost of a switch; a job that blocks lets
  * the thread under way take over at once. The last to fall asleep is the first to be woken, so that surplus threads end. */
 struct worker {
+    struct call calls[CALLS_MAX];
     struct cnc_link link;
     struct cnc_link asleep; /* in lane->idlers; guarded by mu */
     atomic_uint awake;      /* 0: sleeps, or is about to */
@@ -17,10 +29,6 @@ struct worker {
     pthread_t thread;
     struct cnc_home *home; /* made before the thread, so that a thread never starts in vain */
     bool has_job;           /* the job under way has not ended */
-    struct cnc_task call;  /* of a broadcast: it has its place from the start, since it must not fail */
-    bool is_called;        /* call is posted; guarded by mu, as is what it calls */
-    void (*fn)(struct cnc_home *, int);
-    int arg;
 };
 
 /* Jobs of one class and the threads for them, which take no others. Guarded by the pool's mu, but what is atomic. */
@@ -257,17 +265,6 @@ static int cannot_spawn_locked(struct lane *lane, int rc, int err)
     return rc;
 }
 
-static void run_call(struct cnc_task *task)
-{
-    struct worker *w = CNC_CONTAINER(task, struct worker, call);
-    pthread_mutex_lock(&w->pool->mu);
-    void (*fn)(struct cnc_home *, int) = w->fn;
-    int arg = w->arg;
-    w->is_called = false;
-    pthread_mutex_unlock(&w->pool->mu);
-    fn(w->home, arg);
-}
-
 /* mu held. Signals stay with the host's threads. */
 static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
 {
@@ -278,7 +275,6 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     w->lane = lane;
     cnc_link_init(&w->link);
     cnc_link_init(&w->asleep);
-    w->call.run = run_call;
     int rc = cnc_home_create(&w->home, pool->cfg.clock, pool->cfg.fields_max, true);
     if (rc < 0) {
         cnc_free(w);
@@ -534,16 +530,36 @@ void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs)
     leave_locked(pool, next);
 }
 
+static void run_call(struct cnc_task *task)
+{
+    struct call *call = CNC_CONTAINER(task, struct call, task);
+    struct cnc_pool *pool = call->worker->pool;
+    pthread_mutex_lock(&pool->mu);
+    struct call copy = *call; /* from here on the place may be taken again */
+    call->fn = NULL;
+    pthread_mutex_unlock(&pool->mu);
+    copy.fn(copy.home, copy.arg);
+}
+
+/* mu held. One that is under way already is as good as another. */
+static void call_locked(struct worker *w, void (*fn)(struct cnc_home *, int), int arg)
+{
+    struct call *call = &w->calls[0];
+    while (call->fn && call->fn != fn && call < &w->calls[CALLS_MAX - 1])
+        call++;
+    CNC_ASSERT(!call->fn || call->fn == fn);
+    if (call->fn)
+        return;
+    *call = (struct call){ .task.run = run_call, .worker = w, .home = w->home, .fn = fn, .arg = arg };
+    if (cnc_home_post(w->home, &call->task) < 0)
+        call->fn = NULL;
+}
+
 void cnc_pool_broadcast(struct cnc_pool *pool, void (*fn)(struct cnc_home *, int), int arg)
 {
     pthread_mutex_lock(&pool->mu);
-    for (struct cnc_link *l = pool->live.next; l != &pool->live; l = l->next) {
-        struct worker *w = CNC_CONTAINER(l, struct worker, link);
-        w->fn = fn;
-        w->arg = arg;
-        if (!w->is_called && cnc_home_post(w->home, &w->call) == CONCUR_OK)
-            w->is_called = true;
-    }
+    for (struct cnc_link *l = pool->live.next; l != &pool->live; l = l->next)
+        call_locked(CNC_CONTAINER(l, struct worker, link), fn, arg);
     pthread_mutex_unlock(&pool->mu);
 }
 

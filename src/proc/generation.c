@@ -322,13 +322,22 @@ static void drain(struct cnc_master *m, struct cnc_member *mem, int64_t now)
         cnc_member_step(m, mem, CNC_SLOT_ON_DRAIN, now);
 }
 
+/* The requests that it has are to come to their end as well. Where its link has no room it is told at the next look. */
+static void tell_of_stop(struct cnc_member *mem)
+{
+    if (!mem->knows_of_stop && cnc_slot_serves(&mem->slot))
+        mem->knows_of_stop = cnc_note_tell(mem->link, CNC_NOTE_STOPPING, 0) != CONCUR_AGAIN;
+}
+
 /* A front first: what it has queued still needs the workers. */
 static void drain_members(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     for (unsigned i = 0; i < gen->count; i++) {
         struct cnc_member *mem = &gen->members[i];
         bool waits = mem->group->link == CNC_LINK_EACH && cnc_slot_is_alive(&cnc_generation_peer(mem)->slot);
-        if (!waits)
+        if (waits)
+            tell_of_stop(mem);
+        else
             drain(m, mem, now);
     }
 }

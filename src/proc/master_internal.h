@@ -28,6 +28,7 @@ struct cnc_member {
     struct cnc_member *twin; /* the member that this one replaces; NULL: none */
     bool said_why; /* the reason of its end is known already */
     bool leaves;   /* it has said that it will end, having done its share */
+    bool knows_of_stop; /* it was told, while its front still goes on */
     bool starved;  /* it has said that it cannot start for want of room */
     bool tired;    /* has asked for a successor, and has none yet */
     int64_t tired_at; /* when the next try is due */

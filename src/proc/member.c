@@ -150,7 +150,7 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
         return false;
     }
     mem->stopped_at = mem->silent_at = 0;
-    mem->said_why = mem->tired = mem->leaves = mem->starved = false;
+    mem->said_why = mem->tired = mem->leaves = mem->starved = mem->knows_of_stop = false;
     mem->pid = pid;
     mem->pidfd = pidfd;
     mem->link = link[0];

@@ -17,6 +17,7 @@ enum cnc_note_what {
     CNC_NOTE_LINK = 3,   /* to a front: slot has a worker, value its process id; the descriptor is the link to it */
     CNC_NOTE_RETIRE = 4, /* to a front: nothing more for the worker in slot */
     CNC_NOTE_DEAD = 5,   /* to a front: the worker in slot has ended, and was waited for */
+    CNC_NOTE_STOPPING = 15, /* to a worker: a stop has begun; its STOP comes when its front has ended */
     /* from a child to the master */
     CNC_NOTE_READY = 6,  /* from a master to its host as well */
     CNC_NOTE_FAILED = 7, /* it cannot serve; value: why, CONCUR_E_*; text: the same in words; slot: 1 if the system had no room

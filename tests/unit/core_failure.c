@@ -131,6 +131,9 @@ START_TEST(memory_that_lacks_is_told)
     struct live l = live_new(engines[_i]);
     live_set(&l, "body_memory", "1k");
     live_set(&l, "request_timeout", "10s");
+    live_set(&l, "threads_max", "1");
+    if (strcmp(l.name, "event-pool") == 0)
+        live_set(&l, "pool_threads", "1");
     ck_assert_int_eq(concur_server_log(l.server, count_line, NULL), CONCUR_OK);
     live_route(&l, "/whole", 0, whole, NULL);
     live_route(&l, "/block", CONCUR_ROUTE_BLOCKING, whole, NULL);
@@ -141,7 +144,7 @@ START_TEST(memory_that_lacks_is_told)
         snprintf(requests[i], sizeof requests[i],
                  "POST %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%0*d", paths[i], i < 3 ? 500 : 5000,
                  i < 3 ? 500 : 5000, 0);
-    for (size_t i = 0; i < CNC_COUNT(requests); i++) /* its threads are there: what they lack is told elsewhere */
+    for (size_t i = 0; i < CNC_COUNT(requests); i++) /* its thread is there: what it lacks is told elsewhere */
         ck_assert_int_eq(live_ask(&l, requests[i], NULL, 0), 200);
     unsigned before = said(&l);
     for (size_t i = 0; i < CNC_COUNT(requests); i++)

@@ -328,6 +328,8 @@ static struct cnc_conn *begin(struct world *w, uint64_t seed, uint64_t i)
     MUST(run, run->held == 0);
     pthread_mutex_unlock(&run->mu);
     current = run;
+    /* Sometimes a stop has begun already; its deadline is far away. */
+    atomic_store(&w->server->stop_at, live_below(&run->random, 4) ? INT64_MAX : INT64_MAX / 2);
     write_request(w);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     if (w->place != ON_THREAD)
@@ -410,6 +412,10 @@ static void run_on_loop(struct world *w, uint64_t seed, uint64_t i)
             cnc_request_give_up_all(w->home, CONCUR_E_STOPPING);
         else if (dice < 78)
             hand_ms += 200;
+        else if (dice < 79) {
+            atomic_store(&w->server->stop_at, INT64_MAX / 2);
+            cnc_request_tell_stop_all(w->home, 0);
+        }
         turn(w, 0);
     }
     let_it_end(w, 200);

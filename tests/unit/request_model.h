@@ -14,7 +14,7 @@
 #define TOKENS 256  /* callbacks that a run may be promised */
 #define TICKETS 8
 
-enum kind { TIMER, OFFLOAD, POST, WAIT, FREE, CANCEL, END, BODY_END, NOTHING };
+enum kind { TIMER, OFFLOAD, POST, WAIT, FREE, CANCEL, END, BODY_END, STOP, NOTHING };
 
 /* A callback that was promised. */
 struct token {
@@ -192,6 +192,13 @@ static inline int on_cancel(concur_request *r, int rc, void *arg)
     return leave(run);
 }
 
+static inline int on_stop(concur_request *r, void *arg)
+{
+    struct run *run = ((struct token *)arg)->run;
+    MUST(run, concur_request_stopping(r) == CONCUR_E_STOPPING && concur_request_gone(r) == 0);
+    return on_any(r, arg);
+}
+
 /* Here nothing may begin any more. */
 static inline int on_end(concur_request *r, int rc, void *arg)
 {
@@ -209,7 +216,7 @@ static inline int on_end(concur_request *r, int rc, void *arg)
     for (unsigned i = 0; i < run->token_count; i++) {
         const struct token *o = &run->tokens[i];
         unsigned fired = atomic_load(&o->fired);
-        bool may_miss = o->kind == CANCEL || o->kind == END || o->kind == FREE || o->kind == NOTHING;
+        bool may_miss = o->kind == CANCEL || o->kind == END || o->kind == FREE || o->kind == STOP || o->kind == NOTHING;
         MUST(run, fired == 1 || (may_miss && fired == 0));
         MUST(run, o->kind != CANCEL || fired == 1 || rc == 0); /* given up, whoever did that */
     }
@@ -461,7 +468,7 @@ static inline void poke(struct run *run, struct live_random *random)
 
 static inline void call_pending(struct run *run, concur_request *r)
 {
-    static const enum kind kinds[] = { TIMER, TIMER, OFFLOAD, WAIT, CANCEL, END, BODY_END };
+    static const enum kind kinds[] = { TIMER, TIMER, OFFLOAD, WAIT, CANCEL, END, BODY_END, STOP };
     enum kind kind = kinds[live_below(&run->random, CNC_COUNT(kinds))];
     unsigned ms = live_below(&run->random, r->home->blocking ? 3 : 60);
     bool legal = !run->ending && !concur_request_gone(r), quiet = false;
@@ -488,6 +495,9 @@ static inline void call_pending(struct run *run, concur_request *r)
     case END:
         rc = concur_request_on_end(r, on_end, t);
         legal = !run->ending;
+        break;
+    case STOP:
+        rc = concur_request_on_stop(r, on_stop, t);
         break;
     default:
         rc = concur_request_on_body(r, on_data, on_body_end, t);
