@@ -59,7 +59,7 @@ CONCUR_API int concur_server_route(concur_server *server, const char *pattern, u
  *
  * section  NULL: the server; "route PATTERN": one route, PATTERN as it was given to concur_server_route()
  * name     as in the configuration file, such as "threads_max"
- * value    as in the configuration file, such as "64", "64k" or "15s"; the option's own unit where it has none. Copied
+ * value    as in the configuration file, such as "64", "64k" or "15s"; a time other than 0 has a unit. Copied
  * returns  CONCUR_OK, also for an option that the engine ignores (CONCUR_TEXT_NOTES tells); CONCUR_E_OPTION: unknown
  *          section or name, malformed or out of bounds; CONCUR_E_UNSUPPORTED: a section "tls NAME" or "upstream NAME",
  *          or an address with tls=NAME, which this version does not have; CONCUR_E_INVAL: name or value is NULL;
@@ -88,9 +88,9 @@ CONCUR_API int concur_server_override(concur_server *server, const char *section
 CONCUR_API int concur_server_listen(concur_server *server, const char *address);
 
 /* Sends the log to a function. Without one, run writes warnings and errors to stderr, from each process, and start
- * writes nothing. Without a master the function is called where something happens, on any thread of the server, several
- * at once. With a master it is called in the host's process: during run, or in concur_server_dispatch() and
- * concur_server_wait().
+ * writes nothing. Both first tell what CONCUR_TEXT_NOTES has. Without a master the function is called where something
+ * happens, on any thread of the server, several at once. With a master it is called in the host's process: during run, or
+ * in concur_server_dispatch() and concur_server_wait().
  *
  * Nothing of the library waits for its log: a line for which stderr, or the host's process, has no room is lost, and the
  * next one that is written tells how many were. Nor does a stderr that nobody reads, or a full disk, end the process.

@@ -40,6 +40,7 @@ static int prepare(concur_server *s)
     int rc = concur_server_check(s);
     if (rc < 0)
         return rc;
+    cnc_server_log_notes(s, s->setup);
     if (cnc_server_open_stop(s) < 0)
         return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
     rc = cnc_server_claim(s);
@@ -99,16 +100,6 @@ static void finish(concur_server *s, int rc)
 
 /* ---- run ---- */
 
-static void log_lines(concur_server *s, int level, const char *lines)
-{
-    while (*lines) {
-        const char *end = strchr(lines, '\n');
-        size_t n = end ? (size_t)(end - lines) : strlen(lines);
-        cnc_log(&s->log, level, "%.*s", (int)n, lines);
-        lines += end ? n + 1 : n;
-    }
-}
-
 int concur_server_run(concur_server *s)
 {
     if (!s)
@@ -123,7 +114,6 @@ int concur_server_run(concur_server *s)
     int rc = prepare(s);
     if (rc == CONCUR_OK) {
         concur_server *before = cnc_server_enter(s);
-        log_lines(s, CONCUR_LOG_INFO, cnc_options_notes(s->setup->options));
         cnc_signals_take(s);
         s->announces = !cnc_tree_is_due(s);
         rc = cnc_tree_is_due(s) ? cnc_tree_run(s) : serve_here(s, true);
@@ -134,7 +124,7 @@ int concur_server_run(concur_server *s)
         finish(s, rc);
     }
     if (rc < 0 && rc != CONCUR_E_BUSY)
-        log_lines(s, CONCUR_LOG_ERROR, concur_server_error(s));
+        cnc_log_lines(&s->log, CONCUR_LOG_ERROR, concur_server_error(s));
     s->log.to_stderr = false;
     cnc_signals_release();
     return rc;

@@ -198,7 +198,7 @@ int concur_server_text(concur_server *s, int what, char *out, size_t *len)
     if (resolves && atomic_load(&s->state) == CNC_SERVER_SETUP && cnc_api_resolve(s) == CONCUR_E_NOMEM)
         return CONCUR_E_NOMEM;
     if (what == CONCUR_TEXT_NOTES)
-        return hand_out(cnc_options_notes(s->setup->options), out, len);
+        return hand_out(cnc_options_notes(s->setup->options, CNC_NOTES_ALL), out, len);
     if (what != CONCUR_TEXT_HELP && what != CONCUR_TEXT_DUMP)
         return CONCUR_E_INVAL;
     char *text = what == CONCUR_TEXT_HELP ? cnc_options_help() : cnc_options_dump(s->setup->options, &s->setup->cfg);

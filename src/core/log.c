@@ -105,3 +105,12 @@ void cnc_log(struct cnc_log *log, int level, const char *fmt, ...)
     else
         write_out(log, level, line);
 }
+
+void cnc_log_lines(const struct cnc_log *log, int level, const char *lines)
+{
+    while (*lines) {
+        size_t n = strcspn(lines, "\n");
+        cnc_log(log, level, "%.*s", (int)n, lines);
+        lines += n + (lines[n] == '\n');
+    }
+}

@@ -26,4 +26,7 @@ struct cnc_log {
  * program's own function: a line that cannot be written is lost, and the next one that can tells how many were. */
 void cnc_log(struct cnc_log *log, int level, const char *fmt, ...) CNC_PRINTF(3, 4);
 
+/* The same for each line of a text. */
+void cnc_log_lines(const struct cnc_log *log, int level, const char *lines);
+
 #endif

@@ -53,6 +53,8 @@ void cnc_options_destroy(struct cnc_options **o)
     if ((*o)->notes)
         cnc_text_reset((*o)->notes);
     cnc_free((*o)->notes);
+    cnc_text_reset(&(*o)->variables);
+    cnc_text_reset(&(*o)->near_variables);
     cnc_free((*o)->listen);
     cnc_free(*o);
     *o = NULL;
@@ -130,6 +132,15 @@ static void make_printable(char *s)
             *s = '?';
 }
 
+/* Is the line that begins at start there before? The environment is read more than once. */
+static bool is_told(const struct cnc_text *t, size_t start)
+{
+    for (const char *line = t->p; line < t->p + start; line = strchr(line, '\n') + 1)
+        if (strncmp(line, t->p + start, t->n - start) == 0)
+            return true;
+    return false;
+}
+
 static int add_error(struct cnc_text *to, int code, struct cnc_section section, const char *name, const char *value,
                      const char *origin, const char *why)
 {
@@ -145,6 +156,8 @@ static int add_error(struct cnc_text *to, int code, struct cnc_section section, 
     make_printable(to->p + start);
     (void)cnc_error_set(code, "%s", to->p + start);
     cnc_text_add(to, "\n");
+    if (!to->failed && is_told(to, start))
+        cnc_text_cut(to, start);
     return code;
 }
 
@@ -164,10 +177,8 @@ int cnc_options_fail(struct cnc_options *o, int code, struct cnc_section section
 /* A section that this version does not have, or its word where a name stands. NULL: neither. */
 static const char *what_is_missing(struct cnc_section section, const char *name)
 {
-    for (unsigned kind = 1; kind < CNC_SECTIONS && section.kind == CNC_SECTION_SERVER; kind++)
-        if (strcmp(name, cnc_section_kinds[kind].word) == 0)
-            return cnc_section_kinds[kind].missing;
-    return cnc_section_kinds[section.kind].missing;
+    unsigned kind = section.kind == CNC_SECTION_SERVER ? cnc_section_find(name) : section.kind;
+    return cnc_section_kinds[kind].missing;
 }
 
 static int refuse_name(struct cnc_options *o, struct cnc_section section, const char *name, const char *origin)
@@ -178,6 +189,8 @@ static int refuse_name(struct cnc_options *o, struct cnc_section section, const 
     struct cnc_text why = { 0 };
     if (missing)
         cnc_text_add(&why, "%s", missing);
+    else if (cnc_section_find(name))
+        cnc_text_add(&why, "is a section: %s \"PATTERN\" { ... }", name);
     else if (row && section.kind == CNC_SECTION_SERVER)
         cnc_text_add(&why, "belongs into a section: route \"PATTERN\" { ... }");
     else if (row)

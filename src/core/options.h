@@ -46,7 +46,7 @@ int cnc_options_load_file(struct cnc_options *o, const char *path);
 /* Reads CONCUR_<NAME> for every server-wide option into the environment layer; never under setuid (secure_getenv); not
  * at all when CONCUR_SERVER is set and is not the server's `name`, or when `environment` is off. Both are what the
  * other layers say by now, so the file comes first. An empty variable counts as unset; CONCUR_LISTEN takes several
- * addresses, parted by commas. */
+ * addresses, parted by commas. A CONCUR_ variable that names no option is among the notes. */
 int cnc_options_load_env(struct cnc_options *o);
 
 /* The merged values, bounds already checked. Valid until the next call on o that changes it. CONCUR_OK, CONCUR_E_NOMEM,
@@ -57,9 +57,12 @@ int cnc_options_resolve_route(struct cnc_options *o, const char *pattern, struct
 
 /* Every error so far, each a line ending in a newline, "" when there is none. Valid until the next call on o. */
 const char *cnc_options_errors(const struct cnc_options *o);
-/* Lines worth a note after resolve: environment overrides in force, options the chosen engine ignores, route sections
- * that match no route of cnc_options_resolve_route() (if it was called at all). Lines end in newlines. */
-const char *cnc_options_notes(const struct cnc_options *o);
+/* Lines worth a note after resolve. Warnings are what whoever runs the program has to look at: options of file,
+ * environment and override that the engine ignores, route sections that match no route of cnc_options_resolve_route() (if
+ * it was called at all), CONCUR_* variables that nearly name an option. The rest: what the environment has set, options of
+ * the code that the engine ignores, other CONCUR_* variables. Lines end in newlines; valid until the next call on o. */
+enum cnc_notes { CNC_NOTES_ALL, CNC_NOTES_WARNINGS, CNC_NOTES_REST };
+const char *cnc_options_notes(const struct cnc_options *o, enum cnc_notes which);
 
 /* Text for --help (every option, its default, bounds, unit, line of doc), --dump (the values in force with their
  * origin, in the file's own syntax, and what follows from those of cfg, resolved before) and the reference page

@@ -5,6 +5,8 @@
 #include "core/options_internal.h"
 
 #include <stdlib.h>
+#include <sys/auxv.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -58,13 +60,58 @@ static int set_items(struct cnc_options *o, const char *option, const char *item
     return rc;
 }
 
+/* Does anybody read it? */
+static bool is_read(const char *option)
+{
+    const struct cnc_option_row *row = cnc_option_row(option);
+    if (row)
+        return row->in_config != CNC_NO_MEMBER && row->in_config != offsetof(struct cnc_config, environment);
+    return strcmp(option, "server") == 0;
+}
+
+/* variable: "CONCUR_TREADS_MAX=3", of which option is "treads_max". */
+static void note_unknown(struct cnc_options *o, const char *variable, size_t n, const char *option)
+{
+    const char *nearest = cnc_option_nearest(option, CNC_SCOPE_SERVER);
+    char meant[VARIABLE_MAX];
+    if (cnc_option_row(option)) {
+        cnc_text_add(&o->near_variables, "%.*s: has no effect; a program or its file may say this\n", (int)n, variable);
+    } else if (nearest) {
+        variable_name(nearest, meant);
+        cnc_text_add(&o->near_variables, "%.*s: no such option; did you mean %s?\n", (int)n, variable, meant);
+    } else {
+        cnc_text_add(&o->variables, "%.*s: names no option\n", (int)n, variable);
+    }
+}
+
+static void look_for_unknown(struct cnc_options *o)
+{
+    static const char prefix[] = "CONCUR_";
+    for (char **v = environ; v && *v; v++) {
+        size_t n = strcspn(*v, "=");
+        char option[VARIABLE_MAX];
+        if (strncmp(*v, prefix, sizeof prefix - 1) != 0 || n >= VARIABLE_MAX || !(*v)[n] || !(*v)[n + 1])
+            continue;
+        size_t len = n - (sizeof prefix - 1);
+        for (size_t i = 0; i < len; i++)
+            option[i] = cnc_lower((*v)[sizeof prefix - 1 + i]);
+        option[len] = '\0';
+        if (!is_read(option))
+            note_unknown(o, *v, n, option);
+    }
+}
+
 int cnc_options_load_env(struct cnc_options *o)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };
     int rc = CONCUR_OK;
     cnc_options_drop(o, CNC_LAYER_ENV);
+    cnc_text_reset(&o->near_variables);
+    cnc_text_reset(&o->variables);
     if (!is_meant(o))
         return CONCUR_OK;
+    if (!getauxval(AT_SECURE))
+        look_for_unknown(o);
     for (size_t i = 0; i < cnc_option_count; i++) {
         const struct cnc_option_row *row = &cnc_option_rows[i];
         char variable[VARIABLE_MAX];

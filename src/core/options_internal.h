@@ -69,6 +69,8 @@ struct cnc_text {
 
 void cnc_text_add(struct cnc_text *t, const char *fmt, ...) CNC_PRINTF(2, 3);
 void cnc_text_reset(struct cnc_text *t);
+/* Forgets all but the first n bytes, of those there are. */
+void cnc_text_cut(struct cnc_text *t, size_t n);
 /* Hands over the text (malloc'd), or NULL if an allocation failed. */
 char *cnc_text_take(struct cnc_text *t);
 
@@ -89,6 +91,7 @@ struct cnc_options {
     int first_error;                    /* code of the first of them; CONCUR_OK: none */
     struct cnc_text pairs;              /* of the last resolve: values that do not fit together; only if no errors */
     struct cnc_text *notes;             /* owned */
+    struct cnc_text near_variables, variables; /* lines about CONCUR_* that name no option: slips, and others */
     char **patterns;                    /* owned; routes resolved since the last cnc_options_resolve() */
     size_t pattern_count;
 };
@@ -108,18 +111,61 @@ int cnc_options_fail(struct cnc_options *o, int code, struct cnc_section section
 /* Forgets a whole layer. */
 void cnc_options_drop(struct cnc_options *o, enum cnc_layer layer);
 
-/* options_parse.c */
+/* options_file.c: the reading of one file. */
+#define CNC_MISTAKES_MAX 100 /* of a file, that are told */
+#define CNC_TITLE_MAX 256    /* room for a name or a title in what is told */
+
+struct cnc_options_mistake {
+    int line;
+    size_t at, n; /* its line among the errors */
+    int code;
+};
+
+struct cnc_options_file {
+    struct cnc_options *o;
+    const char *path;
+    int rc; /* of the first mistake */
+    struct cnc_options_mistake mistakes[CNC_MISTAKES_MAX + 1];
+    unsigned mistake_count;
+};
+
+/* Adds an error as cnc_options_fail() does, with file and line as its origin. */
+void cnc_options_file_tell(struct cnc_options_file *f, int line, int code, struct cnc_section section, const char *name,
+                           const char *value, const char *why);
+/* The same for a name that cannot stand in this section. */
+void cnc_options_file_refuse_name(struct cnc_options_file *f, int line, struct cnc_section section, const char *name);
+
+/* options_scan.c: tells of everything in a file's text but wrong values, and leaves in it what libconfuse understands. */
+void cnc_options_scan(struct cnc_options_file *f, char *text);
+
+/* options_names.c */
 const struct cnc_option_row *cnc_option_row(const char *name);
 /* The known name nearest to a mistyped one among those of the scope, or NULL when none is near. */
 const char *cnc_option_nearest(const char *name, unsigned scope);
+/* The same for anything else: as many candidates as there are, then the nearest, or NULL. */
+struct cnc_nearest {
+    const char *typed, *name;
+    size_t distance;
+};
+void cnc_nearest_init(struct cnc_nearest *n, const char *typed);
+void cnc_nearest_try(struct cnc_nearest *n, const char *candidate);
+
+/* options_parse.c */
 /* Reads a value. CONCUR_OK, CONCUR_E_OPTION with at err what is allowed, or CONCUR_E_UNSUPPORTED with what is not there. */
 int cnc_option_parse(const struct cnc_option_row *row, const char *text, int64_t *out, struct cnc_text *err);
 /* A number of the row's type as cnc_option_parse() reads it, in its largest exact unit. */
 void cnc_option_print(const struct cnc_option_row *row, int64_t number, struct cnc_text *out);
 
+/* options_notes.c: v stands for its section, which is not the server. */
+bool cnc_option_is_first_of_section(const struct cnc_options *o, const struct cnc_option_value *v);
+
 /* options_table.c: names of an ENUM. NULL or false: none. */
 const char *cnc_option_choice(const char *option, int64_t value);
 bool cnc_option_choose(const char *option, const char *name, int64_t *out);
+/* The kind of section with this word; 0: none. */
+unsigned cnc_section_find(const char *word);
+/* The name that was meant, or NULL. */
+const char *cnc_option_nearest_choice(const char *option, const char *name);
 /* "a, b, c" */
 void cnc_option_print_choices(const struct cnc_option_row *row, struct cnc_text *out);
 

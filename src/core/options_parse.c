@@ -1,60 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Values as text: reading, printing, and the name that was meant.
+ * Values as text: reading and printing.
  */
 #include "core/options_internal.h"
 
 #include "net/address.h"
-
-#define NAME_MAX_LEN 32
-
-const struct cnc_option_row *cnc_option_row(const char *name)
-{
-    for (size_t i = 0; i < cnc_option_count; i++)
-        if (strcmp(cnc_option_rows[i].name, name) == 0)
-            return &cnc_option_rows[i];
-    return NULL;
-}
-
-/* Insertions, deletions and replacements that turn a into b; both shorter than NAME_MAX_LEN. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[NAME_MAX_LEN];
-    size_t n = strlen(b);
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t best = diagonal + (cnc_lower(a[i - 1]) != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
-const char *cnc_option_nearest(const char *name, unsigned scope)
-{
-    const char *nearest = NULL;
-    size_t len = strnlen(name, NAME_MAX_LEN);
-    size_t best = len / 3 < 2 ? 3 : len / 3 + 1; /* farther away, it is no slip of the fingers */
-    if (len == NAME_MAX_LEN)
-        return NULL;
-    for (size_t i = 0; i < cnc_option_count; i++) {
-        size_t d = cnc_option_rows[i].scope & scope ? edit_distance(name, cnc_option_rows[i].name) : best;
-        if (d < best) {
-            best = d;
-            nearest = cnc_option_rows[i].name;
-        }
-    }
-    return nearest;
-}
 
 struct suffix {
     const char *text;
@@ -78,6 +28,13 @@ static const struct suffix *suffixes(const struct cnc_option_row *row, size_t *c
     }
     *count = 1;
     return plain;
+}
+
+/* A time has a unit, whatever the layer: other servers count the same option in seconds. */
+static bool lacks_unit(const struct cnc_option_row *row, const char *text)
+{
+    size_t zeros = strspn(text, "0");
+    return row->type == CNC_TYPE_TIME && text[zeros] && text[strspn(text, "0123456789")] == '\0';
 }
 
 /* Digits and a suffix of the type; a product too large for any bound is INT64_MAX. */
@@ -143,6 +100,10 @@ static int parse_number(const struct cnc_option_row *row, const char *text, int6
         *out = row->min - 1;
         return CONCUR_OK;
     }
+    if (lacks_unit(row, text)) {
+        cnc_text_add(err, "a time has a unit: %.20sms or %.20ss", text, text);
+        return CONCUR_E_OPTION;
+    }
     if (!read_number(row, text, &v))
         return refuse_number(row, err);
     int64_t least = row->type == CNC_TYPE_AUTO ? row->min - 1 : row->min; /* `workers = 0` says auto, too */
@@ -174,6 +135,9 @@ static int parse_enum(const struct cnc_option_row *row, const char *text, int64_
         return CONCUR_OK;
     cnc_text_add(err, "one of ");
     cnc_option_print_choices(row, err);
+    const char *nearest = cnc_option_nearest_choice(row->name, text);
+    if (nearest)
+        cnc_text_add(err, "; did you mean %s?", nearest);
     return CONCUR_E_OPTION;
 }
 

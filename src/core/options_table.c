@@ -97,6 +97,24 @@ bool cnc_option_choose(const char *option, const char *name, int64_t *out)
     return false;
 }
 
+const char *cnc_option_nearest_choice(const char *option, const char *name)
+{
+    struct cnc_nearest n;
+    cnc_nearest_init(&n, name);
+    for (size_t i = 0; i < CNC_COUNT(choices); i++)
+        if (choices[i].shown && strcmp(choices[i].option, option) == 0)
+            cnc_nearest_try(&n, choices[i].name);
+    return n.name;
+}
+
+unsigned cnc_section_find(const char *word)
+{
+    for (unsigned kind = 1; kind < CNC_SECTIONS; kind++)
+        if (strcmp(word, cnc_section_kinds[kind].word) == 0)
+            return kind;
+    return 0;
+}
+
 void cnc_option_print_choices(const struct cnc_option_row *row, struct cnc_text *out)
 {
     const char *comma = "";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Texts made from the table: help, dump, notes, the reference page.
+ * Texts made from the table: help, dump, the reference page.
  */
 #include "core/options_internal.h"
 
@@ -32,6 +32,12 @@ void cnc_text_reset(struct cnc_text *t)
 {
     cnc_free(t->p);
     memset(t, 0, sizeof *t);
+}
+
+void cnc_text_cut(struct cnc_text *t, size_t n)
+{
+    t->n = n;
+    t->p[n] = '\0';
 }
 
 char *cnc_text_take(struct cnc_text *t)
@@ -131,15 +137,6 @@ static void add_section(const struct cnc_options *o, struct cnc_section section,
     }
 }
 
-/* The first value of each section stands for the section. */
-static bool is_first_of_section(const struct cnc_options *o, const struct cnc_option_value *v)
-{
-    for (const struct cnc_option_value *w = o->first; w != v; w = w->next)
-        if (w->section.kind == v->section.kind && strcmp(w->section.title, v->section.title) == 0)
-            return false;
-    return v->section.kind != CNC_SECTION_SERVER;
-}
-
 /* Threads that can run handlers or work, in all processes: as many can have what concur_server_local() registers. */
 static void add_locals(const struct cnc_config *cfg, struct cnc_text *t)
 {
@@ -158,7 +155,7 @@ char *cnc_options_dump(const struct cnc_options *o, const struct cnc_config *cfg
     struct cnc_text t = { 0 };
     add_section(o, server, &t);
     for (const struct cnc_option_value *v = o->first; v; v = v->next) {
-        if (!is_first_of_section(o, v))
+        if (!cnc_option_is_first_of_section(o, v))
             continue;
         cnc_text_add(&t, "%s ", cnc_section_kinds[v->section.kind].word);
         add_quoted(v->section.title, &t);
@@ -168,41 +165,6 @@ char *cnc_options_dump(const struct cnc_options *o, const struct cnc_config *cfg
     }
     add_locals(cfg, &t);
     return cnc_text_take(&t);
-}
-
-static void note_value(const struct cnc_option_row *row, const struct cnc_option_value *v, int64_t engine,
-                       struct cnc_text *t)
-{
-    if (v->layer == CNC_LAYER_ENV)
-        cnc_text_add(t, "%s=%s: set by %s in the environment\n", row->name, v->text, v->origin);
-    if (!(row->engines >> engine & 1))
-        cnc_text_add(t, "%s=%s (%s): has no effect on the engine %s\n", row->name, v->text, v->origin,
-                     cnc_engine_name((int)engine));
-}
-
-static bool is_route(const struct cnc_options *o, const char *pattern)
-{
-    for (size_t i = 0; i < o->pattern_count; i++)
-        if (strcmp(o->patterns[i], pattern) == 0)
-            return true;
-    return false;
-}
-
-const char *cnc_options_notes(const struct cnc_options *o)
-{
-    struct cnc_section server = { CNC_SECTION_SERVER, "" };
-    const struct cnc_option_row *row = cnc_option_row("engine");
-    const struct cnc_option_value *v = cnc_options_find(o, server, row, CNC_LAYER_OVERRIDE);
-    int64_t engine = v ? v->number : CONCUR_ENGINE_EVENT_POOL;
-    struct cnc_text *t = o->notes;
-    cnc_text_reset(t);
-    for (size_t i = 0; i < cnc_option_count; i++)
-        for (v = cnc_options_find(o, server, &cnc_option_rows[i], CNC_LAYER_OVERRIDE); v; v = cnc_options_next(v))
-            note_value(&cnc_option_rows[i], v, engine, t);
-    for (v = o->pattern_count ? o->first : NULL; v; v = v->next)
-        if (v->section.kind == CNC_SECTION_ROUTE && is_first_of_section(o, v) && !is_route(o, v->section.title))
-            cnc_text_add(t, "route \"%s\" (%s): the program has no such route\n", v->section.title, v->origin);
-    return t->failed ? "out of memory\n" : t->p ? t->p : "";
 }
 
 static void add_engines(unsigned engines, struct cnc_text *t)
@@ -240,10 +202,10 @@ static const char reference_head[] =
     "Values with other characters than letters, digits and `_ - . : / [ ]` stand in quotes. In double quotes a "
     "backslash\n"
     "takes the special meaning off the next character. Comments begin with `#` or `//`, or stand in `/* */`.\n\n"
-    "Sizes are bytes, or take `k`, `m`, `g` (1024 each). Times are milliseconds, or take `ms`, `s`, `m`, `h`. Switches "
-    "are\n"
-    "`on`, `yes`, `true`, `1` or `off`, `no`, `false`, `0`. An option that an engine does not heed is accepted with a "
-    "note.\n"
+    "Sizes are bytes, or take `k`, `m`, `g` (1024 each). Times have a unit, `ms`, `s`, `m` or\n"
+    "`h`, and only 0 needs none: other servers read `keepalive_timeout = 15` as seconds. Switches are `on`, `yes`, "
+    "`true`,\n"
+    "`1` or `off`, `no`, `false`, `0`. An option that an engine does not heed is accepted, and `run` says so.\n"
     "An error names value, origin and what is allowed: `workers=9999 (server.conf:12): at most 1024`.\n\n"
     "The file is read with libconfuse, which keeps its scanner in the process: a program that creates servers with\n"
     "configuration files from several threads, or uses libconfuse itself, must do so one at a time.\n";

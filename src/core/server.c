@@ -119,6 +119,12 @@ void cnc_server_adopt(concur_server *server, struct cnc_setup *setup)
     cnc_setup_unref(&before);
 }
 
+void cnc_server_log_notes(const concur_server *server, const struct cnc_setup *setup)
+{
+    cnc_log_lines(&server->log, CONCUR_LOG_WARN, cnc_options_notes(setup->options, CNC_NOTES_WARNINGS));
+    cnc_log_lines(&server->log, CONCUR_LOG_INFO, cnc_options_notes(setup->options, CNC_NOTES_REST));
+}
+
 void cnc_server_ready(concur_server *server)
 {
     pthread_mutex_lock(&server->mu);

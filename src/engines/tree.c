@@ -241,6 +241,8 @@ static int reload(void *arg, struct cnc_plan *plan)
     int rc = cnc_configure_again(arg, &setup);
     if (rc == CONCUR_OK && (rc = make_plan(setup, plan)) < 0)
         cnc_setup_unref(&setup);
+    if (rc == CONCUR_OK)
+        cnc_server_log_notes(arg, setup);
     return rc;
 }
 

@@ -196,7 +196,7 @@ END_TEST
 START_TEST(a_thread_that_idles_frees_its_own)
 {
     struct live l = make(_i ? CONCUR_ENGINE_EVENT_POOL : CONCUR_ENGINE_THREAD, _i ? "1" : "0");
-    live_set(&l, "thread_idle", "10");
+    live_set(&l, "thread_idle", "10ms");
     live_start(&l);
     for (unsigned i = 1; i <= 5; i++) {
         ck_assert_uint_ge(get(&l, "/blocking"), i);
@@ -229,7 +229,7 @@ START_TEST(there_are_never_more_than_threads)
     concur_local *usual = local;
     local = concur_server_local(l.server, make_own, free_when_told, &made);
     live_set(&l, "threads_max", "1");
-    live_set(&l, "thread_idle", "10");
+    live_set(&l, "thread_idle", "10ms");
     live_start(&l);
     ck_assert_uint_eq(get(&l, "/blocking"), 1);
     ck_assert(live_latch_wait(&freeing, 1));

@@ -122,7 +122,7 @@ START_TEST(defaults)
     ck_assert_int_eq(route.body_max, 1 << 20);
     ck_assert_int_eq(route.request_timeout, 0);
     ck_assert_str_eq(cnc_options_errors(o), "");
-    ck_assert_str_eq(cnc_options_notes(o), "");
+    ck_assert_str_eq(cnc_options_notes(o, CNC_NOTES_ALL), "");
 }
 END_TEST
 
@@ -149,7 +149,9 @@ START_TEST(values_of_every_type)
         { "body_max", "3M", 3 << 20 },
         { "body_max", "1g", 1 << 30 },
         { "body_max", "1024g", INT64_C(1) << 40 },
-        { "thread_idle", "250", 250 },
+        { "thread_idle", "0000250ms", 250 },
+        { "keepalive_timeout", "0", 0 },
+        { "keepalive_timeout", "000", 0 },
         { "thread_idle", "250ms", 250 },
         { "thread_idle", "2s", 2000 },
         { "thread_idle", "3m", 180000 },
@@ -189,13 +191,24 @@ START_TEST(refused_values_say_what_is_allowed)
         { "line_max", "63", "line_max=63 (override): at least 64\n" },
         { "line_max", "9000000000g", "line_max=9000000000g (override): at most 1m\n" },
         { "line_max", "1s", "line_max=1s (override): a size such as 512, 64k, 1m or 2g, from 64 to 1m\n" },
-        { "retry_after", "1", "retry_after=1 (override): at least 1s\n" },
+        { "retry_after", "1ms", "retry_after=1ms (override): at least 1s\n" },
+        { "retry_after", "0", "retry_after=0 (override): at least 1s\n" },
+        { "retry_after", "1", "retry_after=1 (override): a time has a unit: 1ms or 1s\n" },
+        { "keepalive_timeout", "15", "keepalive_timeout=15 (override): a time has a unit: 15ms or 15s\n" },
+        { "keepalive_timeout", "15000", "keepalive_timeout=15000 (override): a time has a unit: 15000ms or 15000s\n" },
         { "retry_after", "2h", "retry_after=2h (override): at most 1h\n" },
         { "retry_after", "1d", "retry_after=1d (override): a time such as 500ms, 15s, 2m or 1h, from 1s to 1h\n" },
         { "tcp_nodelay", "maybe", "tcp_nodelay=maybe (override): on, yes, true or 1; off, no, false or 0\n" },
         { "engine", "foo",
           "engine=foo (override): one of prefork, thread, event, process-thread, process-event, "
           "event-pool\n" },
+        { "engine", "treads",
+          "engine=treads (override): one of prefork, thread, event, process-thread, process-event, "
+          "event-pool; did you mean thread?\n" },
+        { "engine", "Event-Pool",
+          "engine=Event-Pool (override): one of prefork, thread, event, process-thread, process-event, "
+          "event-pool; did you mean event-pool?\n" },
+        { "half_close", "alow", "half_close=alow (override): one of cancel, allow; did you mean allow?\n" },
         { "name", "a\nb", "name=a?b (override): no control characters\n" },
         { "listen", "example.com:80",
           "listen=example.com:80 (override): \"example.com:80\": host names are not looked "
@@ -389,18 +402,112 @@ START_TEST(notes)
     set(CNC_LAYER_CODE, "engine", "event");
     cnc_options_set(o, CNC_LAYER_FILE, NULL, "threads_max", "9", "server.conf:3");
     set(CNC_LAYER_CODE, "stall_warn", "1s");
+    set(CNC_LAYER_CODE, "workers", "3");
     cnc_options_set(o, CNC_LAYER_FILE, "route GET /gone", "body_max", "1", "server.conf:4");
     cnc_options_set(o, CNC_LAYER_FILE, "route GET /gone", "blocking", "on", "server.conf:5");
     cnc_options_set(o, CNC_LAYER_ENV, NULL, "backlog", "7", "CONCUR_BACKLOG");
     ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
-    ck_assert_str_eq(cnc_options_notes(o), "backlog=7: set by CONCUR_BACKLOG in the environment\n"
-                                           "threads_max=9 (server.conf:3): has no effect on the engine event\n");
+    ck_assert_str_eq(cnc_options_notes(o, CNC_NOTES_REST), "backlog=7: set by CONCUR_BACKLOG in the environment\n"
+                                                           "workers=3 (code): has no effect on the engine event\n");
+    ck_assert_str_eq(cnc_options_notes(o, CNC_NOTES_WARNINGS),
+                     "threads_max=9 (server.conf:3): has no effect on the engine event\n");
     cnc_options_resolve_route(o, "GET /", &route);
-    expect_in(cnc_options_notes(o), "route \"GET /gone\" (server.conf:4): the program has no such route\n");
+    expect_in(cnc_options_notes(o, CNC_NOTES_WARNINGS),
+              "route \"GET /gone\" (server.conf:4): the program has no such route\n");
+    cnc_options_resolve_route(o, "GET /gene", &route);
+    expect_in(cnc_options_notes(o, CNC_NOTES_WARNINGS), "has no such route; did you mean \"GET /gene\"?\n");
     cnc_options_resolve_route(o, "GET /gone", &route);
-    ck_assert_ptr_null(strstr(cnc_options_notes(o), "/gone"));
+    ck_assert_ptr_null(strstr(cnc_options_notes(o, CNC_NOTES_ALL), "/gone"));
     set(CNC_LAYER_OVERRIDE, "backlog", "8"); /* the environment is overruled */
-    ck_assert_ptr_null(strstr(cnc_options_notes(o), "CONCUR_BACKLOG"));
+    ck_assert_ptr_null(strstr(cnc_options_notes(o, CNC_NOTES_ALL), "CONCUR_BACKLOG"));
+}
+END_TEST
+
+/* Options that need something else to be set. */
+START_TEST(options_without_effect)
+{
+    static const struct {
+        const char *engine, *name, *value, *other, *to, *note;
+    } rows[] = {
+        { "event", "requests_per_worker", "5", NULL, NULL, "has no effect without a master (option master)" },
+        { "event", "requests_per_worker", "5", "master", "on", NULL },
+        { "prefork", "requests_per_worker", "5", NULL, NULL, NULL },
+        { "event-pool", "stuck_timeout", "5s", NULL, NULL, "has no effect without a master (option master)" },
+        { "thread", "start_timeout", "5s", NULL, NULL, "has no effect without a master (option master)" },
+        { "event", "pool_queue_max", "5", NULL, NULL, "has no effect without a pool (option pool_threads)" },
+        { "event", "pool_queue_max", "5", "pool_threads", "0", "has no effect without a pool (option pool_threads)" },
+        { "event", "pool_queue_max", "5", "pool_threads", "2", NULL },
+        { "event-pool", "pool_queue_max", "5", NULL, NULL, NULL },
+        { "event-pool", "pool_queue_max", "5", "pool_threads", "0", "has no effect without a pool" },
+        { "prefork", "connections_max", "5", NULL, NULL, "has no effect on the engine prefork" },
+        { "prefork", "accept_batch", "5", NULL, NULL, "has no effect on the engine prefork" },
+        { "process-thread", "accept_batch", "5", NULL, NULL, NULL },
+        { "thread", "lend", "connection", NULL, NULL, "has no effect on the engine thread" },
+    };
+    for (size_t i = 0; i < CNC_COUNT(rows); i++)
+        for (enum cnc_layer layer = CNC_LAYER_CODE; layer <= CNC_LAYER_OVERRIDE; layer++) {
+            struct cnc_options *one = cnc_options_create();
+            enum cnc_notes which = layer == CNC_LAYER_CODE ? CNC_NOTES_REST : CNC_NOTES_WARNINGS;
+            cnc_options_set(one, CNC_LAYER_CODE, NULL, "engine", rows[i].engine, NULL);
+            cnc_options_set(one, layer, NULL, rows[i].name, rows[i].value, "here");
+            if (rows[i].other)
+                cnc_options_set(one, CNC_LAYER_CODE, NULL, rows[i].other, rows[i].to, NULL);
+            ck_assert_int_eq(cnc_options_resolve(one, &config), CONCUR_OK);
+            if (rows[i].note)
+                expect_in(cnc_options_notes(one, which), rows[i].note);
+            else
+                ck_assert_ptr_null(strstr(cnc_options_notes(one, CNC_NOTES_ALL), "no effect"));
+            if (which == CNC_NOTES_REST)
+                ck_assert_str_eq(cnc_options_notes(one, CNC_NOTES_WARNINGS), "");
+            cnc_options_destroy(&one);
+        }
+}
+END_TEST
+
+/* Variables of this name that nobody reads. */
+START_TEST(unknown_variables)
+{
+    setenv("CONCUR_TREADS_MAX", "3", 1);
+    setenv("CONCUR_BLOCKING", "on", 1);
+    setenv("CONCUR_NAEM", "", 1); /* as good as unset */
+    setenv("CONCUR_OTHER_PROGRAM", "1", 1);
+    setenv("CONCUR_ENVIRONMENT", "off", 1);
+    setenv("CONCUR_SERVER", "", 1);
+    setenv("CONCURRENT", "1", 1);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
+        ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+        const char *text = cnc_options_notes(o, CNC_NOTES_WARNINGS);
+        expect_in(text, "CONCUR_TREADS_MAX: no such option; did you mean CONCUR_THREADS_MAX?\n");
+        expect_in(text, "CONCUR_BLOCKING: has no effect; a program or its file may say this\n");
+        expect_in(text, "CONCUR_ENVIRONMENT: has no effect; a program or its file may say this\n");
+        ck_assert_ptr_null(strstr(text, "NAEM"));
+        ck_assert_ptr_null(strstr(text, "SERVER"));
+        ck_assert_ptr_null(strstr(text, "OTHER"));
+        ck_assert_ptr_null(strstr(strstr(text, "TREADS") + 1, "TREADS")); /* told once */
+        expect_in(cnc_options_notes(o, CNC_NOTES_REST), "CONCUR_OTHER_PROGRAM: names no option\n");
+        ck_assert_ptr_null(strstr(cnc_options_notes(o, CNC_NOTES_ALL), "CONCURRENT"));
+    }
+    setenv("CONCUR_SERVER", "another", 1); /* they are not meant for this one */
+    ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
+    ck_assert_str_eq(cnc_options_notes(o, CNC_NOTES_ALL), "");
+}
+END_TEST
+
+/* The environment is read by every check and start. */
+START_TEST(a_mistake_is_told_once)
+{
+    static const char line[] = "backlog=x (CONCUR_BACKLOG): a whole number from 1 to 65535\n";
+    setenv("CONCUR_BACKLOG", "x", 1);
+    set(CNC_LAYER_CODE, "fields_max", "0");
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(cnc_options_load_env(o), CONCUR_E_OPTION);
+        ck_assert_int_eq(set(CNC_LAYER_CODE, "fields_max", "0"), CONCUR_E_OPTION);
+        ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_E_OPTION);
+    }
+    char both[200];
+    snprintf(both, sizeof both, "fields_max=0 (code): at least 1\n%s", line);
+    ck_assert_str_eq(cnc_options_errors(o), both);
 }
 END_TEST
 
@@ -547,7 +654,7 @@ static int everything(void)
     rc = rc == CONCUR_OK && !dump ? CONCUR_E_NOMEM : rc;
     free(dump);
     ck_assert_ptr_nonnull(cnc_options_errors(all));
-    ck_assert_ptr_nonnull(cnc_options_notes(all));
+    ck_assert_ptr_nonnull(cnc_options_notes(all, CNC_NOTES_ALL));
     cnc_options_destroy(&all);
     return rc;
 }
@@ -589,6 +696,9 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, values_that_do_not_fit_together);
     tcase_add_test(tests, routes_have_their_own);
     tcase_add_test(tests, notes);
+    tcase_add_test(tests, options_without_effect);
+    tcase_add_test(tests, unknown_variables);
+    tcase_add_test(tests, a_mistake_is_told_once);
     tcase_add_test(tests, environment);
     tcase_add_test(tests, environment_only_for_the_named_server);
     tcase_add_test(tests, the_dump_tells_how_many_locals_there_can_be);

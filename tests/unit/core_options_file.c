@@ -47,7 +47,7 @@ START_TEST(a_file_is_read)
     ck_assert_int_eq(other.body_max, 1 << 20);
     char note[128];
     snprintf(note, sizeof note, "workers=4 (%s): has no effect on the engine thread\n", at(4));
-    expect_in(cnc_options_notes(o), note);
+    expect_in(cnc_options_notes(o, CNC_NOTES_ALL), note);
     ck_assert_int_eq(load("backlog = 5\n"), CONCUR_OK); /* a second file replaces the first */
     ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
     ck_assert_int_eq(config.backlog, 5);
@@ -73,23 +73,50 @@ START_TEST(errors_of_a_file_have_lines)
         { "\nblocking = on\n", 2, "blocking (%s): belongs into a section: route \"PATTERN\" { ... }\n" },
         { "backlog = 1\n#\n\nbacklog = 2\n", 4, "backlog=2 (%s): given before, in " },
         { "route \"/\" {\nbody_max = 1\nbody_max = 1\n}\n", 3, "route \"/\": body_max=1 (%s): given before, in " },
-        { "route \"/\" {\n}\nroute \"/\" {\n}\n", 3, "%s: found duplicate title '/'\n" },
+        { "route \"/\" {\n}\nroute \"/\" {\n}\n", 3, "%s: a section with this title was there before\n" },
         { "listen = {\"fd:3\",\n\"nonsense\"}\n", 2, "listen=nonsense (%s): \"nonsense\": no port" },
-        { "backlog 5\n", 1, "%s: missing equal sign after option 'backlog'\n" },
-        { "backlog = 5\n}\n", 2, "%s: unexpected closing brace\n" },
-        { "backlog = {5}\n", 1, "%s: unexpected token '{'\n" },
-        { "\nroute {\n}\n", 2, "%s: missing title" },
-        { "\nroute \"/\" blocking = on\n", 2, "%s: missing opening brace" },
-        { "backlog =\n\n", 3, "%s: premature end of file\n" },
-        { "\nlisten = *:80\n", 2, "%s: a value with other characters" },
-        { "\nbacklog = 1+1\n", 2, "%s: a value with other characters" },
-        { "\nname = \"abc\n\n", 2, "%s: a string that starts here has no end\n" },
-        { "\nname = 'abc\\'\n\n", 2, "%s: a string that starts here has no end\n" },
+        { "backlog 5\n", 1, "backlog (%s): no = after the name: backlog = 5\n" },
+        { "backlog\nengine = thread\n", 1, "backlog (%s): no = after the name: backlog = ...\n" },
+        { "\nbacklog", 2, "backlog (%s): no = after the name: backlog = ...\n" },
+        { "engine: thread\n", 1, "engine (%s): an = stands after the name, not a colon: engine = thread\n" },
+        { "\nengine:thread\n", 2, "engine (%s): an = stands after the name, not a colon: engine = thread\n" },
+        { "engine :thread\n", 1, "engine (%s): an = stands after the name, not a colon: engine = thread\n" },
+        { "engine : thread\n", 1, "engine (%s): an = stands after the name, not a colon: engine = ...\n" },
+        { "engine:\n", 1, "engine (%s): an = stands after the name, not a colon: engine = ...\n" },
+        { "listen: 127.0.0.1:80\n", 1,
+          "listen (%s): an = stands after the name, not a colon: listen = 127.0.0.1:80\n" },
+        { "backlog = 5\n}\n", 2, "%s: a closing brace that closes nothing\n" },
+        { "backlog = {5}\n", 1, "backlog (%s): takes one value, not a list\n" },
+        { "backlog += 5\n", 1, "backlog (%s): takes one value: = and not +=\n" },
+        { "listen = { \"fd:3\" 'fd:4' }\n", 1, "listen (%s): a comma is missing in the list\n" },
+        { "listen = { \"fd:3\",\n = }\n", 2, "listen (%s): a value is missing in the list\n" },
+        { "\nlisten = { \"fd:3\",\n", 2, "listen (%s): a list that starts here has no end\n" },
+        { "listen = fd:3, fd:4\n", 1, "listen (%s): several values stand in braces, with commas between\n" },
+        { "\nheader_timeout = 15 s\nbacklog = 5\n", 2, "header_timeout (%s): something stands after the value; " },
+        { "backlog = 5;\n", 1, "backlog (%s): a value has no ; after it\n" },
+        { "\nroute {\n}\n", 2, "route (%s): a title in quotes belongs before the brace\n" },
+        { "\nroute \"/\" blocking = on\n", 2, "route (%s): a title in quotes and { belong after it: route \"...\" {" },
+        { "\nroute GET /x {\nblocking = on\n}\n", 2, "route (%s): a title in quotes and { belong after it: route" },
+        { "route = 5\n", 1, "route (%s): is a section: route \"PATTERN\" { ... }\n" },
+        { "\nserver {\nbacklog = x\n}\n", 2, "server (%s): no such section; there is route " },
+        { "backlog {\n}\n", 1, "backlog (%s): is an option, not a section: an = stands after it\n" },
+        { "route \"/\" {\nroute \"/x\" {\n}\n}\n", 2, "route \"/\": route (%s): no section stands in another\n" },
+        { "\nroute \"/\" {\nbody_max = 1\n", 2, "%s: a section that starts here has no end\n" },
+        { "backlog =\n\n", 1, "backlog (%s): no value after the =\n" },
+        { "= 5\n", 1, "%s: a name must stand here\n" },
+        { "\nlisten = *:80\n", 2, "listen (%s): a value with other characters" },
+        { "\nbacklog = 1+1\n", 2, "backlog (%s): a value with other characters" },
+        { "\nname = \"abc\n\n", 2, "name (%s): a string that starts here has no end on its line\n" },
+        { "\nname = 'abc\\'\n\n", 2, "name (%s): a string that starts here has no end on its line\n" },
         { "#\n/* abc\n\n", 2, "%s: a comment that starts here has no end\n" },
-        { "\nname = ${HOME}\n", 2, "%s: variables are not put in" },
-        { "\nname = \"${HOME}\"\n", 2, "%s: variables are not put in" },
-        { "\nname = \"\\999\"\n", 2, "%s: bad escape sequence" },
-        { "\n\"\" = 5\n", 2, "%s: not understood\n" },
+        { "\nname = ${HOME}\n", 2, "name (%s): variables are not put in" },
+        { "\nname = \"${HOME}\"\n", 2, "name (%s): variables are not put in" },
+        { "\nname = \"\\999\"\n", 2, "name (%s): a number after a backslash is octal" },
+        { "\nname = \"\\400\"\n", 2, "name (%s): a number after a backslash is octal" },
+        { "\nname = \"\\1234\"\n", 2, "name (%s): a number after a backslash is octal" },
+        { "\nname = \"a\\0b\"\n", 2, "name (%s): a value holds no NUL byte\n" },
+        { "\nname = \"a\\x0\"\n", 2, "name (%s): a value holds no NUL byte\n" },
+        { "\n\"\" = 5\n", 2, "%s: a name must stand here\n" },
     };
     for (size_t i = 0; i < CNC_COUNT(rows); i++) {
         char expected[256];
@@ -152,6 +179,122 @@ START_TEST(one_run_shows_all_wrong_values)
 }
 END_TEST
 
+/* Statements with one mistake each, none of which may hide another. line: which of its lines is told. */
+static const struct {
+    const char *text;
+    int lines, line;
+    const char *says; /* %s: PATH:LINE */
+} mistakes[] = {
+    { "threads_max = 99999\n", 1, 0, "threads_max=99999 (%s): at most 65536\n" },
+    { "keepalive_timeout = 15\n", 1, 0, "keepalive_timeout=15 (%s): a time has a unit: 15ms or 15s\n" },
+    { "engine = treads\n", 1, 0,
+      "engine=treads (%s): one of prefork, thread, event, process-thread, process-event, "
+      "event-pool; did you mean thread?\n" },
+    { "wokers = 2 # c\n", 1, 0, "wokers (%s): no such option; did you mean workers?\n" },
+    { "zzzz = { 1, # c\n 2 }\n", 2, 0, "zzzz (%s): no such option\n" },
+    { "master: on\n", 1, 0, "master (%s): an = stands after the name, not a colon: master = on\n" },
+    { "backlog 5\n", 1, 0, "backlog (%s): no = after the name: backlog = 5\n" },
+    { "name = \"abc\n", 1, 0, "name (%s): a string that starts here has no end on its line\n" },
+    { "body_dir = 'it\\'s\n", 1, 0, "body_dir (%s): a string that starts here has no end on its line\n" },
+    { "queue_max = 5;\n", 1, 0, "queue_max (%s): a value has no ; after it\n" },
+    { "header_timeout = 15 s\n", 1, 0,
+      "header_timeout (%s): something stands after the value; a value with spaces is put in quotes\n" },
+    { "server {\n  backlog = 9\n  location / {\n }\n}\n", 5, 0,
+      "server (%s): no such section; there is route \"PATTERN\" { ... }\n" },
+    { "route GET /x {\n  blocking = on\n}\n", 3, 0,
+      "route (%s): a title in quotes and { belong after it: route \"...\" { ... }\n" },
+    { "route \"GET /y\" {\n/* c\n*/ blockin = on\n}\n", 4, 2,
+      "route \"GET /y\": blockin (%s): no such option; did you mean blocking?\n" },
+    { "route \"GET /z\" { body_max = x }\n", 1, 0,
+      "route \"GET /z\": body_max=x (%s): a size such as 512, 64k, 1m or 2g, from 0 to 1024g\n" },
+    { "route '/v' {\n}\nroute '/v' {\n body_memory = x\n}\n", 5, 2,
+      "%s: a section with this title was there before\n" },
+    { "output_high = -1\n", 1, 0, "output_high=-1 (%s): a size such as 512, 64k, 1m or 2g, from 1k to 1g\n" },
+    { "fields_max = {1,\n2}\n", 2, 0, "fields_max (%s): takes one value, not a list\n" },
+    { "listen = {\"fd:3\",\n\"nonsense\"}\n", 2, 1,
+      "listen=nonsense (%s): \"nonsense\": no port; write ADDRESS:PORT, [IPV6]:PORT, *:PORT, unix:/PATH or "
+      "fd:NUMBER\n" },
+    { "tls \"site\" {\n certificate = x\n}\n", 3, 0,
+      "tls (%s): this version has no TLS: let a proxy in front of it speak TLS\n" },
+    { "}\n", 1, 0, "%s: a closing brace that closes nothing\n" },
+    { "workers_max = *\n", 1, 0,
+      "workers_max (%s): a value with other characters than letters, digits and _ - . : / [ ] "
+      "stands in quotes\n" },
+    { "linger_max = \"\\777\"\n", 1, 0,
+      "linger_max (%s): a number after a backslash is octal, at most \\377; write \\\\ for a backslash\n" },
+    { "park_after += 5ms\n", 1, 0, "park_after (%s): takes one value: = and not +=\n" },
+    { "blocking = on\n", 1, 0, "blocking (%s): belongs into a section: route \"PATTERN\" { ... }\n" },
+};
+
+static const char *const fine[] = {
+    "line_max = 4k\n",
+    "# a comment: = {\n",
+    "route \"GET /fine\" { blocking = on }\n",
+    "\n\n/* of\nthree */\n",
+    "trailer_max = 1k chunk_ext_max = 1k\n",
+    "spare_min = 2 // it's\n",
+    "route /other {\n body_max = 2k\n}\n",
+};
+
+/* In any order, among good statements: each is told once, in the order of the file, and what is good counts. */
+START_TEST(one_mistake_hides_no_other)
+{
+    uint64_t seed = test_seed();
+    for (int run = 0; run < 300; run++) {
+        bool used[CNC_COUNT(mistakes)] = { false }, good[CNC_COUNT(fine)] = { false };
+        char text[8192] = "", expected[16384] = "", origin[64];
+        int line = 1, told = 0;
+        for (int i = 0; i < 40; i++) {
+            size_t pick = test_random(&seed) % (CNC_COUNT(mistakes) + CNC_COUNT(fine));
+            if (pick >= CNC_COUNT(mistakes) && !good[pick - CNC_COUNT(mistakes)]) {
+                const char *part = fine[pick - CNC_COUNT(mistakes)];
+                good[pick - CNC_COUNT(mistakes)] = true;
+                strcat(text, part);
+                for (; *part; part++)
+                    line += *part == '\n';
+            } else if (pick < CNC_COUNT(mistakes) && !used[pick]) {
+                used[pick] = true;
+                strcat(text, mistakes[pick].text);
+                size_t n = strlen(expected);
+                snprintf(origin, sizeof origin, "%s:%d", path, line + mistakes[pick].line);
+                snprintf(expected + n, sizeof expected - n, mistakes[pick].says, origin);
+                line += mistakes[pick].lines;
+                told++;
+            }
+        }
+        struct cnc_options *kept = o;
+        o = cnc_options_create();
+        int rc = load(text);
+        ck_assert_msg(rc == (told ? strncmp(expected, "tls", 3) ? CONCUR_E_OPTION : CONCUR_E_UNSUPPORTED : CONCUR_OK),
+                      "%d\n%s", rc, text);
+        ck_assert_msg(strcmp(cnc_options_errors(o), expected) == 0, "%s\ngave:\n%s\nnot:\n%s", text,
+                      cnc_options_errors(o), expected);
+        ck_assert_int_eq(cnc_options_resolve(o, &config), rc);
+        ck_assert_int_eq(config.line_max, good[0] ? 4096 : 8192);
+        ck_assert_int_eq(config.chunk_ext_max, good[4] ? 1024 : 16384);
+        ck_assert_int_eq(config.spare_min, good[5] ? 2 : 5);
+        ck_assert_int_eq(config.backlog, 4096);
+        cnc_options_destroy(&o);
+        o = kept;
+    }
+}
+END_TEST
+
+START_TEST(nobody_reads_a_thousand_mistakes)
+{
+    char *text = malloc(20000), *at = text;
+    for (int i = 0; i < 1000; i++)
+        at += sprintf(at, i % 2 ? "backlog = %d;\n" : "backlog = x%d\n", i);
+    ck_assert_int_eq(load(text), CONCUR_E_OPTION);
+    int lines = 0;
+    for (const char *p = cnc_options_errors(o); *p; p++)
+        lines += *p == '\n';
+    ck_assert_int_eq(lines, CNC_MISTAKES_MAX + 1);
+    expect_in(cnc_options_errors(o), ": more mistakes than 100: the rest is not shown\n");
+    free(text);
+}
+END_TEST
+
 START_TEST(nothing_is_printed)
 {
     char text[64];
@@ -207,7 +350,7 @@ START_TEST(the_dump_can_be_loaded)
     set(CNC_LAYER_ENV, "listen", "*:8080");
     set(CNC_LAYER_ENV, "listen", "unix:/p mode=0600");
     set(CNC_LAYER_OVERRIDE, "body_max", "1536");
-    set(CNC_LAYER_OVERRIDE, "header_timeout", "1500");
+    set(CNC_LAYER_OVERRIDE, "header_timeout", "1500ms");
     cnc_options_set(o, CNC_LAYER_FILE, "route GET /{\"x\"}", "request_timeout", "90s", "server.conf:7");
     cnc_options_set(o, CNC_LAYER_CODE, "route GET /{\"x\"}", "blocking", "on", NULL);
     cnc_options_set(o, CNC_LAYER_CODE, "route GET /y", "blocking", "off", NULL);
@@ -271,6 +414,8 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, errors_of_a_file_have_lines);
     tcase_add_test(tests, what_this_version_lacks);
     tcase_add_test(tests, one_run_shows_all_wrong_values);
+    tcase_add_test(tests, one_mistake_hides_no_other);
+    tcase_add_test(tests, nobody_reads_a_thousand_mistakes);
     tcase_add_test(tests, nothing_is_printed);
     tcase_add_test(tests, files_that_cannot_be_read);
     tcase_add_test(tests, the_dump_can_be_loaded);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -35,8 +36,10 @@ static inline void set_up(void)
 
 static inline void tear_down(void)
 {
-    static const char *const variables[] = { "CONCUR_ENGINE", "CONCUR_LISTEN",   "CONCUR_BACKLOG", "CONCUR_ENVIRONMENT",
-                                             "CONCUR_NAME",   "CONCUR_BLOCKING", "CONCUR_SERVER" };
+    static const char *const variables[] = { "CONCUR_ENGINE",        "CONCUR_LISTEN",     "CONCUR_BACKLOG",
+                                             "CONCUR_ENVIRONMENT",   "CONCUR_NAME",       "CONCUR_BLOCKING",
+                                             "CONCUR_SERVER",        "CONCUR_TREADS_MAX", "CONCUR_NAEM",
+                                             "CONCUR_OTHER_PROGRAM", "CONCURRENT" };
     for (size_t i = 0; i < CNC_COUNT(variables); i++)
         unsetenv(variables[i]);
     unlink(path);
@@ -68,6 +71,25 @@ static inline void expect_in(const char *text, const char *part)
 {
     ck_assert_msg(strstr(text, part) != NULL, "'%s' is not in:\n%.2000s", part, text);
 }
+
+/* CONCUR_TEST_SEED, or one of the moment; printed, so that a failure can be repeated. */
+static inline uint64_t test_seed(void)
+{
+    const char *given = getenv("CONCUR_TEST_SEED");
+    uint64_t seed = given && *given ? strtoull(given, NULL, 10) : ((uint64_t)time(NULL) << 20) + (uint64_t)getpid();
+    printf("CONCUR_TEST_SEED=%llu\n", (unsigned long long)seed);
+    fflush(stdout);
+    return seed;
+}
+
+static inline uint64_t test_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
 static inline int run_tests(const char *name, void (*add)(TCase *))
 {
     Suite *suite = suite_create(name);
