@@ -17,10 +17,10 @@ static int open_one(concur_server *server, unsigned i, const struct cnc_listener
     struct cnc_server_socket *s = &server->sockets[i];
     s->fd = s->copy = -1;
     if (cnc_address_parse(&s->address, server->setup->cfg.listen.items[i], why, sizeof why) < 0)
-        return cnc_server_note(server, CONCUR_E_LISTEN, "%s", why);
+        return cnc_error_set(CONCUR_E_LISTEN, "%s", why);
     int rc = cnc_listener_open(&s->fd, &s->file, &s->address, options);
     if (rc < 0)
-        return cnc_server_note(server, rc, "%s", concur_last_error());
+        return rc;
     (void)cnc_listener_text(s->fd, s->text, sizeof s->text);
     s->inherits = s->address.kind == CNC_ADDRESS_IPV4 || s->address.kind == CNC_ADDRESS_IPV6;
     s->nodelay = options->nodelay;
@@ -55,7 +55,7 @@ int cnc_serving_listen(concur_server *server, bool alone)
     size_t n = cfg->listen.count;
     int rc = CONCUR_OK;
     if (n == 0)
-        return cnc_server_note(server, CONCUR_E_LISTEN, "no address to listen on");
+        return cnc_error_set(CONCUR_E_LISTEN, "no address to listen on");
     server->sockets = cnc_calloc(n, sizeof *server->sockets);
     if (!server->sockets)
         return CONCUR_E_NOMEM;

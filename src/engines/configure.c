@@ -69,6 +69,17 @@ static bool same_addresses(const struct cnc_config_list *now, const struct cnc_c
     return same;
 }
 
+/* Every mistake goes to the log; the sentence of the error is that of the first. */
+static int refuse(const concur_server *server, const struct cnc_options *options, int rc)
+{
+    const char *lines = cnc_options_errors(options);
+    size_t n = strcspn(lines, "\n");
+    if (n == 0)
+        return rc;
+    cnc_log_lines(&server->log, CONCUR_LOG_ERROR, lines);
+    return cnc_error_set(rc, "%.*s", (int)n, lines);
+}
+
 int cnc_configure_again(concur_server *server, struct cnc_setup **out)
 {
     struct cnc_options *options = cnc_options_copy(server->options, CNC_LAYERS_OWN);
@@ -79,6 +90,7 @@ int cnc_configure_again(concur_server *server, struct cnc_setup **out)
     if (server->config_path)
         file = cnc_options_load_file(options, server->config_path);
     if (file < 0) {
+        file = refuse(server, options, file);
         cnc_options_destroy(&options);
         return file;
     }
@@ -87,6 +99,8 @@ int cnc_configure_again(concur_server *server, struct cnc_setup **out)
         return cnc_error_set(rc, "out of memory");
     if (rc == CONCUR_OK)
         rc = cnc_configure_check(server, *out);
+    else
+        rc = refuse(server, (*out)->options, rc);
     if (rc == CONCUR_OK && !same_addresses(&(*out)->cfg.listen, &server->setup->cfg.listen))
         rc = cnc_error_set(CONCUR_E_OPTION, "listen: cannot change while the server runs");
     if (rc < 0)

@@ -73,6 +73,7 @@ struct cnc_generation {
     int64_t spawn_at;           /* when varying groups are looked at next */
     int64_t full_until;         /* a front takes no messages until then */
     int64_t warm_until;         /* by then each process must have been forked */
+    char told[256];             /* why a member could not start, as it was told last */
     bool given_up;              /* a required group cannot be had; those for this case serve */
 };
 

@@ -174,7 +174,8 @@ static void tell_of_slowness(struct cnc_master *m, struct cnc_member *mem)
     long long ms = (long long)mem->gen->plan.start_ms;
     cnc_member_text(mem, who, sizeof who);
     cnc_master_refuse(m, CONCUR_E_SYS, "%s was not ready within %lld ms", who, ms);
-    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "%s was not ready within %lld ms, and is killed", who, ms);
+    if (m->was_up) /* else the start's error says it */
+        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "%s was not ready within %lld ms, and is killed", who, ms);
     mem->said_why = true;
 }
 
@@ -210,6 +211,17 @@ void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot
 
 /* ---- what it says ---- */
 
+/* The members of a generation that starts usually fail for one reason, and it is told once: by the log, or, when nothing has
+ * served yet, by the error of the start. */
+static void tell_why(struct cnc_master *m, struct cnc_generation *gen, const char *text)
+{
+    char *told = gen->told;
+    if (gen->state != CNC_GENERATION_LIVE && (!m->was_up || strncmp(told, text, sizeof gen->told - 1) == 0))
+        return;
+    (void)snprintf(told, sizeof gen->told, "%.255s", text);
+    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "%s", text);
+}
+
 static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct cnc_note *note, int64_t now)
 {
     switch (note->what) {
@@ -220,7 +232,7 @@ static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct c
         cnc_generation_on_ready(m, mem, now);
         return;
     case CNC_NOTE_FAILED:
-        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "%s", note->text);
+        tell_why(m, mem->gen, note->text);
         cnc_master_refuse(m, note->value < 0 && note->value > INT32_MIN ? (int)note->value : CONCUR_E_SYS, "%s",
                           note->text);
         mem->said_why = true;
@@ -287,7 +299,8 @@ static void report(struct cnc_master *m, const struct cnc_member *mem, int statu
         m->result = WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY : CONCUR_E_SYS;
     if (!mem->slot.was_ready && !mem->said_why)
         cnc_master_refuse(m, CONCUR_E_SYS, "%s ended before it was ready: %s", who, how);
-    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s ended: %s", who, how);
+    if (!mem->said_why || mem->gen->state == CNC_GENERATION_LIVE)
+        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s ended: %s", who, how);
     cnc_master_say(m, CNC_NOTE_EVENT, 0, "%s ended: %s", who, how);
 }
 
