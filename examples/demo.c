@@ -126,11 +126,18 @@ static bool take_flag(struct command *c, int flag, char *value)
 static bool parse(struct command *c, int argc, char **argv)
 {
     int flag;
-    while ((flag = getopt_long(argc, argv, "", flags, NULL)) != -1)
-        if (!take_flag(c, flag, optarg))
+    opterr = 0;
+    while ((flag = getopt_long(argc, argv, ":", flags, NULL)) != -1) {
+        const char *given = argv[optind - 1];
+        if (flag == ':')
+            fprintf(stderr, "concur-demo: %s: a value is missing\n", given);
+        else if (flag == '?')
+            fprintf(stderr, "concur-demo: %s: no such flag; options of the library are set by --set NAME=VALUE\n", given);
+        if (flag == ':' || flag == '?' || !take_flag(c, flag, optarg))
             return false;
+    }
     if (optind < argc)
-        fprintf(stderr, "concur-demo: what is %s?\n", argv[optind]);
+        fprintf(stderr, "concur-demo: %s: not a flag\n", argv[optind]);
     return optind == argc;
 }
 
@@ -219,14 +226,16 @@ static int serve(concur_server *server, bool events)
 {
     concur_server_hook(server, CONCUR_HOOK_EVENT, on_event, &events);
     int rc = concur_server_run(server);
-    return rc < 0 ? fail(server, rc) : 0;
+    if (rc < 0) /* what has happened is in the log */
+        fprintf(stderr, "concur-demo: %s\n", concur_strerror(rc));
+    return rc < 0 ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
     struct command command = { 0 };
     if (!parse(&command, argc, argv)) {
-        fputs(usage, stderr);
+        fputs("concur-demo --help lists flags and options\n", stderr);
         return 2;
     }
     concur_server *server = make_server(&command);

@@ -32,12 +32,42 @@ static const char usage[] =
     "  --NAME VALUE     an option of the library, such as --engine thread or --listen 127.0.0.1:8080\n"
     "Environment: GUESTBOOK_TOKEN, what DELETE /entries/ID asks for; without it nobody can remove an entry.\n";
 
+/* Does the library have this option? Its own help lists them all. */
+static bool is_option(const char *name)
+{
+    char line[64];
+    concur_server *scratch = concur_server_new(CONCUR_ENGINE_DEFAULT, NULL);
+    size_t len = 0;
+    (void)concur_server_text(scratch, CONCUR_TEXT_HELP, NULL, &len);
+    char *help = malloc(++len);
+    bool is = help && concur_server_text(scratch, CONCUR_TEXT_HELP, help, &len) == CONCUR_OK &&
+              snprintf(line, sizeof line, "  %s = ", name) < (int)sizeof line && strstr(help, line);
+    free(help);
+    concur_server_free(scratch);
+    return is;
+}
+
 /* The command line. Flags of the library's are left to take_options(): the configuration file must be known first. */
+
+static bool complain(const char *flag, const char *why)
+{
+    fprintf(stderr, "guestbook: %s: %s (guestbook --help lists the flags)\n", flag, why);
+    return false;
+}
+
+/* --threads-max is --threads_max. */
+static char *name_of(char *flag)
+{
+    for (char *p = flag + 2; *p; p++)
+        if (*p == '-')
+            *p = '_';
+    return flag + 2;
+}
 
 static bool parse(struct command *c, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        const char *flag = argv[i];
+        char *flag = argv[i];
         if (strcmp(flag, "--check") == 0) {
             c->check = true;
             continue;
@@ -46,13 +76,16 @@ static bool parse(struct command *c, int argc, char **argv)
             c->help = true;
             continue;
         }
-        if (strncmp(flag, "--", 2) != 0 || ++i == argc) {
-            fprintf(stderr, "guestbook: %s %s\n", flag, i == argc ? "needs a value" : "is no flag");
-            return false;
-        }
-        if (strcmp(flag, "--config") == 0)
+        if (strncmp(flag, "--", 2) != 0)
+            return complain(flag, "not a flag");
+        bool config = strcmp(flag, "--config") == 0, database = strcmp(flag, "--database") == 0;
+        if (!config && !database && !is_option(name_of(flag)))
+            return complain(flag, "no such flag");
+        if (++i == argc)
+            return complain(flag, "a value is missing");
+        if (config)
             c->config = argv[i];
-        else if (strcmp(flag, "--database") == 0)
+        if (database)
             c->database = argv[i];
     }
     return true;
@@ -107,16 +140,16 @@ static int serve(concur_server *server, const struct command *c)
     if (!book_create(c->database))
         return 1;
     int rc = concur_server_run(server);
-    return rc < 0 ? fail(server, rc) : 0;
+    if (rc < 0) /* what has happened was written by run */
+        fprintf(stderr, "guestbook: %s\n", concur_strerror(rc));
+    return rc < 0 ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
     struct command command = { .database = "guestbook.db" };
-    if (!parse(&command, argc, argv)) {
-        fputs(usage, stderr);
+    if (!parse(&command, argc, argv))
         return 2;
-    }
     concur_server *server = concur_server_new(CONCUR_ENGINE_EVENT_POOL, command.config);
     if (!server)
         return fail(NULL, CONCUR_E_NOMEM);

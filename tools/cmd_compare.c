@@ -166,8 +166,10 @@ static bool set_engines(struct compare_options *o, const char *list)
         const char *known = NULL;
         for (size_t i = 0; i < COMPARE_ENGINES; i++)
             known = strcmp(compare_engines[i], name) == 0 ? compare_engines[i] : known;
-        if (!known || o->engine_count == COMPARE_ENGINES)
-            return complain(name, "no such engine, or too many");
+        if (!known)
+            return complain(name, "no such engine; they are prefork, thread, event, process-thread, process-event, event-pool");
+        if (o->engine_count == COMPARE_ENGINES)
+            return complain(name, "more engines than there are");
         o->engines[o->engine_count++] = known;
     }
     return true;

@@ -102,12 +102,22 @@ static bool complain(const char *why)
     return false;
 }
 
+static bool complain_of(const char *flag, const char *why)
+{
+    fprintf(stderr, "concur load: %s: %s (concur load --help)\n", flag, why);
+    return false;
+}
+
 static bool parse(struct command *c, int argc, char **argv)
 {
     int flag;
-    while ((flag = getopt_long(argc, argv, "c:t:d:w:R:p:", flags, NULL)) != -1)
+    opterr = 0;
+    while ((flag = getopt_long(argc, argv, ":c:t:d:w:R:p:", flags, NULL)) != -1) {
+        if (flag == ':' || flag == '?')
+            return complain_of(argv[optind - 1], flag == ':' ? "a value is missing" : "no such flag");
         if (!take_flag(c, flag))
             return false;
+    }
     if (c->help)
         return true;
     if (optind + 1 != argc)
