@@ -57,8 +57,10 @@ function(concur_check_libevent)
     endif()
     message(FATAL_ERROR
         "libevent ${found} lacks security fixes made after the release of 2.1.12. Install libevent-dev and "
-        "libevent-core-2.1-7 ${CONCUR_LIBEVENT_REVISION} or newer (apt-get update && apt-get install libevent-dev), or libevent "
-        "2.1.13 or newer. To build all the same: -DCONCUR_ACCEPT_UNPATCHED_LIBEVENT=ON.")
+        "libevent-core-2.1-7 ${CONCUR_LIBEVENT_REVISION} or newer, or libevent 2.1.13 or newer. Debian 12 has it in its "
+        "security archive; /etc/apt/sources.list needs this line, before apt-get update and apt-get install libevent-dev:\n"
+        "  deb http://deb.debian.org/debian-security bookworm-security main\n"
+        "To build all the same: -DCONCUR_ACCEPT_UNPATCHED_LIBEVENT=ON.")
 endfunction()
 concur_check_libevent()
 

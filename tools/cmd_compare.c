@@ -209,6 +209,7 @@ enum { BAR = 24 };
 
 struct progress {
     struct timespec began;
+    int told; /* tenths of the whole, where each is a line */
 };
 
 static void show_progress(const char *what, double part, void *arg)
@@ -225,6 +226,17 @@ static void show_progress(const char *what, double part, void *arg)
     if (part > 0.02)
         snprintf(left, sizeof left, ", %.0f s left", passed / part * (1 - part));
     fprintf(stderr, "\r[%s] %3.0f %% %s%s\033[K", bar, part * 100, what, left);
+}
+
+/* For those who read it later, or through a pipe. */
+static void tell_progress(const char *what, double part, void *arg)
+{
+    struct progress *p = arg;
+    int tenths = (int)(part * 10);
+    if (tenths <= p->told)
+        return;
+    p->told = tenths;
+    fprintf(stderr, "concur compare: %d %%, %s\n", tenths * 10, what);
 }
 
 static void end_progress(void)
@@ -290,7 +302,8 @@ static int report(const struct command *c, const struct comparison *result)
 
 static int run(struct command *c)
 {
-    struct progress progress;
+    struct progress progress = { .told = -1 };
+    bool is_terminal = isatty(STDERR_FILENO);
     struct comparison result;
     struct compare_options o = { .app = c->app,
                                  .workloads = c->workloads,
@@ -304,12 +317,12 @@ static int run(struct command *c)
     if (!set_engines(&o, c->engines))
         return JUDGE_USAGE;
     clock_gettime(CLOCK_MONOTONIC, &progress.began);
-    o.on_progress = isatty(STDERR_FILENO) ? show_progress : NULL;
+    o.on_progress = is_terminal ? show_progress : tell_progress;
     sigaction(SIGINT, &on, NULL);
     sigaction(SIGTERM, &on, NULL);
     raise_limit();
     int rc = compare_run(&o, &result);
-    if (o.on_progress)
+    if (is_terminal)
         end_progress();
     if (rc == 0) {
         judge(&result);
