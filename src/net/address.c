@@ -89,6 +89,26 @@ static bool parse_ipv6(struct cnc_address *a, struct cnc_slice host, in_port_t p
     return true;
 }
 
+/* What bind() would refuse with little more than "invalid argument" is explained here. */
+static int parse_brackets(struct cnc_address *a, struct cnc_slice host, in_port_t port, const char *text, char *err,
+                          size_t size)
+{
+    const char *zone = memchr(host.p, '%', host.n);
+    if (zone)
+        return refuse(err, size, text, "zones such as %.*s are not supported", (int)(host.p + host.n - zone), zone);
+    if (!parse_ipv6(a, host, port))
+        return refuse(err, size, text, "what stands in brackets is no IPv6 address");
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->addr;
+    if (IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr))
+        return refuse(err, size, text, "a link-local address needs a zone, and zones are not supported");
+    if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+        char v4[CNC_ADDRESS_TEXT_MAX];
+        cnc_address_text((const struct sockaddr *)&a->addr, a->addr_len, v4, sizeof v4);
+        return refuse(err, size, text, "that is an IPv4 address; write %s", v4);
+    }
+    return CONCUR_OK;
+}
+
 /* HOST:PORT; the last colon parts them, and an IPv6 address stands in brackets (RFC 3986 §3.2.2). */
 static int parse_ip(struct cnc_address *a, struct cnc_slice s, const char *text, char *err, size_t size)
 {
@@ -105,11 +125,8 @@ static int parse_ip(struct cnc_address *a, struct cnc_slice s, const char *text,
         a->any = true;
         return parse_ipv6(a, CNC_SLICE("::"), port) ? CONCUR_OK : CONCUR_E_INVAL;
     }
-    if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']') {
-        if (parse_ipv6(a, (struct cnc_slice){ host.p + 1, host.n - 2 }, port))
-            return CONCUR_OK;
-        return refuse(err, size, text, "what stands in brackets is no IPv6 address");
-    }
+    if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+        return parse_brackets(a, (struct cnc_slice){ host.p + 1, host.n - 2 }, port, text, err, size);
     if (parse_ipv4(a, host, port))
         return CONCUR_OK;
     if (memchr(host.p, ':', host.n))

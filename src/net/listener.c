@@ -114,13 +114,31 @@ static struct cnc_address without_ipv6(const struct cnc_address *address)
     return v4;
 }
 
+static int get_flag(int fd, int name, int *out)
+{
+    socklen_t len = sizeof *out;
+    return getsockopt(fd, SOL_SOCKET, name, out, &len);
+}
+
+/* NULL: it can be served. */
+static const char *judge_descriptor(int fd)
+{
+    int type = 0, family = 0, listens = 0;
+    if (get_flag(fd, SO_TYPE, &type) < 0)
+        return errno == EBADF ? "no such descriptor is open" : errno == ENOTSOCK ? "not a socket" : strerror(errno);
+    if (type != SOCK_STREAM) /* a SEQPACKET listens, too, and has no stream of bytes */
+        return "a stream socket is wanted, and it is of another type";
+    if (get_flag(fd, SO_DOMAIN, &family) < 0 || (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
+        return "a socket of IPv4, IPv6 or Unix is wanted";
+    return get_flag(fd, SO_ACCEPTCONN, &listens) < 0 || !listens ? "a socket that does not listen" : NULL;
+}
+
 /* The descriptor that somebody else opened stays theirs: ours is a copy. */
 static int adopt(int *out, const struct cnc_address *address)
 {
-    int listening = 0;
-    socklen_t len = sizeof listening;
-    if (getsockopt(address->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0 || !listening)
-        return cnc_error_set(CONCUR_E_LISTEN, "cannot listen on fd:%d: not a listening socket", address->fd);
+    const char *why = judge_descriptor(address->fd);
+    if (why)
+        return cnc_error_set(CONCUR_E_LISTEN, "cannot listen on fd:%d: %s", address->fd, why);
     int fd = fcntl(address->fd, F_DUPFD_CLOEXEC, 3);
     if (fd < 0)
         return cnc_error_set(CONCUR_E_SYS, "cannot listen on fd:%d: %s", address->fd, strerror(errno));

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Listening sockets on paths: only a socket that nobody serves makes way, and only the file that was made is removed.
+ * Listening sockets on paths: only a socket that nobody serves makes way, and only the file that was made is removed. And
+ * those that somebody else opened.
  */
 #include "net/listener.h"
 
 #include <check.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -240,6 +242,59 @@ START_TEST(a_failure_leaves_nothing)
 END_TEST
 #endif
 
+/* ---- what somebody else opened ---- */
+
+static void expect_not_adopted(int fd, const char *says)
+{
+    char text[32], why[CNC_ADDRESS_ERROR_MAX] = "", expected[200];
+    struct cnc_address address;
+    struct cnc_listener_file file;
+    int got = -1;
+    snprintf(text, sizeof text, "fd:%d", fd);
+    ck_assert_int_eq(cnc_address_parse(&address, text, why, sizeof why), CONCUR_OK);
+    ck_assert_int_eq(cnc_listener_open(&got, &file, &address, &usual), CONCUR_E_LISTEN);
+    ck_assert_int_eq(got, -1);
+    snprintf(expected, sizeof expected, "cannot listen on fd:%d: %s", fd, says);
+    ck_assert_str_eq(cnc_error_text(), expected);
+    ck_assert(fd > 900 || fcntl(fd, F_GETFD) >= 0); /* it stays who opened it's */
+}
+
+START_TEST(a_descriptor_that_cannot_be_served)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int pipes[2], pair[2], udp = socket(AF_INET, SOCK_DGRAM, 0), tcp = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(pipe(pipes), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    ck_assert_int_eq(bind(tcp, (struct sockaddr *)&at, sizeof at), 0);
+    ck_assert_int_eq(bind(udp, (struct sockaddr *)&at, sizeof at), 0);
+    int packets = bound(path, SOCK_SEQPACKET, true);
+    expect_not_adopted(987, "no such descriptor is open");
+    expect_not_adopted(pipes[0], "not a socket");
+    expect_not_adopted(udp, "a stream socket is wanted, and it is of another type");
+    expect_not_adopted(packets, "a stream socket is wanted, and it is of another type");
+    expect_not_adopted(tcp, "a socket that does not listen");
+    expect_not_adopted(pair[0], "a socket that does not listen");
+    int all[] = { pipes[0], pipes[1], pair[0], pair[1], udp, tcp, packets };
+    for (size_t i = 0; i < CNC_COUNT(all); i++)
+        close(all[i]);
+}
+END_TEST
+
+START_TEST(a_descriptor_that_can_be_served)
+{
+    struct cnc_listener_file file;
+    struct cnc_address address;
+    char text[32], why[CNC_ADDRESS_ERROR_MAX] = "";
+    int theirs = bound(path, SOCK_STREAM, true);
+    snprintf(text, sizeof text, "fd:%d", theirs);
+    ck_assert_int_eq(cnc_address_parse(&address, text, why, sizeof why), CONCUR_OK);
+    int ours = open_at(&file, &address);
+    ck_assert_int_ne(ours, theirs);
+    close(ours);
+    close(theirs);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("net_listener");
@@ -254,6 +309,8 @@ int main(void)
     tcase_add_test(all, a_dead_socket_makes_way);
     tcase_add_test(all, who_took_the_path_over_keeps_it);
     tcase_add_test(all, a_file_that_took_the_path_over_stays);
+    tcase_add_test(all, a_descriptor_that_cannot_be_served);
+    tcase_add_test(all, a_descriptor_that_can_be_served);
 #ifdef CNC_FAULTS
     tcase_add_test(all, a_failure_leaves_nothing);
 #endif
