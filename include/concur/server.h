@@ -35,12 +35,15 @@ CONCUR_API concur_server *concur_server_new(int engine, const char *config);
  *
  * Segments are literal text, "{name}" (one segment, not empty) or, as the last one, "*name" (the rest of the path
  * without its leading slash; may be empty). Literal text is compared with the percent-decoded, normalised path,
- * case-sensitively. Of several routes that match, the most literal wins, segment by segment from the left: literal,
+ * case-sensitively, and so are methods (RFC 9110 §9.1). Of several routes that match, the most literal wins, segment by segment from the left: literal,
  * parameter, rest; among equals the one that was added first. A handler that returns CONCUR_DECLINE hands over to the
  * next.
  *
  * A route for GET also answers HEAD. A path that exists with other methods only is answered with 405 and Allow; OPTIONS
  * without a route of its own with 204 and Allow.
+ *
+ * What is probably meant otherwise is accepted, and a line of the log and of CONCUR_TEXT_NOTES: a method "get"; a segment
+ * ":id" or "<id>", which is literal text; a route whose requests another one takes before it.
  *
  * pattern  "GET /hello/{name}", "GET,POST /form", "/static/" followed by "*rest"; without a method: any. Copied
  * flags    CONCUR_ROUTE_* bits or 0

@@ -101,7 +101,7 @@ enum {
     CONCUR_TEXT_HELP = 1, /* every option: default, bounds, unit and a line of documentation */
     CONCUR_TEXT_DUMP = 2, /* the values in force with their origin, in the configuration file's syntax */
     CONCUR_TEXT_NOTES = 3 /* what is worth knowing: options that the engine ignores, values from the environment,
-                             variables CONCUR_* that name no option */
+                             variables CONCUR_* that name no option, routes that are probably meant otherwise */
 };
 
 /* A route's handler, a posted function, a timer, a drain, the beginning of a stop. Runs at the request's home.

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "core/place.h"
+#include "core/route_notes.h"
 #include "core/serving.h"
 #include "core/signals.h"
 #include "engines/tree.h"
@@ -32,6 +33,11 @@ int cnc_api_fail(concur_server *s, int code, const char *fmt, ...)
     return cnc_error_set(code, "%s", line);
 }
 
+static void log_note(void *arg, int level, const char *line)
+{
+    cnc_log(&((concur_server *)arg)->log, level, "%s", line);
+}
+
 /* Everything up to the engine's run. */
 static int prepare(concur_server *s)
 {
@@ -41,6 +47,7 @@ static int prepare(concur_server *s)
     if (rc < 0)
         return rc;
     cnc_server_log_notes(s, s->setup);
+    cnc_route_notes(&s->routes, log_note, s);
     if (cnc_server_open_stop(s) < 0)
         return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
     rc = cnc_server_claim(s);

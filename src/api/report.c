@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "base/sys.h"
+#include "core/route_notes.h"
 #include "proc/board.h"
 
 /* mu held: sockets close and go while others look. */
@@ -190,6 +191,42 @@ int concur_server_generation(const concur_server *s)
     return s->place.is_child ? (int)s->place.generation : 1;
 }
 
+struct lines {
+    char *text; /* owned */
+    size_t n;
+    bool failed;
+};
+
+static void add_line(void *arg, int level, const char *line)
+{
+    struct lines *l = arg;
+    size_t len = strlen(line);
+    char *grown = l->failed ? NULL : cnc_realloc(l->text, l->n + len + 2);
+    (void)level;
+    l->failed = !grown;
+    if (!grown)
+        return;
+    memcpy(grown + l->n, line, len);
+    memcpy(grown + l->n + len, "\n", 2);
+    l->text = grown;
+    l->n += len + 1;
+}
+
+/* Of the options, then of the routes. */
+static int hand_out_notes(concur_server *s, char *out, size_t *len)
+{
+    const char *of_options = cnc_options_notes(s->setup->options, CNC_NOTES_ALL);
+    size_t n = strlen(of_options);
+    struct lines l = { .text = cnc_malloc(n + 1), .n = n };
+    l.failed = !l.text;
+    if (l.text)
+        memcpy(l.text, of_options, n + 1);
+    cnc_route_notes(&s->routes, add_line, &l);
+    int rc = l.failed ? CONCUR_E_NOMEM : hand_out(l.text, out, len);
+    cnc_free(l.text);
+    return rc;
+}
+
 int concur_server_text(concur_server *s, int what, char *out, size_t *len)
 {
     if (!s || !len || (!out && *len))
@@ -198,7 +235,7 @@ int concur_server_text(concur_server *s, int what, char *out, size_t *len)
     if (resolves && atomic_load(&s->state) == CNC_SERVER_SETUP && cnc_api_resolve(s) == CONCUR_E_NOMEM)
         return CONCUR_E_NOMEM;
     if (what == CONCUR_TEXT_NOTES)
-        return hand_out(cnc_options_notes(s->setup->options, CNC_NOTES_ALL), out, len);
+        return hand_out_notes(s, out, len);
     if (what != CONCUR_TEXT_HELP && what != CONCUR_TEXT_DUMP)
         return CONCUR_E_INVAL;
     char *text = what == CONCUR_TEXT_HELP ? cnc_options_help() : cnc_options_dump(s->setup->options, &s->setup->cfg);

@@ -263,18 +263,14 @@ const struct cnc_carrier_ops cnc_conn_carrier = {
 /* No request exists, or none any more: the connection answers for itself and closes. */
 void cnc_conn_fail(struct cnc_conn *conn, int status)
 {
-    const char *reason = cnc_http_reason(status);
-    size_t reason_len = strlen(reason);
-    char body[64], retry[40] = "Retry-After: ";
-    size_t n = cnc_decimal(body, (uint64_t)status);
-    if (reason_len > sizeof body - 8)
-        reason_len = sizeof body - 8;
-    body[n++] = ' ';
-    memcpy(body + n, reason, reason_len);
-    n += reason_len;
-    body[n++] = '\n';
-    struct cnc_http_reply r = { .status = status, .length = (int64_t)n, .type = CNC_SLICE("text/plain"),
-                                .date = cnc_home_date(conn->drv->home), .method = CNC_HTTP_GET, .minor = 1 };
+    char body[CNC_HTTP_PAGE_MAX], retry[40] = "Retry-After: ";
+    size_t n = cnc_http_page(body, status);
+    struct cnc_http_reply r = { .status = status,
+                                .length = (int64_t)n,
+                                .type = CNC_SLICE(CNC_HTTP_TEXT_TYPE),
+                                .date = cnc_home_date(conn->drv->home),
+                                .method = CNC_HTTP_GET,
+                                .minor = 1 };
     if (status == 503) {
         size_t len = 13 + cnc_decimal(retry + 13, conn->drv->limits->retry_after_s);
         memcpy(retry + len, "\r\n", 2);

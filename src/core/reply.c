@@ -8,7 +8,7 @@
 #include "base/sys.h"
 #include "core/reply_internal.h"
 
-static const char default_text[] = "text/plain; charset=utf-8";
+static const char default_text[] = CNC_HTTP_TEXT_TYPE;
 const char cnc_reply_impossible_piece[] = "a piece of impossible length, or one without bytes";
 static const struct cnc_slice default_type = { default_text, sizeof default_text - 1 };
 
@@ -147,19 +147,12 @@ static void add_allow(concur_request *r)
 
 void cnc_reply_page(concur_request *r, int status)
 {
-    char body[80];
-    size_t n = cnc_decimal(body, (uint64_t)status);
-    struct cnc_slice reason = cnc_reply_slice(cnc_http_reason(status));
+    char body[CNC_HTTP_PAGE_MAX];
+    size_t n = cnc_http_page(body, status);
     if (!r->stream.carrier || r->output != CNC_OUTPUT_NONE) {
         cnc_reply_abort(r, CONCUR_E_GONE);
         return;
     }
-    if (reason.n > sizeof body - n - 2)
-        reason.n = sizeof body - n - 2;
-    body[n++] = ' ';
-    memcpy(body + n, reason.p, reason.n);
-    n += reason.n;
-    body[n++] = '\n';
     r->extra_len = 0; /* what a handler collected belonged to its own reply */
     r->type.p = NULL;
     if (status == 405 || (status == 204 && r->method == CNC_HTTP_OPTIONS))

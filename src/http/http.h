@@ -196,6 +196,12 @@ size_t cnc_http_chunk_head(char *out, uint64_t n);
 /* "Sun, 06 Nov 1994 08:49:37 GMT" for seconds since 1970 (RFC 9110 §5.6.7); no NUL. */
 void cnc_http_date(char out[CNC_HTTP_DATE_LEN], int64_t unix_s);
 
+#define CNC_HTTP_TEXT_TYPE "text/plain; charset=utf-8"
+
+/* What the library answers by itself, a TEXT_TYPE: "404 Not Found\n". Returns the length, without a NUL. */
+#define CNC_HTTP_PAGE_MAX 64
+size_t cnc_http_page(char out[CNC_HTTP_PAGE_MAX], int status);
+
 /* The reason phrase of a status; "" when it has none. */
 const char *cnc_http_reason(int status);
 /* A method's name as on the wire; "" for OTHER. And back: OTHER when unknown. */

@@ -90,6 +90,15 @@ CNC_HOT const struct cnc_status_line *cnc_http_status_line(int status)
     return row == ROW_NONE ? NULL : &lines[row];
 }
 
+size_t cnc_http_page(char out[CNC_HTTP_PAGE_MAX], int status)
+{
+    size_t n = cnc_decimal(out, (uint64_t)status), len = strlen(cnc_http_reason(status));
+    out[n++] = ' ';
+    memcpy(out + n, cnc_http_reason(status), len); /* fits: CNC_STATUS_LINE_MAX */
+    out[n + len] = '\n';
+    return n + len + 1;
+}
+
 const char *cnc_http_reason(int status)
 {
     return reasons[row_of(status)];
