@@ -106,7 +106,7 @@ void cnc_log(struct cnc_log *log, int level, const char *fmt, ...)
         write_out(log, level, line);
 }
 
-void cnc_log_lines(const struct cnc_log *log, int level, const char *lines)
+void cnc_log_lines(struct cnc_log *log, int level, const char *lines)
 {
     while (*lines) {
         size_t n = strcspn(lines, "\n");

@@ -27,6 +27,6 @@ struct cnc_log {
 void cnc_log(struct cnc_log *log, int level, const char *fmt, ...) CNC_PRINTF(3, 4);
 
 /* The same for each line of a text. */
-void cnc_log_lines(const struct cnc_log *log, int level, const char *lines);
+void cnc_log_lines(struct cnc_log *log, int level, const char *lines);
 
 #endif

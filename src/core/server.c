@@ -119,7 +119,7 @@ void cnc_server_adopt(concur_server *server, struct cnc_setup *setup)
     cnc_setup_unref(&before);
 }
 
-void cnc_server_log_notes(const concur_server *server, const struct cnc_setup *setup)
+void cnc_server_log_notes(concur_server *server, const struct cnc_setup *setup)
 {
     cnc_log_lines(&server->log, CONCUR_LOG_WARN, cnc_options_notes(setup->options, CNC_NOTES_WARNINGS));
     cnc_log_lines(&server->log, CONCUR_LOG_INFO, cnc_options_notes(setup->options, CNC_NOTES_REST));

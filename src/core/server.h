@@ -131,7 +131,7 @@ void cnc_server_ready(concur_server *server);
 /* Puts a set-up in force, whose reference becomes the server's. */
 void cnc_server_adopt(concur_server *server, struct cnc_setup *setup);
 /* Tells the log what is worth knowing of the options of a set-up. */
-void cnc_server_log_notes(const concur_server *server, const struct cnc_setup *setup);
+void cnc_server_log_notes(concur_server *server, const struct cnc_setup *setup);
 /* Notes a set-up error that sticks: a line of its own. Returns code. */
 int cnc_server_note(concur_server *server, int code, const char *fmt, ...) CNC_PRINTF(3, 4);
 

@@ -70,7 +70,7 @@ static bool same_addresses(const struct cnc_config_list *now, const struct cnc_c
 }
 
 /* Every mistake goes to the log; the sentence of the error is that of the first. */
-static int refuse(const concur_server *server, const struct cnc_options *options, int rc)
+static int refuse(concur_server *server, const struct cnc_options *options, int rc)
 {
     const char *lines = cnc_options_errors(options);
     size_t n = strcspn(lines, "\n");
