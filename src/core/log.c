@@ -97,10 +97,12 @@ void cnc_log(struct cnc_log *log, int level, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(raw, sizeof raw, fmt, args);
     va_end(args);
+    if (log->fn && log->up > 0) {
+        send_up(log, level, raw); /* escaped where it arrives */
+        return;
+    }
     escape(line, sizeof line - 2, raw);
-    if (log->fn && log->up > 0)
-        send_up(log, level, line);
-    else if (log->fn)
+    if (log->fn)
         log->fn(level, line, log->arg);
     else
         write_out(log, level, line);

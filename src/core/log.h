@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The log: the one sink. Lines are escaped here, so that nothing a peer sends can forge or break one.
+ * The log: the one sink. Lines are escaped here, in the process that hands them out, so that nothing a peer sends can forge
+ * or break one.
  */
 #ifndef CNC_LOG_H
 #define CNC_LOG_H

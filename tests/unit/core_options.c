@@ -90,6 +90,7 @@ START_TEST(ids_and_names_stay)
         "fork_with_threads",
         "queue_timeout",
         "lend",
+        "output_max",
         "sighup",
     };
     ck_assert_uint_le(CNC_COUNT(names), cnc_option_count);
