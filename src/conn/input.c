@@ -37,9 +37,10 @@ static void drop_head(struct cnc_input *in)
     in->has_head = false;
 }
 
+/* A connection that is on its way, or has been sent back to another process, belongs to no home. */
 static void free_buffer(struct cnc_conn *conn, struct cnc_input *in)
 {
-    if (in->is_chunk && conn->drv)
+    if (in->is_chunk && conn->drv && conn->drv->home)
         cnc_home_chunk_put(conn->drv->home, in);
     else
         cnc_free(in);

@@ -23,8 +23,8 @@ static void flood(const char *engine, struct flood *f, uint64_t seed)
 {
     demo_start(&demo, engine, "--threads", "2", NULL); /* what a thread needs for itself is not asked here */
     flood_run(f, &demo, seed);
-    printf("%s: %zu bytes taken, %zu answered; requests of %zu bytes, seed %llu\n", engine, f->sent, f->answered,
-           f->length, (unsigned long long)seed);
+    printf("%s: %zu bytes taken, %zu answered; requests of %zu bytes, seed %llu; grew by %ld KiB\n", engine, f->sent,
+           f->answered, f->length, (unsigned long long)seed, f->grew_kib);
     fflush(stdout);
     demo_stop(&demo, WAIT_MS);
 }

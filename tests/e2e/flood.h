@@ -19,6 +19,7 @@ struct flood {
     long growth_kib;    /* the memory of the server's processes grows by less */
     /* out */
     size_t sent, answered;
+    long grew_kib; /* at most, where it was looked at */
 };
 
 enum { FLOOD_SHORTEST = 27, FLOOD_LONGEST = 200 };

@@ -30,10 +30,11 @@ static long number_of(pid_t pid, const char *file, const char *name)
     return value;
 }
 
-/* Of pages that several processes share, each counts its part. */
+/* What the process has made itself; of pages that several processes share, each counts its part. Pages of files do not
+ * belong here: when an unrelated program ends that has mapped the same library, the part of each other one grows. */
 static long memory(pid_t pid)
 {
-    return number_of(pid, "smaps_rollup", "Pss:");
+    return number_of(pid, "smaps_rollup", "Pss_Anon:") + number_of(pid, "smaps_rollup", "Pss_Shmem:");
 }
 
 static long threads(pid_t pid)
