@@ -243,6 +243,8 @@ static struct cnc_conn *take_complete(struct cnc_solo *solo)
     if (cnc_heads_take(&solo->serving.drv, solo->room, &conn) == CONCUR_E_GONE) {
         cnc_gate_leave(&solo->gate, server->place.lend);
         solo->serving.more_may_come = false;
+        cnc_free(solo->room); /* it may be seen before the stop is heard of: then nothing is waited for */
+        solo->room = NULL;
     }
     return conn;
 }

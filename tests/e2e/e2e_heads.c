@@ -180,6 +180,40 @@ START_TEST(a_stop_lets_one_finish)
 }
 END_TEST
 
+/* A worker that is busy when the stop comes may see that no heads come any more before it hears of the stop: what was passed
+ * meanwhile woke it first. It waits for nothing then. */
+START_TEST(a_busy_worker_waits_for_no_heads)
+{
+    struct client late, busy[2];
+    struct reply r;
+    if (!is_one_connection_a_worker(engine_name(_i)))
+        return;
+    demo_start(&demo, engine_name(_i), "--workers", "2", "--set", "stop_timeout=60s", NULL);
+    client_open(&late, demo.port);
+    ck_assert(client_text(&late, "GET / HTTP/1.1\r\nHost: e2e\r\nConnection: close\r\n"));
+    nap_ms(200); /* it is taken for slow */
+    for (int i = 0; i < 2; i++) {
+        client_open(&busy[i], demo.port);
+        ck_assert(client_text(&busy[i], i ? "GET /block/3000 HTTP/1.1\r\nHost: e2e\r\nConnection: close\r\n\r\n"
+                                          : "GET /block/600 HTTP/1.1\r\nHost: e2e\r\nConnection: close\r\n\r\n"));
+    }
+    nap_ms(200); /* both workers are busy */
+    ck_assert(client_text(&late, "\r\n"));
+    client_read(&late, &r, false, WAIT_MS);
+    ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
+    reply_free(&r);
+    demo_signal(&demo, SIGTERM);
+    for (int i = 0; i < 2; i++) {
+        client_read(&busy[i], &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
+        reply_free(&r);
+        client_close(&busy[i]);
+    }
+    client_close(&late);
+    ck_assert_int_eq(demo_wait(&demo, WAIT_MS), 0);
+}
+END_TEST
+
 /* Who has most descriptors beyond those of any other: it has the slow ones. */
 static pid_t wait_for_holder(int at_least)
 {
@@ -228,6 +262,7 @@ static void add(Suite *s)
     tcase_add_loop_test(t, the_pool_does_not_grow_by_them, 0, engine_count());
     tcase_add_loop_test(t, each_is_answered, 0, engine_count());
     tcase_add_loop_test(t, a_stop_lets_one_finish, 0, engine_count());
+    tcase_add_loop_test(t, a_busy_worker_waits_for_no_heads, 0, engine_count());
     tcase_add_loop_test(t, a_death_costs_what_was_held, 0, engine_count());
 }
 
