@@ -86,7 +86,7 @@ static int find_epoll(const struct cnc_loop *loop, int highest)
 {
     struct epoll_event ev = { .events = EPOLLIN, .data.fd = loop->wake_fd };
     for (int fd = CNC_FILES_LOW; fd <= highest; fd++)
-        if (fd != loop->wake_fd && cnc_sys_epoll_ctl(fd, EPOLL_CTL_MOD, loop->wake_fd, &ev) == 0)
+        if (fd != loop->wake_fd && cnc_sys_epoll_has(fd, loop->wake_fd, &ev))
             return fd;
     return -1;
 }
