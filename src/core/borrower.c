@@ -275,7 +275,9 @@ static ssize_t read_one(struct cnc_borrower *b)
     struct cnc_loan_note note;
     int fds[2];
     ssize_t n = cnc_passing_recv_two(cnc_io_fd(&b->io), b->room, CNC_LOAN_ROOM, fds);
-    if (n >= (ssize_t)sizeof note) {
+    if (CNC_UNLIKELY(cnc_serving_owns(&b->serving, fds[0]) || cnc_serving_owns(&b->serving, fds[1]))) {
+        cnc_loop_break(b->serving.home->loop, "a descriptor of this process was closed");
+    } else if (n >= (ssize_t)sizeof note) {
         struct cnc_slice bytes = { b->room + sizeof note, (size_t)n - sizeof note };
         memcpy(&note, b->room, sizeof note);
         if (note.what == CNC_LOAN_LEND)

@@ -143,6 +143,14 @@ static void heads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
         heads_watch(h);
 }
 
+/* Another process may have what this one lacks. */
+static void look_for_starvation(struct cnc_heads *h)
+{
+    struct cnc_home *home = h->serving.home;
+    if (cnc_accept_starves(&h->starved, ENOMEM, h->serving.drv.count, cnc_home_now(home)))
+        cnc_loop_break(home->loop, "no connection can be taken, and nothing is left whose end would help");
+}
+
 static void take_conns(struct cnc_heads *h)
 {
     concur_server *server = h->serving.server;
@@ -153,11 +161,15 @@ static void take_conns(struct cnc_heads *h)
         rc = receive_conn(cnc_io_fd(&h->io), h->room, &conn, &unused);
         if (rc == CONCUR_E_GONE || rc == CONCUR_AGAIN)
             break;
-        if (rc < 0)
+        if (rc < 0) {
             cnc_log(&server->log, CONCUR_LOG_WARN, "heads: no memory or descriptor for a connection, it is closed");
+            look_for_starvation(h);
+        }
         if (!conn)
             continue;
         atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
+        if (rc == CONCUR_OK)
+            h->starved.since = 0;
         if (rc == CONCUR_OK)
             cnc_driver_take(&h->serving.drv, conn);
         else
@@ -265,8 +277,10 @@ int cnc_heads_take(struct cnc_driver *drv, char *room, struct cnc_conn **out)
         (*out)->deadline = at;
         return rc;
     }
-    if (*out)
+    if (*out) {
+        atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
         cnc_conn_forget(drv, *out);
+    }
     *out = NULL;
     return rc == CONCUR_E_GONE ? rc : CONCUR_AGAIN;
 }

@@ -28,6 +28,7 @@ struct cnc_heads {
     bool is_clogged;        /* the link has taken no more */
     bool is_short;          /* ... since the system has no room for further descriptors under way; retry is set */
     struct cnc_timer retry;
+    struct cnc_starved starved;
     bool has_link;
 };
 

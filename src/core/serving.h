@@ -88,6 +88,8 @@ int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give
 void cnc_serving_close(struct cnc_serving *s);
 /* The stop's deadline has passed: cnc_conn_ops.gives_up, and before anything new is begun. */
 bool cnc_serving_gives_up(struct cnc_driver *drv);
+/* Is it the number of a descriptor that stays open here? Then the new one that has it was not free: the program has closed ours. */
+bool cnc_serving_owns(const struct cnc_serving *s, int fd);
 /* A connection of the server was closed, on any thread: cnc_conn_ops.closed. */
 void cnc_serving_closed(struct cnc_driver *drv);
 

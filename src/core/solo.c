@@ -273,6 +273,21 @@ static int wait_at_gate(struct cnc_solo *solo)
     return i;
 }
 
+static struct cnc_conn *take(struct cnc_solo *solo, unsigned i)
+{
+    concur_server *server = solo->serving.server;
+    struct cnc_conn *conn = i < server->socket_count ? take_from(solo, i) : take_complete(solo);
+    if (!conn)
+        return NULL;
+    atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
+    int fd = cnc_io_fd(&conn->io);
+    if (CNC_LIKELY(fd != solo->gate.epoll && !cnc_serving_owns(&solo->serving, fd)))
+        return conn;
+    cnc_conn_forget(&solo->serving.drv, conn);
+    solo->sick = "a descriptor of this process was closed";
+    return NULL;
+}
+
 /* NULL: something else is to be looked at. */
 static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
 {
@@ -285,7 +300,7 @@ static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
     if (place->board)
         cnc_board_set_idle(place->board, place->page, place->slot, false);
     if (i >= 0 && (unsigned)i < solo->gate.listeners)
-        return (unsigned)i < server->socket_count ? take_from(solo, (unsigned)i) : take_complete(solo);
+        return take(solo, (unsigned)i);
     if (i == CNC_GATE_BROKEN)
         solo->sick = "where it waits for connections was closed";
     if (!cnc_sys_eventfd_clear(server->stop_fd))
@@ -373,7 +388,6 @@ int cnc_solo_run(struct cnc_solo *solo, bool may_give_up)
         if (!conn)
             continue;
         solo->accepted += !(conn->flags & CNC_CONN_READY); /* the others were accepted before */
-        atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
         serve(solo, conn);
         if (solo->recycle_at && atomic_load(&s->home->served) >= solo->recycle_at)
             cnc_place_stop(server, server->setup->cfg.stop_timeout);

@@ -77,9 +77,17 @@ static long pages_of_memory(void)
 
 static int sick(concur_request *r, void *arg)
 {
-    const char *how = concur_request_get(r, CONCUR_IN_PARAM, "how");
+    const char *how = concur_request_get(r, CONCUR_IN_PARAM, "how"), *pid = concur_request_get(r, CONCUR_IN_QUERY, "pid");
+    char *end;
+    const long fd = strtol(how, &end, 10);
     (void)arg;
-    if (strcmp(how, "link") == 0)
+    if (pid && strtol(pid, NULL, 10) != (long)getpid())
+        return 409;
+    if (!*end)
+        close((int)fd);
+    else if (strcmp(how, "memory") == 0)
+        limit(RLIMIT_AS, 1 << 20);
+    else if (strcmp(how, "link") == 0)
         close(concur_request_server(r)->place.lend);
     else if (strcmp(how, "epoll") == 0)
         close_loops();
@@ -89,7 +97,7 @@ static int sick(concur_request *r, void *arg)
         limit(RLIMIT_AS, (rlim_t)(pages_of_memory() * sysconf(_SC_PAGESIZE)) + (32 << 20));
     else
         return 404;
-    return concur_reply_text(r, 200, "sick\n");
+    return concur_reply_printf(r, 200, "application/json", "{\"pid\":%ld}\n", (long)getpid());
 }
 
 /* ---- life ---- */

@@ -7,7 +7,8 @@
  *   GET /whoami      {"pid":N}
  *   GET /block/{ms}  "blocked\n", after a sleep in the handler; a blocking route
  *   GET /sick/{how}  link: its end of the link to the front is closed; epoll: every epoll descriptor is;
- *                    files: it may open no descriptor; threads: it can start no thread;  "sick\n"
+ *                    files: it may open no descriptor; threads: it can start no thread; memory: it gets none; a number:
+ *                    that descriptor is closed;  {"pid":N}; with ?pid=N 409 by all others
  */
 #ifndef E2E_INSIDE_H
 #define E2E_INSIDE_H
