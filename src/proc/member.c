@@ -244,8 +244,7 @@ static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct c
     case CNC_NOTE_STOP_ALL:
         m->cfg->ops->stop_asked(m->cfg->arg, note->value);
         return;
-    case CNC_NOTE_RELOAD:
-        m->reload_due = true;
+    case CNC_NOTE_RELOAD: /* the board has it, and may have been looked at before */
         return;
     case CNC_NOTE_RECYCLE:
         mem->tired = true;

