@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdio.h>
 #include <sys/resource.h>
 
 #include "base/sys.h"
@@ -136,4 +137,14 @@ unsigned cnc_files_needed(unsigned n)
     for (; n > 0; fd++)
         n -= fcntl(fd, F_GETFD) < 0;
     return (unsigned)fd;
+}
+
+const char *cnc_files_why(char *out, size_t room, int err, unsigned n)
+{
+    if (err == EMFILE)
+        (void)snprintf(out, room, "%s: the limit (RLIMIT_NOFILE) is %u, and %u are needed", strerror(err), cnc_files_limit(),
+                       cnc_files_needed(n));
+    else
+        (void)snprintf(out, room, "%s", strerror(err));
+    return out;
 }

@@ -59,9 +59,14 @@ struct cnc_files_hold {
 int cnc_files_make(struct cnc_files_hold *hold, unsigned n);
 void cnc_files_made(struct cnc_files_hold *hold);
 
+#define CNC_FILES_PROCESS 20 /* what a process opens beyond what it was born with, before its first connection */
+
 /* The limit with which this process could open n more. */
 unsigned cnc_files_needed(unsigned n);
 /* The soft limit: no number reaches it. */
 unsigned cnc_files_limit(void);
+/* What err, of a call that opens something, means in words; where the limit is too low with both numbers, so that n more can be
+ * opened. Returns out. */
+const char *cnc_files_why(char *out, size_t room, int err, unsigned n);
 
 #endif

@@ -94,6 +94,7 @@ static int find_epoll(const struct cnc_loop *loop, int highest)
 static int open_base(struct cnc_loop *loop)
 {
     int highest = -1;
+    char why[128];
     struct event_config *cfg = configure();
     if (!cfg)
         return CONCUR_E_NOMEM;
@@ -102,7 +103,7 @@ static int open_base(struct cnc_loop *loop)
     event_config_free(cfg);
     if (!loop->base)
         return cnc_error_set(errno && errno != ENOMEM ? CONCUR_E_SYS : CONCUR_E_NOMEM, "event loop: %s",
-                             strerror(errno ? errno : ENOMEM));
+                             cnc_files_why(why, sizeof why, errno ? errno : ENOMEM, CNC_FILES_PROCESS));
     event_assign(&loop->timer, loop->base, loop->timer_fd, EV_READ | EV_PERSIST, on_timer, loop);
     event_assign(&loop->waker, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
     if (event_add(&loop->waker, NULL) < 0 || event_add(&loop->timer, NULL) < 0)
@@ -113,6 +114,7 @@ static int open_base(struct cnc_loop *loop)
 
 int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock)
 {
+    char why[128];
     struct cnc_loop *loop = cnc_calloc(1, sizeof *loop);
     int rc = loop ? CONCUR_OK : CONCUR_E_NOMEM;
     if (!loop)
@@ -126,7 +128,8 @@ int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock)
     if (loop->wake_fd >= 0)
         loop->timer_fd = cnc_sys_timerfd();
     if (loop->timer_fd < 0)
-        rc = cnc_error_set(CONCUR_E_SYS, "event loop: eventfd or timerfd: %s", strerror(errno));
+        rc = cnc_error_set(CONCUR_E_SYS, "event loop: eventfd or timerfd: %s",
+                           cnc_files_why(why, sizeof why, errno, CNC_FILES_PROCESS));
     else
         rc = open_base(loop);
     if (rc < 0) {

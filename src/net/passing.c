@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/passing.h"
 
+#include "base/error.h"
 #include "base/sys.h"
 
 int cnc_passing_pair(int fds[2], int buffer)
 {
-    if (cnc_sys_socketpair(fds) < 0)
+    char why[128];
+    if (cnc_sys_socketpair(fds) < 0) {
+        int err = errno;
+        (void)cnc_error_set(CONCUR_E_SYS, "a link between processes: %s", cnc_files_why(why, sizeof why, err, CNC_FILES_PROCESS));
+        errno = err;
         return CONCUR_E_SYS;
+    }
     for (int i = 0; i < 2; i++)
         (void)cnc_sys_setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
     return CONCUR_OK;

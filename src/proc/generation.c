@@ -169,7 +169,7 @@ int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int6
     if (rc < 0) {
         cnc_free(gen->members);
         *gen = (struct cnc_generation){ .state = CNC_GENERATION_NONE };
-        return cnc_error_set(rc, "no %s for another generation of processes", rc == CONCUR_E_NOMEM ? "memory" : "descriptors");
+        return rc == CONCUR_E_NOMEM ? cnc_error_set(rc, "no memory for another generation of processes") : rc;
     }
     gen->number = m->next_number++;
     cnc_generation_step(m, gen, CNC_GENERATION_ON_START, now);

@@ -142,11 +142,13 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
     int pidfd = pid > 0 ? cnc_sys_pidfd(pid) : -1;
     if (pid < 0 || (pidfd < 0 && errno != ENOSYS)) {
         int err = errno;
+        char why[128];
         if (pid > 0)
             end_at_once(pid);
         cnc_sys_close(&link[0]);
         cnc_sys_close(&lend[0]);
-        cannot_fork(m, cnc_error_set(CONCUR_E_SYS, "cannot start a process: %s", strerror(err)));
+        cannot_fork(m, cnc_error_set(CONCUR_E_SYS, "cannot start a process: %s",
+                                     cnc_files_why(why, sizeof why, err, CNC_FILES_PROCESS)));
         return false;
     }
     mem->stopped_at = mem->silent_at = 0;
