@@ -17,7 +17,7 @@ static struct demo demo;
 
 static size_t enough(void)
 {
-    return is_quick() ? 40 : 400;
+    return is_quick() || is_sanitized() ? 40 : 400;
 }
 
 static const struct {
@@ -41,10 +41,10 @@ static void move(const char *engine, const char *pool, size_t kind, const char *
                config ? "--config" : NULL, config, NULL);
     b.port = demo.port;
     bulk_open(&b);
-    bulk_move(&b, WARM);
+    bulk_move(&b, is_sanitized() ? CLIENTS : WARM);
     long faults = LONG_MAX;
     /* A thread that has had no connection yet takes its stack and its first chunks: what goes on is what counts. */
-    for (int i = 0; i < 3 && faults >= (long)count; i++) {
+    for (int i = 0; i < (is_sanitized() ? 1 : 3) && faults >= (long)count; i++) {
         const long before = demo_faults(&demo);
         bulk_move(&b, count);
         faults = demo_faults(&demo) - before;

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The master with children that behave, and with all others: real processes, real time.
+ * The master with children that behave, and with all others: real processes, real time. What takes the place of what: proc_replace.c.
  */
 #include <sys/ptrace.h>
 
 #include "stage.h"
 
-static bool serves(unsigned g, unsigned n)
-{
-    return atomic_load(&stage->serving[g]) == n;
-}
+/* Long enough for a start on a busy machine, and short enough to wait for. */
+enum { SOON_MS = 1500 };
 
 /* ---- up and down ---- */
 
@@ -127,12 +125,12 @@ START_TEST(who_dies_comes_back)
 {
     stage_begin();
     UNTIL(serves(1, 3));
-    for (unsigned i = 0; i < 30; i++) {
+    for (unsigned i = 0; i < 15; i++) {
         stage_kill(1, i % 3, i % 2 ? SIGKILL : SIGTERM);
         UNTIL(serves(1, 4 + i));
     }
     ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-    ck_assert_uint_eq(atomic_load(&stage->forks), 33);
+    ck_assert_uint_eq(atomic_load(&stage->forks), 18);
 }
 END_TEST
 
@@ -183,14 +181,14 @@ END_TEST
 /* Also those who take their time to fail. */
 START_TEST(a_start_that_hangs_is_given_up)
 {
-    plan.start_ms = 400;
+    plan.start_ms = SOON_MS;
     stage_begin();
     UNTIL(serves(1, 3));
     atomic_store(&stage->act[1], HANG);
     for (unsigned i = 0; i < 3; i++)
         stage_kill(1, i, SIGKILL);
     UNTIL(atomic_load(&stage->helpers_serving) == 1);
-    ck_assert_uint_eq(stage_said("was not ready within 400 ms"), 3 * 5);
+    ck_assert_uint_eq(stage_said("was not ready within 1500 ms"), 3 * 5);
     ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
 }
 END_TEST
@@ -229,12 +227,13 @@ END_TEST
 
 START_TEST(a_fork_that_is_forbidden_comes_later)
 {
-    plan.start_ms = 50; /* of no interest any more */
+    plan.start_ms = SOON_MS; /* does not count while no process can be had */
     stage_begin();
     UNTIL(serves(1, 3));
     atomic_store(&stage->veto, CONCUR_E_FULL);
     stage_kill(1, 1, SIGKILL);
-    UNTIL(stage_said("L not today") == 3);
+    int64_t over = stage_now() + SOON_MS;
+    UNTIL(stage_said("L not today") >= 3 && stage_now() > over);
     atomic_store(&stage->veto, CONCUR_OK);
     UNTIL(serves(1, 4));
     ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
@@ -257,191 +256,6 @@ START_TEST(a_flood_disturbs_nobody)
     stage_kill(2, 1, SIGKILL);
     UNTIL(serves(2, 4));
     ck_assert_int_eq(stage_stop(1000), CONCUR_E_BUSY); /* who floods does not listen */
-}
-END_TEST
-
-/* ---- replacement ---- */
-
-START_TEST(a_successor_serves_first)
-{
-    atomic_store(&stage->act_of[1], TIRED);
-    atomic_store(&stage->times[1], 1);
-    stage_begin();
-    UNTIL(serves(1, 4));
-    UNTIL(atomic_load(&stage->stopped[1]) == 1);
-    ck_assert_uint_eq(atomic_load(&stage->early_stops), 0);
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-    ck_assert_uint_eq(atomic_load(&stage->forks), 4);
-}
-END_TEST
-
-/* All of them at once: one after the other. */
-START_TEST(everybody_gets_a_successor)
-{
-    for (unsigned i = 0; i < 3; i++) {
-        atomic_store(&stage->act_of[i], TIRED);
-        atomic_store(&stage->times[i], 1);
-    }
-    stage_begin();
-    UNTIL(serves(1, 6));
-    UNTIL(atomic_load(&stage->stopped[1]) == 3);
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-    ck_assert_uint_eq(atomic_load(&stage->forks), 6);
-}
-END_TEST
-
-/* Its place is the fourth. The old one stays, and there is another try. */
-START_TEST(a_successor_that_fails)
-{
-    atomic_store(&stage->act_of[0], TIRED);
-    atomic_store(&stage->times[0], 1);
-    atomic_store(&stage->act_of[3], END_EARLY);
-    atomic_store(&stage->times[3], 2);
-    stage_begin();
-    UNTIL(serves(1, 4));
-    UNTIL(atomic_load(&stage->stopped[1]) == 1);
-    ck_assert_uint_eq(atomic_load(&stage->early_stops), 0);
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-    ck_assert_uint_eq(atomic_load(&stage->forks), 6);
-}
-END_TEST
-
-/* ---- generations ---- */
-
-START_TEST(a_reload_takes_over)
-{
-    stage_begin();
-    UNTIL(serves(1, 3));
-    for (unsigned g = 2; g < 10; g++) {
-        stage_ask_reload();
-        UNTIL(serves(g, 3));
-        UNTIL(atomic_load(&stage->stopped[g - 1]) == 3);
-    }
-    ck_assert_uint_eq(atomic_load(&stage->early_stops), 0);
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-}
-END_TEST
-
-/* Who asks marks the board and then tells of it; the master may have looked at the board between the two. */
-START_TEST(a_reload_that_is_told_of_late_is_one)
-{
-    atomic_store(&stage->act_of[1], ASK_LATE);
-    atomic_store(&stage->times[1], 1);
-    stage_begin();
-    UNTIL(serves(1, 3));
-    stage_ask_reload();
-    UNTIL(serves(2, 3));
-    UNTIL(atomic_load(&stage->stopped[1]) == 3);
-    stage_kill(2, 0, SIGKILL); /* what was told has been heard by then */
-    UNTIL(serves(2, 4));
-    ck_assert_uint_eq(atomic_load(&stage->reloads), 1);
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-}
-END_TEST
-
-/* Also while one that goes keeps its page of the board. */
-START_TEST(numbers_have_no_gaps)
-{
-    atomic_store(&stage->act[1], STAY);
-    stage_begin();
-    UNTIL(serves(1, 3));
-    for (unsigned g = 2; g < 10; g++) {
-        stage_ask_reload();
-        UNTIL(serves(g, 3));
-    }
-    atomic_store(&stage->released[1], true);
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-}
-END_TEST
-
-START_TEST(a_refused_configuration_changes_nothing)
-{
-    stage_begin();
-    UNTIL(serves(1, 3));
-    atomic_store(&stage->reload_result, CONCUR_E_OPTION);
-    stage_ask_reload();
-    UNTIL(stage_said("E reload refused: line 7 is wrong"));
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-    ck_assert_uint_eq(atomic_load(&stage->forks), 3);
-}
-END_TEST
-
-START_TEST(a_generation_that_cannot_start_is_dropped)
-{
-    stage_begin();
-    UNTIL(serves(1, 3));
-    for (unsigned i = 1; i < 10; i++) {
-        for (unsigned g = 2; g < GENERATIONS; g++)
-            atomic_store(&stage->act[g], i % 2 ? FAIL : END_EARLY);
-        stage_ask_reload();
-        UNTIL(stage_said("could not start and was dropped") == i);
-    }
-    ck_assert_uint_eq(atomic_load(&stage->stopped[1]), 0);
-    stage_kill(1, 0, SIGKILL); /* the old one is as alive as ever */
-    UNTIL(serves(1, 4));
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-}
-END_TEST
-
-START_TEST(a_newer_generation_replaces_one_that_starts)
-{
-    stage_begin();
-    UNTIL(serves(1, 3));
-    atomic_store(&stage->act[2], HANG);
-    stage_ask_reload();
-    UNTIL(atomic_load(&stage->forks_of[2]) == 3);
-    stage_ask_reload();
-    UNTIL(serves(3, 3));
-    UNTIL(atomic_load(&stage->stopped[1]) == 3);
-    ck_assert_uint_eq(stage_said("could not start"), 0);
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-}
-END_TEST
-
-/* Four live at most, those that go included; of what is asked for meanwhile only the newest comes. */
-START_TEST(the_newest_waits_for_a_place)
-{
-    for (unsigned g = 1; g <= 4; g++)
-        atomic_store(&stage->act[g], STAY);
-    stage_begin();
-    UNTIL(serves(1, 3));
-    for (unsigned g = 2; g <= 4; g++) {
-        stage_ask_reload();
-        UNTIL(serves(g, 3));
-    }
-    unsigned before = atomic_load(&stage->reloads);
-    for (unsigned i = 0; i < 3; i++) {
-        stage_ask_reload();
-        UNTIL(!atomic_load(&stage->reload));
-    }
-    stage_kill(4, 0, SIGKILL); /* something to see, and behind it nothing */
-    UNTIL(serves(4, 4));
-    ck_assert_uint_eq(atomic_load(&stage->reloads), before);
-    atomic_store(&stage->released[2], true);
-    UNTIL(serves(5, 3) || serves(6, 3));
-    ck_assert_uint_eq(atomic_load(&stage->reloads), before + 1);
-    for (unsigned g = 1; g <= 4; g++)
-        atomic_store(&stage->released[g], true);
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-}
-END_TEST
-
-START_TEST(a_stop_ends_all_generations)
-{
-    for (unsigned g = 1; g <= 3; g++)
-        atomic_store(&stage->act[g], STAY);
-    atomic_store(&stage->act[4], HANG);
-    stage_begin();
-    UNTIL(serves(1, 3));
-    for (unsigned g = 2; g <= 3; g++) {
-        stage_ask_reload();
-        UNTIL(serves(g, 3));
-    }
-    stage_ask_reload();
-    UNTIL(atomic_load(&stage->forks_of[4]) == 3);
-    for (unsigned g = 1; g <= 3; g++)
-        atomic_store(&stage->released[g], true);
-    ck_assert_int_eq(stage_stop(0), CONCUR_OK);
 }
 END_TEST
 
@@ -522,23 +336,6 @@ START_TEST(a_child_without_its_link_is_replaced)
     UNTIL(serves(1, 3)); /* the one after it */
     ck_assert(stage_said("is killed: it has closed its link to the master"));
     ck_assert_uint_eq(atomic_load(&stage->forks), 4);
-    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
-}
-END_TEST
-
-/* ---- a varying number ---- */
-
-START_TEST(a_pool_grows_and_shrinks)
-{
-    plan.groups[0] = (struct cnc_group){ .name = "worker", .role = WORKER, .is_required = true, .count = 2, .most = 6,
-                                         .spare_min = 1, .spare_max = 3 };
-    atomic_store(&stage->busy, true);
-    stage_begin();
-    UNTIL(serves(1, 6)); /* 2, 3, 5, 6: no more than there may be */
-    for (unsigned i = 0; i < 6; i++)
-        cnc_board_set_idle(stage_board, 0, i, true);
-    UNTIL(atomic_load(&stage->stopped[1]) == 2);
-    ck_assert_uint_eq(atomic_load(&stage->forks), 6);
     ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
 }
 END_TEST
@@ -657,22 +454,10 @@ int main(void)
     tcase_add_test(tests, a_handler_that_is_stuck_is_killed);
     tcase_add_test(tests, a_fork_that_is_forbidden_comes_later);
     tcase_add_test(tests, a_flood_disturbs_nobody);
-    tcase_add_test(tests, a_successor_serves_first);
-    tcase_add_test(tests, everybody_gets_a_successor);
-    tcase_add_test(tests, a_successor_that_fails);
-    tcase_add_test(tests, a_reload_takes_over);
-    tcase_add_test(tests, a_reload_that_is_told_of_late_is_one);
-    tcase_add_test(tests, numbers_have_no_gaps);
-    tcase_add_test(tests, a_refused_configuration_changes_nothing);
-    tcase_add_test(tests, a_generation_that_cannot_start_is_dropped);
-    tcase_add_test(tests, a_newer_generation_replaces_one_that_starts);
-    tcase_add_test(tests, the_newest_waits_for_a_place);
-    tcase_add_test(tests, a_stop_ends_all_generations);
     tcase_add_test(tests, a_stopped_child_is_replaced);
     tcase_add_loop_test(tests, one_that_goes_on_is_left_alone, 0, 2);
     tcase_add_test(tests, a_traced_child_is_left_alone);
     tcase_add_test(tests, a_child_without_its_link_is_replaced);
-    tcase_add_test(tests, a_pool_grows_and_shrinks);
 #ifdef CNC_FAULTS
     tcase_add_loop_test(tests, a_first_start_without_processes, 0, 2);
     tcase_add_loop_test(tests, what_cannot_be_had_comes_later, 0, 4);

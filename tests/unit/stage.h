@@ -100,6 +100,11 @@ static inline unsigned stage_said(const char *part)
     return count;
 }
 
+static inline bool serves(unsigned g, unsigned n)
+{
+    return atomic_load(&stage->serving[g]) == n;
+}
+
 static inline void stage_disarm(void)
 {
 #ifdef CNC_FAULTS
