@@ -34,6 +34,8 @@ static void print(const struct cnc_address *a, char *out, size_t n)
         return;
     case CNC_ADDRESS_UNIX:
         snprintf(out, n, "unix:%s", un->sun_path);
+        for (const char *c = un->sun_path; *c; c++)
+            FUZZ_ENSURE((unsigned char)*c >= 0x20 && *c != 0x7f);
         return;
     case CNC_ADDRESS_FD:
         snprintf(out, n, "fd:%d", a->fd);
