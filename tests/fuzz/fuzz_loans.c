@@ -186,7 +186,7 @@ static void read_loan(unsigned slot, bool takes)
 static uint32_t small_or_any(struct fuzz_input *in)
 {
     unsigned v = fuzz_byte(in);
-    return v < 200 ? v % 20 : (uint32_t)fuzz_number(in, 4);
+    return v < 250 ? v % 20 : (uint32_t)fuzz_number(in, 4);
 }
 
 /* A note with sense in most of its fields. */
