@@ -5,9 +5,11 @@
  *
  * An input is lines, up to one that is "---"; a configuration file follows. A line is "name=value", "[route X]name=value",
  * or "$NAME=value" for a variable CONCUR_NAME. Its first byte is left out where it is one of 1 to 4: the layer.
+ * A name of one byte from 0x80 on stands for an option, by its place in the table.
  */
 #include "fuzz.h"
 
+#include <strings.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -62,6 +64,45 @@ static void expect_rc(const struct cnc_options *o, int rc, const char *name)
         expect_named(o, name);
 }
 
+/* ---- values ---- */
+
+/* A number with a suffix of its type, read in another way. */
+static int64_t plain_number(const struct cnc_option_row *row, const char *text)
+{
+    static const struct {
+        enum cnc_option_type type;
+        const char *suffix;
+        uint64_t factor;
+    } suffixes[] = { { CNC_TYPE_SIZE, "k", 1 << 10 }, { CNC_TYPE_SIZE, "m", 1 << 20 }, { CNC_TYPE_SIZE, "g", 1 << 30 },
+                     { CNC_TYPE_TIME, "ms", 1 },      { CNC_TYPE_TIME, "s", 1000 },    { CNC_TYPE_TIME, "m", 60000 },
+                     { CNC_TYPE_TIME, "h", 3600000 } };
+    if (row->type == CNC_TYPE_AUTO && strcasecmp(text, "auto") == 0)
+        return row->min - 1;
+    char *end;
+    uint64_t v = strtoull(text, &end, 10);
+    FUZZ_ENSURE(cnc_is_digit(text[0]) && v < UINT64_C(1) << 48);
+    for (size_t i = 0; i < CNC_COUNT(suffixes); i++)
+        if (suffixes[i].type == row->type && strcasecmp(suffixes[i].suffix, end) == 0)
+            return (int64_t)(v * suffixes[i].factor);
+    FUZZ_ENSURE(*end == '\0' && (row->type != CNC_TYPE_TIME || v == 0)); /* a time has a unit */
+    return (int64_t)v;
+}
+
+/* Each that was accepted is what its text says, and within its bounds. */
+static void expect_values(const struct cnc_options *o)
+{
+    for (const struct cnc_option_value *v = o->first; v; v = v->next) {
+        const struct cnc_option_row *row = v->row;
+        if (row->type == CNC_TYPE_INT || row->type == CNC_TYPE_AUTO || row->type == CNC_TYPE_SIZE || row->type == CNC_TYPE_TIME) {
+            FUZZ_ENSURE(v->number == plain_number(row, v->text));
+            FUZZ_ENSURE(v->number <= row->max && v->number >= row->min - (row->type == CNC_TYPE_AUTO));
+        } else if (row->type == CNC_TYPE_STRING) {
+            FUZZ_ENSURE(strlen(v->text) <= (size_t)row->max);
+        }
+        FUZZ_ENSURE(row->scope & cnc_section_kinds[v->section.kind].scope);
+    }
+}
+
 /* ---- setting ---- */
 
 static void set_variable(const char *name, const char *value)
@@ -100,6 +141,8 @@ static void set_line(struct cnc_options *o, struct cnc_slice line)
     char *value = strchr(name, '=');
     if (value) {
         *value++ = '\0';
+        if ((unsigned char)name[0] >= 0x80 && !name[1])
+            name = (char *)(uintptr_t)cnc_option_rows[((unsigned char)name[0] - 0x80) % cnc_option_count].name;
         char *exact = fuzz_text((struct cnc_slice){ value, strlen(value) });
         if (name[0] == '$')
             set_variable(name + 1, exact);
@@ -180,6 +223,7 @@ static void expect_again(struct cnc_options *o, const struct cnc_config *cfg, co
 static void print(struct cnc_options *o)
 {
     struct cnc_config cfg;
+    expect_values(o);
     int rc = cnc_options_resolve(o, &cfg);
     FUZZ_ENSURE(rc == CONCUR_OK || *cnc_options_errors(o));
     FUZZ_ENSURE(rc != CONCUR_OK || !*cnc_options_errors(o));

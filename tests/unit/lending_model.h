@@ -392,12 +392,24 @@ static inline void settle(struct model *m)
         }
 }
 
+/* What a worker says it has is what it has. */
+static inline void expect_own_numbers(struct model *m, const struct worker *w)
+{
+    unsigned loans = 0, others = 0;
+    for (unsigned i = 0; i < w->job_count; i++) {
+        loans += w->jobs[i].id && cnc_loan_front(w->jobs[i].id) == m->front;
+        others += w->jobs[i].id && cnc_loan_front(w->jobs[i].id) != m->front;
+    }
+    MUST(m, w->box.loans == loans && w->box.others == others && w->box.count == 0);
+}
+
 /* Once all that was sent has arrived the front's numbers are those of the workers, and nobody waits while a thread is free. */
 static inline void expect_agreement(struct model *m)
 {
     unsigned waiting = 0, free = 0;
     for (unsigned slot = 0; slot < WORKERS; slot++) {
         MUST(m, cnc_book_free(&m->book.rows[slot]) == free_threads(&m->workers[slot]));
+        expect_own_numbers(m, &m->workers[slot]);
         free += free_threads(&m->workers[slot]);
     }
     for (int r = 0; r < REQUESTS; r++)
