@@ -7,6 +7,7 @@
 #include "net/passing.h"
 
 #define NOTES_AT_ONCE 64 /* of one worker, before the others get their turn */
+#define OTHERS_MAX 1000000 /* as connections_max */
 #define GREET_MS 1000    /* for which a worker that does not greet keeps the others waiting */
 
 static void open_up(struct cnc_front *f, int64_t now);
@@ -107,15 +108,25 @@ static void hail(struct cnc_front_worker *w)
         cnc_front_wake_by(w->front, cnc_home_now(w->front->drv->home) + CNC_NO_ROOM_MS);
 }
 
+/* A worker that tells nonsense must not make connections of it: those of fronts before this one only become fewer, and at first
+ * there are not more than any server has. */
+static uint32_t believed(const struct cnc_front_worker *w, uint32_t others, bool is_first)
+{
+    uint32_t most = is_first ? OTHERS_MAX : w->others;
+    return others < most ? others : most;
+}
+
 static void on_note(struct cnc_front_worker *w, const struct cnc_loan_note *note, const char *bytes, size_t n)
 {
     struct cnc_front *f = w->front;
     if (note->front != f->number)
         return; /* it was meant for a front before this one */
-    f->is_known |= cnc_book_told(&f->book, w->slot, note->seen, note->free);
-    if (note->others != w->others && !f->drains)
-        cnc_front_count(f, (int)(note->others - w->others));
-    w->others = note->others;
+    bool is_first = cnc_book_told(&f->book, w->slot, note->seen, note->free);
+    uint32_t others = believed(w, note->others, is_first);
+    f->is_known |= is_first;
+    if (others != w->others && !f->drains)
+        cnc_front_count(f, (int)others - (int)w->others);
+    w->others = others;
     cnc_front_on_loan_note(w, note, bytes, n);
     cnc_front_show(f, w->slot);
     if (note->flags & CNC_LOAN_NONE_IDLE)
@@ -211,6 +222,7 @@ void cnc_front_bury(struct cnc_front *f, unsigned slot, int64_t pid)
     int link = cnc_io_fd(&w->io);
     cnc_sys_close(&link);
     w->pid = 0;
+    w->others = 0; /* a stop that comes before another worker counts those that there are */
     cnc_book_unlink(&f->book, slot);
     cnc_front_show(f, slot);
     cnc_front_serve_queue(f);

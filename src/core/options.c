@@ -124,14 +124,6 @@ struct cnc_options *cnc_options_copy(const struct cnc_options *o, unsigned layer
     return copy;
 }
 
-/* An error is one line whatever the value holds. */
-static void make_printable(char *s)
-{
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            *s = '?';
-}
-
 /* Is the line that begins at start there before? The environment is read more than once. */
 static bool is_told(const struct cnc_text *t, size_t start)
 {
@@ -153,7 +145,7 @@ static int add_error(struct cnc_text *to, int code, struct cnc_section section, 
         cnc_text_add(to, "%s: %s", origin, why);
     if (to->failed)
         return CONCUR_E_NOMEM;
-    make_printable(to->p + start);
+    cnc_text_make_printable(to, start);
     (void)cnc_error_set(code, "%s", to->p + start);
     cnc_text_add(to, "\n");
     if (!to->failed && is_told(to, start))

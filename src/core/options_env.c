@@ -74,14 +74,17 @@ static void note_unknown(struct cnc_options *o, const char *variable, size_t n, 
 {
     const char *nearest = cnc_option_nearest(option, CNC_SCOPE_SERVER);
     char meant[VARIABLE_MAX];
+    struct cnc_text *to = cnc_option_row(option) || nearest ? &o->near_variables : &o->variables;
+    size_t start = to->n;
     if (cnc_option_row(option)) {
-        cnc_text_add(&o->near_variables, "%.*s: has no effect; a program or its file may say this\n", (int)n, variable);
+        cnc_text_add(to, "%.*s: has no effect; a program or its file may say this", (int)n, variable);
     } else if (nearest) {
         variable_name(nearest, meant);
-        cnc_text_add(&o->near_variables, "%.*s: no such option; did you mean %s?\n", (int)n, variable, meant);
+        cnc_text_add(to, "%.*s: no such option; did you mean %s?", (int)n, variable, meant);
     } else {
-        cnc_text_add(&o->variables, "%.*s: names no option\n", (int)n, variable);
+        cnc_text_add(to, "%.*s: names no option", (int)n, variable);
     }
+    cnc_text_end_line(to, start);
 }
 
 static void look_for_unknown(struct cnc_options *o)

@@ -45,20 +45,27 @@ static void note_value(const struct cnc_options *o, const struct cnc_option_valu
 {
     const struct cnc_option_row *row = v->row;
     const char *missing = lacks(o, row, (unsigned)engine);
-    if (v->layer == CNC_LAYER_ENV && !warn)
-        cnc_text_add(t, "%s=%s: set by %s in the environment\n", row->name, v->text, v->origin);
+    size_t start = t->n;
+    if (v->layer == CNC_LAYER_ENV && !warn) {
+        cnc_text_add(t, "%s=%s: set by %s in the environment", row->name, v->text, v->origin);
+        cnc_text_end_line(t, start);
+    }
     if (is_for_this_run(v) != warn)
         return;
+    start = t->n;
     if (!(row->engines >> engine & 1))
-        cnc_text_add(t, "%s=%s (%s): has no effect on the engine %s\n", row->name, v->text, v->origin,
+        cnc_text_add(t, "%s=%s (%s): has no effect on the engine %s", row->name, v->text, v->origin,
                      cnc_engine_name((int)engine));
     else if (missing)
-        cnc_text_add(t, "%s=%s (%s): has no effect without %s\n", row->name, v->text, v->origin, missing);
+        cnc_text_add(t, "%s=%s (%s): has no effect without %s", row->name, v->text, v->origin, missing);
+    if (t->n > start)
+        cnc_text_end_line(t, start);
 }
 
 static void note_section(const struct cnc_options *o, const struct cnc_option_value *v, struct cnc_text *t)
 {
     struct cnc_nearest nearest;
+    size_t start = t->n;
     cnc_nearest_init(&nearest, v->section.title);
     for (size_t i = 0; i < o->pattern_count; i++) {
         if (strcmp(o->patterns[i], v->section.title) == 0)
@@ -68,7 +75,7 @@ static void note_section(const struct cnc_options *o, const struct cnc_option_va
     cnc_text_add(t, "route \"%s\" (%s): the program has no such route", v->section.title, v->origin);
     if (nearest.name)
         cnc_text_add(t, "; did you mean \"%s\"?", nearest.name);
-    cnc_text_add(t, "\n");
+    cnc_text_end_line(t, start);
 }
 
 /* What somebody has to look at, or the rest. */

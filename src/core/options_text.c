@@ -40,6 +40,19 @@ void cnc_text_cut(struct cnc_text *t, size_t n)
     t->p[n] = '\0';
 }
 
+void cnc_text_make_printable(struct cnc_text *t, size_t start)
+{
+    for (size_t i = start; i < t->n; i++)
+        if ((unsigned char)t->p[i] < 0x20 || t->p[i] == 0x7f)
+            t->p[i] = '?';
+}
+
+void cnc_text_end_line(struct cnc_text *t, size_t start)
+{
+    cnc_text_make_printable(t, start);
+    cnc_text_add(t, "\n");
+}
+
 char *cnc_text_take(struct cnc_text *t)
 {
     char *p = t->p;

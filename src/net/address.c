@@ -136,6 +136,14 @@ static int parse_ip(struct cnc_address *a, struct cnc_slice s, const char *text,
     return refuse(err, size, text, "host names are not looked up; write an IPv4 address, [IPV6], * or localhost");
 }
 
+static bool has_control(struct cnc_slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+            return true;
+    return false;
+}
+
 static int parse_unix(struct cnc_address *a, struct cnc_slice path, const char *text, char *err, size_t size)
 {
     struct sockaddr_un *un = (struct sockaddr_un *)&a->addr;
@@ -143,6 +151,8 @@ static int parse_unix(struct cnc_address *a, struct cnc_slice path, const char *
         return refuse(err, size, text, "the path must begin with /");
     if (path.n >= sizeof un->sun_path)
         return refuse(err, size, text, "the path is longer than %zu bytes", sizeof un->sun_path - 1);
+    if (has_control(path)) /* such a name would tear log lines apart */
+        return refuse(err, size, text, "the path has a control character");
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, path.p, path.n);
     a->kind = CNC_ADDRESS_UNIX;

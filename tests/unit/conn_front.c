@@ -263,16 +263,41 @@ START_TEST(what_another_front_was_told_counts_for_nothing)
 }
 END_TEST
 
+static void tell_others(uint32_t others)
+{
+    say(0, (struct cnc_loan_note){ .what = CNC_LOAN_COUNTS, .free = THREADS, .others = others }, "");
+    rig_turn(&rig);
+}
+
 START_TEST(connections_of_a_front_before_count)
 {
-    greet(0, THREADS);
+    attach(0);
     for (uint32_t n = 0; n < 4; n++) {
-        static const uint32_t others[] = { 3, 5, 1, 2 };
-        say(0, (struct cnc_loan_note){ .what = CNC_LOAN_COUNTS, .free = THREADS, .others = others[n] }, "");
-        rig_turn(&rig);
+        static const uint32_t others[] = { 5, 3, 3, 1 };
+        tell_others(others[n]);
         ck_assert_uint_eq(atomic_load(&open_count), others[n]);
     }
     cnc_front_bury(&front, 0, 100);
+    ck_assert_uint_eq(atomic_load(&open_count), 0);
+    cnc_front_drain(&front); /* a stop, before another worker has come */
+    ck_assert_uint_eq(atomic_load(&open_count), 0);
+}
+END_TEST
+
+/* They only become fewer, and there are never more than any server has: a worker's nonsense is not believed. */
+START_TEST(connections_that_cannot_be_do_not_count)
+{
+    attach(0);
+    tell_others(UINT32_MAX);
+    ck_assert_uint_eq(atomic_load(&open_count), 1000000);
+    tell_others(2);
+    static const uint32_t others[] = { 3, INT32_MAX, (uint32_t)INT32_MAX + 3, UINT32_MAX };
+    for (size_t i = 0; i < CNC_COUNT(others); i++) {
+        tell_others(others[i]);
+        ck_assert_uint_eq(atomic_load(&open_count), 2);
+    }
+    tell_others(0);
+    tell_others(1);
     ck_assert_uint_eq(atomic_load(&open_count), 0);
 }
 END_TEST
@@ -603,6 +628,7 @@ int main(void)
     tcase_add_test(t, one_that_ends_is_not_waited_for);
     tcase_add_test(t, what_another_front_was_told_counts_for_nothing);
     tcase_add_test(t, connections_of_a_front_before_count);
+    tcase_add_test(t, connections_that_cannot_be_do_not_count);
     tcase_add_test(t, the_dead_leave_what_they_have_not_begun);
     tcase_add_test(t, only_the_one_that_is_meant);
     tcase_add_test(t, what_is_not_read_goes_to_another);

@@ -495,6 +495,23 @@ START_TEST(unknown_variables)
 }
 END_TEST
 
+/* Notes go to the log, where a name or a value must not look like another line. */
+START_TEST(a_note_is_one_line)
+{
+    static const char odd[] = "CONCUR_A\nB\tC";
+    setenv(odd, "1", 1);
+    ck_assert_int_eq(cnc_options_load_env(o), CONCUR_OK);
+    unsetenv(odd);
+    ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_FILE, "route GET /a\nb", "body_max", "1", NULL), CONCUR_OK);
+    ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
+    struct cnc_route_config route;
+    ck_assert_int_eq(cnc_options_resolve_route(o, "GET /other/path", &route), CONCUR_OK);
+    ck_assert_str_eq(cnc_options_notes(o, CNC_NOTES_REST), "CONCUR_A?B?C: names no option\n");
+    ck_assert_str_eq(cnc_options_notes(o, CNC_NOTES_WARNINGS),
+                     "route \"GET /a?b\" (file): the program has no such route\n");
+}
+END_TEST
+
 /* The environment is read by every check and start. */
 START_TEST(a_mistake_is_told_once)
 {
@@ -699,6 +716,7 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, notes);
     tcase_add_test(tests, options_without_effect);
     tcase_add_test(tests, unknown_variables);
+    tcase_add_test(tests, a_note_is_one_line);
     tcase_add_test(tests, a_mistake_is_told_once);
     tcase_add_test(tests, environment);
     tcase_add_test(tests, environment_only_for_the_named_server);

@@ -123,6 +123,8 @@ START_TEST(what_is_wrong_is_said)
         { "[127.0.0.1]:80", "no IPv6 address" },
         { "unix:", "begin with /" },
         { "unix:p", "begin with /" },
+        { "unix:/a\nb", "control character" },
+        { "unix:/a\x7f", "control character" },
         { "unix:/p mode=888", "octal" },
         { "unix:/p mode=1777", "octal" },
         { "unix:/p mode=", "octal" },
