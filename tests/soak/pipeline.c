@@ -35,7 +35,8 @@ static void run_one(const char *engine, unsigned long long seed)
     struct flood f;
     const int64_t began = now_ms();
     flood_draw(&f, seed, (unsigned)number_from("CONCUR_SOAK_PAUSE", 20000));
-    demo_start(&demo, engine, "--threads", "2", NULL);
+    demo_start(&demo, engine, "--threads", "2", "--set", "header_timeout=5m", "--set", "write_timeout=5m", "--set",
+               "keepalive_timeout=5m", NULL); /* longer than any pause: the client is slow, and not given up */
     flood_run(&f, &demo, seed);
     printf("%s: seed %llu: %zu bytes taken, %zu answered in %lld ms\n", engine, seed, f.sent, f.answered,
            (long long)(now_ms() - began));

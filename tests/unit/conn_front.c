@@ -41,7 +41,8 @@ static void on_tell(struct cnc_front *f, enum cnc_front_news news, unsigned slot
 static void on_closed(struct cnc_driver *drv)
 {
     (void)drv;
-    ck_assert_uint_gt(atomic_fetch_sub(&open_count, 1), 0);
+    if (atomic_fetch_sub(&open_count, 1) == 0) /* an assertion that holds is written down: too slow for a million */
+        ck_abort_msg("fewer than none");
 }
 
 static struct cnc_front_config defaults(void)
