@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <time.h>
 
 #include <sys/mman.h>
 
@@ -47,6 +49,24 @@ bool cnc_fault_hit(enum cnc_fault_kind kind, int err)
         return false;
     errno = err;
     return true;
+}
+
+static void (*hear_spool)(void);
+
+void cnc_fault_hear_spool(void (*fn)(void))
+{
+    hear_spool = fn;
+}
+
+void cnc_fault_on_spool(void)
+{
+    const char *slow = getenv("CONCUR_TEST_SLOW_DISK");
+    long ms = slow ? strtol(slow, NULL, 10) : 0;
+    struct timespec left = { ms / 1000, ms % 1000 * 1000000 };
+    if (hear_spool)
+        hear_spool();
+    while (ms > 0 && nanosleep(&left, &left) < 0 && errno == EINTR)
+        ;
 }
 #else
 /* Nothing to build without CNC_FAULTS; ISO C wants one declaration. */
