@@ -6,9 +6,10 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <sys/mman.h>
+
+#include "base/sys.h"
 
 struct fault {
     atomic_uint count;
@@ -52,6 +53,7 @@ bool cnc_fault_hit(enum cnc_fault_kind kind, int err)
 }
 
 static void (*hear_spool)(void);
+static atomic_uint nobody_wakes;
 
 void cnc_fault_hear_spool(void (*fn)(void))
 {
@@ -62,11 +64,10 @@ void cnc_fault_on_spool(void)
 {
     const char *slow = getenv("CONCUR_TEST_SLOW_DISK");
     long ms = slow ? strtol(slow, NULL, 10) : 0;
-    struct timespec left = { ms / 1000, ms % 1000 * 1000000 };
     if (hear_spool)
         hear_spool();
-    while (ms > 0 && nanosleep(&left, &left) < 0 && errno == EINTR)
-        ;
+    for (bool in_time = ms > 0; in_time;)
+        in_time = cnc_sys_sleep_while(&nobody_wakes, 0, ms);
 }
 #else
 /* Nothing to build without CNC_FAULTS; ISO C wants one declaration. */
