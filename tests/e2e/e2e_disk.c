@@ -27,7 +27,7 @@ static void start(int variant)
     snprintf(ms, sizeof ms, "%u", slow(WRITE_MS));
     setenv("CONCUR_TEST_SLOW_DISK", ms, 1);
     demo_start(&demo, variant_engine(variant), "--pool", variant_pool(variant), "--workers",
-               workers_for(variant_engine(variant), 3), "--set", "body_memory=64k", NULL);
+               workers_for(variant_engine(variant), 3), "--set", "body_memory=64k", "--set", "stop_timeout=60s", NULL);
 }
 
 static void send_body(struct client *c)
