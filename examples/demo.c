@@ -53,7 +53,7 @@ static const char usage[] =
     "  --root DIR        the folder of files to serve\n"
     "  --config FILE     a configuration file\n"
     "  --set KEY=VALUE   any option; may be repeated\n"
-    "  --unsafe          adds /crash, /hang, /test/leak, /test/lock-crash and /test/reload\n"
+    "  --unsafe          adds /crash, /hang, /test/fork, /test/leak, /test/lock-crash and /test/reload\n"
     "  --events          prints what happens to the server's processes, a line each\n"
     "  --check           checks flags, environment and file, and exits\n"
     "  --dump            prints the options in force with their origin, and exits\n"

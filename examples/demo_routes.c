@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -371,6 +372,40 @@ static int hang(concur_request *r, void *arg)
     return CONCUR_OK;
 }
 
+/* A child that lives on with all that was open, until it is killed; in a minute it ends by itself. */
+static pid_t fork_child(void)
+{
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    signal(SIGALRM, SIG_DFL);
+    alarm(60);
+    while (pause() < 0)
+        continue;
+    _exit(0);
+}
+
+static int cut_short(concur_request *r, void *arg)
+{
+    (void)r, (void)arg;
+    return CONCUR_E_UPSTREAM;
+}
+
+/* Says the child's pid; ?cut=1: in a reply that it cuts short. */
+static int fork_route(concur_request *r, void *arg)
+{
+    const int64_t cut = demo_query_number(r, "cut", 0);
+    char pid[32];
+    (void)arg;
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)fork_child());
+    if (!cut)
+        return concur_reply_text(r, 200, pid);
+    int rc = concur_reply_begin(r, 200, "text/plain");
+    if (rc == CONCUR_OK)
+        rc = concur_reply_write(r, pid, (size_t)n);
+    return rc < 0 ? rc : demo_after(r, 300, cut_short, NULL);
+}
+
 static const struct demo_route routes[] = {
     { "GET /", 0, hello_world },
     { "GET /hello/{name}", 0, hello_name },
@@ -411,6 +446,7 @@ static const struct demo_route unsafe_routes[] = {
     { "POST /test/reload", 0, reload },
     { "GET /crash", 0, crash },
     { "GET /hang", 0, hang },
+    { "GET /test/fork", 0, fork_route },
     { "GET /test/leak", 0, leak },
 };
 

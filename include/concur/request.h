@@ -96,7 +96,7 @@ CONCUR_API const void *concur_request_body(concur_request *request, size_t *len)
 /* Gives the file that holds a body over `body_memory`: it has no name and goes with the request.
  *
  * returns  a descriptor that can be read, at offset 0 the first time; the request's, which closes it when it ends:
- *          dup() it to keep it longer. -1: the body is in memory, or the route is a STREAM one
+ *          dup() it to keep it longer. -1: the body is in memory, or not complete yet, or the route is a STREAM one
  * thread   home
  * blocks   no; reading the file may, for the disk
  * since    0.1 */

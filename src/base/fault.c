@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include <sys/mman.h>
+
+#include "base/sys.h"
 
 struct fault {
     atomic_uint count;
@@ -47,6 +50,24 @@ bool cnc_fault_hit(enum cnc_fault_kind kind, int err)
         return false;
     errno = err;
     return true;
+}
+
+static void (*hear_spool)(void);
+static atomic_uint nobody_wakes;
+
+void cnc_fault_hear_spool(void (*fn)(void))
+{
+    hear_spool = fn;
+}
+
+void cnc_fault_on_spool(void)
+{
+    const char *slow = getenv("CONCUR_TEST_SLOW_DISK");
+    long ms = slow ? strtol(slow, NULL, 10) : 0;
+    if (hear_spool)
+        hear_spool();
+    for (bool in_time = ms > 0; in_time;)
+        in_time = cnc_sys_sleep_while(&nobody_wakes, 0, ms);
 }
 #else
 /* Nothing to build without CNC_FAULTS; ISO C wants one declaration. */

@@ -30,7 +30,13 @@ unsigned cnc_fault_count(enum cnc_fault_kind kind);
 /* True when this use must fail; errno is then set to err. */
 bool cnc_fault_hit(enum cnc_fault_kind kind, int err);
 #define CNC_FAULT(kind, err) cnc_fault_hit((kind), (err))
+/* Before each write to a body's file fn is called, on the thread that writes; NULL: nothing. Before any thread. */
+void cnc_fault_hear_spool(void (*fn)(void));
+/* Calls it, and waits so many ms as CONCUR_TEST_SLOW_DISK in the environment says, as a slow disk does. */
+void cnc_fault_on_spool(void);
+#define CNC_FAULT_ON_SPOOL() cnc_fault_on_spool()
 #else
+#define CNC_FAULT_ON_SPOOL() ((void)0)
 #define CNC_FAULT(kind, err) ((void)(kind), (void)(err), false)
 #endif
 

@@ -190,6 +190,13 @@ static inline int cnc_sys_shutdown_write(int fd)
     return shutdown(fd, SHUT_WR);
 }
 
+/* Resets a TCP connection, whoever else has the descriptor. -1: it is none, or not connected any more. */
+static inline int cnc_sys_reset(int fd)
+{
+    const struct sockaddr none = { .sa_family = AF_UNSPEC };
+    return connect(fd, &none, sizeof none);
+}
+
 /* Bytes sent and not yet acknowledged by the peer's system; 0 if that cannot be known. */
 static inline uint32_t cnc_sys_outq(int fd)
 {

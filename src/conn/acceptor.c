@@ -249,7 +249,7 @@ static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket 
     atomic_fetch_add_explicit(a->cfg.open, 1, memory_order_relaxed);
     if (CNC_UNLIKELY(is_ours(a, cnc_io_fd(&conn->io)))) {
         cnc_loop_break(a->drv->home->loop, "a descriptor of this process was closed");
-        cnc_conn_forget(a->drv, conn);
+        cnc_conn_end(a->drv, conn);
         return false;
     }
     cnc_driver_take(a->drv, conn);

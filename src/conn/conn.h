@@ -76,6 +76,7 @@ enum {
     CNC_CONN_QUEUED = 524288,  /* in the driver's queue of those that go on with what is here */
     CNC_CONN_KEPT = 1048576,   /* in a worker: the front has given it away, and wants to know of its end; it is plain */
     CNC_CONN_COPIED = 2097152, /* a process that does not read may hold a copy: shut down before it is closed */
+    CNC_CONN_SHUT = 8388608, /* its write side has been shut */
     CNC_CONN_DRAIN_WHOLE = 4194304 /* with DRAIN_WANTED: when nothing is queued any more */
 };
 
@@ -200,6 +201,9 @@ void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn);
 /* Closes our copy of a connection that belongs to no driver, and frees it; drv only keeps the count. What others hold of the
  * connection goes on. */
 void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn);
+/* The end of a connection that belongs to no driver: its peer sees it, whoever else has the descriptor. A process that the program
+ * has forked has every one that was open then. Then as cnc_conn_forget(). */
+void cnc_conn_end(struct cnc_driver *drv, struct cnc_conn *conn);
 /* Answers a connection that waits with a complete head, and belongs to no driver, with an error page; closes it. */
 void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status);
 /* Lets go of conn, which keeps its state and buffers. */

@@ -111,6 +111,18 @@ void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn)
         drv->ops->closed(drv);
 }
 
+/* One call for each connection, not for each request; whether the program has forked nobody tells us. A reset stays one: a
+ * reply that was cut short must not look like a whole one. */
+void cnc_conn_end(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    int fd = cnc_io_fd(&conn->io);
+    bool is_reset = (conn->flags & CNC_CONN_RESET) && cnc_sys_reset(fd) == 0;
+    if (!is_reset && !(conn->flags & CNC_CONN_SHUT))
+        (void)cnc_sys_shutdown_write(fd); /* fails where the peer has reset it */
+    conn->flags &= (uint32_t)~CNC_CONN_COPIED;
+    cnc_conn_forget(drv, conn);
+}
+
 static void destroy(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
@@ -118,7 +130,7 @@ static void destroy(struct cnc_conn *conn)
         drv->ops->gone(drv, conn);
     cnc_conn_free_output(conn);
     cnc_driver_release(conn);
-    cnc_conn_forget(drv, conn);
+    cnc_conn_end(drv, conn);
 }
 
 /* Which deadline a connection is under follows from what it is doing. */

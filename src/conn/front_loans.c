@@ -240,7 +240,7 @@ static void take_back(struct cnc_front *f, struct cnc_conn *conn, const struct c
     }
     conn->requests = note->requests;
     if (n && cnc_conn_preload(conn, bytes, n) < 0)
-        cnc_conn_forget(f->drv, conn);
+        cnc_conn_end(f->drv, conn);
     else
         take_idle(f, conn);
 }
@@ -367,7 +367,7 @@ static void judge(struct cnc_front *f, uint32_t place)
         take_idle(f, conn);
     } else {
         conn->flags |= CNC_CONN_RESET; /* a reply cut short must not look like a whole one */
-        cnc_conn_forget(f->drv, conn);
+        cnc_conn_end(f->drv, conn);
     }
 }
 

@@ -41,7 +41,7 @@ static void on_left(struct cnc_io *io, unsigned ready)
         return;
     unqueue(f, conn);
     f->dropped++;
-    cnc_conn_forget(f->drv, conn);
+    cnc_conn_end(f->drv, conn);
 }
 
 /* When time has something to say about those who wait. */

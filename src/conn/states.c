@@ -67,6 +67,7 @@ static void to_linger(struct cnc_conn *conn)
         return;
     }
     conn->state = CNC_CONN_LINGER;
+    conn->flags |= CNC_CONN_SHUT;
     conn->discarded = 0;
 }
 

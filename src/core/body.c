@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The request's body: whole in memory, whole in a file without a name, or piece by piece to the program.
+ * The request's body: whole in memory, whole in a file (spool.c), or piece by piece to the program.
  */
-#include <stdio.h>
-
-#include "base/error.h"
 #include "base/sys.h"
 #include "core/request.h"
+#include "core/spool.h"
 
 static const struct cnc_route_config *limits(const concur_request *r)
 {
@@ -18,54 +16,6 @@ int cnc_body_start(concur_request *r)
     r->flags |= CNC_REQ_BODY_WANTED;
     r->stream.down->want_body(&r->stream, false);
     return CONCUR_AGAIN;
-}
-
-/* A file that goes with its descriptor; O_TMPFILE never has a name at all. */
-static int open_spool(concur_request *r)
-{
-    const char *dir = r->server->setup->spool_dir;
-    int fd = cnc_sys_open(dir, O_TMPFILE | O_RDWR, 0600);
-    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
-        return fd;
-    char path[1100];
-    snprintf(path, sizeof path, "%s/concur-%016llx", dir, (unsigned long long)r->id);
-    fd = cnc_sys_open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
-    if (fd >= 0)
-        (void)unlink(path);
-    return fd;
-}
-
-static int write_all(int fd, const char *p, size_t n)
-{
-    while (n) {
-        ssize_t put = cnc_sys_write(fd, p, n);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return -1;
-        p += put;
-        n -= (size_t)put;
-    }
-    return 0;
-}
-
-static int spool_failed(concur_request *r)
-{
-    cnc_request_failed(r, "cannot have its body kept in %s: %s: 503", r->server->setup->spool_dir, strerror(errno));
-    return 503;
-}
-
-/* What came so far moves to a file. */
-static int spool(concur_request *r)
-{
-    r->body_fd = open_spool(r);
-    if (r->body_fd < 0 || write_all(r->body_fd, r->body, r->body_len) < 0)
-        return spool_failed(r);
-    r->flags |= CNC_REQ_SPOOLED;
-    cnc_free(r->body);
-    r->body = NULL;
-    r->body_cap = 0;
-    return CONCUR_OK;
 }
 
 static int grow(concur_request *r, size_t need)
@@ -87,22 +37,16 @@ static int grow(concur_request *r, size_t need)
 
 static int keep_piece(concur_request *r, const char *p, size_t n)
 {
-    int rc = CONCUR_OK;
     size_t total = r->body_len + n;
     bool large = (int64_t)total > limits(r)->body_memory || r->content_length > limits(r)->body_memory;
-    if (large && !(r->flags & CNC_REQ_SPOOLED))
-        rc = spool(r);
-    if (rc == CONCUR_OK && (r->flags & CNC_REQ_SPOOLED)) {
-        if (write_all(r->body_fd, p, n) < 0)
-            rc = spool_failed(r);
-    } else if (rc == CONCUR_OK) {
-        if (total + 1 > r->body_cap)
-            rc = grow(r, total + 1);
-        if (rc == CONCUR_OK)
-            memcpy(r->body + r->body_len, p, n);
-    }
+    if (large || (r->flags & CNC_REQ_SPOOLED))
+        return cnc_spool_piece(r, p, n);
+    int rc = total + 1 > r->body_cap ? grow(r, total + 1) : CONCUR_OK;
+    if (rc != CONCUR_OK)
+        return rc;
+    memcpy(r->body + r->body_len, p, n);
     r->body_len = total;
-    return rc;
+    return CONCUR_OK;
 }
 
 /* The program's function gets the piece; what it says decides about the rest. */
@@ -151,6 +95,7 @@ void cnc_body_give_up(concur_request *r)
 
 void cnc_body_deinit(concur_request *r)
 {
+    cnc_spool_drop(r);
     cnc_free(r->body);
     cnc_sys_close(&r->body_fd);
 }
@@ -180,8 +125,8 @@ const void *concur_request_body(concur_request *r, size_t *len)
 
 int concur_request_body_fd(concur_request *r)
 {
-    if (!CNC_REQUEST_IS_MINE(r) || !(r->flags & CNC_REQ_SPOOLED))
-        return -1;
+    if (!CNC_REQUEST_IS_MINE(r) || !(r->flags & CNC_REQ_SPOOLED) || r->spool)
+        return -1; /* in a callback before the body is complete, it is still written */
     if (!(r->flags & CNC_REQ_REWOUND)) {
         r->flags |= CNC_REQ_REWOUND;
         (void)lseek(r->body_fd, 0, SEEK_SET);

@@ -7,6 +7,7 @@
 #include "base/sys.h"
 #include "conn/channel.h"
 #include "core/request.h"
+#include "core/spool.h"
 
 #define IDS_AT_ONCE 4096
 
@@ -436,12 +437,15 @@ static void on_stream_body_end(struct cnc_stream *stream)
     r->flags |= CNC_REQ_BODY_DONE;
     if (r->gone || r->output >= CNC_OUTPUT_END)
         return;
-    if (!r->on_data) {
+    int rc = r->on_data ? CONCUR_OK : cnc_spool_end(r);
+    if (rc == CONCUR_AGAIN)
+        return; /* it runs when its file is written */
+    if (rc == CONCUR_OK && !r->on_data) {
         cnc_request_run(r);
         return;
     }
     cnc_request_enter(r);
-    cnc_request_leave(r, cnc_body_end(r, CONCUR_OK));
+    cnc_request_leave(r, rc == CONCUR_OK ? cnc_body_end(r, CONCUR_OK) : rc);
 }
 
 static void on_stream_drain(struct cnc_stream *stream)

@@ -89,7 +89,7 @@ static void on_client_left(struct cnc_io *io, unsigned ready)
     struct cnc_heads *h = heads_of(conn->drv);
     (void)ready;
     unqueue(h, conn);
-    cnc_conn_forget(&h->serving.drv, conn);
+    cnc_conn_end(&h->serving.drv, conn);
 }
 
 static void queue_conn(struct cnc_heads *h, struct cnc_conn *conn)
@@ -173,7 +173,7 @@ static void take_conns(struct cnc_heads *h)
         if (rc == CONCUR_OK)
             cnc_driver_take(&h->serving.drv, conn);
         else
-            cnc_conn_forget(&h->serving.drv, conn);
+            cnc_conn_end(&h->serving.drv, conn);
     }
     if (rc == CONCUR_E_GONE) { /* no worker is left, and the master has none to come */
         (void)cnc_io_watch(h->serving.home->loop, &h->io, 0);
@@ -279,7 +279,7 @@ int cnc_heads_take(struct cnc_driver *drv, char *room, struct cnc_conn **out)
     }
     if (*out) {
         atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
-        cnc_conn_forget(drv, *out);
+        cnc_conn_end(drv, *out);
     }
     *out = NULL;
     return rc == CONCUR_E_GONE ? rc : CONCUR_AGAIN;

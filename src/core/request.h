@@ -41,7 +41,7 @@ enum {
     CNC_REQ_GONE_TOLD = 16384,
     CNC_REQ_ON_STACK = 32768,
     CNC_REQ_ANSWER = 65536,   /* given up, but the carrier is there: answer with the reason's status */
-    CNC_REQ_SPOOLED = 131072,
+    CNC_REQ_SPOOLED = 131072,   /* the body goes to a file */
     CNC_REQ_ENDING = 262144,  /* on_end functions run */
     CNC_REQ_REWOUND = 524288, /* the spooled body is at offset 0 */
     CNC_REQ_DRAIN_DUE = 1048576, /* the drain task is queued */
@@ -92,6 +92,7 @@ struct concur_request {
     char *body;            /* owned unless in the arena */
     size_t body_len, body_cap;
     int body_fd;
+    struct cnc_spool *spool; /* owned: its way to the file, while threads write it; NULL otherwise */
     int body_rc;           /* what ended it */
     concur_data_fn on_data;
     concur_done_fn on_body_end;

@@ -7,7 +7,7 @@
 #include "proc/board.h"
 
 #define FLUSH_MS 250  /* after giving requests up: for their last bytes to leave */
-#define LIBRARY_THREADS 2 /* beside pool_threads, for what the library itself does in a pool; started when it does */
+#define LIBRARY_THREADS 2 /* beside pool_threads, for what the library itself writes to files; started when it does */
 
 /* ---- listening sockets ---- */
 
@@ -178,6 +178,7 @@ static int open_pool(struct cnc_serving *s, concur_server *server)
         .threads_max = (unsigned)server->setup->cfg.pool_threads,
         .library_max = LIBRARY_THREADS,
         .queue_max = (unsigned)server->setup->cfg.pool_queue_max,
+        .library_queue_max = server->setup->connections_max, /* one for each: nobody is refused */
         .stack_size = (size_t)server->setup->cfg.thread_stack,
         .idle_ms = server->setup->cfg.thread_idle,
         .fields_max = 1, /* these threads parse no heads */

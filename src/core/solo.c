@@ -283,7 +283,7 @@ static struct cnc_conn *take(struct cnc_solo *solo, unsigned i)
     int fd = cnc_io_fd(&conn->io);
     if (CNC_LIKELY(fd != solo->gate.epoll && !cnc_serving_owns(&solo->serving, fd)))
         return conn;
-    cnc_conn_forget(&solo->serving.drv, conn);
+    cnc_conn_end(&solo->serving.drv, conn);
     solo->sick = "a descriptor of this process was closed";
     return NULL;
 }

@@ -68,7 +68,7 @@ static void serve(struct cnc_job *job, struct cnc_home *home)
     if (!drv || cnc_server_is_late(t->server))
         to_lot(t, conn);
     else if (has_left(t, home, conn))
-        cnc_conn_forget(drv, conn);
+        cnc_conn_end(drv, conn);
     else if (cnc_block_serve(drv, conn, is_wanted, t))
         park(t, home, conn);
     while (home->live)

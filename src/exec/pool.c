@@ -35,7 +35,7 @@ struct worker {
 struct lane {
     struct cnc_link queue;
     struct cnc_link idlers; /* the last to fall asleep comes first */
-    unsigned threads_max;
+    unsigned threads_max, queue_max;
     bool waking;            /* a thread was woken and has not come to the queue yet */
     unsigned queued, idle;
     unsigned reserved;      /* jobs promised room */
@@ -64,11 +64,12 @@ struct cnc_pool {
     int64_t mark_at;
 };
 
-static void lane_init(struct lane *lane, unsigned threads_max)
+static void lane_init(struct lane *lane, unsigned threads_max, unsigned queue_max)
 {
     cnc_link_init(&lane->queue);
     cnc_link_init(&lane->idlers);
     lane->threads_max = threads_max;
+    lane->queue_max = queue_max;
     atomic_init(&lane->waiting, 0);
     atomic_init(&lane->jobs, 0);
 }
@@ -85,8 +86,8 @@ int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg)
     pthread_mutex_init(&pool->mu, NULL);
     pthread_cond_init(&pool->gone, &attr);
     pthread_condattr_destroy(&attr);
-    lane_init(&pool->user, cfg->threads_max);
-    lane_init(&pool->library, cfg->library_max);
+    lane_init(&pool->user, cfg->threads_max, cfg->queue_max);
+    lane_init(&pool->library, cfg->library_max, cfg->library_queue_max);
     cnc_link_init(&pool->live);
     cnc_link_init(&pool->dead);
     *out = pool;
@@ -305,7 +306,7 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
 /* mu held. As many jobs as there may be threads, and as may wait? */
 static bool is_full_locked(struct cnc_pool *pool, const struct lane *lane)
 {
-    bool is_full = atomic_load(&lane->jobs) + lane->reserved >= pool->cfg.queue_max + lane->threads_max;
+    bool is_full = atomic_load(&lane->jobs) + lane->reserved >= lane->queue_max + lane->threads_max;
     pool->refused += is_full && lane == &pool->user && !pool->stopping;
     return is_full;
 }

@@ -7,7 +7,7 @@
  * How many threads are free is counted here, where a job is given and where it ends: a job counts from the moment at which it
  * is taken until its thread is free again.
  *
- * There are two classes of jobs, those of users and those of the library itself (reads of files, say), each with its
+ * There are two classes of jobs, those of users and those of the library itself (writes to files, say), each with its
  * own queue and its own threads: however many of one class block, the other one goes on. The class is told by the
  * function that takes the job, and not kept in it, since every connection has a job embedded.
  */
@@ -28,7 +28,8 @@ struct cnc_pool_config {
     const struct cnc_clock *clock;
     unsigned threads_max;  /* 1..; for jobs of users */
     unsigned library_max;  /* further threads, for jobs of the library; 0: these wait among the users' */
-    unsigned queue_max;    /* jobs of each class that wait; more are refused */
+    unsigned queue_max;    /* jobs of users that wait; more are refused */
+    unsigned library_queue_max; /* the same for jobs of the library, where they have threads of their own */
     size_t stack_size;     /* bytes */
     int64_t idle_ms;       /* a thread with nothing to do for so long ends */
     unsigned fields_max;   /* for the homes */
@@ -47,7 +48,7 @@ struct cnc_pool_stats {
 };
 
 int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg);
-/* Any thread. CONCUR_E_FULL: queue_max jobs wait; CONCUR_E_STOPPING; CONCUR_E_SYS: no thread could be started at all. */
+/* Any thread. CONCUR_E_FULL: as many jobs wait as may; CONCUR_E_STOPPING; CONCUR_E_SYS: no thread could be started at all. */
 int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job);
 /* The same for a job of the library, whose run never calls the program. */
 int cnc_pool_submit_library(struct cnc_pool *pool, struct cnc_job *job);

@@ -121,6 +121,9 @@ CNC_HOT int cnc_http_head_parse(struct cnc_http_head *h, const struct cnc_http_l
             return verdict == CNC_HTTP_HEAD_DONE ? verdict : fail(h, verdict);
         scan = pos;
     }
+    /* No request line begins so, though its end may never come: a TLS handshake, say. */
+    if (h->phase == CNC_HEAD_REQUEST_LINE && len > pos && buf[pos] != '\r' && !cnc_char_is(buf[pos], CNC_CHAR_TOKEN))
+        return fail(h, 400);
     if (len >= window)
         return fail(h, h->phase == CNC_HEAD_FIELDS ? 431 : 414);
     h->pos = (uint32_t)pos;

@@ -124,6 +124,8 @@ static void world_open(struct world *w, enum place place, uint64_t seed)
         struct cnc_pool_config cfg = { .clock = w->server->clock,
                                        .threads_max = 2,
                                        .queue_max = 8,
+                                       .library_max = 1,
+                                       .library_queue_max = 8,
                                        .stack_size = 1 << 20,
                                        .idle_ms = 50,
                                        .fields_max = 1 };

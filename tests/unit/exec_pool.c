@@ -37,6 +37,7 @@ static struct cnc_pool *make_with_library(unsigned threads_max, unsigned library
                                           int64_t idle_ms)
 {
     struct cnc_pool_config cfg = { .clock = &cnc_clock_system, .threads_max = threads_max, .library_max = library_max,
+                                   .library_queue_max = queue_max,
                                    .queue_max = queue_max, .stack_size = 256 * 1024, .idle_ms = idle_ms,
                                    .fields_max = 8, .owner = &cfg };
     struct cnc_pool *pool = NULL;
