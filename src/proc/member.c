@@ -148,7 +148,8 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
         cnc_sys_close(&link[0]);
         cnc_sys_close(&lend[0]);
         cannot_fork(m, cnc_error_set(CONCUR_E_SYS, "cannot start a process: %s",
-                                     cnc_files_why(why, sizeof why, err, CNC_FILES_PROCESS)));
+                                     err == EMFILE ? cnc_files_why(why, sizeof why, err, CNC_FILES_PROCESS)
+                                                   : cnc_sys_why_no_process(why, sizeof why, err)));
         return false;
     }
     mem->stopped_at = mem->silent_at = 0;
