@@ -96,7 +96,8 @@ CONCUR_API int concur_server_listen(concur_server *server, const char *address);
  * in concur_server_dispatch() and concur_server_wait().
  *
  * Nothing of the library waits for its log: a line for which stderr, or the host's process, has no room is lost, and the
- * next one that is written tells how many were. Nor does a stderr that nobody reads, or a full disk, end the process.
+ * next one that is written tells how many were. Nor does a stderr that nobody reads, or a full disk, end the process: what
+ * the function writes raises neither SIGPIPE nor SIGXFSZ.
  *
  * log      see concur_log_fn; NULL: as if never called
  * arg      handed to log as it is; the caller's, must live until the server is freed

@@ -170,7 +170,9 @@ static int start_thread(concur_server *s)
         return CONCUR_OK;
     close_engine(s);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
-    return cnc_api_fail(s, CONCUR_E_SYS, "%s: %s", s->host_fd < 0 ? "eventfd" : "cannot start a thread", strerror(err));
+    char why[128];
+    return cnc_api_fail(s, CONCUR_E_SYS, "%s: %s", s->host_fd < 0 ? "eventfd" : "cannot start a thread",
+                        cnc_sys_why_no_process(why, sizeof why, err));
 }
 
 /* The master and its children do the rest. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -181,6 +182,17 @@ unsigned cnc_sys_cores(void)
     if (quota && quota < cores)
         cores = quota;
     return cores ? cores : 1;
+}
+
+const char *cnc_sys_why_no_process(char *out, size_t room, int err)
+{
+    struct rlimit limit;
+    if (err == EAGAIN && getrlimit(RLIMIT_NPROC, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        (void)snprintf(out, room, "%s: the limit of processes and threads (RLIMIT_NPROC) is %llu", strerror(err),
+                       (unsigned long long)limit.rlim_cur);
+    else
+        (void)snprintf(out, room, "%s", strerror(err));
+    return out;
 }
 
 /* There in builds with the tool in question only. */

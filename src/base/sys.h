@@ -396,6 +396,8 @@ unsigned cnc_sys_thread_count(void);
 bool cnc_sys_is_alone(void);
 /* Processor cores that this process may use: affinity, and the quota of its control group. At least 1. */
 unsigned cnc_sys_cores(void);
+/* Why no process or thread could be made, in words: err, and which limit that is. out: room for 128. */
+const char *cnc_sys_why_no_process(char *out, size_t room, int err);
 /* Ends this process without the program's atexit functions: flushes stdio, and lets a sanitizer or a coverage run write its
  * report. A leak makes the status 23. */
 _Noreturn void cnc_sys_end_process(int status);

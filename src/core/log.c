@@ -87,6 +87,15 @@ static void write_out(struct cnc_log *log, int level, const char *line)
     atomic_store(&log->torn, torn || put > 0);
 }
 
+/* The program usually writes as well, and a full disk or a reader that has gone is no reason to end. */
+static void call(const struct cnc_log *log, int level, const char *line)
+{
+    struct cnc_quiet quiet;
+    cnc_sys_quiet(&quiet);
+    log->fn(level, line, log->arg);
+    cnc_sys_unquiet(&quiet);
+}
+
 void cnc_log(struct cnc_log *log, int level, const char *fmt, ...)
 {
     char raw[CNC_LOG_LINE_MAX], line[CNC_LOG_LINE_MAX];
@@ -103,7 +112,7 @@ void cnc_log(struct cnc_log *log, int level, const char *fmt, ...)
     }
     escape(line, sizeof line - 2, raw);
     if (log->fn)
-        log->fn(level, line, log->arg);
+        call(log, level, line);
     else
         write_out(log, level, line);
 }

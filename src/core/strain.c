@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/strain.h"
 
+#include "base/sys.h"
+
 #define FIRST_LOOK_MS 100
 #define LONG_MS 1000 /* a wait that is worth a line */
 #define EVERY_MS 1000
@@ -16,9 +18,10 @@ static bool is_due(int64_t *told_at, int64_t now)
 static void tell(struct cnc_strain *s, const struct cnc_pool_strain *seen, int64_t now)
 {
     struct cnc_log *log = &s->server->log;
+    char why[128];
     if (seen->thread_error && is_due(&s->failed_told_at, now))
         cnc_log(log, CONCUR_LOG_WARN, "a thread cannot be started: %s; %u of %u run (%s), and %u requests wait for one",
-                strerror(seen->thread_error), seen->threads, seen->threads_max, s->option, seen->waiting);
+                cnc_sys_why_no_process(why, sizeof why, seen->thread_error), seen->threads, seen->threads_max, s->option, seen->waiting);
     if (!seen->refused && seen->waited_ms < LONG_MS)
         return;
     if (seen->threads == seen->threads_max && is_due(&s->taken_told_at, now))

@@ -390,8 +390,9 @@ int cnc_tree_start(concur_server *server)
     cnc_sys_close(&pair[1]);
     server->place.link = pair[0];
     if (pid < 0) {
-        rc = rc < 0 ? rc : cnc_error_set(CONCUR_E_SYS, "fork: %s", strerror(errno));
-        return rc;
+        char why[128];
+        return rc < 0 ? rc : cnc_error_set(CONCUR_E_SYS, "cannot start a process: %s",
+                                           cnc_sys_why_no_process(why, sizeof why, errno));
     }
     server->place.master = pid;
     server->place.master_fd = cnc_sys_pidfd(pid);

@@ -295,7 +295,9 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     if (err) {
         cnc_home_close(&w->home);
         cnc_free(w);
-        return cannot_spawn_locked(lane, cnc_error_set(CONCUR_E_SYS, "cannot start a thread: %s", strerror(err)), err);
+        char why[128];
+        rc = cnc_error_set(CONCUR_E_SYS, "cannot start a thread: %s", cnc_sys_why_no_process(why, sizeof why, err));
+        return cannot_spawn_locked(lane, rc, err);
     }
     cnc_link_append(&pool->live, &w->link);
     lane->threads++;

@@ -12,6 +12,8 @@
 #define WAIT_MAX_MS 60000
 #define WAIT_SHORT_MS 100 /* with some whom nobody watches */
 #define LINE_EVERY_MS 1000
+#define LINE_EVERY_MAX_MS 30000
+#define LINE_CALM_MS 10000 /* without any: what it told of is over; longer than any delay between two starts */
 
 void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...)
 {
@@ -23,19 +25,28 @@ void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value
     m->cfg->ops->tell(m->cfg->arg, what, value, text);
 }
 
-void cnc_master_warn_rarely(struct cnc_master *m, const char *text)
+void cnc_master_say_rarely(struct cnc_master *m, struct cnc_repeated *r, int level, const char *fmt, ...)
 {
+    char text[CNC_NOTE_TEXT_MAX + 1];
+    va_list args;
     int64_t now = cnc_clock_now(m->cfg->clock);
-    if (now < m->lines_at) {
-        m->lines_kept++;
+    if (now - r->last > LINE_CALM_MS)
+        r->gap = 0; /* and then it is news */
+    r->last = now;
+    if (r->gap && now < r->at) {
+        r->kept++;
         return;
     }
-    if (m->lines_kept)
-        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s (and %u more like it)", text, m->lines_kept);
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (r->kept)
+        cnc_master_say(m, CNC_NOTE_LOG, level, "%s (and %u more like it)", text, r->kept);
     else
-        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s", text);
-    m->lines_at = now + LINE_EVERY_MS;
-    m->lines_kept = 0;
+        cnc_master_say(m, CNC_NOTE_LOG, level, "%s", text);
+    r->gap = !r->gap ? LINE_EVERY_MS : r->gap * 2 < LINE_EVERY_MAX_MS ? r->gap * 2 : LINE_EVERY_MAX_MS;
+    r->at = now + r->gap;
+    r->kept = 0;
 }
 
 void cnc_master_refuse(struct cnc_master *m, int rc, const char *fmt, ...)

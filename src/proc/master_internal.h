@@ -77,6 +77,14 @@ struct cnc_generation {
     bool given_up;              /* a required group cannot be had; those for this case serve */
 };
 
+/* A line that can come again and again, while what it tells of lasts. */
+struct cnc_repeated {
+    int64_t last; /* when it came, written or not */
+    int64_t at;   /* not written before then */
+    int64_t gap;  /* between the last two that were written */
+    unsigned kept; /* not written since */
+};
+
 struct cnc_master {
     const struct cnc_master_config *cfg;
     struct cnc_generation generations[CNC_BOARD_GENERATIONS];
@@ -86,8 +94,7 @@ struct cnc_master {
     bool was_up;       /* some generation has served */
     bool host_gone;
     bool reload_due;   /* asked for, and not begun yet */
-    int64_t lines_at;  /* until then no further line of the kind that can come again and again */
-    unsigned lines_kept; /* such lines that were not written since */
+    struct cnc_repeated no_fork, no_start; /* what it says again and again: it cannot make a process, or a process cannot start */
     int result;
     int refusal;       /* why the first generation does not come up, as far as that is known; else CONCUR_OK */
 };
@@ -135,7 +142,8 @@ void cnc_watch_stops(struct cnc_master *m, int64_t now);
 /* Why no generation has served yet: the last cause counts. Without effect once one has. */
 void cnc_master_refuse(struct cnc_master *m, int rc, const char *fmt, ...) CNC_PRINTF(3, 4);
 void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...) CNC_PRINTF(4, 5);
-/* A warning that may come again and again: one line a second at most, with the number of those left out before it. */
-void cnc_master_warn_rarely(struct cnc_master *m, const char *text);
+/* A line that may come again and again: one a second at most, and while it goes on each gap is twice as long as the one before, up to
+ * half a minute. It tells how many were left out before it. */
+void cnc_master_say_rarely(struct cnc_master *m, struct cnc_repeated *r, int level, const char *fmt, ...) CNC_PRINTF(4, 5);
 
 #endif

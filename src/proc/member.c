@@ -109,7 +109,7 @@ static void cannot_fork(struct cnc_master *m, int rc)
     char why[512];
     (void)snprintf(why, sizeof why, "%s", cnc_error_text());
     cnc_master_refuse(m, rc, "%s", why);
-    cnc_master_warn_rarely(m, why);
+    cnc_master_say_rarely(m, &m->no_fork, CONCUR_LOG_WARN, "%s", why);
 }
 
 /* It cannot be watched over, so it cannot be. */
@@ -148,7 +148,8 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
         cnc_sys_close(&link[0]);
         cnc_sys_close(&lend[0]);
         cannot_fork(m, cnc_error_set(CONCUR_E_SYS, "cannot start a process: %s",
-                                     cnc_files_why(why, sizeof why, err, CNC_FILES_PROCESS)));
+                                     err == EMFILE ? cnc_files_why(why, sizeof why, err, CNC_FILES_PROCESS)
+                                                   : cnc_sys_why_no_process(why, sizeof why, err)));
         return false;
     }
     mem->stopped_at = mem->silent_at = 0;
@@ -215,9 +216,15 @@ void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot
 
 /* The members of a generation that starts usually fail for one reason, and it is told once: by the log, or, when nothing has
  * served yet, by the error of the start. */
-static void tell_why(struct cnc_master *m, struct cnc_generation *gen, const char *text)
+static void tell_why(struct cnc_master *m, const struct cnc_member *mem, const char *text)
 {
-    char *told = gen->told;
+    struct cnc_generation *gen = mem->gen;
+    char *told = gen->told, who[64];
+    if (gen->state == CNC_GENERATION_LIVE && mem->starved) {
+        cnc_member_text(mem, who, sizeof who);
+        cnc_master_say_rarely(m, &m->no_start, CONCUR_LOG_ERROR, "%s cannot start: %s", who, text);
+        return;
+    }
     if (gen->state != CNC_GENERATION_LIVE && (!m->was_up || strncmp(told, text, sizeof gen->told - 1) == 0))
         return;
     (void)snprintf(told, sizeof gen->told, "%.255s", text);
@@ -234,11 +241,11 @@ static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct c
         cnc_generation_on_ready(m, mem, now);
         return;
     case CNC_NOTE_FAILED:
-        tell_why(m, mem->gen, note->text);
+        mem->starved = note->slot == 1;
+        tell_why(m, mem, note->text);
         cnc_master_refuse(m, note->value < 0 && note->value > INT32_MIN ? (int)note->value : CONCUR_E_SYS, "%s",
                           note->text);
         mem->said_why = true;
-        mem->starved = note->slot == 1;
         return;
     case CNC_NOTE_LEAVING:
         mem->leaves = true;
@@ -300,7 +307,7 @@ static void report(struct cnc_master *m, const struct cnc_member *mem, int statu
         m->result = WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY : CONCUR_E_SYS;
     if (!mem->slot.was_ready && !mem->said_why)
         cnc_master_refuse(m, CONCUR_E_SYS, "%s ended before it was ready: %s", who, how);
-    if (!mem->said_why || mem->gen->state == CNC_GENERATION_LIVE)
+    if (!mem->said_why || (mem->gen->state == CNC_GENERATION_LIVE && !mem->starved))
         cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s ended: %s", who, how);
     cnc_master_say(m, CNC_NOTE_EVENT, 0, "%s ended: %s", who, how);
 }
@@ -317,7 +324,7 @@ void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now)
     cnc_board_fold(m->cfg->board, mem->gen->page, mem->index);
     close_all(mem);
     mem->slot.leaves = mem->leaves && status == 0;
-    mem->slot.starved = mem->starved;
+    mem->slot.starved = mem->starved || (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == CNC_CHILD_SICK);
     cnc_member_step(m, mem, CNC_SLOT_ON_EXIT, now);
     cnc_generation_on_gone(m, mem, early, now);
     mem->pid = 0;

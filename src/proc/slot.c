@@ -2,12 +2,14 @@
  *
  * The slot's state table. Ends before READY are what a crash loop is made of: the next start waits twice as long each time,
  * and too many of them give the slot up. After an end that nobody asked for the next start comes at once if the process had
- * served for a while, else it waits twice as long each time. A lack of memory or descriptors gives nothing up.
+ * served for a while, else it waits twice as long each time. A lack of memory or descriptors gives nothing up, and lasts: the wait
+ * grows longer.
  */
 #include "proc/slot.h"
 
 #define DELAY_FIRST_MS 50
 #define DELAY_MAX_MS 1000
+#define STARVED_MAX_MS 4000 /* the same where the system has no room */
 #define SERVED_MS 5000  /* after so long the next one comes at once */
 #define STEADY_MS 10000 /* after so long the ends before it are forgotten */
 #define TERM_MS 1000    /* from SIGTERM to SIGKILL */
@@ -34,11 +36,17 @@ static void back_off(struct cnc_slot *slot, int64_t delay, int64_t now)
     go(slot, CNC_SLOT_BACKOFF, now + delay);
 }
 
-/* Twice as long as the last time. */
-static void back_off_longer(struct cnc_slot *slot, int64_t now)
+static int64_t at_most(int64_t delay, int64_t most)
 {
-    int64_t delay = slot->delay ? slot->delay : DELAY_FIRST_MS;
-    slot->delay = delay * 2 < DELAY_MAX_MS ? delay * 2 : DELAY_MAX_MS;
+    return delay < most ? delay : most;
+}
+
+/* Twice as long as the last time. */
+static void back_off_longer(struct cnc_slot *slot, bool starved, int64_t now)
+{
+    int64_t most = starved ? STARVED_MAX_MS : DELAY_MAX_MS;
+    int64_t delay = slot->delay ? at_most(slot->delay, most) : DELAY_FIRST_MS;
+    slot->delay = at_most(delay * 2, most);
     back_off(slot, delay, now);
 }
 
@@ -65,7 +73,7 @@ static void to_starting(struct cnc_slot *slot, const struct step *s)
 
 static void fork_failed(struct cnc_slot *slot, const struct step *s)
 {
-    back_off_longer(slot, s->now);
+    back_off_longer(slot, true, s->now);
 }
 
 static void to_ready(struct cnc_slot *slot, const struct step *s)
@@ -79,14 +87,14 @@ static void to_ready(struct cnc_slot *slot, const struct step *s)
 static void ended_early(struct cnc_slot *slot, const struct step *s)
 {
     if (slot->starved) {
-        back_off_longer(slot, s->now);
+        back_off_longer(slot, true, s->now);
         return;
     }
     if (s->now - slot->early_at > s->times->early_window_ms)
         slot->early = 0;
     slot->early_at = s->now;
     if (++slot->early < s->times->early_max) {
-        back_off_longer(slot, s->now);
+        back_off_longer(slot, false, s->now);
         return;
     }
     slot->todo |= CNC_SLOT_DO_TELL;
@@ -104,7 +112,7 @@ static void ended(struct cnc_slot *slot, const struct step *s)
     else if (served >= SERVED_MS || slot->leaves)
         back_off(slot, 0, s->now);
     else
-        back_off_longer(slot, s->now);
+        back_off_longer(slot, slot->starved, s->now);
 }
 
 static void killed(struct cnc_slot *slot, const struct step *s)

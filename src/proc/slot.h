@@ -57,7 +57,7 @@ struct cnc_slot {
     bool wanted;   /* a process should be here */
     bool was_ready;
     bool leaves;   /* the last one had said that it would end, having done its share */
-    bool starved;  /* the last one could not start for want of memory or descriptors, not by a fault of the program */
+    bool starved;  /* the last one could not start, or serve, for want of memory or descriptors, not by a fault of the program */
     unsigned early;      /* ends before READY, one after the other */
     int64_t early_at;    /* when the last of them was */
     int64_t delay;       /* before the next fork, if this one fails as well; 0: the first delay */

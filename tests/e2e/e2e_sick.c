@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "e2e/client.h"
 #include "e2e/crowd.h"
 #include "e2e/inside.h"
+#include "e2e/starved.h"
 #include "engines/engine.h"
 #include "proc/board.h"
 
@@ -187,12 +187,6 @@ static void name_file(pid_t pid, int fd, char *out, size_t size)
     snprintf(path, sizeof path, "/proc/%ld/fd/%d", (long)pid, fd);
     (void)!readlink(path, to, sizeof to - 1);
     snprintf(out, size, "without %d (%s)", fd, to);
-}
-
-static unsigned number_from(const char *name, unsigned usual)
-{
-    const char *text = getenv(name);
-    return text && *text ? (unsigned)strtoul(text, NULL, 10) : usual;
 }
 
 /* A handler closes a number that is not its own, each in turn. */

@@ -188,10 +188,10 @@ static void fork_until_ready(void)
     (void)after(CNC_SLOT_ON_READY);
 }
 
-/* 50 ms, then twice as long each time, up to a second. */
+/* 50 ms, then twice as long each time, up to four seconds. */
 START_TEST(failing_forks_back_off)
 {
-    static const int64_t delays[] = { 50, 100, 200, 400, 800, 1000, 1000, 1000 };
+    static const int64_t delays[] = { 50, 100, 200, 400, 800, 1600, 3200, 4000, 4000 };
     now = 100;
     cnc_slot_init(&slot);
     cnc_slot_want(&slot, now);
@@ -336,7 +336,7 @@ END_TEST
 /* It waits longer each time, and is never given up. */
 START_TEST(want_of_room_gives_nothing_up)
 {
-    static const int64_t delays[] = { 50, 100, 200, 400, 800, 1000 };
+    static const int64_t delays[] = { 50, 100, 200, 400, 800, 1600, 3200 };
     now = 0;
     cnc_slot_init(&slot);
     cnc_slot_want(&slot, now);
@@ -344,11 +344,13 @@ START_TEST(want_of_room_gives_nothing_up)
         fork_it();
         slot.starved = true;
         ck_assert_uint_eq(after(CNC_SLOT_ON_EXIT), 0);
-        is(CNC_SLOT_BACKOFF, now + (i < CNC_COUNT(delays) ? delays[i] : 1000));
+        is(CNC_SLOT_BACKOFF, now + (i < CNC_COUNT(delays) ? delays[i] : 4000));
         now = slot.deadline;
     }
     ck_assert_uint_eq(slot.early, 0);
+    end_after(2000, 4000); /* it serves, and has no room again */
     slot.starved = false;
+    end_after(2000, 1000);
     for (int i = 0; i < 2; i++) {
         fork_it();
         (void)after(CNC_SLOT_ON_EXIT);

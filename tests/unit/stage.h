@@ -26,10 +26,12 @@ enum { GENERATIONS = 16, SLOTS = 16, EVENTS = 256 };
 enum act {
     SERVE,       /* ready, serve, and end when asked */
     FAIL,        /* says why it cannot serve */
+    LACK_ROOM,   /* likewise: the system has no room for it */
     END_EARLY,   /* without a word */
     HANG,        /* never becomes ready */
     ABORT,       /* as soon as it serves */
     END_BADLY,   /* likewise, by an exit status */
+    SICKEN,      /* likewise, by the one that says so */
     IGNORE_STOP, /* and everything else but SIGKILL */
     HEED_TERM,   /* ignores the note, ends at the signal */
     STAY,        /* serves, and ends when asked and released */
@@ -165,6 +167,8 @@ static inline int stage_obey(const struct cnc_child *child, int act)
         }
         if (act == END_BADLY)
             return 3;
+        if (act == SICKEN)
+            return CNC_CHILD_SICK;
         if (act == ASK_LATE) {
             while (!atomic_load(&stage->reloads))
                 (void)poll(NULL, 0, 1);
@@ -216,7 +220,8 @@ static inline int stage_child(void *arg, const struct cnc_child *child)
     } else {
         atomic_fetch_add(&stage->helpers, 1);
     }
-    if (act == FAIL) {
+    if (act == FAIL || act == LACK_ROOM) {
+        note.slot = act == LACK_ROOM;
         (void)cnc_note_send(child->link, &note, -1, true);
         return -CONCUR_E_UPSTREAM;
     }
