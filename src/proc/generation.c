@@ -166,7 +166,11 @@ int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int6
     gen->times = (struct cnc_slot_times){ .start_ms = plan->start_ms, .early_max = EARLY_MAX,
                                           .early_window_ms = plan->start_ms + EARLY_WINDOW_MS };
     int rc = make_members(gen);
+    if (rc == CONCUR_OK && !cnc_master_make_room(m))
+        rc = CONCUR_E_NOMEM; /* now, and not when somebody has to be waited for */
     if (rc < 0) {
+        cnc_sys_close(&gen->shared[0]);
+        cnc_sys_close(&gen->shared[1]);
         cnc_free(gen->members);
         *gen = (struct cnc_generation){ .state = CNC_GENERATION_NONE };
         return rc == CONCUR_E_NOMEM ? cnc_error_set(rc, "no memory for another generation of processes") : rc;

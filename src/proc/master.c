@@ -10,7 +10,6 @@
 #include "proc/master_internal.h"
 
 #define WAIT_MAX_MS 60000
-#define WAIT_SHORT_MS 100 /* with some whom nobody watches */
 #define LINE_EVERY_MS 1000
 #define LINE_EVERY_MAX_MS 30000
 #define LINE_CALM_MS 10000 /* without any: what it told of is over; longer than any delay between two starts */
@@ -141,22 +140,21 @@ static void hear_host(struct cnc_master *m)
 
 /* ---- the wait ---- */
 
-struct waits {
-    struct pollfd *fds; /* owned */
-    struct cnc_member **members; /* owned; of each descriptor, NULL for the first two */
-    unsigned count, cap;
-};
-
-static void add_wait(struct waits *w, int fd, struct cnc_member *mem)
+static void add_wait(struct cnc_waits *w, int fd, struct cnc_member *mem)
 {
-    if (fd < 0 || w->count == w->cap)
+    if (fd < 0)
         return;
+    CNC_ASSERT(w->count < w->cap);
     w->members[w->count] = mem;
     w->fds[w->count++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 }
 
-static bool make_room(struct waits *w, unsigned n)
+bool cnc_master_make_room(struct cnc_master *m)
 {
+    struct cnc_waits *w = &m->waits;
+    unsigned n = 2;
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
+        n += 2 * m->generations[g].count;
     if (w->cap >= n)
         return true;
     struct pollfd *fds = cnc_realloc(w->fds, n * sizeof *fds);
@@ -170,13 +168,9 @@ static bool make_room(struct waits *w, unsigned n)
     return fds && members;
 }
 
-/* False: out of memory; some have found no place, and are to have their turn soon. */
-static bool collect(struct cnc_master *m, struct waits *w)
+static void collect(struct cnc_master *m)
 {
-    unsigned n = 2;
-    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
-        n += 2 * m->generations[g].count;
-    bool all = make_room(w, n);
+    struct cnc_waits *w = &m->waits;
     w->count = 0;
     add_wait(w, m->cfg->wake_fd, NULL);
     if (!m->host_gone)
@@ -187,11 +181,11 @@ static bool collect(struct cnc_master *m, struct waits *w)
             add_wait(w, mem->link, mem);
             add_wait(w, mem->pidfd, mem);
         }
-    return all;
 }
 
-static void handle(struct cnc_master *m, const struct waits *w, int64_t now)
+static void handle(struct cnc_master *m, int64_t now)
 {
+    const struct cnc_waits *w = &m->waits;
     for (unsigned i = 0; i < w->count; i++) {
         struct cnc_member *mem = w->members[i];
         int fd = w->fds[i].fd;
@@ -234,20 +228,20 @@ static int64_t look(struct cnc_master *m, int64_t now)
 int cnc_master_run(const struct cnc_master_config *cfg)
 {
     struct cnc_master m = { .cfg = cfg, .next_number = 1, .stop_at = INT64_MAX, .result = CONCUR_OK };
-    struct waits w = { 0 };
+    struct cnc_waits *w = &m.waits;
     int64_t next, now = cnc_clock_now(cfg->clock);
     int rc = cnc_generation_start(&m, &cfg->plan, now);
     if (rc < 0)
         cfg->ops->dropped(cfg->arg, cfg->plan.setup);
     while (rc == CONCUR_OK && (next = look(&m, now)) >= 0) {
-        int64_t longest = collect(&m, &w) ? WAIT_MAX_MS : WAIT_SHORT_MS;
         int64_t wait = next > now ? next - now : 0;
-        if (cnc_sys_poll(w.fds, w.count, (int)(wait < longest ? wait : longest)) > 0)
-            handle(&m, &w, cnc_clock_now(cfg->clock));
+        collect(&m);
+        if (cnc_sys_poll(w->fds, w->count, (int)(wait < WAIT_MAX_MS ? wait : WAIT_MAX_MS)) > 0)
+            handle(&m, cnc_clock_now(cfg->clock));
         now = cnc_clock_now(cfg->clock);
     }
-    cnc_free(w.fds);
-    cnc_free(w.members);
+    cnc_free(w->fds);
+    cnc_free(w->members);
     if (rc == CONCUR_OK && !m.was_up && !m.stopping)
         rc = m.refusal < 0 ? m.refusal : CONCUR_E_SYS;
     return rc < 0 ? rc : m.result;

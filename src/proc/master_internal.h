@@ -5,6 +5,8 @@
 #ifndef CNC_MASTER_INTERNAL_H
 #define CNC_MASTER_INTERNAL_H
 
+#include <poll.h>
+
 #include "proc/master.h"
 
 struct cnc_generation;
@@ -85,9 +87,17 @@ struct cnc_repeated {
     unsigned kept; /* not written since */
 };
 
+/* Whom the master waits for. */
+struct cnc_waits {
+    struct pollfd *fds;          /* owned */
+    struct cnc_member **members; /* owned; NULL: not about one member */
+    unsigned count, cap;
+};
+
 struct cnc_master {
     const struct cnc_master_config *cfg;
     struct cnc_generation generations[CNC_BOARD_GENERATIONS];
+    struct cnc_waits waits; /* INV: there is room for all members of all generations */
     unsigned next_number;
     int64_t stop_at;   /* as last seen */
     bool stopping;
@@ -98,6 +108,10 @@ struct cnc_master {
     int result;
     int refusal;       /* why the first generation does not come up, as far as that is known; else CONCUR_OK */
 };
+
+/* master.c */
+/* Room to wait for all members that there are; it does not become less. False: out of memory. */
+bool cnc_master_make_room(struct cnc_master *m);
 
 /* member.c */
 void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned group, unsigned number);

@@ -5,11 +5,6 @@
  */
 #include "stage.h"
 
-static bool serves(unsigned g, unsigned n)
-{
-    return atomic_load(&stage->serving[g]) == n;
-}
-
 /* Lines and events for one worker that has tried six times before it is let in. */
 START_TEST(children_that_find_no_room)
 {
