@@ -59,6 +59,7 @@ concur_server *concur_server_new(int engine, const char *config)
         concur_server_free(s);
         return NULL;
     }
+    cnc_files_watch_forks();
     const char *name = cnc_engine_name(engine);
     if (!name)
         (void)cnc_server_note(s, CONCUR_E_INVAL, "engine %d: no such engine", engine);

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -12,6 +13,22 @@
 #define PROBES_MAX 64
 
 struct cnc_files_state cnc_files_state;
+
+static void before_fork(void)
+{
+    atomic_store(&cnc_files_state.is_shared, true);
+}
+
+static void in_child(void)
+{
+    atomic_store(&cnc_files_state.is_shared, false);
+}
+
+void cnc_files_watch_forks(void)
+{
+    if (!atomic_exchange(&cnc_files_state.watches, true) && pthread_atfork(before_fork, NULL, in_child) != 0)
+        atomic_store(&cnc_files_state.is_shared, true); /* nobody will tell us: as if it had */
+}
 
 static void sleep_while_made(int maker)
 {

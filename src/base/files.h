@@ -21,8 +21,20 @@
 struct cnc_files_state {
     atomic_int making;   /* process id of whoever needs several at once; 0: nobody does */
     atomic_uint opening; /* calls under way that open one */
+    atomic_bool watches; /* forks of this process are noticed */
+    atomic_bool is_shared; /* it may have had a child by fork(), which has the descriptors that were open then */
 };
 extern struct cnc_files_state cnc_files_state;
+
+/* From here on forks are noticed. The C library calls us back at each fork() of the program, as long as we are loaded; programs that
+ * a child executes instead (vfork, posix_spawn, popen) do not have our descriptors, and are not meant. */
+void cnc_files_watch_forks(void);
+
+/* May somebody else have a descriptor of ours open, so that close() alone does not end its connection? */
+static inline bool cnc_files_is_shared(void)
+{
+    return atomic_load_explicit(&cnc_files_state.is_shared, memory_order_relaxed);
+}
 
 void cnc_files_wait(void);
 int cnc_files_lift(int fd);

@@ -111,15 +111,21 @@ void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn)
         drv->ops->closed(drv);
 }
 
-/* One call for each connection, not for each request; whether the program has forked nobody tells us. A reset stays one: a
- * reply that was cut short must not look like a whole one. */
-void cnc_conn_end(struct cnc_driver *drv, struct cnc_conn *conn)
+/* Where a child of the program may have the descriptor too, its close() ends nothing. A reset stays one: a reply that was cut short
+ * must not look like a whole one. */
+static void end_for_all(struct cnc_conn *conn)
 {
     int fd = cnc_io_fd(&conn->io);
     bool is_reset = (conn->flags & CNC_CONN_RESET) && cnc_sys_reset(fd) == 0;
     if (!is_reset && !(conn->flags & CNC_CONN_SHUT))
         (void)cnc_sys_shutdown_write(fd); /* fails where the peer has reset it */
     conn->flags &= (uint32_t)~CNC_CONN_COPIED;
+}
+
+void cnc_conn_end(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    if (CNC_UNLIKELY(cnc_files_is_shared()))
+        end_for_all(conn);
     cnc_conn_forget(drv, conn);
 }
 
