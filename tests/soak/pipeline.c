@@ -38,8 +38,8 @@ static void run_one(const char *engine, unsigned long long seed)
     demo_start(&demo, engine, "--threads", "2", "--set", "header_timeout=5m", "--set", "write_timeout=5m", "--set",
                "keepalive_timeout=5m", NULL); /* longer than any pause: the client is slow, and not given up */
     flood_run(&f, &demo, seed);
-    printf("%s: seed %llu: %zu bytes taken, %zu answered in %lld ms\n", engine, seed, f.sent, f.answered,
-           (long long)(now_ms() - began));
+    printf("%s: seed %llu: %zu bytes taken, %zu answered in %lld ms, grew by %ld KiB\n", engine, seed, f.sent, f.answered,
+           (long long)(now_ms() - began), f.grew_kib);
     fflush(stdout);
     demo_stop(&demo, WAIT_MS);
 }
