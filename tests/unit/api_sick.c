@@ -10,11 +10,12 @@
 
 #include "live_routes.h"
 
-enum { FILES_MAX = 256, SPIN_MS = 300 };
+enum { FILES_MAX = 256, SPIN_MS = 300, SOCKETS = 13 };
 
 static int engines[8];
 static bool was_open[FILES_MAX]; /* before the server came */
 static int to_close = -1;
+static int sockets[SOCKETS], next_socket;
 
 /* A number that is closed while others use it is a race, and is what is tried here: ThreadSanitizer runs and does not judge. */
 const char *__tsan_default_options(void);
@@ -65,12 +66,29 @@ static struct live start(int engine)
     return l;
 }
 
-/* Clients take no low number: what the server has lost is taken by the server's next connection. */
+/* Clients' sockets are made before a number is closed, and are high ones: what the server has lost is taken by the server's next
+ * connection, and never by a client, whose socket the server would close for its own. */
+static void make_sockets(void)
+{
+    for (int i = 0; i < SOCKETS; i++) {
+        int low = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockets[i] = fcntl(low, F_DUPFD_CLOEXEC, FILES_MAX);
+        close(low);
+        ck_assert_int_ge(sockets[i], FILES_MAX);
+    }
+    next_socket = 0;
+}
+
+static void close_sockets(void)
+{
+    while (next_socket < SOCKETS)
+        close(sockets[next_socket++]);
+}
+
 static int dial(const struct live *l)
 {
-    int low = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = fcntl(low, F_DUPFD_CLOEXEC, FILES_MAX);
-    close(low);
-    ck_assert_int_ge(fd, FILES_MAX);
+    ck_assert_int_lt(next_socket, SOCKETS);
+    int fd = sockets[next_socket++];
     if (connect(fd, (const struct sockaddr *)&l->at, sizeof l->at) == 0)
         return fd;
     close(fd);
@@ -118,6 +136,7 @@ static bool close_nth(int engine, int n)
 {
     for (int fd = 0; fd < FILES_MAX; fd++)
         was_open[fd] = fcntl(fd, F_GETFD) >= 0;
+    make_sockets();
     struct live l = start(engine);
     ask_around(&l); /* whatever comes to life with the first requests is there */
     to_close = nth_file(n);
@@ -142,6 +161,7 @@ static bool close_nth(int engine, int n)
                   concur_strerror(rc));
     ck_assert(rc == CONCUR_OK || *concur_server_error(l.server));
     concur_server_free(l.server);
+    close_sockets();
     ck_assert_uint_eq(live_other_threads(), 0);
     return there;
 }
