@@ -118,6 +118,14 @@ static void take_a_break(struct cnc_acceptor *a, const char *what, int err)
     watch(a, 0);
 }
 
+/* Who begins to watch is told of what waits already. After a pause that is done anyhow. */
+void cnc_acceptor_look(struct cnc_acceptor *a)
+{
+    for (unsigned i = 0; i < a->count && !a->paused; i++)
+        if (a->sockets[i].watched)
+            watch_again(a, &a->sockets[i]);
+}
+
 void cnc_acceptor_nudge(struct cnc_acceptor *a)
 {
     if (!a->paused) {
@@ -213,7 +221,10 @@ static void cannot_accept(struct cnc_acceptor *a, int err)
 {
     struct cnc_loop *loop = a->drv->home->loop;
     unsigned open = atomic_load_explicit(a->cfg.open, memory_order_relaxed);
+    bool was_told_alone = a->cfg.exclusive && !a->shy;
     take_a_break(a, "accept", err);
+    if (was_told_alone && a->cfg.pass_on)
+        a->cfg.pass_on(a->cfg.pass_on_arg);
     if (cnc_accept_is_closed(err))
         cnc_loop_break(loop, "a listening socket was closed");
     else if (cnc_accept_starves(&a->starved, err, open, cnc_home_now(a->drv->home)))

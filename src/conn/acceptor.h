@@ -46,6 +46,8 @@ struct cnc_acceptor_config {
     bool (*ask_room)(void *arg); /* optional: asks others to close a connection that counts here. False: nobody has one */
     void *ask_room_arg;
     int own[CNC_ACCEPTOR_OWN]; /* descriptors of this process that stay open, beside the listening ones and the loop's; -1: none */
+    void (*pass_on)(void *arg); /* optional: nothing can be accepted here, and no other process was told of what waits */
+    void *pass_on_arg;
     void (*warn)(void *arg, const char *what, int err); /* at most once a second */
     void *warn_arg;
 };
@@ -80,6 +82,8 @@ int cnc_acceptor_start(struct cnc_acceptor *a);
 /* No more accepts; the descriptors may be closed afterwards. */
 void cnc_acceptor_stop(struct cnc_acceptor *a);
 void cnc_acceptor_deinit(struct cnc_acceptor *a);
+/* A connection may wait of which this process was not told. */
+void cnc_acceptor_look(struct cnc_acceptor *a);
 /* A connection was closed: a pause may end early, and there is room. */
 void cnc_acceptor_nudge(struct cnc_acceptor *a);
 

@@ -33,6 +33,16 @@ void cnc_place_reload(concur_server *server)
         cnc_server_raise(server);
 }
 
+/* The kernel has told one process of it. */
+void cnc_place_pass_on(concur_server *server)
+{
+    const struct cnc_place *place = &server->place;
+    if (!place->is_child || !place->look)
+        return;
+    cnc_board_ask_look(place->board, place->page, place->slot);
+    (void)cnc_note_tell(place->link, CNC_NOTE_UNTAKEN, 0); /* as in cnc_place_stop_all() */
+}
+
 /* This process goes on for a while, but its requests are to know. */
 static void announce_stop(concur_server *server)
 {
@@ -51,6 +61,9 @@ void cnc_place_hear(concur_server *server)
             cnc_place_stop(server, note.value);
         } else if (note.what == CNC_NOTE_STOPPING) {
             announce_stop(server);
+        } else if (note.what == CNC_NOTE_LOOK) {
+            if (server->place.look)
+                server->place.look(server->place.look_arg);
         } else if (server->place.told) {
             server->place.told(server, &note, fd);
         } else {

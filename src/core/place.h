@@ -27,6 +27,8 @@ void cnc_place_begun(concur_server *server, unsigned long long requests);
 void cnc_place_stop(concur_server *server, int64_t ms);
 /* In a child: asks for a stop of the whole server. */
 void cnc_place_stop_all(concur_server *server, int64_t ms);
+/* Serving thread. This process may have been told of a connection that it does not take, and nobody else was: another one is to look. */
+void cnc_place_pass_on(concur_server *server);
 /* Where there is a master: asks for a reload. */
 void cnc_place_reload(concur_server *server);
 

@@ -60,6 +60,8 @@ struct cnc_place {
     bool all_stop;  /* ... and so all of its generation */
     const struct cnc_home *ear; /* a child's: whose thread hears the master; NULL until it serves */
     atomic_ullong recycle_at; /* requests after which a successor is asked for; 0: never, or it was */
+    void (*look)(void *arg); /* a child's that accepts: a connection may wait of which it was not told; NULL: it does not accept */
+    void *look_arg;
     /* A note for the role alone; fd is its own. */
     void (*told)(concur_server *, const struct cnc_note *, int fd);
 };

@@ -119,6 +119,22 @@ static void warn_accept(void *arg, const char *what, int err)
             err ? strerror(err) : "");
 }
 
+static void pass_on(void *arg)
+{
+    struct cnc_serving *s = arg;
+    cnc_place_pass_on(s->server);
+}
+
+/* A connection may wait that another process was told of. A stop that has begun meanwhile leaves it to a third one. */
+static void look_at_listeners(void *arg)
+{
+    struct cnc_serving *s = arg;
+    if (s->phase == CNC_SERVING_ON)
+        cnc_acceptor_look(&s->acceptor);
+    else
+        cnc_place_pass_on(s->server);
+}
+
 /* At every home where requests run. */
 static void tell_homes(struct cnc_serving *s, void (*fn)(struct cnc_home *, int), int arg)
 {
@@ -208,6 +224,8 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         .open = &server->connections,
         .exclusive = server->place.is_child,
         .own = { server->stop_fd, server->place.link },
+        .pass_on = pass_on,
+        .pass_on_arg = s,
         .warn = warn_accept,
         .warn_arg = s,
     };
@@ -275,6 +293,7 @@ static void begin_drain(struct cnc_serving *s)
     tell_of_stop(s);
     if (s->drains)
         s->drains(s);
+    cnc_place_pass_on(s->server);
     /* The port is free for a successor as soon as nobody accepts any more. */
     pthread_mutex_lock(&s->server->mu);
     cnc_serving_shut_listeners(s->server);
@@ -390,6 +409,10 @@ int cnc_serving_begin(struct cnc_serving *s)
 {
     cnc_home_adopt(s->home);
     s->server->place.ear = s->server->place.is_child ? s->home : NULL;
+    if (s->acceptor.count) {
+        s->server->place.look = look_at_listeners;
+        s->server->place.look_arg = s;
+    }
     int rc = s->is_late ? CONCUR_OK : cnc_acceptor_start(&s->acceptor);
     if (rc == CONCUR_OK)
         cnc_server_ready(s->server);

@@ -207,6 +207,31 @@ static void serve(struct cnc_solo *solo, struct cnc_conn *conn)
 
 /* ---- the wait for one ---- */
 
+/* Complete heads come last. */
+static unsigned listeners_of(const struct cnc_solo *solo, const concur_server *server, int out[CNC_LISTEN_MAX + 1])
+{
+    unsigned n = server->socket_count;
+    for (unsigned i = 0; i < n; i++)
+        out[i] = server->sockets[i].fd;
+    if (solo->room)
+        out[n++] = server->place.lend;
+    return n;
+}
+
+/* A connection may wait of which another process was told; the gate tells of it then. */
+static void look_at_gate(void *arg)
+{
+    struct cnc_solo *solo = arg;
+    int listeners[CNC_LISTEN_MAX + 1];
+    if (solo->serving.phase != CNC_SERVING_ON) {
+        cnc_place_pass_on(solo->serving.server);
+        return;
+    }
+    unsigned n = listeners_of(solo, solo->serving.server, listeners);
+    if (!cnc_gate_look(&solo->gate, listeners, n))
+        solo->sick = "it cannot wait for connections any more";
+}
+
 static void pause_accepting(struct cnc_solo *solo, int err)
 {
     concur_server *server = solo->serving.server;
@@ -229,10 +254,13 @@ static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
     struct cnc_accept how = cnc_serving_how_to_accept(server, i, true);
     int err = 0;
     struct cnc_conn *conn = cnc_accept(server->sockets[i].fd, &how, &err);
-    if (!conn && cnc_accept_fails_again(err))
+    if (!conn && cnc_accept_fails_again(err)) {
+        if (!solo->starved.since) /* it slept before */
+            cnc_place_pass_on(server);
         pause_accepting(solo, err);
-    else
+    } else {
         solo->starved.since = 0;
+    }
     return conn;
 }
 
@@ -338,7 +366,7 @@ void cnc_solo_close(struct cnc_solo *solo)
 int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
 {
     int listeners[CNC_LISTEN_MAX + 1], others[2] = { server->stop_fd, server->place.link };
-    unsigned n = server->socket_count;
+    unsigned n;
     bool has_heads = server->place.lend >= 0;
     *solo = (struct cnc_solo){ .gate.epoll = -1, .yield.fn = on_yield, .slow.fn = on_slow,
                                .recycle_at = server->place.recycle_at, .warned_at = INT64_MIN / 2,
@@ -352,10 +380,7 @@ int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
     solo->ops.may_keep = may_keep;
     solo->ops.head_wait = head_wait;
     solo->ops.lost_loop = lost_loop;
-    for (unsigned i = 0; i < n; i++)
-        listeners[i] = server->sockets[i].fd;
-    if (has_heads)
-        listeners[n++] = server->place.lend;
+    n = listeners_of(solo, server, listeners);
     int rc = cnc_serving_open(&solo->serving, server, &solo->ops,
                               CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_BLOCKING_HOME | CNC_SERVING_NO_ACCEPT);
     if (rc == CONCUR_OK)
@@ -378,6 +403,8 @@ int cnc_solo_run(struct cnc_solo *solo, bool may_give_up)
     struct cnc_serving *s = &solo->serving;
     concur_server *server = s->server;
     int rc = cnc_serving_begin(s);
+    server->place.look = look_at_gate;
+    server->place.look_arg = solo;
     while (!solo->sick && rc == CONCUR_OK && (rc = cnc_serving_look(s, may_give_up)) == CONCUR_AGAIN) {
         struct cnc_conn *conn = NULL;
         rc = CONCUR_OK;

@@ -30,7 +30,7 @@ static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
     unsigned heads = has_heads ? cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_HEADS, .count = 1, .most = 1 }) : 0;
     (void)cnc_plan_add(out, (struct cnc_group){
                                 .link = has_heads ? CNC_LINK_SHARED : CNC_LINK_NONE, .links_to = heads,
-                                .role = CNC_ROLE_WORKER, .is_required = true,
+                                .role = CNC_ROLE_WORKER, .is_required = true, .accepts = true,
                                 .count = (unsigned)cfg->workers_start, .most = (unsigned)cfg->workers_max,
                                 .spare_min = (unsigned)cfg->spare_min, .spare_max = spare_max,
                                 .has_successors = !spare_max });

@@ -17,7 +17,7 @@
 
 static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {
-    (void)cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_WORKER, .is_required = true,
+    (void)cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_WORKER, .is_required = true, .accepts = true,
                                                 .has_successors = true, .count = (unsigned)cfg->workers,
                                                 .most = (unsigned)cfg->workers });
 }

@@ -23,7 +23,7 @@
 
 static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {
-    unsigned front = cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_FRONT, .is_required = true,
+    unsigned front = cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_FRONT, .is_required = true, .accepts = true,
                                                            .count = 1, .most = 1 });
     (void)cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_WORKER, .is_required = true,
                                                 .has_successors = true, .count = (unsigned)cfg->workers,

@@ -223,9 +223,9 @@ static int make_plan(struct cnc_setup *setup, struct cnc_plan *plan)
     if (setup->ops->plan)
         setup->ops->plan(cfg, plan);
     else
-        (void)cnc_plan_add(plan, (struct cnc_group){ .role = CNC_ROLE_WORKER, .is_required = true,
+        (void)cnc_plan_add(plan, (struct cnc_group){ .role = CNC_ROLE_WORKER, .is_required = true, .accepts = true,
                                                      .has_successors = true, .count = 1, .most = 1 });
-    (void)cnc_plan_add(plan, (struct cnc_group){ .role = CNC_ROLE_REFUSER, .when = CNC_GROUP_GIVEN_UP,
+    (void)cnc_plan_add(plan, (struct cnc_group){ .role = CNC_ROLE_REFUSER, .accepts = true, .when = CNC_GROUP_GIVEN_UP,
                                                  .count = 1, .most = 1 });
     if (setup->ops->lends && !setup->ledger.pages && !cnc_ledger_open(&setup->ledger, (uint32_t)cfg->connections_max))
         return cnc_error_set(CONCUR_E_NOMEM, "out of memory: no ledger of %lld connections", (long long)cfg->connections_max);

@@ -27,6 +27,16 @@ int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener
     return rc;
 }
 
+bool cnc_gate_look(struct cnc_gate *gate, const int *listeners, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        cnc_gate_leave(gate, listeners[i]);
+        if (add(gate, listeners[i], EPOLLIN | EPOLLEXCLUSIVE, i) < 0)
+            return false;
+    }
+    return true;
+}
+
 void cnc_gate_leave(struct cnc_gate *gate, int fd)
 {
     (void)cnc_sys_epoll_ctl(gate->epoll, EPOLL_CTL_DEL, fd, NULL); /* it fails only for one that does not stand there */

@@ -16,6 +16,8 @@ struct cnc_gate {
 /* listeners and others are borrowed. CONCUR_OK or CONCUR_E_SYS. */
 int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener_count, const int *others,
                   unsigned other_count);
+/* Tells anew of what waits at the first count of the listeners that it was opened with. False: nobody can wait here any more. */
+bool cnc_gate_look(struct cnc_gate *gate, const int *listeners, unsigned count);
 /* Stands at fd no more; before it is closed. */
 void cnc_gate_leave(struct cnc_gate *gate, int fd);
 void cnc_gate_close(struct cnc_gate *gate);

@@ -19,6 +19,7 @@ struct cnc_board {
     /* a bit for each slot */
     _Alignas(64) atomic_ullong idle[CNC_BOARD_GENERATIONS][WORDS];
     _Alignas(64) atomic_ullong poked[CNC_BOARD_GENERATIONS][WORDS];
+    _Alignas(64) atomic_ullong untaken[CNC_BOARD_GENERATIONS][WORDS];
     struct cnc_board_row rows[CNC_BOARD_GENERATIONS][CNC_BOARD_SLOTS];
 };
 
@@ -177,6 +178,24 @@ void cnc_board_ask_reload(struct cnc_board *board)
 bool cnc_board_take_reload(struct cnc_board *board)
 {
     return atomic_exchange(&board->reload_wanted, false);
+}
+
+void cnc_board_ask_look(struct cnc_board *board, unsigned page, unsigned slot)
+{
+    (void)atomic_fetch_or(&board->untaken[page][slot / 64], 1ull << slot % 64);
+}
+
+int cnc_board_take_look(struct cnc_board *board, unsigned page)
+{
+    for (unsigned i = 0; i < WORDS; i++) {
+        unsigned long long bits = get(&board->untaken[page][i]);
+        if (!bits)
+            continue;
+        int bit = __builtin_ctzll(bits);
+        (void)atomic_fetch_and(&board->untaken[page][i], ~(1ull << bit));
+        return (int)(i * 64) + bit;
+    }
+    return -1;
 }
 
 void cnc_board_set_result(struct cnc_board *board, int rc)

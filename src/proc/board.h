@@ -71,6 +71,10 @@ void cnc_board_ask_stop(struct cnc_board *board, int64_t at);
 int64_t cnc_board_stop_at(const struct cnc_board *board); /* INT64_MAX: nobody wants one */
 void cnc_board_ask_reload(struct cnc_board *board);
 bool cnc_board_take_reload(struct cnc_board *board);
+/* The same from the process of a slot: it may have been told of a connection that it does not take, and another one is to look. */
+void cnc_board_ask_look(struct cnc_board *board, unsigned page, unsigned slot);
+/* A slot of the page that has asked since it was last taken; -1: none. Master. */
+int cnc_board_take_look(struct cnc_board *board, unsigned page);
 /* What the master ends with, CONCUR_OK or one of CONCUR_E_*: where its exit status goes to nobody, this is left of it. Master. */
 void cnc_board_set_result(struct cnc_board *board, int rc);
 /* CONCUR_AGAIN: it has not said so. */

@@ -237,6 +237,8 @@ static void pay(struct cnc_member *mem, int64_t now)
 {
     if (mem->owed & CNC_OWES_GO && cnc_note_tell(mem->link, CNC_NOTE_GO, 0) != CONCUR_AGAIN)
         mem->owed &= ~(unsigned)CNC_OWES_GO;
+    if (mem->owed & CNC_OWES_LOOK && cnc_note_tell(mem->link, CNC_NOTE_LOOK, 0) != CONCUR_AGAIN)
+        mem->owed &= ~(unsigned)CNC_OWES_LOOK;
     pay_front(mem, now);
     mem->owed_at = mem->owed ? now + OWED_MS : INT64_MAX;
 }
@@ -315,6 +317,34 @@ void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool e
             old->tired_at = now + TIRED_AGAIN_MS;
             cnc_member_step(m, mem, CNC_SLOT_ON_DRAIN, now);
         }
+    }
+}
+
+/* One that waits for a connection, rather than one that is at work. */
+static struct cnc_member *find_taker(struct cnc_master *m, struct cnc_generation *gen, const struct cnc_member *but)
+{
+    struct cnc_member *any = NULL;
+    for (unsigned n = 1; n <= gen->count; n++) {
+        struct cnc_member *mem = &gen->members[(m->looked + n) % gen->count];
+        if (mem == but || !mem->group->accepts || !cnc_slot_serves(&mem->slot))
+            continue;
+        if (cnc_board_is_idle(m->cfg->board, gen->page, mem->index))
+            return mem;
+        any = any ? any : mem;
+    }
+    return any;
+}
+
+/* The kernel tells one process of a connection. One that comes to the listening sockets later is told of what waits there. */
+void cnc_generation_pass_on(struct cnc_master *m, const struct cnc_member *mem, int64_t now)
+{
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS && !m->stopping; g++) {
+        struct cnc_generation *gen = &m->generations[g];
+        struct cnc_member *taker = gen->state == CNC_GENERATION_LIVE ? find_taker(m, gen, mem) : NULL;
+        if (!taker)
+            continue;
+        m->looked = taker->index;
+        owe(taker, CNC_OWES_LOOK, now);
     }
 }
 

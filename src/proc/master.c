@@ -127,6 +127,18 @@ static void look_at_reload(struct cnc_master *m, int64_t now)
         reload(m, now);
 }
 
+/* A row may have been written by somebody else: then another one looks in vain. */
+static void look_at_untaken(struct cnc_master *m, int64_t now)
+{
+    for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {
+        const struct cnc_generation *gen = &m->generations[g];
+        int slot = 0;
+        for (unsigned n = 0; n < gen->count && (slot = cnc_board_take_look(m->cfg->board, gen->page)) >= 0; n++)
+            if ((unsigned)slot < gen->count)
+                cnc_generation_pass_on(m, &gen->members[slot], now);
+    }
+}
+
 static void hear_host(struct cnc_master *m)
 {
     struct cnc_note note;
@@ -211,6 +223,7 @@ static int64_t look(struct cnc_master *m, int64_t now)
     bool any = false;
     look_at_stop(m, now);
     look_at_reload(m, now);
+    look_at_untaken(m, now);
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {
         struct cnc_generation *gen = &m->generations[g];
         if (gen->state == CNC_GENERATION_NONE)

@@ -38,6 +38,7 @@ struct cnc_group {
     unsigned spare_min, spare_max; /* a varying group keeps so many idle; 0: the number is fixed */
     bool has_successors; /* one that asks for it is replaced by another one, which is ready before it goes */
     bool is_required;    /* without any of them nothing can be served */
+    bool accepts;        /* its processes wait at the listening sockets */
     bool once;           /* one that ends with status 0 has done its work, and is not started again */
     enum cnc_group_when when;
     enum cnc_group_link link;

@@ -40,7 +40,8 @@ enum {
     CNC_OWES_GO = 1,     /* to the member itself; the others to its front, about it, in this order */
     CNC_OWES_DEAD = 2,   /* of the process before the one that is there */
     CNC_OWES_LINK = 4,
-    CNC_OWES_RETIRE = 8
+    CNC_OWES_RETIRE = 8,
+    CNC_OWES_LOOK = 16 /* to the member itself */
 };
 
 enum cnc_generation_state {
@@ -105,6 +106,7 @@ struct cnc_master {
     bool host_gone;
     bool reload_due;   /* asked for, and not begun yet */
     struct cnc_repeated no_fork, no_start; /* what it says again and again: it cannot make a process, or a process cannot start */
+    unsigned looked;   /* row of the member that was last told to look for a connection */
     int result;
     int refusal;       /* why the first generation does not come up, as far as that is known; else CONCUR_OK */
 };
@@ -138,6 +140,8 @@ void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64
 void cnc_generation_on_unlinked(struct cnc_member *front, const struct cnc_note *note, int64_t now);
 void cnc_generation_on_silent(struct cnc_member *front, const struct cnc_note *note, int64_t now);
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now);
+/* mem may have been told of a connection that it does not take: another one of those that serve is to look. */
+void cnc_generation_pass_on(struct cnc_master *m, const struct cnc_member *mem, int64_t now);
 /* The times of a stop, as the moment has them: milliseconds until what is left is given up. */
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now);
 /* The one process of the group that mem's group links to; NULL: it links to none. */

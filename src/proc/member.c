@@ -254,6 +254,7 @@ static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct c
         m->cfg->ops->stop_asked(m->cfg->arg, note->value);
         return;
     case CNC_NOTE_RELOAD: /* the board has it, and may have been looked at before */
+    case CNC_NOTE_UNTAKEN:
         return;
     case CNC_NOTE_RECYCLE:
         mem->tired = true;
@@ -319,7 +320,7 @@ void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now)
     pid_t got = cnc_sys_waitpid(mem->pid, &status);
     if (got == 0)
         return;
-    bool early = !mem->slot.was_ready;
+    bool early = !mem->slot.was_ready, served = cnc_slot_serves(&mem->slot);
     report(m, mem, status, got > 0);
     cnc_board_fold(m->cfg->board, mem->gen->page, mem->index);
     close_all(mem);
@@ -327,5 +328,7 @@ void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now)
     mem->slot.starved = mem->starved || (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == CNC_CHILD_SICK);
     cnc_member_step(m, mem, CNC_SLOT_ON_EXIT, now);
     cnc_generation_on_gone(m, mem, early, now);
+    if (served && mem->group->accepts)
+        cnc_generation_pass_on(m, mem, now);
     mem->pid = 0;
 }

@@ -18,6 +18,7 @@ enum cnc_note_what {
     CNC_NOTE_RETIRE = 4, /* to a front: nothing more for the worker in slot */
     CNC_NOTE_DEAD = 5,   /* to a front: the worker in slot has ended, and was waited for */
     CNC_NOTE_STOPPING = 15, /* to a worker: a stop has begun; its STOP comes when its front has ended */
+    CNC_NOTE_LOOK = 21,     /* a connection may wait of which another process was told, and which that one does not take */
     /* from a child to the master */
     CNC_NOTE_READY = 6,  /* from a master to its host as well */
     CNC_NOTE_FAILED = 7, /* it cannot serve; value: why, CONCUR_E_*; text: the same in words; slot: 1 if the system had no room
@@ -25,6 +26,7 @@ enum cnc_note_what {
     CNC_NOTE_STOP_ALL = 8, /* value as STOP */
     CNC_NOTE_RELOAD = 9, /* the board asks for one: look at it */
     CNC_NOTE_RECYCLE = 10, /* a successor would be welcome */
+    CNC_NOTE_UNTAKEN = 22, /* the board says who asks for a LOOK to another one: look at it */
     CNC_NOTE_LEAVING = 14, /* it ends by itself, as it should: by SIGTERM, or having served its share */
     CNC_NOTE_UNLINKED = 13, /* from a front: the link of LINK, with the same slot and value, has not arrived */
     CNC_NOTE_SILENT = 20,   /* likewise: the worker in slot with this process id has closed its end of that link */

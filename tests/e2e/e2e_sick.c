@@ -168,6 +168,31 @@ START_TEST(it_is_stopped)
 }
 END_TEST
 
+/* The kernel tells one process of a connection. If that one has no descriptor for it, another one takes it: each client is answered
+ * while the worker is still there, which could take nothing for two seconds before it is replaced. */
+START_TEST(what_it_cannot_take_another_one_takes)
+{
+    const char *engine = engine_name(_i);
+    if (!has_workers(engine) || strcmp(engine, "process-thread") == 0)
+        return; /* one process accepts */
+    for (int which = 0, n = 1; which < n; which++) {
+        start(engine);
+        const struct family before = workers();
+        long who;
+        n = before.n;
+        process_leave_files(before.pids[which], 0);
+        for (int i = 0; i < 5; i++) {
+            ck_assert_int_eq(ask_once("/whoami", slow(WAIT_MS), &who), 200);
+            ck_assert_int_ne(who, before.pids[which]);
+            const struct family now = family_of(CNC_ROLE_WORKER);
+            ck_assert_msg(has(&now, before.pids[which]), "%s: answered only when worker %d had gone\n%s", engine, which,
+                          in.log ? in.log : "");
+        }
+        inside_stop(&in);
+    }
+}
+END_TEST
+
 /* Descriptors of pid that are not the host's output, lowest first; how many. */
 static int files_of(pid_t pid, int *out)
 {
@@ -245,6 +270,7 @@ static void add(Suite *s)
     TCase *t = e2e_case(s, "sick", 240);
     tcase_add_loop_test(t, it_may_open_nothing_or_has_no_memory, 0, 2 * engine_count());
     tcase_add_loop_test(t, it_is_stopped, 0, engine_count());
+    tcase_add_loop_test(t, what_it_cannot_take_another_one_takes, 0, engine_count());
     tcase_add_loop_test(t, it_has_closed_a_descriptor, 0, engine_count());
     tcase_add_loop_test(t, the_one_before_them, 0, 2 * engine_count());
 }

@@ -10,7 +10,7 @@
 static struct rig rig;
 static struct cnc_acceptor acceptor;
 static atomic_uint open_now;
-static unsigned warnings;
+static unsigned warnings, passed_on;
 static int listener, warned_err;
 static struct sockaddr_in where;
 
@@ -22,6 +22,12 @@ static void on_warn(void *arg, const char *what, int err)
     warned_err = err;
 }
 
+static void on_pass_on(void *arg)
+{
+    (void)arg;
+    passed_on++;
+}
+
 static void on_closed(struct cnc_driver *drv)
 {
     rig_on_closed(drv);
@@ -29,20 +35,23 @@ static void on_closed(struct cnc_driver *drv)
     cnc_acceptor_nudge(&acceptor);
 }
 
+static bool exclusive; /* other processes accept too; for the next start */
+
 static void start(unsigned batch, unsigned connections_max)
 {
     socklen_t len = sizeof where;
     rig_init(&rig, false);
     rig.ops.closed = on_closed;
     atomic_store(&open_now, 0);
-    warnings = 0;
+    warnings = passed_on = 0;
     where = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(listener, (struct sockaddr *)&where, sizeof where), 0);
     ck_assert_int_eq(listen(listener, 64), 0);
     ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&where, &len), 0);
     struct cnc_acceptor_config cfg = { .batch = batch, .connections_max = connections_max, .open = &open_now,
-                                       .own = { -1, -1 }, .warn = on_warn };
+                                       .own = { -1, -1 }, .warn = on_warn,
+                                       .pass_on = on_pass_on, .exclusive = exclusive };
     struct cnc_accept_from from = { listener, { .non_blocking = true } };
     ck_assert_int_eq(cnc_acceptor_init(&acceptor, &rig.drv, &cfg, &from, 1), CONCUR_OK);
     ck_assert_int_eq(cnc_acceptor_start(&acceptor), CONCUR_OK);
@@ -265,6 +274,58 @@ START_TEST(without_descriptors_accepting_pauses_and_comes_back)
 }
 END_TEST
 
+/* The kernel has told this process alone of the first one, and others too of those that come while it cannot. */
+START_TEST(what_it_cannot_take_is_passed_on_once)
+{
+    struct rlimit before;
+    exclusive = true;
+    start(8, 100);
+    exclusive = false;
+    int a = dial();
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = { 0, before.rlim_max };
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    rig_turn(&rig);
+    ck_assert_uint_eq(passed_on, 1);
+    for (int i = 0; i < 3; i++) {
+        rig_pass(&rig, 60);
+        rig_turn(&rig);
+    }
+    ck_assert_uint_ge(acceptor.pauses, 3);
+    ck_assert_uint_eq(passed_on, 1);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    rig_pass(&rig, 60);
+    rig_turn(&rig);
+    ask(a);
+    close(a);
+    end();
+}
+END_TEST
+
+/* It sleeps on what another one was told of; a look finds it. */
+START_TEST(a_look_finds_what_another_one_did_not_take)
+{
+    exclusive = _i;
+    start(8, 100);
+    exclusive = false;
+    cnc_acceptor_look(&acceptor); /* nothing is there */
+    rig_turn(&rig);
+    ck_assert_uint_eq(acceptor.accepted, 0);
+    int a = dial();
+    cnc_acceptor_look(&acceptor);
+    rig_turn(&rig);
+    ask(a);
+    cnc_acceptor_stop(&acceptor);
+    int b = dial();
+    cnc_acceptor_look(&acceptor); /* who has stopped accepting takes nothing */
+    rig_turn(&rig);
+    ck_assert_uint_eq(acceptor.accepted, 1);
+    close(a);
+    close(b);
+    end();
+}
+END_TEST
+
 START_TEST(stopped_means_no_more_accepts)
 {
     start(8, 1);
@@ -324,6 +385,8 @@ int main(void)
     tcase_add_loop_test(tests, a_number_that_was_closed_breaks_the_loop, 0, 2);
     tcase_add_loop_test(tests, who_can_accept_nothing_breaks_the_loop, 0, 3);
     tcase_add_test(tests, stopped_means_no_more_accepts);
+    tcase_add_test(tests, what_it_cannot_take_is_passed_on_once);
+    tcase_add_loop_test(tests, a_look_finds_what_another_one_did_not_take, 0, 2);
 #ifdef CNC_FAULTS
     tcase_add_test(tests, faults_cost_a_pause_at_most);
 #endif

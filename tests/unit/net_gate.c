@@ -4,8 +4,12 @@
  */
 #include <arpa/inet.h>
 #include <check.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/sys.h"
@@ -128,6 +132,59 @@ START_TEST(a_connection_wakes_one)
 }
 END_TEST
 
+struct waiter {
+    struct cnc_gate gate;
+    pthread_t thread;
+    atomic_int got; /* what it waited for; -2: it waits */
+};
+
+static void *wait_at(void *arg)
+{
+    struct waiter *w = arg;
+    atomic_store(&w->got, cnc_gate_wait(&w->gate, -1));
+    return NULL;
+}
+
+static bool sleeps(pthread_t thread)
+{
+    struct timespec before, after;
+    clockid_t clock;
+    ck_assert_int_eq(pthread_getcpuclockid(thread, &clock), 0);
+    ck_assert_int_eq(clock_gettime(clock, &before), 0);
+    (void)poll(NULL, 0, 5);
+    ck_assert_int_eq(clock_gettime(clock, &after), 0);
+    return before.tv_sec == after.tv_sec && before.tv_nsec == after.tv_nsec && before.tv_nsec > 0;
+}
+
+/* The kernel wakes one of two, which takes nothing: the other one sleeps on until it is to look. */
+START_TEST(a_look_finds_what_another_one_did_not_take)
+{
+    struct waiter two[2];
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&two[i].got, -2);
+        ck_assert_int_eq(cnc_gate_open(&two[i].gate, listeners, LISTENERS, &other, 1), CONCUR_OK);
+        ck_assert_int_eq(pthread_create(&two[i].thread, NULL, wait_at, &two[i]), 0);
+    }
+    while (!sleeps(two[0].thread) || !sleeps(two[1].thread))
+        continue;
+    int fd = connect_to(1);
+    while (atomic_load(&two[0].got) == -2 && atomic_load(&two[1].got) == -2)
+        (void)poll(NULL, 0, 1);
+    struct waiter *asleep = atomic_load(&two[0].got) == -2 ? &two[0] : &two[1];
+    ck_assert_int_eq(atomic_load(&two[asleep == two].got), 1);
+    ck_assert(cnc_gate_look(&asleep->gate, listeners, 1)); /* nothing waits at the first one */
+    ck_assert(sleeps(asleep->thread));
+    ck_assert(cnc_gate_look(&asleep->gate, listeners, LISTENERS));
+    for (int i = 0; i < 2; i++) {
+        pthread_join(two[i].thread, NULL);
+        ck_assert_int_eq(atomic_load(&two[i].got), 1);
+        cnc_gate_close(&two[i].gate);
+    }
+    ck_assert(take(1));
+    close(fd);
+}
+END_TEST
+
 START_TEST(what_cannot_be_watched_is_told)
 {
     struct cnc_gate gate;
@@ -155,6 +212,7 @@ int main(void)
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, tells_which_is_ready);
     tcase_add_test(tests, a_connection_wakes_one);
+    tcase_add_test(tests, a_look_finds_what_another_one_did_not_take);
     tcase_add_test(tests, what_cannot_be_watched_is_told);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -137,6 +137,21 @@ static void work(unsigned i)
     cnc_board_set_idle(board, 1, i, true);
 }
 
+START_TEST(tells_who_does_not_take_a_connection)
+{
+    static const unsigned slots[] = { 0, 63, 64, CNC_BOARD_SLOTS - 1 };
+    ck_assert_int_eq(cnc_board_take_look(board, 1), -1);
+    for (unsigned i = 0; i < CNC_COUNT(slots); i++) {
+        cnc_board_ask_look(board, 1, slots[i]);
+        cnc_board_ask_look(board, 1, slots[i]);
+    }
+    for (unsigned i = 0; i < CNC_COUNT(slots); i++)
+        ck_assert_int_eq(cnc_board_take_look(board, 1), (int)slots[i]);
+    ck_assert_int_eq(cnc_board_take_look(board, 1), -1);
+    ck_assert_int_eq(cnc_board_take_look(board, 0), -1);
+}
+END_TEST
+
 START_TEST(processes_write_rows_of_their_own)
 {
     enum { N = 8 };
@@ -213,6 +228,7 @@ int main(void)
     tcase_add_test(tests, sums_all_rows);
     tcase_add_test(tests, folds_the_dead);
     tcase_add_test(tests, tells_who_is_idle);
+    tcase_add_test(tests, tells_who_does_not_take_a_connection);
     tcase_add_test(tests, processes_write_rows_of_their_own);
     tcase_add_test(tests, a_hostile_writer_leads_nobody_astray);
 #ifdef CNC_FAULTS

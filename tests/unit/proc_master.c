@@ -134,6 +134,55 @@ START_TEST(who_dies_comes_back)
 }
 END_TEST
 
+static unsigned looked(unsigned g)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < SLOTS; i++)
+        n += atomic_load(&stage->looked[g][i]);
+    return n;
+}
+
+/* One other is told of a connection that a worker does not take. */
+START_TEST(what_one_does_not_take_another_one_is_told_of)
+{
+    plan.groups[0].accepts = true;
+    atomic_store(&stage->act_of[_i], PASS_ON);
+    stage_begin();
+    UNTIL(looked(1) == 1);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(looked(1), 1);
+    ck_assert_uint_eq(atomic_load(&stage->looked[1][_i]), 0);
+}
+END_TEST
+
+/* The same of one that dies; but not of all of them that stop together. */
+START_TEST(who_goes_leaves_it_to_others)
+{
+    plan.groups[0].accepts = true;
+    atomic_store(&stage->busy, _i);
+    stage_begin();
+    UNTIL(serves(1, 3));
+    stage_kill(1, 1, SIGKILL);
+    UNTIL(serves(1, 4) && looked(1) == 1);
+    ck_assert_uint_eq(atomic_load(&stage->looked[1][1]), 0);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(looked(1), 1); /* who stops with all others tells nobody */
+}
+END_TEST
+
+/* Processes that do not accept are told of nothing. */
+START_TEST(who_does_not_accept_is_not_told)
+{
+    atomic_store(&stage->act_of[0], PASS_ON);
+    stage_begin();
+    UNTIL(serves(1, 3));
+    stage_kill(1, 1, SIGKILL);
+    UNTIL(serves(1, 4));
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+    ck_assert_uint_eq(looked(1), 0);
+}
+END_TEST
+
 static void ignore_children(void)
 {
     (void)signal(SIGCHLD, SIG_IGN);
@@ -475,6 +524,9 @@ int main(void)
     tcase_add_loop_test(tests, one_that_goes_on_is_left_alone, 0, 2);
     tcase_add_test(tests, a_traced_child_is_left_alone);
     tcase_add_test(tests, a_child_without_its_link_is_replaced);
+    tcase_add_loop_test(tests, what_one_does_not_take_another_one_is_told_of, 0, 3);
+    tcase_add_loop_test(tests, who_goes_leaves_it_to_others, 0, 2);
+    tcase_add_test(tests, who_does_not_accept_is_not_told);
 #ifdef CNC_FAULTS
     tcase_add_loop_test(tests, a_first_start_without_processes, 0, 2);
     tcase_add_loop_test(tests, what_cannot_be_had_comes_later, 0, 3);

@@ -38,6 +38,7 @@ enum act {
     TIRED,       /* serves, and would like to be replaced */
     ASK_LATE,    /* serves, and tells of a reload that the board has been asked for, after the master has looked there */
     FLOOD,       /* serves, and says too much */
+    PASS_ON,     /* serves, and does not take a connection as soon as all serve */
     LEAVE_LINK   /* serves, but hears and says nothing any more */
 };
 
@@ -57,6 +58,7 @@ struct stage {
     /* seen */
     atomic_uint forks, forks_of[GENERATIONS], ready[GENERATIONS], serving[GENERATIONS], stopped[GENERATIONS];
     atomic_uint helpers, helpers_serving, early_stops, reloads, terms, looks;
+    atomic_uint looked[GENERATIONS][SLOTS]; /* workers that were told to look for a connection */
     atomic_int pid[GENERATIONS][SLOTS];
     atomic_int setup_of[GENERATIONS]; /* the set-up that the children of a generation were born with */
     atomic_uint strange_setups;       /* children of one generation with different ones */
@@ -157,6 +159,8 @@ static inline int stage_obey(const struct cnc_child *child, int act)
             cnc_child_orphaned();
         if (rc == CONCUR_OK && note.what == CNC_NOTE_STOP && act != HEED_TERM)
             break;
+        if (rc == CONCUR_OK && note.what == CNC_NOTE_LOOK)
+            atomic_fetch_add(&stage->looked[g][child->number], 1);
         if (rc != CONCUR_OK || note.what != CNC_NOTE_GO)
             continue;
         atomic_fetch_add(child->role == HELPER ? &stage->helpers_serving : &stage->serving[g], 1);
@@ -173,6 +177,12 @@ static inline int stage_obey(const struct cnc_child *child, int act)
             while (!atomic_load(&stage->reloads))
                 (void)poll(NULL, 0, 1);
             (void)cnc_note_tell(child->link, CNC_NOTE_RELOAD, 0);
+        }
+        if (act == PASS_ON) {
+            while (!serves(g, plan.groups[0].count))
+                (void)poll(NULL, 0, 1);
+            cnc_board_ask_look(stage_board, child->page, child->slot);
+            (void)cnc_note_tell(child->link, CNC_NOTE_UNTAKEN, 0);
         }
         if (act == TIRED)
             (void)cnc_note_tell(child->link, CNC_NOTE_RECYCLE, 0);
