@@ -118,6 +118,12 @@ static inline ssize_t cnc_sys_sendmsg(int fd, const struct msghdr *m, int flags)
     return CNC_FAULT(CNC_FAULT_WRITE, ECONNRESET) ? -1 : sendmsg(fd, m, flags);
 }
 
+/* Between processes of one system: while the other end is there, only room can be missing. */
+static inline ssize_t cnc_sys_pass(int fd, const struct msghdr *m, int flags)
+{
+    return CNC_FAULT(CNC_FAULT_WRITE, ENOBUFS) ? -1 : sendmsg(fd, m, flags);
+}
+
 /* A descriptor may come along, unless it waits. */
 static inline ssize_t cnc_sys_recvmsg(int fd, struct msghdr *m, int flags)
 {

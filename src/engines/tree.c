@@ -73,6 +73,17 @@ static int settle(concur_server *server, const struct cnc_child *child)
     return rc < 0 ? cnc_error_set(CONCUR_E_SYS, "eventfd: %s", strerror(errno)) : CONCUR_OK;
 }
 
+#define NO_ROOM_MS 10 /* until the system may have room for a message */
+
+/* Waits for room: whoever is not heard in time is ended by the master. CONCUR_OK or CONCUR_E_GONE. */
+static int say(int link, const struct cnc_note *note)
+{
+    int rc;
+    while ((rc = cnc_note_send(link, note, -1, true)) == CONCUR_AGAIN)
+        (void)cnc_sys_poll(NULL, 0, NO_ROOM_MS);
+    return rc;
+}
+
 /* starved: what failed was the library's own, for want of memory or descriptors. */
 static int fail(concur_server *server, int rc, bool starved)
 {
@@ -80,7 +91,7 @@ static int fail(concur_server *server, int rc, bool starved)
     const char *text = *cnc_error_text() ? cnc_error_text() : concur_strerror(rc);
     size_t n = strlen(text);
     memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
-    (void)cnc_note_send(server->place.link, &note, -1, true);
+    (void)say(server->place.link, &note); /* a master that is gone needs no reason */
     return -rc;
 }
 
@@ -88,7 +99,7 @@ static int fail(concur_server *server, int rc, bool starved)
 static void say_goodbye(const concur_server *server)
 {
     struct cnc_note note = { .what = CNC_NOTE_LEAVING };
-    if (!server->place.was_told && cnc_note_send(server->place.link, &note, -1, true) == CONCUR_E_GONE)
+    if (!server->place.was_told && say(server->place.link, &note) != CONCUR_OK)
         cnc_child_orphaned();
 }
 
@@ -118,11 +129,12 @@ static bool await_go(concur_server *server)
 
 static int serve_child(concur_server *server, const struct cnc_role *role)
 {
+    static const struct cnc_note ready = { .what = CNC_NOTE_READY };
     int rc = role->open(server);
     if (rc < 0)
         return fail(server, rc, rc == CONCUR_E_NOMEM || rc == CONCUR_E_SYS);
     server->place.told = role->told;
-    if (cnc_note_tell(server->place.link, CNC_NOTE_READY, 0) < 0)
+    if (say(server->place.link, &ready) != CONCUR_OK)
         cnc_child_orphaned();
     if (await_go(server)) {
         cnc_board_set_state(server->place.row, CNC_BOARD_SERVING, cnc_clock_now(server->clock));
@@ -210,7 +222,9 @@ static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *
     struct cnc_note note = { .what = (uint32_t)what, .value = value };
     size_t n = strlen(text);
     memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
-    if (cnc_note_send(server->place.up, &note, -1, is_ready) != CONCUR_OK && is_ready)
+    if (!is_ready)
+        (void)cnc_note_send(server->place.up, &note, -1, false); /* a host that does not read misses events */
+    else if (say(server->place.up, &note) != CONCUR_OK)
         cnc_place_stop(server, 0); /* nobody would ever know that it serves */
 }
 

@@ -40,7 +40,7 @@ static int send_with(int link, const struct iovec *iov, int count, const int *fd
         memcpy(CMSG_DATA(c), fds, n * sizeof *fds);
     }
     do
-        sent = cnc_sys_sendmsg(link, &m, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
+        sent = cnc_sys_pass(link, &m, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
     while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return CONCUR_OK;

@@ -204,13 +204,19 @@ static struct cnc_member *front_of(struct cnc_member *mem)
     return front && front->slot.was_ready && cnc_slot_is_alive(&front->slot) ? front : NULL;
 }
 
-/* True: there is nothing more to do about it; else there was no room. */
-static bool tell_front(struct cnc_member *mem, enum cnc_note_what what)
+/* True: there is nothing more to do about it; else there was no room. The same of the next one. */
+static bool tell(struct cnc_member *mem, enum cnc_note_what what, int64_t now)
+{
+    struct cnc_note note = { .what = (uint32_t)what };
+    return cnc_member_tell(mem, &note, -1, now) != CONCUR_AGAIN;
+}
+
+static bool tell_front(struct cnc_member *mem, enum cnc_note_what what, int64_t now)
 {
     struct cnc_member *front = front_of(mem);
     struct cnc_note note = { .what = (uint32_t)what, .slot = mem->number, .value = what == CNC_NOTE_DEAD ? mem->dead : mem->pid };
     int fd = what == CNC_NOTE_LINK ? mem->lend : -1;
-    return !front || cnc_note_send(front->link, &note, fd, false) != CONCUR_AGAIN;
+    return !front || cnc_member_tell(front, &note, fd, now) != CONCUR_AGAIN;
 }
 
 static void pay_front(struct cnc_member *mem, int64_t now)
@@ -224,7 +230,7 @@ static void pay_front(struct cnc_member *mem, int64_t now)
             continue;
         if (now < mem->gen->full_until)
             return;
-        if (!tell_front(mem, order[i].what)) {
+        if (!tell_front(mem, order[i].what, now)) {
             mem->gen->full_until = now + OWED_MS;
             return;
         }
@@ -235,9 +241,9 @@ static void pay_front(struct cnc_member *mem, int64_t now)
 /* A message that finds no room is kept, and sent later: many workers that become ready at once are more than a link holds. */
 static void pay(struct cnc_member *mem, int64_t now)
 {
-    if (mem->owed & CNC_OWES_GO && cnc_note_tell(mem->link, CNC_NOTE_GO, 0) != CONCUR_AGAIN)
+    if (mem->owed & CNC_OWES_GO && tell(mem, CNC_NOTE_GO, now))
         mem->owed &= ~(unsigned)CNC_OWES_GO;
-    if (mem->owed & CNC_OWES_LOOK && cnc_note_tell(mem->link, CNC_NOTE_LOOK, 0) != CONCUR_AGAIN)
+    if (mem->owed & CNC_OWES_LOOK && tell(mem, CNC_NOTE_LOOK, now))
         mem->owed &= ~(unsigned)CNC_OWES_LOOK;
     pay_front(mem, now);
     mem->owed_at = mem->owed ? now + OWED_MS : INT64_MAX;
@@ -357,10 +363,10 @@ static void drain(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 }
 
 /* The requests that it has are to come to their end as well. Where its link has no room it is told at the next look. */
-static void tell_of_stop(struct cnc_member *mem)
+static void tell_of_stop(struct cnc_member *mem, int64_t now)
 {
     if (!mem->knows_of_stop && cnc_slot_serves(&mem->slot))
-        mem->knows_of_stop = cnc_note_tell(mem->link, CNC_NOTE_STOPPING, 0) != CONCUR_AGAIN;
+        mem->knows_of_stop = tell(mem, CNC_NOTE_STOPPING, now);
 }
 
 /* A front first: what it has queued still needs the workers. */
@@ -370,7 +376,7 @@ static void drain_members(struct cnc_master *m, struct cnc_generation *gen, int6
         struct cnc_member *mem = &gen->members[i];
         bool waits = mem->group->link == CNC_LINK_EACH && cnc_slot_is_alive(&cnc_generation_peer(mem)->slot);
         if (waits)
-            tell_of_stop(mem);
+            tell_of_stop(mem, now);
         else
             drain(m, mem, now);
     }

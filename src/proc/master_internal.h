@@ -119,6 +119,8 @@ bool cnc_master_make_room(struct cnc_master *m);
 void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned group, unsigned number);
 /* Tells the slot, and does what it asks for. */
 void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot_event ev, int64_t now);
+/* CONCUR_OK; CONCUR_AGAIN: no room; CONCUR_E_GONE: nothing reaches it any more. Then the link is closed, and who is to serve is replaced. */
+int cnc_member_tell(struct cnc_member *mem, const struct cnc_note *note, int fd, int64_t now);
 /* There may be messages, or the end. */
 void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now);
 void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now);

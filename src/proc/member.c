@@ -161,13 +161,27 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
     return true;
 }
 
+static void lose_link(struct cnc_member *mem, int64_t now)
+{
+    cnc_sys_close(&mem->link);
+    mem->silent_at = now; /* it ends, or has lost its end */
+}
+
+int cnc_member_tell(struct cnc_member *mem, const struct cnc_note *note, int fd, int64_t now)
+{
+    int rc = mem->link < 0 ? CONCUR_E_GONE : cnc_note_send(mem->link, note, fd, false);
+    if (rc != CONCUR_OK && rc != CONCUR_AGAIN && mem->link >= 0)
+        lose_link(mem, now);
+    return rc;
+}
+
 /* ---- what a slot asks for ---- */
 
 static void send_stop(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     struct cnc_note note = { .what = CNC_NOTE_STOP, .value = cnc_generation_time_left(m, mem->gen, now),
                              .slot = mem->gen->state != CNC_GENERATION_LIVE };
-    (void)cnc_note_send(mem->link, &note, -1, false); /* one that does not even read is ended by its deadline */
+    (void)cnc_member_tell(mem, &note, -1, now); /* one that does not even read is ended by its deadline */
     cnc_board_poke(m->cfg->board, mem->gen->page, mem->index);
 }
 
@@ -280,8 +294,7 @@ void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now)
         on_note(m, mem, &note, now);
     if (rc != CONCUR_E_GONE)
         return;
-    cnc_sys_close(&mem->link);
-    mem->silent_at = now; /* it ends, or has lost it */
+    lose_link(mem, now);
 }
 
 bool cnc_member_is_silent(const struct cnc_member *mem)

@@ -255,6 +255,38 @@ START_TEST(a_death_costs_what_was_held)
 }
 END_TEST
 
+/* More of them than it may hold: it takes no more than that, the others stay where they are, and nobody waits for them. */
+START_TEST(more_than_it_may_hold)
+{
+    enum { MOST = 20 };
+    static struct client slow_ones[SLOW];
+    pid_t pids[16];
+    long before[16], most = 0;
+    uint64_t seed = take_seed();
+    if (!is_one_connection_a_worker(engine_name(_i)))
+        return;
+    demo_start(&demo, engine_name(_i), "--workers", "4", "--unsafe", "--set", "header_timeout=10m", "--set", "connections_max=20", NULL);
+    const int n = demo_pids(&demo, pids, (int)COUNT(pids));
+    for (int i = 1; i < n; i++)
+        before[i] = process_count_files(pids[i]);
+    open_slow(slow_ones, &seed);
+    for (int64_t until = now_ms() + slow(WAIT_MS); most < MOST; nap_ms(5)) {
+        ck_assert_msg(now_ms() < until, "it holds %ld", most);
+        for (int i = 1; i < n; i++)
+            most = process_count_files(pids[i]) - before[i] > most ? process_count_files(pids[i]) - before[i] : most;
+    }
+    for (int i = 0; i < 4 * WORKERS; i++) {
+        expect_alive(demo.port, WAIT_MS);
+        for (int k = 1; k < n; k++)
+            ck_assert_int_le(process_count_files(pids[k]) - before[k], MOST);
+    }
+    for (int i = 0; i < SLOW; i++)
+        client_close(&slow_ones[i]);
+    expect_alive(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "heads", 60);
@@ -264,6 +296,7 @@ static void add(Suite *s)
     tcase_add_loop_test(t, a_stop_lets_one_finish, 0, engine_count());
     tcase_add_loop_test(t, a_busy_worker_waits_for_no_heads, 0, engine_count());
     tcase_add_loop_test(t, a_death_costs_what_was_held, 0, engine_count());
+    tcase_add_loop_test(t, more_than_it_may_hold, 0, engine_count());
 }
 
 int main(int argc, char **argv)

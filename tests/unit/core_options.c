@@ -440,7 +440,7 @@ START_TEST(options_without_effect)
         { "event", "pool_queue_max", "5", "pool_threads", "2", NULL },
         { "event-pool", "pool_queue_max", "5", NULL, NULL, NULL },
         { "event-pool", "pool_queue_max", "5", "pool_threads", "0", "has no effect without a pool" },
-        { "prefork", "connections_max", "5", NULL, NULL, "has no effect on the engine prefork" },
+        { "prefork", "connections_max", "5", NULL, NULL, NULL },
         { "prefork", "accept_batch", "5", NULL, NULL, "has no effect on the engine prefork" },
         { "process-thread", "accept_batch", "5", NULL, NULL, NULL },
         { "thread", "lend", "connection", NULL, NULL, "has no effect on the engine thread" },

@@ -179,7 +179,7 @@ START_TEST(calls_that_fail)
     cnc_sys_close(&fds[0]);
     cnc_sys_close(&fds[1]);
     cnc_fault_arm(CNC_FAULT_WRITE, 1, false);
-    ck_assert_int_eq(put("x", 1, -1), CONCUR_E_GONE);
+    ck_assert_int_eq(put("x", 1, -1), CONCUR_E_FULL);
     cnc_fault_arm(CNC_FAULT_READ, 1, false);
     ck_assert_int_eq(cnc_passing_recv(pair[1], room, sizeof room, &fd, false), -ECONNRESET);
     ck_assert_int_eq(fd, -1);
