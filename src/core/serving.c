@@ -457,7 +457,8 @@ CNC_HOT int cnc_serving_run(struct cnc_serving *s, bool may_give_up)
         if (CNC_UNLIKELY(cnc_home_turn(s->home, -1) < 0))
             return cnc_serving_fail(s, may_give_up);
         check_stall(s, cnc_home_turn_began(s->home));
-        cnc_serving_publish(s, cnc_home_turn_began(s->home));
+        if (s->server->place.row) /* somebody looks */
+            cnc_serving_publish(s, cnc_home_turn_began(s->home));
         rc = CONCUR_OK;
     }
     return rc;

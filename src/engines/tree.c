@@ -73,17 +73,6 @@ static int settle(concur_server *server, const struct cnc_child *child)
     return rc < 0 ? cnc_error_set(CONCUR_E_SYS, "eventfd: %s", strerror(errno)) : CONCUR_OK;
 }
 
-#define NO_ROOM_MS 10 /* until the system may have room for a message */
-
-/* Waits for room: whoever is not heard in time is ended by the master. CONCUR_OK or CONCUR_E_GONE. */
-static int say(int link, const struct cnc_note *note)
-{
-    int rc;
-    while ((rc = cnc_note_send(link, note, -1, true)) == CONCUR_AGAIN)
-        (void)cnc_sys_poll(NULL, 0, NO_ROOM_MS);
-    return rc;
-}
-
 /* starved: what failed was the library's own, for want of memory or descriptors. */
 static int fail(concur_server *server, int rc, bool starved)
 {
@@ -91,7 +80,7 @@ static int fail(concur_server *server, int rc, bool starved)
     const char *text = *cnc_error_text() ? cnc_error_text() : concur_strerror(rc);
     size_t n = strlen(text);
     memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
-    (void)say(server->place.link, &note); /* a master that is gone needs no reason */
+    (void)cnc_note_deliver(server->place.link, &note); /* a master that is gone needs no reason */
     return -rc;
 }
 
@@ -99,7 +88,7 @@ static int fail(concur_server *server, int rc, bool starved)
 static void say_goodbye(const concur_server *server)
 {
     struct cnc_note note = { .what = CNC_NOTE_LEAVING };
-    if (!server->place.was_told && say(server->place.link, &note) != CONCUR_OK)
+    if (!server->place.was_told && cnc_note_deliver(server->place.link, &note) != CONCUR_OK)
         cnc_child_orphaned();
 }
 
@@ -134,7 +123,7 @@ static int serve_child(concur_server *server, const struct cnc_role *role)
     if (rc < 0)
         return fail(server, rc, rc == CONCUR_E_NOMEM || rc == CONCUR_E_SYS);
     server->place.told = role->told;
-    if (say(server->place.link, &ready) != CONCUR_OK)
+    if (cnc_note_deliver(server->place.link, &ready) != CONCUR_OK)
         cnc_child_orphaned();
     if (await_go(server)) {
         cnc_board_set_state(server->place.row, CNC_BOARD_SERVING, cnc_clock_now(server->clock));
@@ -224,7 +213,7 @@ static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *
     memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
     if (!is_ready)
         (void)cnc_note_send(server->place.up, &note, -1, false); /* a host that does not read misses events */
-    else if (say(server->place.up, &note) != CONCUR_OK)
+    else if (cnc_note_deliver(server->place.up, &note) != CONCUR_OK)
         cnc_place_stop(server, 0); /* nobody would ever know that it serves */
 }
 

@@ -265,6 +265,12 @@ static void wait_without_loop(struct cnc_home *home, int64_t max_wait_ms)
     run_timers(home);
 }
 
+/* Says why once more: what has just run may have failed in ways of its own. */
+__attribute__((noinline)) static int say_broken(struct cnc_home *home)
+{
+    return cnc_loop_turn(home->loop, 0);
+}
+
 CNC_HOT int cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms)
 {
     bool busy = home->local.head || atomic_load_explicit(&home->mail, memory_order_acquire);
@@ -274,9 +280,7 @@ CNC_HOT int cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms)
     else
         wait_without_loop(home, busy ? 0 : max_wait_ms);
     cnc_home_settle(home);
-    if (CNC_UNLIKELY(rc < 0)) /* says why once more: what has just run may have failed in ways of its own */
-        rc = cnc_loop_turn(home->loop, 0);
-    return rc;
+    return CNC_LIKELY(rc == CONCUR_OK) ? CONCUR_OK : say_broken(home);
 }
 
 CNC_HOT int64_t cnc_home_turn_began(const struct cnc_home *home)

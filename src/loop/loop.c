@@ -14,6 +14,7 @@ struct cnc_loop {
     struct event timer; /* of timer_fd, which fires at armed_at, only to end the wait */
     struct event waker;
     int64_t armed_at;
+    int64_t tick_at; /* no tick is due before, however many there are */
     int64_t now;
     int64_t began;
     int wake_fd, timer_fd;
@@ -201,6 +202,7 @@ static void arm(struct cnc_loop *loop, int64_t at)
 static void run_ticks(struct cnc_loop *loop)
 {
     int64_t next = INT64_MAX;
+    loop->tick_at = INT64_MAX; /* one that has been passed may be set again */
     for (struct cnc_tick *t = loop->ticks; t; t = t->next) {
         if (t->at <= cnc_loop_now(loop)) {
             t->at = INT64_MAX;
@@ -209,8 +211,16 @@ static void run_ticks(struct cnc_loop *loop)
         if (t->at < next)
             next = t->at;
     }
+    if (next < loop->tick_at)
+        loop->tick_at = next;
     if (next < loop->armed_at || loop->armed_at < cnc_loop_now(loop))
         arm(loop, next);
+}
+
+/* Most turns have nothing to do for them. */
+static bool has_ticks_to_run(const struct cnc_loop *loop, int64_t now)
+{
+    return loop->tick_at <= now || loop->tick_at < loop->armed_at || loop->armed_at < now;
 }
 
 static int say_broken(const struct cnc_loop *loop)
@@ -232,7 +242,8 @@ CNC_HOT int cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
         be_broken(loop, "it cannot wait: its epoll was closed");
     /* Read at the first callback, if there was one; else now. Callbacks that took long make the ticks look again. */
     loop->began = cnc_loop_now(loop);
-    run_ticks(loop);
+    if (CNC_UNLIKELY(has_ticks_to_run(loop, loop->began)))
+        run_ticks(loop);
     return CNC_LIKELY(atomic_load_explicit(&loop->broken, memory_order_relaxed) == NULL) ? CONCUR_OK : say_broken(loop);
 }
 
@@ -341,6 +352,8 @@ void cnc_tick_at(struct cnc_loop *loop, struct cnc_tick *tick, int64_t at)
     if (at >= tick->at)
         return;
     tick->at = at;
+    if (at < loop->tick_at)
+        loop->tick_at = at;
     if (at < loop->armed_at)
         arm(loop, at);
 }

@@ -5,6 +5,7 @@
 #include "net/passing.h"
 
 #define HEAD offsetof(struct cnc_note, text)
+#define NO_ROOM_MS 10 /* until the system may have room for a message */
 
 /* Whether this link is full or the system, a try later may pass. */
 static int no_room(int rc)
@@ -16,6 +17,14 @@ int cnc_note_send(int link, const struct cnc_note *note, int fd, bool wait)
 {
     struct iovec iov = { .iov_base = (void *)(uintptr_t)note, .iov_len = HEAD + strlen(note->text) };
     return no_room(cnc_passing_send(link, &iov, 1, fd, wait));
+}
+
+int cnc_note_deliver(int link, const struct cnc_note *note)
+{
+    int rc;
+    while ((rc = cnc_note_send(link, note, -1, true)) == CONCUR_AGAIN)
+        (void)cnc_sys_poll(NULL, 0, NO_ROOM_MS);
+    return rc;
 }
 
 int cnc_note_tell(int link, enum cnc_note_what what, int64_t value)

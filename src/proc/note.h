@@ -47,6 +47,9 @@ struct cnc_note {
 /* Never waits but if told to. fd: -1 for none; stays the caller's. CONCUR_OK, CONCUR_AGAIN (no room), CONCUR_E_GONE.
  * Async-signal-safe. */
 int cnc_note_send(int link, const struct cnc_note *note, int fd, bool wait);
+/* Waits until there is room, on the link and in the system: whoever is not heard in time is ended by the other side. CONCUR_OK or
+ * CONCUR_E_GONE. */
+int cnc_note_deliver(int link, const struct cnc_note *note);
 /* Without a text or a descriptor. */
 int cnc_note_tell(int link, enum cnc_note_what what, int64_t value);
 /* CONCUR_OK; CONCUR_AGAIN: nothing there; CONCUR_E_GONE: the other side has closed. *fd: what came along, or -1, or

@@ -157,6 +157,42 @@ START_TEST(ticks_run_when_due_and_once)
 }
 END_TEST
 
+struct pair_of {
+    struct cnc_tick tick;
+    struct counted *other;
+};
+
+static void set_other(struct cnc_tick *tick)
+{
+    struct pair_of *p = (struct pair_of *)tick;
+    cnc_tick_at(p->other->loop, &p->other->tick, cnc_loop_now(p->other->loop) + 10);
+}
+
+/* One that runs may set another one, whether that stands before it or behind it. */
+START_TEST(a_tick_sets_another_one)
+{
+    struct counted before, behind;
+    struct pair_of p;
+    hand_ms = 4999;
+    struct cnc_loop *loop = make(&hand);
+    add(&behind, loop, -1);
+    p = (struct pair_of){ .other = _i ? &before : &behind };
+    cnc_tick_init(loop, &p.tick, set_other);
+    add(&before, loop, -1);
+    cnc_tick_at(loop, &p.tick, 5000);
+    hand_ms = 5000;
+    cnc_loop_turn(loop, -1); /* the timer has fired */
+    ck_assert_uint_eq(p.other->ran, 0);
+    hand_ms = 5010;
+    cnc_loop_turn(loop, -1);
+    ck_assert_uint_eq(p.other->ran, 1);
+    cnc_tick_deinit(loop, &before.tick);
+    cnc_tick_deinit(loop, &p.tick);
+    cnc_tick_deinit(loop, &behind.tick);
+    cnc_loop_destroy(&loop);
+}
+END_TEST
+
 START_TEST(a_tick_that_is_always_due_runs_once_a_turn)
 {
     struct counted a;
@@ -565,6 +601,7 @@ int main(void)
     tcase_add_test(tests, a_wake_before_the_wait_counts_and_many_count_once);
     tcase_add_test(tests, a_signal_handler_ends_the_wait);
     tcase_add_test(tests, ticks_run_when_due_and_once);
+    tcase_add_loop_test(tests, a_tick_sets_another_one, 0, 2);
     tcase_add_test(tests, a_tick_that_is_always_due_runs_once_a_turn);
     tcase_add_test(tests, the_wait_ends_at_the_earliest_of_ticks_and_limit);
     tcase_add_test(tests, time_is_read_once_a_turn);

@@ -241,6 +241,11 @@ START_TEST(failing_calls_are_the_end)
     int none[2] = { -1, -1 };
     cnc_fault_arm(CNC_FAULT_WRITE, 1, false);
     ck_assert_int_eq(cnc_note_tell(pair[0], CNC_NOTE_GO, 0), CONCUR_AGAIN);
+    in = (struct cnc_note){ .what = CNC_NOTE_READY, .text = "there" };
+    cnc_fault_arm(CNC_FAULT_WRITE, 1, false);
+    ck_assert_int_eq(cnc_note_deliver(pair[0], &in), CONCUR_OK);
+    ck_assert_int_eq(cnc_note_receive(pair[1], &in, NULL, false), CONCUR_OK);
+    ck_assert_str_eq(in.text, "there");
     cnc_fault_arm(CNC_FAULT_READ, 1, false);
     ck_assert_int_eq(cnc_note_receive(pair[1], &in, NULL, false), CONCUR_E_GONE);
     cnc_fault_arm(CNC_FAULT_OPEN, 1, false);
