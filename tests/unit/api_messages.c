@@ -75,6 +75,21 @@ static concur_server *make(int engine)
     return s;
 }
 
+/* LeakSanitizer tells there of a thread that ended while it searched: no word of ours. */
+static void drop_sanitizer_lines(char *text)
+{
+    char *to = text;
+    for (char *line = text, *next; *line; line = next) {
+        next = strchr(line, '\n') ? strchr(line, '\n') + 1 : line + strlen(line);
+        const char *found = strncmp(line, "==", 2) == 0 ? strstr(line, "Unable to get registers") : NULL;
+        if (found && found < next)
+            continue;
+        memmove(to, line, (size_t)(next - line));
+        to += next - line;
+    }
+    *to = '\0';
+}
+
 /* Runs s in a process of its own until it has ended; with a text, until that stands on stderr, and then stops it. */
 static void run(concur_server *s, const char *until, char *out, size_t size)
 {
@@ -101,6 +116,8 @@ static void run(concur_server *s, const char *until, char *out, size_t size)
         }
     }
     out[n] = '\0';
+    if (LIVE_SANITIZED)
+        drop_sanitizer_lines(out);
     int status;
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     close(pipes[0]);
