@@ -123,6 +123,18 @@ static void one_size(const char *engine, rlim_t limit, bool later, uint64_t *see
     close(log);
 }
 
+/* ThreadSanitizer writes a file of its own before the program begins. */
+static bool can_begin(rlim_t limit)
+{
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    return limit >= 1 << 20;
+#endif
+#endif
+    (void)limit;
+    return true;
+}
+
 START_TEST(sizes_of_files)
 {
     static const rlim_t some[] = { 0, 4096, 1 << 20 }, every[] = { 0, 1, 100, 4096, SPOOLED - 1, SPOOLED, SPOOLED + 1, 1 << 20 };
@@ -134,7 +146,7 @@ START_TEST(sizes_of_files)
         const rlim_t limit = i >= n ? random_next(&seed) % (1 << 20) : is_every() ? every[i] : some[i];
         if (is_every() || i % 2)
             one_size(engine, limit, true, &seed);
-        if (is_every() || i % 2 == 0)
+        if (can_begin(limit) && (is_every() || i % 2 == 0))
             one_size(engine, limit, false, &seed);
     }
 }
