@@ -6,6 +6,7 @@
 
 #define HEAD offsetof(struct cnc_note, text)
 #define NO_ROOM_MS 10 /* until the system may have room for a message */
+#define DELIVER_MS 2000
 
 /* Whether this link is full or the system, a try later may pass. */
 static int no_room(int rc)
@@ -21,9 +22,11 @@ int cnc_note_send(int link, const struct cnc_note *note, int fd, bool wait)
 
 int cnc_note_deliver(int link, const struct cnc_note *note)
 {
-    int rc;
-    while ((rc = cnc_note_send(link, note, -1, true)) == CONCUR_AGAIN)
+    int rc = cnc_note_send(link, note, -1, true);
+    for (int tries = DELIVER_MS / NO_ROOM_MS; rc == CONCUR_AGAIN && tries > 0; tries--) {
         (void)cnc_sys_poll(NULL, 0, NO_ROOM_MS);
+        rc = cnc_note_send(link, note, -1, true);
+    }
     return rc;
 }
 

@@ -47,8 +47,8 @@ struct cnc_note {
 /* Never waits but if told to. fd: -1 for none; stays the caller's. CONCUR_OK, CONCUR_AGAIN (no room), CONCUR_E_GONE.
  * Async-signal-safe. */
 int cnc_note_send(int link, const struct cnc_note *note, int fd, bool wait);
-/* Waits until there is room, on the link and in the system: whoever is not heard in time is ended by the other side. CONCUR_OK or
- * CONCUR_E_GONE. */
+/* Waits for room: on the link for as long as it takes, in the system for two seconds. CONCUR_OK; CONCUR_E_GONE; CONCUR_AGAIN: the
+ * system has none. */
 int cnc_note_deliver(int link, const struct cnc_note *note);
 /* Without a text or a descriptor. */
 int cnc_note_tell(int link, enum cnc_note_what what, int64_t value);
