@@ -124,10 +124,10 @@ static inline ssize_t cnc_sys_pass(int fd, const struct msghdr *m, int flags)
     return CNC_FAULT(CNC_FAULT_WRITE, ENOBUFS) ? -1 : sendmsg(fd, m, flags);
 }
 
-/* A descriptor may come along, unless it waits. */
+/* The same the other way; a descriptor may come along, unless it waits. */
 static inline ssize_t cnc_sys_recvmsg(int fd, struct msghdr *m, int flags)
 {
-    if (CNC_FAULT(CNC_FAULT_READ, ECONNRESET))
+    if (CNC_FAULT(CNC_FAULT_READ, ENOBUFS))
         return -1;
     if (!(flags & MSG_DONTWAIT))
         return recvmsg(fd, m, flags);

@@ -92,6 +92,13 @@ static void close_all(int *fds, unsigned n, int leave)
     }
 }
 
+#define NO_ROOM_MS 10 /* until the system may have room */
+
+static bool lacks_room(int err)
+{
+    return err == ENOBUFS || err == ENOMEM;
+}
+
 static ssize_t recv_with(int link, void *p, size_t n, int *fds, unsigned most, bool wait)
 {
     union control control;
@@ -103,9 +110,9 @@ static ssize_t recv_with(int link, void *p, size_t n, int *fds, unsigned most, b
         fds[i] = -1;
     do
         got = cnc_sys_recvmsg(link, &m, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-    while (got < 0 && errno == EINTR);
+    while (got < 0 && (errno == EINTR || (wait && lacks_room(errno) && cnc_sys_poll(NULL, 0, NO_ROOM_MS) == 0)));
     if (got < 0)
-        return -errno;
+        return lacks_room(errno) ? -EAGAIN : -errno; /* the message is still there */
     take_descriptors(&m, fds, most);
     if (m.msg_flags & MSG_TRUNC) {
         close_all(fds, most, -1);

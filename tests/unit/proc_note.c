@@ -249,7 +249,7 @@ START_TEST(failing_calls_are_the_end)
     cnc_fault_arm(CNC_FAULT_WRITE, 1, true); /* it has an end, whatever the system does */
     ck_assert_int_eq(cnc_note_deliver(pair[0], &in), CONCUR_AGAIN);
     cnc_fault_arm(CNC_FAULT_READ, 1, false);
-    ck_assert_int_eq(cnc_note_receive(pair[1], &in, NULL, false), CONCUR_E_GONE);
+    ck_assert_int_eq(cnc_note_receive(pair[1], &in, NULL, false), CONCUR_AGAIN);
     cnc_fault_arm(CNC_FAULT_OPEN, 1, false);
     ck_assert_int_eq(cnc_passing_pair(none, 65536), CONCUR_E_SYS);
     ck_assert_int_eq(none[0], -1);
