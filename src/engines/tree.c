@@ -400,8 +400,11 @@ int cnc_tree_start(concur_server *server)
     server->place.master = pid;
     server->place.master_fd = cnc_sys_pidfd(pid);
     cnc_serving_shut_listeners(server); /* the master's, and its children's */
-    while ((rc = hear_master(server)) == CONCUR_AGAIN)
-        cnc_host_wait(server->place.link, server->place.master_fd, -1);
+    bool has_ended = false;
+    while ((rc = hear_master(server)) == CONCUR_AGAIN && !has_ended)
+        has_ended = cnc_host_wait(server->place.link, server->place.master_fd, -1);
+    if (rc == CONCUR_AGAIN)
+        rc = CONCUR_E_GONE; /* whatever it may have said cannot be read */
     if (rc == CONCUR_OK) {
         cnc_server_ready(server);
         return CONCUR_OK;
@@ -409,7 +412,7 @@ int cnc_tree_start(concur_server *server)
     hang_up(server);
     int end;
     while ((end = cnc_host_reap(&server->place.master, server->place.board)) == CONCUR_AGAIN)
-        cnc_host_wait(-1, server->place.master_fd, 10);
+        (void)cnc_host_wait(-1, server->place.master_fd, 10);
     if (rc == CONCUR_E_GONE && end == CONCUR_OK && cnc_board_stop_at(server->place.board) != INT64_MAX)
         return CONCUR_OK; /* it was stopped before it served */
     return rc == CONCUR_E_GONE ? end < 0 ? end : CONCUR_E_SYS : rc;
@@ -436,7 +439,7 @@ int cnc_tree_wait(concur_server *server, int64_t ms)
         int64_t left = until == INT64_MAX ? -1 : until - cnc_clock_now(server->clock);
         if (ms >= 0 && left <= 0)
             return CONCUR_AGAIN;
-        cnc_host_wait(gone ? -1 : server->place.link, server->place.master_fd,
+        (void)cnc_host_wait(gone ? -1 : server->place.link, server->place.master_fd,
                       gone && (left < 0 || left > 10) ? 10 : left);
     }
 }

@@ -7,10 +7,10 @@
 #include "base/sys.h"
 #include "proc/child.h"
 
-void cnc_host_wait(int link, int master_fd, int64_t ms)
+bool cnc_host_wait(int link, int master_fd, int64_t ms)
 {
     struct pollfd fds[2] = { { .fd = link, .events = POLLIN }, { .fd = master_fd, .events = POLLIN } };
-    (void)cnc_sys_poll(fds, 2, ms < 0 ? -1 : ms > 60000 ? 60000 : (int)ms);
+    return cnc_sys_poll(fds, 2, ms < 0 ? -1 : ms > 60000 ? 60000 : (int)ms) > 0 && fds[1].revents;
 }
 
 int cnc_host_reap(atomic_long *master, const struct cnc_board *board)
