@@ -85,6 +85,12 @@ int cnc_acceptor_start(struct cnc_acceptor *a)
     return CONCUR_OK;
 }
 
+void cnc_acceptor_begin(struct cnc_acceptor *a)
+{
+    if (cnc_acceptor_start(a) < 0)
+        take_a_break(a, "watching the listening socket", ENOMEM);
+}
+
 void cnc_acceptor_stop(struct cnc_acceptor *a)
 {
     a->running = false;

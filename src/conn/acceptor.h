@@ -79,6 +79,8 @@ struct cnc_acceptor {
 int cnc_acceptor_init(struct cnc_acceptor *a, struct cnc_driver *drv, const struct cnc_acceptor_config *cfg,
                       const struct cnc_accept_from *from, unsigned count);
 int cnc_acceptor_start(struct cnc_acceptor *a);
+/* The same; where it cannot now it tries again. */
+void cnc_acceptor_begin(struct cnc_acceptor *a);
 /* No more accepts; the descriptors may be closed afterwards. */
 void cnc_acceptor_stop(struct cnc_acceptor *a);
 void cnc_acceptor_deinit(struct cnc_acceptor *a);

@@ -430,8 +430,8 @@ static int end(struct cnc_serving *s, bool may_give_up)
 
 void cnc_serving_accept(struct cnc_serving *s)
 {
-    if (s->phase == CNC_SERVING_ON && cnc_acceptor_start(&s->acceptor) < 0)
-        cnc_log(&s->server->log, CONCUR_LOG_ERROR, "cannot watch the listening sockets");
+    if (s->phase == CNC_SERVING_ON)
+        cnc_acceptor_begin(&s->acceptor);
 }
 
 CNC_HOT int cnc_serving_look(struct cnc_serving *s, bool may_give_up)

@@ -345,6 +345,24 @@ START_TEST(stopped_means_no_more_accepts)
 END_TEST
 
 #ifdef CNC_FAULTS
+/* Who begins late, and cannot watch its sockets then, accepts a little later. */
+START_TEST(a_late_beginning_is_tried_again)
+{
+    start(8, 100);
+    cnc_acceptor_stop(&acceptor);
+    cnc_fault_arm(CNC_FAULT_WAIT, 1, false);
+    cnc_acceptor_begin(&acceptor);
+    ck_assert(acceptor.paused);
+    ck_assert_uint_eq(warnings, 1);
+    int a = dial();
+    rig_pass(&rig, 60);
+    rig_turn(&rig);
+    ask(a);
+    close(a);
+    end();
+}
+END_TEST
+
 START_TEST(faults_cost_a_pause_at_most)
 {
     static const enum cnc_fault_kind kinds[] = { CNC_FAULT_ALLOC, CNC_FAULT_OPEN, CNC_FAULT_WAIT };
@@ -388,6 +406,7 @@ int main(void)
     tcase_add_test(tests, what_it_cannot_take_is_passed_on_once);
     tcase_add_loop_test(tests, a_look_finds_what_another_one_did_not_take, 0, 2);
 #ifdef CNC_FAULTS
+    tcase_add_test(tests, a_late_beginning_is_tried_again);
     tcase_add_test(tests, faults_cost_a_pause_at_most);
 #endif
     suite_add_tcase(suite, tests);
