@@ -329,7 +329,7 @@ static void *ask_for_ever(void *arg)
         (void)concur_server_status(s, json, &n);
         (void)concur_server_reload(s);
         (void)concur_server_engine(s);
-        if (concur_server_stop(s, 1000) != CONCUR_OK)
+        if (concur_server_stop(s, LIVE_SANITIZED ? 20000 : 1000) != CONCUR_OK)
             return s;
     }
     return NULL;
