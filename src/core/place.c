@@ -40,7 +40,7 @@ void cnc_place_pass_on(concur_server *server)
     if (!place->is_child || !place->look)
         return;
     cnc_board_ask_look(place->board, place->page, place->slot);
-    (void)cnc_note_tell(place->link, CNC_NOTE_UNTAKEN, 0); /* as in cnc_place_stop_all() */
+    (void)cnc_note_tell(place->link, CNC_NOTE_UNTAKEN, 0); /* else the master sees it at its next look, in a minute at the latest */
 }
 
 /* This process goes on for a while, but its requests are to know. */

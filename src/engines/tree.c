@@ -80,7 +80,7 @@ static int fail(concur_server *server, int rc, bool starved)
     const char *text = *cnc_error_text() ? cnc_error_text() : concur_strerror(rc);
     size_t n = strlen(text);
     memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
-    (void)cnc_note_deliver(server->place.link, &note); /* a master that is gone needs no reason */
+    (void)cnc_note_deliver(server->place.link, &note); /* else the exit status has to do as a reason */
     return -rc;
 }
 

@@ -87,6 +87,15 @@ static void ask(int fd)
     ck_assert(rig_is_status(answer, "200"));
 }
 
+static void expect_served_after_pause(int fd)
+{
+    rig_pass(&rig, 60);
+    rig_turn(&rig);
+    ask(fd);
+    close(fd);
+    end();
+}
+
 START_TEST(a_wake_accepts_up_to_its_budget)
 {
     enum { CLIENTS = 10, BATCH = 4 };
@@ -294,11 +303,7 @@ START_TEST(what_it_cannot_take_is_passed_on_once)
     ck_assert_uint_ge(acceptor.pauses, 3);
     ck_assert_uint_eq(passed_on, 1);
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
-    rig_pass(&rig, 60);
-    rig_turn(&rig);
-    ask(a);
-    close(a);
-    end();
+    expect_served_after_pause(a);
 }
 END_TEST
 
@@ -355,11 +360,7 @@ START_TEST(a_late_beginning_is_tried_again)
     ck_assert(acceptor.paused);
     ck_assert_uint_eq(warnings, 1);
     int a = dial();
-    rig_pass(&rig, 60);
-    rig_turn(&rig);
-    ask(a);
-    close(a);
-    end();
+    expect_served_after_pause(a);
 }
 END_TEST
 
