@@ -215,7 +215,8 @@ static void count_by_pid(struct client *clients, int count, const char *workers)
     }
     printf("%s: of %d connections the busiest of %d workers has %d, the idlest %d\n", demo.engine, count, expected, most,
            least);
-    ck_assert_int_lt(most, 3 * least);
+    /* A sanitizer makes a worker so slow that the kernel wakes whoever is awake: there it shows that nobody is left out. */
+    ck_assert_int_lt(most, (is_quick() ? 20 : 3) * least);
 }
 
 /* Whose connections stay where they were accepted. */
