@@ -7,8 +7,8 @@
 
 #include <concur/concur.h>
 
-#include "core/server.h"
 #include "engines/configure.h"
+#include "server/server.h"
 
 /* Not run or started yet: what the set-up functions ask. */
 static inline bool cnc_api_is_set_up(concur_server *s)

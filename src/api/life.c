@@ -8,11 +8,11 @@
 #include "api/api.h"
 #include "base/error.h"
 #include "base/sys.h"
-#include "core/place.h"
-#include "core/route_notes.h"
-#include "core/serving.h"
-#include "core/signals.h"
-#include "engines/tree.h"
+#include "serve/serving.h"
+#include "server/place.h"
+#include "server/route_notes.h"
+#include "server/signals.h"
+#include "tree/tree.h"
 
 #define PATIENCE_MS 1000
 

@@ -6,8 +6,8 @@
 
 #include "api/api.h"
 #include "base/sys.h"
-#include "core/route_notes.h"
 #include "proc/board.h"
+#include "server/route_notes.h"
 
 /* mu held: sockets close and go while others look. */
 static int address_locked(concur_server *s, unsigned i, char *text, size_t n, size_t *len)

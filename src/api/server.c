@@ -7,7 +7,7 @@
 #include "api/api.h"
 #include "base/error.h"
 #include "base/sys.h"
-#include "engines/tree.h"
+#include "tree/tree.h"
 
 static uint64_t random_base(void)
 {

@@ -93,7 +93,7 @@ void *concur_shared_get(concur_shared *shared)
     return shared ? shared->region->data : NULL;
 }
 
-/* ---- one for each thread; concur_local_get() is in core/local.c ---- */
+/* ---- one for each thread; concur_local_get() is in server/local.c ---- */
 
 concur_local *concur_server_local(concur_server *s, concur_make_fn make, concur_free_fn free, void *arg)
 {

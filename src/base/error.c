@@ -26,3 +26,8 @@ const char *cnc_error_text(void)
 {
     return last_error;
 }
+
+const char *concur_last_error(void)
+{
+    return cnc_error_text();
+}

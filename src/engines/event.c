@@ -14,7 +14,7 @@
  * Stop:              accepting ends, requests under way finish, idle connections go after drain_idle; at the deadline the
  *                    rest is given up.
  */
-#include "engines/looped.h"
+#include "serve/looped.h"
 
 const struct cnc_engine_ops cnc_engine_event = {
     .id = CONCUR_ENGINE_EVENT,

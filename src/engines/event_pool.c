@@ -15,9 +15,9 @@
  *                    refused; connections as on event.
  * Stop:              as on event; what still waits for a pool thread at the deadline is dropped, what runs is joined.
  */
-#include "engines/looped.h"
+#include "serve/looped.h"
 
-/* The same role as event: its default of pool_threads (core/options.c) makes it another model. */
+/* The same role as event: its default of pool_threads (options/options.c) makes it another model. */
 const struct cnc_engine_ops cnc_engine_event_pool = {
     .id = CONCUR_ENGINE_EVENT_POOL,
     .name = "event-pool",

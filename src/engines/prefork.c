@@ -18,9 +18,9 @@
  * Stop:              every worker finishes its connection; one that holds on past the deadline is killed.
  */
 #include "base/sys.h"
-#include "core/heads.h"
-#include "core/solo.h"
 #include "engines/engine.h"
+#include "serve/heads.h"
+#include "serve/solo.h"
 
 static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {

@@ -13,7 +13,7 @@
  * Overload:          as on event, for each worker, which has its share of connections_max.
  * Stop:              as on event, in every worker at once; one that holds on past the deadline is killed.
  */
-#include "engines/looped.h"
+#include "serve/looped.h"
 
 static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {

@@ -17,9 +17,10 @@
  * Stop:              the front first: what it has queued still gets its thread; then the workers.
  */
 #include "base/sys.h"
-#include "conn/front.h"
-#include "core/borrower.h"
 #include "engines/engine.h"
+#include "request/request.h"
+#include "serve/lend/borrower.h"
+#include "serve/lend/front.h"
 
 static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {

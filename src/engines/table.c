@@ -10,15 +10,6 @@ static const struct cnc_engine_ops *const engines[] = {
     [CONCUR_ENGINE_EVENT_POOL] = &cnc_engine_event_pool,
 };
 
-const char *cnc_role_name(int role)
-{
-    static const char *const names[CNC_ROLES] = { [CNC_ROLE_WORKER] = "worker",
-                                                  [CNC_ROLE_FRONT] = "front",
-                                                  [CNC_ROLE_REFUSER] = "helper",
-                                                  [CNC_ROLE_HEADS] = "heads" };
-    return role >= 0 && role < CNC_ROLES ? names[role] : "?";
-}
-
 const struct cnc_engine_ops *cnc_engine_find(int id)
 {
     return id > 0 && (size_t)id < CNC_COUNT(engines) ? engines[id] : NULL;

@@ -14,8 +14,9 @@
  * Stop:              as on event; threads end when their requests have, and are joined.
  */
 #include "base/sys.h"
-#include "core/threads.h"
 #include "engines/engine.h"
+#include "request/request.h"
+#include "serve/threads.h"
 
 struct thread_engine {
     struct cnc_serving serving; /* the poller */

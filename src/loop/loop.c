@@ -358,7 +358,7 @@ void cnc_tick_at(struct cnc_loop *loop, struct cnc_tick *tick, int64_t at)
         arm(loop, at);
 }
 
-/* The state of a process that runs one server, as are its signals (core/signals.c). */
+/* The state of a process that runs one server, as are its signals (server/signals.c). */
 static struct {
     _Atomic(void (*)(const char *)) say;
     _Atomic(void (*)(void)) fatal;

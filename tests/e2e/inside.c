@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/server.h"
+#include "server/server.h"
 #include "e2e/client.h"
 #include "e2e/crowd.h"
 #include "engines/engine.h"

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "../unit/lending_model.h"
-#include "conn/front_internal.h"
-#include "core/heads.h"
 #include "net/passing.h"
+#include "serve/heads.h"
+#include "serve/lend/front_internal.h"
 
 enum { SLOTS = 3, SLOT_THREADS = 4, LOAN_PLACES = 512, CLIENTS_MAX = 12, KNOWN_MAX = 8, STEPS_MAX = 400 };
 
@@ -357,7 +357,7 @@ static void run_front(struct fuzz_input *in, unsigned how)
 
 /* ---- heads ---- */
 
-/* As core/heads.c has it. */
+/* As serve/heads.c has it. */
 struct head {
     int64_t at;
     uint32_t requests, last;

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "core/options_internal.h"
+#include "options/internal.h"
 
 #define NAMES_MAX 16
 

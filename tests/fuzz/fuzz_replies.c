@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/request.h"
+#include "request/request.h"
 #include "strict_reply.h"
 
 enum { FIELDS_MAX = 24, BODY_MAX = 1 << 17, WIRE_MAX = 1 << 19 };

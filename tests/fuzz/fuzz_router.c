@@ -6,7 +6,7 @@
  */
 #include "fuzz.h"
 
-#include "core/router.h"
+#include "server/router.h"
 
 enum { ROUTES_MAX = 64, SEGMENTS_MAX = 128, ALLOW_MAX = 1 << 16 };
 

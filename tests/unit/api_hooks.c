@@ -2,7 +2,7 @@
  *
  * Hooks: which are called, in which order, and what their value does; and what a program may require of an engine.
  */
-#include "core/server.h"
+#include "server/server.h"
 #include "live.h"
 
 struct record {

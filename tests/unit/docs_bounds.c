@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/options_internal.h"
+#include "options/internal.h"
 
 static char page[65536], source[1 << 20];
 

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "conn/conn.h"
-#include "core/request.h"
 #include "proc/master_internal.h"
+#include "request/request.h"
 
 enum { CELLS_MAX = 12, ROWS_MAX = 24, NAME_MAX_LEN = 160 };
 
@@ -276,7 +276,7 @@ START_TEST(the_request)
     struct table t;
     read_table("## Request", "| event |", &t);
     compare_states("## Request", &t, CNC_REQUEST_STATES, cnc_request_state_name);
-    look_into("src/core/machine.c");
+    look_into("src/request/machine.c");
     compare_events(&t, "enum request_event {", " ON_", "BACK_DONE");
     compare(&t, "[CNC_REQUEST_%s] = {", "[ON_%s] = ", "TO(%s)");
 }
@@ -288,7 +288,7 @@ START_TEST(the_stop)
     char name[64], phase[NAME_MAX_LEN];
     size_t n = 0;
     read_table("## The stop", "| phase |", &t);
-    look_into("src/core/serving.h");
+    look_into("src/serve/serving.h");
     for (; enumerator("enum cnc_serving_phase {", "CNC_SERVING_", n, name, sizeof name); n++) {
         ck_assert_uint_lt(n + 1, t.rows);
         upper(t.cell[n + 1][0], phase, sizeof phase);

@@ -13,9 +13,9 @@
 
 #include <concur/error.h>
 
-#include "conn/book.h"
-#include "conn/ledger.h"
-#include "conn/outbox.h"
+#include "serve/lend/book.h"
+#include "serve/lend/ledger.h"
+#include "serve/lend/outbox.h"
 
 enum { WORKERS = 4, THREADS = 3, REQUESTS = 64, PLACES = 128, LINK_ROOM = 6 };
 

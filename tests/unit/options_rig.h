@@ -5,10 +5,10 @@
 #ifndef CNC_OPTIONS_RIG_H
 #define CNC_OPTIONS_RIG_H
 
-#include "core/config.h"
-#include "core/options.h"
 #include "base/sys.h"
-#include "core/options_internal.h"
+#include "options/config.h"
+#include "options/internal.h"
+#include "options/options.h"
 
 #include <check.h>
 #include <fcntl.h>

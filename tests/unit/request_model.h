@@ -8,7 +8,7 @@
 
 #include <sys/eventfd.h>
 
-#include "core/request.h"
+#include "request/request.h"
 #include "live.h"
 
 #define TOKENS 256  /* callbacks that a run may be promised */

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include <concur/concur.h>
+
+const char *concur_version(void)
+{
+    return CONCUR_VERSION;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The configuration file, through libconfuse, which does the grammar; values come back by a callback, with their lines.
+ * What libconfuse 3.3 does less well is done before it sees the text, in options_scan.c but for the first:
+ *   - it would end the process on a file that cannot be read, so we read;
+ *   - it stops at the first name that it does not know, and says of much else little more than that it is unexpected;
+ *   - it counts a line two or three times where a comment ends, refuses comments within lists, and takes the end of the
+ *     file for the end of a comment;
+ *   - it skips characters it has no use for, such as the * of an unquoted *:80;
+ *   - it puts environment variables in for ${NAME}, whoever the process runs as.
+ */
+#include "options/internal.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+
+#ifdef CNC_WITH_CONFUSE
+#include <confuse.h>
+
+#define FILE_SIZE_MAX ((size_t)1 << 20)
+#define ORIGIN_MAX 320
+
+/* ---- what is told ---- */
+
+/* Keeps where the line of a mistake stands that was just added, and its code. */
+static void remember(struct cnc_options_file *f, int line, size_t at, int code)
+{
+    size_t n = f->o->errors.n - at;
+    if (n)
+        f->mistakes[f->mistake_count++] = (struct cnc_options_mistake){ line, at, n, code };
+    f->rc = f->rc ? f->rc : code;
+}
+
+/* True: there are so many already that nobody reads on. The first that is left out says so. */
+static bool is_enough(struct cnc_options_file *f)
+{
+    if (f->mistake_count < CNC_MISTAKES_MAX)
+        return false;
+    if (f->mistake_count == CNC_MISTAKES_MAX) {
+        struct cnc_section server = { CNC_SECTION_SERVER, "" };
+        size_t at = f->o->errors.n;
+        int rc = cnc_options_fail(f->o, CONCUR_E_OPTION, server, "", NULL, f->path,
+                                  "more mistakes than %d: the rest is not shown", CNC_MISTAKES_MAX);
+        remember(f, INT_MAX, at, rc);
+    }
+    return true;
+}
+
+static const char *origin_of(const struct cnc_options_file *f, int line, char out[ORIGIN_MAX])
+{
+    (void)snprintf(out, ORIGIN_MAX, "%.300s:%d", f->path, line);
+    return out;
+}
+
+void cnc_options_file_tell(struct cnc_options_file *f, int line, int code, struct cnc_section section, const char *name,
+                           const char *value, const char *why)
+{
+    char origin[ORIGIN_MAX];
+    if (is_enough(f))
+        return;
+    size_t at = f->o->errors.n;
+    remember(f, line, at, cnc_options_fail(f->o, code, section, name, value, origin_of(f, line, origin), "%s", why));
+}
+
+void cnc_options_file_refuse_name(struct cnc_options_file *f, int line, struct cnc_section section, const char *name)
+{
+    char origin[ORIGIN_MAX];
+    if (is_enough(f))
+        return;
+    size_t at = f->o->errors.n;
+    remember(f, line, at, cnc_options_set_in(f->o, CNC_LAYER_FILE, section, name, "", origin_of(f, line, origin)));
+}
+
+/* What the shape of the file brought up and what its values did are two runs: they are told line by line. */
+static void sort_mistakes(struct cnc_options_file *f, size_t start, bool is_first)
+{
+    struct cnc_options_mistake *m = f->mistakes;
+    struct cnc_text *errors = &f->o->errors;
+    for (unsigned i = 1; i < f->mistake_count; i++)
+        for (unsigned k = i; k > 0 && m[k - 1].line > m[k].line; k--) {
+            struct cnc_options_mistake later = m[k - 1];
+            m[k - 1] = m[k];
+            m[k] = later;
+        }
+    char *sorted = f->mistake_count > 1 && !errors->failed ? cnc_malloc(errors->n - start) : NULL;
+    if (!sorted)
+        return; /* as they came */
+    size_t n = 0;
+    for (unsigned i = 0; i < f->mistake_count; n += m[i++].n)
+        memcpy(sorted + n, errors->p + m[i].at, m[i].n);
+    memcpy(errors->p + start, sorted, n);
+    cnc_free(sorted);
+    f->rc = m[0].code;
+    if (is_first)
+        f->o->first_error = m[0].code;
+}
+
+static int fail_to_read(struct cnc_options_file *f, const char *why)
+{
+    struct cnc_section server = { CNC_SECTION_SERVER, "" };
+    return f->rc = cnc_options_fail(f->o, CONCUR_E_OPTION, server, "", NULL, f->path, "%s", why);
+}
+
+/* ---- the text ---- */
+
+/* Reads all of fd into *out (malloc'd, NUL-terminated). */
+static int read_fd(struct cnc_options_file *f, int fd, char **out)
+{
+    size_t n = 0, cap = 4096;
+    char *text = cnc_malloc(cap + 1);
+    ssize_t got = 0;
+    while (text && n <= FILE_SIZE_MAX) {
+        if (n == cap) {
+            char *grown = cnc_realloc(text, cap * 2 + 1);
+            if (!grown)
+                cnc_free(text);
+            text = grown;
+            cap *= 2;
+            continue;
+        }
+        got = cnc_sys_read(fd, text + n, cap - n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        n += (size_t)got;
+    }
+    if (!text)
+        return f->rc = cnc_error_set(CONCUR_E_NOMEM, "%s: out of memory", f->path);
+    text[n] = '\0';
+    if (got < 0)
+        fail_to_read(f, strerror(errno));
+    else if (n > FILE_SIZE_MAX)
+        fail_to_read(f, "larger than 1 MiB");
+    else if (strlen(text) != n)
+        fail_to_read(f, "holds a NUL byte; a text is wanted");
+    if (f->rc != CONCUR_OK) {
+        cnc_free(text);
+        text = NULL;
+    }
+    *out = text;
+    return f->rc;
+}
+
+static int read_file(struct cnc_options_file *f, char **out)
+{
+    int fd = cnc_sys_open(f->path, O_RDONLY, 0);
+    if (fd < 0)
+        return fail_to_read(f, strerror(errno));
+    int rc = read_fd(f, fd, out);
+    cnc_sys_close(&fd);
+    return rc;
+}
+
+/* libconfuse has no argument for its callbacks, but carries an unused number with each option. */
+static struct cnc_options_file *file_of(const cfg_opt_t *opt)
+{
+    return (struct cnc_options_file *)(intptr_t)opt->def.number;
+}
+
+static struct cnc_section section_of(const cfg_t *cfg)
+{
+    for (unsigned kind = 1; kind < CNC_SECTIONS; kind++)
+        if (cfg->title && strcmp(cfg->name, cnc_section_kinds[kind].word) == 0)
+            return (struct cnc_section){ kind, cfg->title };
+    return (struct cnc_section){ CNC_SECTION_SERVER, "" };
+}
+
+/* Each value as it is read. A mistake is kept and reading goes on, so that one run shows them all. */
+static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+    struct cnc_options_file *f = file_of(opt);
+    struct cnc_section section = section_of(cfg);
+    const struct cnc_option_row *row = cnc_option_row(opt->name);
+    const struct cnc_option_value *old = NULL;
+    char origin[ORIGIN_MAX], why[ORIGIN_MAX];
+    *(const char **)result = value;
+    if (row && row->type != CNC_TYPE_LIST)
+        old = cnc_options_find(f->o, section, row, CNC_LAYER_FILE);
+    if (is_enough(f))
+        return 0;
+    if (old && old->layer == CNC_LAYER_FILE) {
+        (void)snprintf(why, sizeof why, "given before, in %s", old->origin);
+        cnc_options_file_tell(f, cfg->line, CONCUR_E_OPTION, section, opt->name, value, why);
+        return 0;
+    }
+    size_t at = f->o->errors.n;
+    int rc = cnc_options_set_in(f->o, CNC_LAYER_FILE, section, opt->name, value, origin_of(f, cfg->line, origin));
+    if (rc < 0)
+        remember(f, cfg->line, at, rc);
+    return 0;
+}
+
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap) CNC_PRINTF(2, 0);
+
+/* Few things are left for libconfuse to refuse. */
+static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+    char why[ORIGIN_MAX];
+    (void)vsnprintf(why, sizeof why, fmt, ap);
+    cnc_options_file_tell(file_of(&cfg->opts[0]), cfg->line, CONCUR_E_OPTION, section_of(cfg), "", NULL, why);
+}
+
+/* The options that may stand in a section, and an end. The first only carries the loader: an empty name, which the
+ * grammar cannot reach. */
+static void list_options(struct cnc_options_file *f, unsigned scope, cfg_opt_t *out)
+{
+    *out++ = (cfg_opt_t)CFG_STR_CB("", 0, CFGF_NODEFAULT, on_value);
+    for (size_t i = 0; i < cnc_option_count; i++) {
+        const struct cnc_option_row *row = &cnc_option_rows[i];
+        cfg_opt_t plain = CFG_STR_CB(row->name, 0, CFGF_NODEFAULT, on_value);
+        cfg_opt_t list = CFG_STR_LIST_CB(row->name, 0, CFGF_NODEFAULT, on_value);
+        if (row->scope & scope)
+            *out++ = row->type == CNC_TYPE_LIST ? list : plain;
+    }
+    *out = (cfg_opt_t)CFG_END();
+    for (cfg_opt_t *opt = out - 1;; opt--) {
+        opt->def.number = (long)(intptr_t)f;
+        if (!*opt->name)
+            break;
+    }
+}
+
+/* The grammar: the server's options, then the sections. Each list is made in its part of one allocation. */
+static cfg_t *make_grammar(struct cnc_options_file *f)
+{
+    size_t room = cnc_option_count + CNC_SECTIONS + 2;
+    cfg_opt_t *all = cnc_calloc(CNC_SECTIONS * room, sizeof *all), *end = all;
+    if (!all)
+        return NULL;
+    list_options(f, cnc_section_kinds[CNC_SECTION_SERVER].scope, all);
+    while (end->name)
+        end++;
+    for (unsigned kind = 1; kind < CNC_SECTIONS; kind++) {
+        cfg_opt_t *inside = all + kind * room;
+        if (cnc_section_kinds[kind].missing)
+            continue; /* refused like an unknown name, with a better word */
+        list_options(f, cnc_section_kinds[kind].scope, inside);
+        *end++ =
+            (cfg_opt_t)CFG_SEC(cnc_section_kinds[kind].word, inside, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+    }
+    *end = (cfg_opt_t)CFG_END();
+    cfg_t *cfg = cfg_init(all, 0); /* copies */
+    cnc_free(all);
+    return cfg;
+}
+
+static int parse(struct cnc_options_file *f, const char *text)
+{
+    cfg_t *cfg = make_grammar(f);
+    if (!cfg)
+        return cnc_error_set(CONCUR_E_NOMEM, "%s: out of memory", f->path);
+    cfg_set_error_function(cfg, on_error);
+    if (cfg_parse_buf(cfg, text) != CFG_SUCCESS && f->rc == CONCUR_OK)
+        cnc_options_file_tell(f, cfg->line, CONCUR_E_OPTION, section_of(cfg), "", NULL, "not understood");
+    cfg_free(cfg); /* takes the scanner back to its start, too, wherever an error has left it */
+    return CONCUR_OK;
+}
+
+int cnc_options_load_file(struct cnc_options *o, const char *path)
+{
+    struct cnc_options_file f = { .o = o, .path = path };
+    bool is_first = o->first_error == CONCUR_OK;
+    size_t start = o->errors.n;
+    char *text = NULL;
+    cnc_options_drop(o, CNC_LAYER_FILE);
+    int rc = read_file(&f, &text);
+    if (rc == CONCUR_OK) {
+        cnc_options_scan(&f, text);
+        rc = parse(&f, text);
+        sort_mistakes(&f, start, is_first);
+    }
+    cnc_free(text);
+    return rc == CONCUR_OK ? f.rc : rc;
+}
+
+#else
+
+int cnc_options_load_file(struct cnc_options *o, const char *path)
+{
+    struct cnc_section server = { CNC_SECTION_SERVER, "" };
+    cnc_options_drop(o, CNC_LAYER_FILE);
+    return cnc_options_fail(o, CONCUR_E_OPTION, server, "", NULL, path,
+                            "this build reads no configuration files (no libconfuse)");
+}
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Shared by options*.c only.
+ */
+#ifndef CNC_OPTIONS_INTERNAL_H
+#define CNC_OPTIONS_INTERNAL_H
+
+#include <concur/types.h>
+
+#include "options/config.h"
+#include "options/options.h"
+
+enum cnc_option_type {
+    CNC_TYPE_BOOL = 1,
+    CNC_TYPE_INT = 2,
+    CNC_TYPE_AUTO = 3,
+    CNC_TYPE_SIZE = 4,
+    CNC_TYPE_TIME = 5,
+    CNC_TYPE_STRING = 6,
+    CNC_TYPE_ENUM = 7,
+    CNC_TYPE_LIST = 8
+};
+
+/* Bits: where an option may stand. */
+enum cnc_option_scope { CNC_SCOPE_START = 1, CNC_SCOPE_RELOAD = 2, CNC_SCOPE_ROUTE = 4 };
+
+#define CNC_SCOPE_SERVER (CNC_SCOPE_START | CNC_SCOPE_RELOAD)
+
+#define CNC_NO_MEMBER SIZE_MAX
+
+struct cnc_option_row {
+    unsigned id;
+    const char *name;
+    enum cnc_option_type type;
+    const char *dflt;
+    int64_t min, max;
+    const char *unit;
+    unsigned scope;   /* bits of enum cnc_option_scope */
+    unsigned engines; /* bit 1 << CONCUR_ENGINE_x for each engine that heeds it */
+    const char *doc;
+    size_t in_config, in_route; /* offset of its member, or CNC_NO_MEMBER */
+};
+
+extern const struct cnc_option_row cnc_option_rows[];
+extern const size_t cnc_option_count;
+
+/* A section: the server itself, or a kind with a title. */
+struct cnc_section_kind {
+    const char *word;    /* "" for the server */
+    unsigned scope;      /* options that may stand there */
+    const char *missing; /* what this version lacks for it, so that it is refused; NULL: nothing */
+};
+
+enum { CNC_SECTION_SERVER = 0, CNC_SECTION_ROUTE = 1, CNC_SECTION_TLS = 2, CNC_SECTION_UPSTREAM = 3, CNC_SECTIONS = 4 };
+
+extern const struct cnc_section_kind cnc_section_kinds[CNC_SECTIONS];
+
+struct cnc_section {
+    unsigned kind;
+    const char *title; /* "" for the server */
+};
+
+/* A growing text. After a failed allocation it takes nothing more. INV: n < cap once anything was added; p[n] == 0 */
+struct cnc_text {
+    char *p; /* owned */
+    size_t n, cap;
+    bool failed;
+};
+
+void cnc_text_add(struct cnc_text *t, const char *fmt, ...) CNC_PRINTF(2, 3);
+void cnc_text_reset(struct cnc_text *t);
+/* Forgets all but the first n bytes, of those there are. */
+void cnc_text_cut(struct cnc_text *t, size_t n);
+/* What was added from start on is one line, whatever a value or a name in it holds: puts ? for control characters. */
+void cnc_text_make_printable(struct cnc_text *t, size_t start);
+/* The same, and a newline. */
+void cnc_text_end_line(struct cnc_text *t, size_t start);
+/* Hands over the text (malloc'd), or NULL if an allocation failed. */
+char *cnc_text_take(struct cnc_text *t);
+
+/* One value of one layer. */
+struct cnc_option_value {
+    struct cnc_option_value *next;
+    const struct cnc_option_row *row;
+    enum cnc_layer layer;
+    struct cnc_section section; /* title within this allocation, as are text and origin */
+    const char *text, *origin;
+    int64_t number; /* BOOL, numbers, ENUM */
+};
+
+struct cnc_options {
+    struct cnc_option_value *first, **tail; /* owned; in the order they were set */
+    const char **listen;                    /* owned; items of the last resolved config */
+    struct cnc_text errors;             /* refused values; they stick */
+    int first_error;                    /* code of the first of them; CONCUR_OK: none */
+    struct cnc_text pairs;              /* of the last resolve: values that do not fit together; only if no errors */
+    struct cnc_text *notes;             /* owned */
+    struct cnc_text near_variables, variables; /* lines about CONCUR_* that name no option: slips, and others */
+    char **patterns;                    /* owned; routes resolved since the last cnc_options_resolve() */
+    size_t pattern_count;
+};
+
+/* options.c */
+/* The value in force for a row of a section, considering layers up to top; NULL: the default. For a LIST, its first. */
+const struct cnc_option_value *cnc_options_find(const struct cnc_options *o, struct cnc_section section,
+                                                const struct cnc_option_row *row, enum cnc_layer top);
+/* The next value of the list that v belongs to, or NULL. */
+const struct cnc_option_value *cnc_options_next(const struct cnc_option_value *v);
+int cnc_options_set_in(struct cnc_options *o, enum cnc_layer layer, struct cnc_section section, const char *name,
+                       const char *value, const char *origin);
+/* Adds a line "NAME=VALUE (ORIGIN): why" to the errors, or "NAME (ORIGIN): why" when value is NULL, or "ORIGIN: why"
+ * when name is "" too. Returns code, or CONCUR_E_NOMEM. */
+int cnc_options_fail(struct cnc_options *o, int code, struct cnc_section section, const char *name, const char *value,
+                     const char *origin, const char *fmt, ...) CNC_PRINTF(7, 8);
+/* Forgets a whole layer. */
+void cnc_options_drop(struct cnc_options *o, enum cnc_layer layer);
+
+/* options_file.c: the reading of one file. */
+#define CNC_MISTAKES_MAX 100 /* of a file, that are told */
+#define CNC_TITLE_MAX 256    /* room for a name or a title in what is told */
+
+struct cnc_options_mistake {
+    int line;
+    size_t at, n; /* its line among the errors */
+    int code;
+};
+
+struct cnc_options_file {
+    struct cnc_options *o;
+    const char *path;
+    int rc; /* of the first mistake */
+    struct cnc_options_mistake mistakes[CNC_MISTAKES_MAX + 1];
+    unsigned mistake_count;
+};
+
+/* Adds an error as cnc_options_fail() does, with file and line as its origin. */
+void cnc_options_file_tell(struct cnc_options_file *f, int line, int code, struct cnc_section section, const char *name,
+                           const char *value, const char *why);
+/* The same for a name that cannot stand in this section. */
+void cnc_options_file_refuse_name(struct cnc_options_file *f, int line, struct cnc_section section, const char *name);
+
+/* options_scan.c: tells of everything in a file's text but wrong values, and leaves in it what libconfuse understands. */
+void cnc_options_scan(struct cnc_options_file *f, char *text);
+
+/* options_names.c */
+const struct cnc_option_row *cnc_option_row(const char *name);
+/* The known name nearest to a mistyped one among those of the scope, or NULL when none is near. */
+const char *cnc_option_nearest(const char *name, unsigned scope);
+/* The same for anything else: as many candidates as there are, then the nearest, or NULL. */
+struct cnc_nearest {
+    const char *typed, *name;
+    size_t distance;
+};
+void cnc_nearest_init(struct cnc_nearest *n, const char *typed);
+void cnc_nearest_try(struct cnc_nearest *n, const char *candidate);
+
+/* options_parse.c */
+/* Reads a value. CONCUR_OK, CONCUR_E_OPTION with at err what is allowed, or CONCUR_E_UNSUPPORTED with what is not there. */
+int cnc_option_parse(const struct cnc_option_row *row, const char *text, int64_t *out, struct cnc_text *err);
+/* A number of the row's type as cnc_option_parse() reads it, in its largest exact unit. */
+void cnc_option_print(const struct cnc_option_row *row, int64_t number, struct cnc_text *out);
+
+/* options_notes.c: v stands for its section, which is not the server. */
+bool cnc_option_is_first_of_section(const struct cnc_options *o, const struct cnc_option_value *v);
+
+/* options_table.c: names of an ENUM. NULL or false: none. */
+const char *cnc_option_choice(const char *option, int64_t value);
+bool cnc_option_choose(const char *option, const char *name, int64_t *out);
+/* The kind of section with this word; 0: none. */
+unsigned cnc_section_find(const char *word);
+/* The name that was meant, or NULL. */
+const char *cnc_option_nearest_choice(const char *option, const char *name);
+/* "a, b, c" */
+void cnc_option_print_choices(const struct cnc_option_row *row, struct cnc_text *out);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Shared by options_scan.c and options_tokens.c.
+ */
+#ifndef CNC_OPTIONS_SCAN_H
+#define CNC_OPTIONS_SCAN_H
+
+#include "options/internal.h"
+
+#define CNC_SCAN_TITLES 64 /* sections whose titles are compared here; libconfuse compares all of them, and stops */
+
+enum cnc_token_kind { CNC_TOKEN_END, CNC_TOKEN_WORD, CNC_TOKEN_STRING, CNC_TOKEN_SIGN };
+
+struct cnc_token {
+    enum cnc_token_kind kind;
+    char *p; /* of a STRING: without its quotes */
+    size_t n;
+    char sign; /* of a SIGN: { } = , or + for += */
+    int line;
+};
+
+struct cnc_scan {
+    struct cnc_options_file *file;
+    char *at, *start; /* start: of the statement under way */
+    int line;
+    struct cnc_section section; /* whose statements these are */
+    char title[CNC_TITLE_MAX];
+    struct cnc_token titles[CNC_SCAN_TITLES];
+    size_t title_count;
+};
+
+/* The next token; *why: what is wrong with it, or NULL. Comments on the way become spaces. */
+struct cnc_token cnc_scan_next(struct cnc_scan *s, const char **why);
+/* The same, and it stays. */
+struct cnc_token cnc_scan_peek(struct cnc_scan *s);
+void cnc_scan_skip_space(struct cnc_scan *s);
+/* Makes spaces of what is between. */
+void cnc_scan_blank(char *from, const char *to);
+/* A mistake of the section as a whole, or of no statement. */
+void cnc_scan_tell(struct cnc_scan *s, int line, const char *why);
+
+static inline bool cnc_token_is_sign(struct cnc_token t, char sign)
+{
+    return t.kind == CNC_TOKEN_SIGN && t.sign == sign;
+}
+
+static inline bool cnc_token_is_text(struct cnc_token t)
+{
+    return t.kind == CNC_TOKEN_WORD || t.kind == CNC_TOKEN_STRING;
+}
+
+/* Its text and a NUL, cut where there is no room. */
+static inline void cnc_token_copy(struct cnc_token t, char *out, size_t size)
+{
+    size_t n = t.n < size ? t.n : size - 1;
+    memcpy(out, t.p, n);
+    out[n] = '\0';
+}
+
+#endif

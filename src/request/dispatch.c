@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From a parsed head to a handler: the request's memory, its route, its body if the route wants it whole, and the thread
+ * that runs it.
+ */
+#include "base/error.h"
+#include "base/sys.h"
+#include "conn/channel.h"
+#include "request/request.h"
+#include "request/spool.h"
+
+#define IDS_AT_ONCE 4096
+
+/* Brings a blocking route's request to a pool thread. Belongs to the home that sent it, which may take it back while it
+ * waits: when its deadline passes, or its client leaves. Whoever gets the job out of the queue owns the request. */
+struct pool_run {
+    struct cnc_job job;
+    concur_request *r;
+    struct cnc_channel *channel;
+    struct cnc_home *from;   /* referenced by the thread that runs it: the request's first block belongs there */
+    struct cnc_timer late;
+    struct cnc_task started; /* tells from that the wait is over */
+};
+
+static void attach(concur_request *r, struct cnc_home *home)
+{
+    r->home = home;
+    cnc_link_append(&home->requests, &r->link);
+    home->live++;
+}
+
+static void detach(concur_request *r)
+{
+    cnc_link_remove(&r->link);
+    r->home->live--;
+}
+
+static uint64_t next_id(concur_server *server, struct cnc_home *home)
+{
+    if (CNC_UNLIKELY(home->id_next == home->id_end)) {
+        home->id_next = server->id_base + atomic_fetch_add(&server->counts.ids, IDS_AT_ONCE);
+        home->id_end = home->id_next + IDS_AT_ONCE;
+    }
+    return home->id_next++;
+}
+
+static void on_deadline(struct cnc_timer *t)
+{
+    concur_request *r = CNC_CONTAINER(t, concur_request, deadline);
+    if (r->output >= CNC_OUTPUT_END)
+        return; /* it was for the reply */
+    cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
+}
+
+void cnc_request_set_deadline(concur_request *r, int64_t ms)
+{
+    if (ms <= 0) {
+        r->deadline_at = INT64_MAX;
+        cnc_home_timer_cancel(r->home, &r->deadline);
+        return;
+    }
+    r->deadline_at = cnc_clock_now(r->home->clock) + ms;
+    r->deadline.fn = on_deadline;
+    cnc_home_timer(r->home, &r->deadline, r->deadline_at);
+}
+
+/* ---- running ---- */
+
+/* The request has its thread: runs until nothing of it is left there. */
+static void serve_here(concur_request *r, struct cnc_home *here)
+{
+    concur_server *server = r->server;
+    int64_t left = r->deadline_at == INT64_MAX ? 0 : r->deadline_at - cnc_home_now(here);
+    bool over = r->deadline_at != INT64_MAX && left <= 0;
+    if (over || cnc_server_is_late(r->server)) {
+        cnc_request_enter(r);
+        cnc_reply_page(r, over ? 504 : 503);
+        cnc_request_leave(r, CONCUR_OK);
+    } else {
+        if (left)
+            cnc_request_set_deadline(r, left);
+        cnc_request_run(r);
+    }
+    while (here->live)
+        if (cnc_home_turn(here, -1) < 0) {
+            cnc_server_runs_short(server, "what waits on a thread is given up");
+            cnc_request_lose_loop(here);
+        }
+}
+
+/* At from: the thread has what it needs. */
+static void on_started(struct cnc_task *task)
+{
+    struct pool_run *run = CNC_CONTAINER(task, struct pool_run, started);
+    cnc_home_timer_cancel(run->from, &run->late);
+    cnc_free(run);
+}
+
+/* The request ends without its handler: its client is gone. */
+static void end_unheard(concur_request *r)
+{
+    if (!(r->flags & CNC_REQ_ON_STACK))
+        cnc_request_enter(r);
+    cnc_reply_abort(r, CONCUR_E_GONE);
+    cnc_request_leave(r, CONCUR_OK);
+}
+
+static void pool_run(struct cnc_job *job, struct cnc_home *here)
+{
+    struct pool_run *run = CNC_CONTAINER(job, struct pool_run, job);
+    concur_request *r = run->r;
+    struct cnc_home *from = run->from;
+    concur_server *before = cnc_server_enter(r->server);
+    attach(r, here);
+    cnc_request_tell_stop(r); /* a handler that declined may have asked for it */
+    bool heard = cnc_channel_start(run->channel, here);
+    cnc_home_post(from, &run->started); /* it waits for its channels, so it is open */
+    if (heard)
+        serve_here(r, here);
+    else
+        end_unheard(r);
+    while (here->local.head || atomic_load(&here->mail))
+        cnc_home_settle(here);
+    cnc_home_unref(from);
+    cnc_server_leave(before);
+}
+
+/* At from: the job is out of the queue again; the request ends here, with status if anybody still listens. */
+static void end_here(struct pool_run *run, int status)
+{
+    concur_request *r = run->r;
+    struct cnc_home *home = run->from;
+    cnc_home_timer_cancel(home, &run->late);
+    attach(r, home);
+    bool heard = cnc_channel_start(run->channel, home);
+    cnc_free(run);
+    cnc_home_unref(home);
+    if (!heard) {
+        end_unheard(r);
+        return;
+    }
+    if (!(r->flags & CNC_REQ_ON_STACK))
+        cnc_request_enter(r);
+    cnc_request_leave(r, status);
+}
+
+static void on_late(struct cnc_timer *t)
+{
+    struct pool_run *run = CNC_CONTAINER(t, struct pool_run, late);
+    bool over = run->r->deadline_at <= cnc_home_now(run->from);
+    if (cnc_pool_cancel(run->r->server->pool, &run->job))
+        end_here(run, over ? 504 : 503);
+}
+
+static void on_client_left(void *arg)
+{
+    struct pool_run *run = arg;
+    if (cnc_pool_cancel(run->r->server->pool, &run->job))
+        end_here(run, 0);
+}
+
+static struct pool_run *make_run(concur_request *r)
+{
+    struct cnc_home *home = r->home;
+    struct pool_run *run = cnc_malloc(sizeof *run);
+    if (!run)
+        return NULL;
+    *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_late, .started.run = on_started };
+    cnc_link_init(&run->job.link);
+    if (cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->setup->cfg.output_high) < 0) {
+        cnc_free(run);
+        return NULL;
+    }
+    int64_t timeout = r->server->setup->cfg.queue_timeout;
+    int64_t at = timeout ? cnc_home_now(home) + timeout : INT64_MAX;
+    if (r->deadline_at < at)
+        at = r->deadline_at;
+    if (at != INT64_MAX)
+        cnc_home_timer(home, &run->late, at);
+    cnc_channel_on_left(run->channel, on_client_left, run);
+    return run;
+}
+
+/* Hands the request, entered or not, to the pool, or ends it. */
+static void to_pool(concur_request *r)
+{
+    struct pool_run *run = make_run(r);
+    if (!run) {
+        cnc_request_failed(r, "has no memory for its way to a thread: 503");
+        if (!(r->flags & CNC_REQ_ON_STACK))
+            cnc_request_enter(r);
+        cnc_request_leave(r, 503);
+        return;
+    }
+    if (cnc_timer_is_set(&r->deadline))
+        cnc_home_timer_cancel(r->home, &r->deadline);
+    cnc_request_queue(r);
+    cnc_home_ref(r->home);
+    detach(r);
+    int rc = cnc_pool_submit(r->server->pool, &run->job);
+    if (rc == CONCUR_E_NOMEM || rc == CONCUR_E_SYS)
+        cnc_request_failed(r, "cannot have a thread: %s: 503", rc == CONCUR_E_SYS ? cnc_error_text() : "out of memory");
+    if (rc < 0)
+        end_here(run, 503);
+}
+
+/* The route is known: may its handler run now? 0 yes; CONCUR_AGAIN when its body is there; else a status. */
+static int prepare(concur_request *r)
+{
+    const struct cnc_route *route = r->match.route;
+    if (CNC_UNLIKELY(r->flags & CNC_REQ_HAS_BODY)) {
+        if (r->content_length > route->cfg.body_max)
+            return 413; /* RFC 9110 §15.5.14: before any of it is read, and before 100 Continue */
+        if (!(route->flags & CONCUR_ROUTE_STREAM) && !(r->flags & CNC_REQ_BODY_DONE))
+            return cnc_body_start(r);
+    }
+    return 0;
+}
+
+/* Finds the next route after those that declined: as prepare(), or 404. */
+static int find_next(concur_request *r)
+{
+    struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
+    r->skip++;
+    if (cnc_router_find(&r->server->setup->router, r->method, method, r->path, r->skip, &r->match) != CNC_ROUTE_FOUND)
+        return 404;
+    return prepare(r);
+}
+
+CNC_HOT void cnc_request_run(concur_request *r)
+{
+    for (;;) {
+        const struct cnc_route *route = r->match.route;
+        if (CNC_UNLIKELY(route->blocking) && r->server->pool && !r->home->blocking) {
+            to_pool(r);
+            return;
+        }
+        struct cnc_home *home = r->home;
+        cnc_request_enter_handler(r);
+        home->last = route;
+        home->calls++;
+        if (CNC_UNLIKELY(home->busy_since != NULL))
+            atomic_store_explicit(home->busy_since, cnc_clock_now(home->clock), memory_order_relaxed);
+        int rc = route->handler(r, route->arg);
+        if (CNC_UNLIKELY(home->busy_since != NULL))
+            atomic_store_explicit(home->busy_since, 0, memory_order_relaxed);
+        /* What declines must leave nothing behind: the next route may run on another thread. */
+        if (CNC_LIKELY(rc != CONCUR_DECLINE) || r->output != CNC_OUTPUT_NONE || r->gone || r->refs || r->on_data) {
+            cnc_request_leave(r, rc);
+            return;
+        }
+        rc = find_next(r);
+        if (rc != 0) {
+            cnc_request_leave(r, rc == CONCUR_AGAIN ? CONCUR_OK : rc);
+            return;
+        }
+    }
+}
+
+/* ---- the head ---- */
+
+static const char host_name[] = "Host";
+
+/* RFC 9112 §3.2.2: the target's authority counts as Host, whatever that field says and even if there is none. Name and
+ * value stand behind the copy of the head, where there is room for both. */
+static void take_authority(concur_request *r, const struct cnc_http_head *head)
+{
+    uint32_t at = head->len;
+    struct cnc_http_field *f = r->fields;
+    while (f < r->fields + r->field_count && f->id != CNC_HTTP_NAME_HOST)
+        f++;
+    if (f == r->fields + r->field_count) {
+        *f = (struct cnc_http_field){ .name = at, .name_len = sizeof host_name - 1, .id = CNC_HTTP_NAME_HOST };
+        r->field_count++;
+    }
+    memcpy(r->head + at, host_name, sizeof host_name);
+    at += sizeof host_name;
+    memcpy(r->head + at, r->head + head->host.at, head->host.len);
+    f->value = at;
+    f->value_len = head->host.len;
+}
+
+/* One copy of the head's bytes; from here on nothing of the connection's buffer is looked at. */
+static bool copy_head(concur_request *r, const struct cnc_http_head *head, const char *bytes)
+{
+    size_t fields = head->field_count * sizeof *r->fields;
+    bool absolute = head->form == CNC_HTTP_ABSOLUTE;
+    r->head = cnc_arena_text(&r->arena, head->len + (absolute ? sizeof host_name + head->host.len + 1 : 0));
+    r->fields = cnc_arena_alloc(&r->arena, fields + absolute * sizeof *r->fields);
+    char *path = cnc_arena_text(&r->arena, 2 * (size_t)head->path.len + 4);
+    if (!r->head || !r->fields || !path)
+        return false;
+    memcpy(r->head, bytes, head->len);
+    memcpy(r->fields, head->fields, fields);
+    r->field_count = head->field_count;
+    r->method_text = head->method_text;
+    r->query = head->query;
+    r->content_length = head->content_length;
+    r->path.p = path;
+    r->texts = path + head->path.len + 2; /* each parameter has a slash before it, and needs a NUL behind it */
+    r->texts_left = head->path.len + 2;
+    if (CNC_UNLIKELY(absolute))
+        take_authority(r, head);
+    return true;
+}
+
+/* The path that is routed. False: it is none (400). */
+static bool decode_path(concur_request *r, const struct cnc_http_head *head)
+{
+    char *out = (char *)(uintptr_t)r->path.p;
+    long n = 1;
+    if (head->path.len == 0 || head->form == CNC_HTTP_ASTERISK)
+        memcpy(out, head->form == CNC_HTTP_ASTERISK ? "*" : "/", 2);
+    else
+        n = cnc_http_path_decode(out, r->head + head->path.at, head->path.len);
+    r->path.n = (size_t)n;
+    return n >= 0;
+}
+
+/* No route answers: what does the library say? */
+static int refusal(concur_request *r, int found)
+{
+    struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
+    if (r->method == CNC_HTTP_OPTIONS && (found == CNC_ROUTE_BAD_METHOD || r->path.p[0] == '*'))
+        return 204;
+    if (r->method == CNC_HTTP_OTHER && !cnc_router_knows(&r->server->setup->router, method))
+        return 501; /* RFC 9110 §15.6.2 */
+    return found == CNC_ROUTE_BAD_METHOD ? 405 : 404;
+}
+
+static concur_request *create(struct cnc_conn *conn, const struct cnc_http_head *head)
+{
+    struct cnc_home *home = conn->drv->home;
+    void *block = cnc_home_block_get(home);
+    if (!block)
+        return NULL;
+    concur_request *r = block;
+    cnc_zero(r, offsetof(concur_request, match.params));
+    cnc_link_init(&r->link);
+    cnc_link_init(&r->ops);
+    r->block = block;
+    r->server = conn->drv->owner;
+    r->method = head->method;
+    r->minor = head->minor;
+    r->body_fd = -1;
+    r->deadline_at = INT64_MAX;
+    r->stream = (struct cnc_stream){ .down = &cnc_conn_carrier, .up = &cnc_request_stream_ops, .carrier = conn };
+    if (head->flags & CNC_HTTP_KEEP_ALIVE)
+        r->flags |= CNC_REQ_KEEP_ALIVE;
+    if (head->content_length > 0 || (head->flags & CNC_HTTP_CHUNKED))
+        r->flags |= CNC_REQ_HAS_BODY;
+    if (head->method == CNC_HTTP_HEAD)
+        r->flags |= CNC_REQ_NO_BODY_OUT;
+    cnc_arena_init(&r->arena, r + 1, cnc_home_block_size() - sizeof *r, (size_t)r->server->setup->cfg.request_memory);
+    r->id = next_id(r->server, home);
+    attach(r, home);
+    atomic_store_explicit(&home->served, atomic_load_explicit(&home->served, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    return r;
+}
+
+static void discard(concur_request *r)
+{
+    detach(r);
+    cnc_arena_deinit(&r->arena);
+    cnc_home_block_put(r->home, r->block);
+}
+
+static int no_memory(concur_server *server)
+{
+    cnc_failure(server, "a request has no memory for its head, or not in request_memory: 503");
+    return 503;
+}
+
+/* The route's deadline counts from the complete head, and so the wait for a thread in. 0, or a status. */
+static int start_deadline(concur_request *r, const struct cnc_driver *drv)
+{
+    int64_t limit = r->match.route->cfg.request_timeout;
+    if (CNC_LIKELY(limit == 0))
+        return 0;
+    int64_t waited = drv->head_at ? cnc_clock_now(drv->home->clock) - drv->head_at : 0;
+    if (waited >= limit)
+        return 504;
+    cnc_request_set_deadline(r, limit - waited);
+    return 0;
+}
+
+CNC_HOT static int on_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+{
+    concur_request *r = create(conn, head);
+    if (CNC_UNLIKELY(!r))
+        return no_memory(conn->drv->owner);
+    int status = !copy_head(r, head, bytes) ? no_memory(r->server) : !decode_path(r, head) ? 400 : 0;
+    if (CNC_UNLIKELY(status)) {
+        discard(r);
+        return status;
+    }
+    conn->stream = &r->stream;
+    struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
+    int found = cnc_router_find(&r->server->setup->router, r->method, method, r->path, 0, &r->match);
+    if (CNC_LIKELY(found == CNC_ROUTE_FOUND)) {
+        status = start_deadline(r, conn->drv);
+        if (CNC_LIKELY(status == 0))
+            status = prepare(r);
+    } else {
+        status = refusal(r, found);
+    }
+    if (CNC_LIKELY(status == 0)) {
+        cnc_request_run(r);
+    } else if (status != CONCUR_AGAIN) {
+        cnc_request_enter(r);
+        cnc_request_leave(r, status);
+    }
+    return 0;
+}
+
+/* ---- what the carrier tells ---- */
+
+static concur_request *request_of(struct cnc_stream *stream)
+{
+    return CNC_CONTAINER(stream, concur_request, stream);
+}
+
+static int on_stream_body(struct cnc_stream *stream, const char *p, size_t n)
+{
+    concur_request *r = request_of(stream);
+    cnc_request_enter(r);
+    int rc = cnc_body_piece(r, p, n);
+    bool held = rc == CONCUR_AGAIN && !(r->flags & CNC_REQ_BODY_ENDED); /* said by the end it means nothing */
+    cnc_request_leave(r, held ? CONCUR_OK : rc);
+    return held || rc <= 0 ? rc : CONCUR_OK;
+}
+
+static void on_stream_body_end(struct cnc_stream *stream)
+{
+    concur_request *r = request_of(stream);
+    r->flags |= CNC_REQ_BODY_DONE;
+    if (r->gone || r->output >= CNC_OUTPUT_END)
+        return;
+    int rc = r->on_data ? CONCUR_OK : cnc_spool_end(r);
+    if (rc == CONCUR_AGAIN)
+        return; /* it runs when its file is written */
+    if (rc == CONCUR_OK && !r->on_data) {
+        cnc_request_run(r);
+        return;
+    }
+    cnc_request_enter(r);
+    cnc_request_leave(r, rc == CONCUR_OK ? cnc_body_end(r, CONCUR_OK) : rc);
+}
+
+static void on_stream_drain(struct cnc_stream *stream)
+{
+    cnc_reply_drained(request_of(stream));
+}
+
+static void on_stream_gone(struct cnc_stream *stream, int reason)
+{
+    cnc_request_give_up(request_of(stream), reason, false);
+}
+
+const struct cnc_stream_ops cnc_request_stream_ops = {
+    .body = on_stream_body,
+    .body_end = on_stream_body_end,
+    .drain = on_stream_drain,
+    .gone = on_stream_gone,
+};
+
+static void lost_loop(struct cnc_driver *drv)
+{
+    cnc_request_lose_loop(drv->home);
+}
+
+static void runs_short(struct cnc_driver *drv, const char *what)
+{
+    cnc_server_runs_short(drv->owner, what);
+}
+
+const struct cnc_conn_ops cnc_request_conn_ops = {
+    .request = on_request,
+    .runs_short = runs_short,
+    .lost_loop = lost_loop,
+};

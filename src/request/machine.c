@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The request's state table. Flags are beside it, not in it: given up and why, how far the reply is, references.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "request/request.h"
+
+#include "proc/child.h"
+
+enum request_event {
+    ON_QUEUE,     /* handed to the pool */
+    ON_HANDLER,   /* a route's handler is called */
+    ON_CALLBACK,  /* another callback is called */
+    ON_BACK_NONE, /* it returned; no reply has begun */
+    ON_BACK_BODY, /* it returned; the reply goes on */
+    ON_BACK_DONE, /* it returned; the reply is complete, or was given up */
+    EVENTS
+};
+
+#define TO(state) (1 + CNC_REQUEST_##state) /* 0 is left for pairs that are bugs */
+
+static const uint8_t table[CNC_REQUEST_STATES][EVENTS] = {
+    [CNC_REQUEST_ROUTED] = {
+        [ON_QUEUE] = TO(QUEUED),
+        [ON_HANDLER] = TO(RUNNING),
+        [ON_CALLBACK] = TO(ROUTED), /* a piece of its body, or given up before it ran */
+        [ON_BACK_NONE] = TO(ROUTED),
+        [ON_BACK_DONE] = TO(DONE),
+    },
+    [CNC_REQUEST_QUEUED] = {
+        [ON_HANDLER] = TO(RUNNING),
+        [ON_CALLBACK] = TO(QUEUED),
+        [ON_BACK_DONE] = TO(DONE),
+    },
+    [CNC_REQUEST_RUNNING] = {
+        [ON_HANDLER] = TO(RUNNING), /* the one before declined */
+        [ON_QUEUE] = TO(QUEUED),    /* likewise, and the next one blocks */
+        [ON_BACK_NONE] = TO(WAITING),
+        [ON_BACK_BODY] = TO(REPLYING),
+        [ON_BACK_DONE] = TO(DONE),
+    },
+    [CNC_REQUEST_WAITING] = {
+        [ON_QUEUE] = TO(QUEUED), /* likewise, and that route blocks */
+        [ON_HANDLER] = TO(RUNNING), /* declined to a route that needed the body first */
+        [ON_CALLBACK] = TO(CALLBACK),
+    },
+    [CNC_REQUEST_CALLBACK] = {
+        [ON_BACK_NONE] = TO(WAITING),
+        [ON_BACK_BODY] = TO(REPLYING),
+        [ON_BACK_DONE] = TO(DONE),
+    },
+    [CNC_REQUEST_REPLYING] = {
+        [ON_CALLBACK] = TO(CALLBACK),
+    },
+    [CNC_REQUEST_DONE] = {
+        [ON_CALLBACK] = TO(DONE),
+        [ON_BACK_DONE] = TO(DONE),
+    },
+};
+
+static void step(concur_request *r, enum request_event ev)
+{
+    uint8_t to = table[r->state][ev];
+    CNC_ASSERT(to != 0);
+    if (CNC_LIKELY(to != 0))
+        r->state = (uint8_t)(to - 1);
+}
+
+const char *cnc_request_state_name(int state)
+{
+    static const char *const names[CNC_REQUEST_STATES] = {
+        [CNC_REQUEST_ROUTED] = "routed",     [CNC_REQUEST_QUEUED] = "queued",     [CNC_REQUEST_RUNNING] = "running",
+        [CNC_REQUEST_WAITING] = "waiting",   [CNC_REQUEST_CALLBACK] = "callback", [CNC_REQUEST_REPLYING] = "replying",
+        [CNC_REQUEST_DONE] = "done",
+    };
+    return state >= 0 && state < CNC_REQUEST_STATES ? names[state] : "?";
+}
+
+const char *cnc_request_route_name(const concur_request *r)
+{
+    return r->match.route ? r->match.route->pattern : "(no route)";
+}
+
+int cnc_request_status_of(int rc)
+{
+    switch (rc) {
+    case CONCUR_E_GONE:
+        return 0;
+    case CONCUR_E_FULL:
+    case CONCUR_E_STOPPING:
+    case CONCUR_E_CANCELLED: /* of work that a stop dropped; if the client left, nobody sees it */
+        return 503;
+    case CONCUR_E_TIMEOUT:
+        return 504;
+    case CONCUR_E_UPSTREAM:
+        return 502;
+    case CONCUR_E_LIMIT:
+        return 413;
+    default:
+        return 500;
+    }
+}
+
+void cnc_request_queue(concur_request *r)
+{
+    step(r, ON_QUEUE);
+    r->flags &= ~(uint32_t)CNC_REQ_ON_STACK;
+}
+
+CNC_HOT void cnc_request_enter_handler(concur_request *r)
+{
+    step(r, ON_HANDLER);
+    r->flags |= CNC_REQ_ON_STACK;
+}
+
+void cnc_request_enter(concur_request *r)
+{
+    CNC_ASSERT(!(r->flags & CNC_REQ_ON_STACK)); /* two callbacks never nest */
+    step(r, ON_CALLBACK);
+    r->flags |= CNC_REQ_ON_STACK;
+    r->home->last = r->match.route;
+    r->home->calls++;
+}
+
+void cnc_request_failed(concur_request *r, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    cnc_failure(r->server, "request %016llx: route \"%.200s\" %s%s%s", (unsigned long long)r->id,
+                cnc_request_route_name(r), text, r->why ? ": " : "", r->why ? r->why : "");
+}
+
+void cnc_request_nonsense(concur_request *r, int rc)
+{
+    bool none = r->output == CNC_OUTPUT_NONE && !r->gone;
+    cnc_request_failed(r, "returned %d, which means nothing here%s", rc, none ? ": 500" : "");
+    if (none)
+        cnc_reply_page(r, 500);
+    else
+        cnc_reply_abort(r, CONCUR_E_CANCELLED);
+}
+
+/* A callback returned a code or a status. Each 500, and each reply that is cut off, has its line: the client cannot say what
+ * went wrong. */
+static void apply_known(concur_request *r, int rc)
+{
+    int status = rc < 0 ? cnc_request_status_of(rc) : rc;
+    const char *name = rc < 0 ? concur_strerror(rc) : "a status";
+    bool none = r->output == CNC_OUTPUT_NONE && rc != CONCUR_E_GONE;
+    if (none && status == 500)
+        cnc_request_failed(r, "returned %d (%s): 500", rc, name);
+    else if (!none && rc != CONCUR_E_GONE && rc != CONCUR_E_NOMEM) /* giving it up says the latter */
+        cnc_request_failed(r, "returned %d (%s): its reply is cut off", rc, name);
+    if (none)
+        cnc_reply_page(r, status);
+    else
+        cnc_reply_abort(r, rc < 0 ? rc : CONCUR_E_CANCELLED);
+}
+
+/* A callback returned something else than CONCUR_OK. */
+static void apply_code(concur_request *r, int rc)
+{
+    if (rc > 0 && (rc < 200 || rc > 599))
+        cnc_request_nonsense(r, rc);
+    else if (!r->gone && r->output < CNC_OUTPUT_END)
+        apply_known(r, rc);
+}
+
+static bool is_pending(const concur_request *r)
+{
+    return r->refs || cnc_body_is_pending(r) || cnc_reply_is_pending(r);
+}
+
+/* Neither a reply nor anything that could still bring one: the program's bug, and the peer must not wait for ever. */
+static void answer_silence(concur_request *r)
+{
+    bool begun = r->output != CNC_OUTPUT_NONE;
+    cnc_request_failed(r, "left %s and nothing pending: %s", begun ? "an unfinished reply" : "no reply",
+                       begun ? "cut off" : "500");
+    if (r->output == CNC_OUTPUT_NONE)
+        cnc_reply_page(r, 500);
+    else
+        cnc_reply_abort(r, CONCUR_E_CANCELLED);
+}
+
+static void run_ends(concur_request *r)
+{
+    r->flags |= CNC_REQ_ENDING;
+    while (r->ends) {
+        struct cnc_hook *hook = r->ends;
+        r->ends = hook->next;
+        (void)hook->fn(r, r->output == CNC_OUTPUT_END ? CONCUR_OK : r->gone ? r->gone : CONCUR_E_GONE, hook->arg);
+    }
+}
+
+static void end(concur_request *r)
+{
+    struct cnc_home *home = r->home;
+    if (r->ends)
+        run_ends(r);
+    if (cnc_timer_is_set(&r->deadline))
+        cnc_home_timer_cancel(home, &r->deadline);
+    cnc_link_remove(&r->link);
+    home->live--;
+    if (CNC_UNLIKELY(r->flags & CNC_REQ_HAS_BODY))
+        cnc_body_deinit(r);
+    cnc_arena_deinit(&r->arena);
+    cnc_home_block_put(home, r->block);
+}
+
+CNC_HOT void cnc_request_leave(concur_request *r, int rc)
+{
+    if (cnc_server_is_stray(r->server))
+        cnc_child_stray();
+    if (CNC_UNLIKELY(rc != CONCUR_OK))
+        apply_code(r, rc);
+    if (CNC_UNLIKELY(r->output == CNC_OUTPUT_BODY))
+        cnc_reply_body_read(r);
+    if (CNC_UNLIKELY(r->output < CNC_OUTPUT_END && !r->gone && r->state != CNC_REQUEST_ROUTED && !is_pending(r)))
+        answer_silence(r);
+    if (CNC_UNLIKELY(r->on_data != NULL) && r->output >= CNC_OUTPUT_END)
+        (void)cnc_body_end(r, r->flags & CNC_REQ_BODY_DONE ? CONCUR_OK : r->gone ? r->gone : CONCUR_E_CANCELLED);
+    r->flags &= ~(uint32_t)CNC_REQ_ON_STACK;
+    if (CNC_LIKELY(r->output >= CNC_OUTPUT_END)) {
+        step(r, ON_BACK_DONE);
+        if (CNC_LIKELY(r->refs == 0 && !cnc_body_is_pending(r)))
+            end(r);
+        return;
+    }
+    step(r, r->output == CNC_OUTPUT_BODY ? ON_BACK_BODY : ON_BACK_NONE);
+}
+
+static void run_cancels(concur_request *r)
+{
+    while (r->cancels) {
+        struct cnc_hook *hook = r->cancels;
+        r->cancels = hook->next;
+        (void)hook->fn(r, r->gone, hook->arg);
+    }
+}
+
+static void on_gone(struct cnc_task *task)
+{
+    concur_request *r = CNC_CONTAINER(task, concur_request, gone_task);
+    r->flags &= ~(uint32_t)CNC_REQ_GONE_DUE;
+    cnc_request_enter(r);
+    if (r->output != CNC_OUTPUT_END || (r->flags & CNC_REQ_PUSHING)) /* complete for the peer, but not for the program */
+        run_cancels(r);
+    cnc_body_give_up(r);
+    cnc_async_cut(r);
+    if (r->output < CNC_OUTPUT_END) {
+        int status = cnc_request_status_of(r->gone);
+        if (!r->stream.carrier)
+            r->output = CNC_OUTPUT_ABORT;
+        else if ((r->flags & CNC_REQ_ANSWER) && r->output == CNC_OUTPUT_NONE && status)
+            cnc_reply_page(r, status);
+        else
+            cnc_reply_abort(r, r->gone);
+    }
+    cnc_request_release(r);
+    cnc_request_leave(r, CONCUR_OK);
+}
+
+void cnc_request_give_up(concur_request *r, int reason, bool answer)
+{
+    if (r->gone)
+        return;
+    r->gone = reason;
+    if (reason == CONCUR_E_NOMEM)
+        cnc_request_failed(r, "is cut off: out of memory");
+    if (answer)
+        r->flags |= CNC_REQ_ANSWER;
+    cnc_async_warn_tickets(r);
+    r->flags |= CNC_REQ_GONE_DUE;
+    r->gone_task.run = on_gone;
+    cnc_request_hold(r);
+    cnc_home_defer(r->home, &r->gone_task);
+}
+
+void cnc_request_give_up_all(struct cnc_home *home, int reason)
+{
+    for (struct cnc_link *l = home->requests.next; l != &home->requests; l = l->next)
+        cnc_request_give_up(CNC_CONTAINER(l, concur_request, link), reason, true);
+}
+
+void cnc_request_lose_loop(struct cnc_home *home)
+{
+    cnc_request_give_up_all(home, CONCUR_E_FULL);
+    while (home->local.head)
+        cnc_home_settle(home);
+    cnc_home_drop_loop(home);
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The reply: whole, pulled or pushed. Framing and persistence are the carrier's; exact lengths are kept here.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/sys.h"
+#include "request/reply_internal.h"
+
+static const char default_text[] = CNC_HTTP_TEXT_TYPE;
+const char cnc_reply_impossible_piece[] = "a piece of impossible length, or one without bytes";
+static const struct cnc_slice default_type = { default_text, sizeof default_text - 1 };
+
+/* ---- towards the carrier ---- */
+
+/* The carrier took an error: the reply cannot go on. */
+static int carrier_failed(concur_request *r, int rc)
+{
+    if (rc >= 0)
+        return rc;
+    int reason = r->gone ? r->gone : rc;
+    if (!r->reply_rc) /* a stop is no answer to a write, but concur_request_gone() tells of it */
+        r->reply_rc = reason == CONCUR_E_STOPPING ? CONCUR_E_GONE : reason;
+    cnc_reply_abort(r, rc); /* a write may learn it first: a thread that waits for room sees no message */
+    return r->reply_rc;
+}
+
+/* Nothing has been said where memory ran out: a page may still fit. */
+static int head_failed(concur_request *r, int rc)
+{
+    if (rc != CONCUR_E_NOMEM)
+        return carrier_failed(r, rc);
+    r->reply_rc = r->reply_rc ? r->reply_rc : rc;
+    return r->reply_rc;
+}
+
+/* A field of the program's wins over what its call says. Where there is no content the latter means nothing, and a cache
+ * would take it for the type of what it has (RFC 9110 §15.4.5). */
+CNC_HOT static struct cnc_slice type_of(const concur_request *r, struct cnc_slice said, bool has_content)
+{
+    if (CNC_UNLIKELY(r->type.p != NULL))
+        return r->type;
+    return CNC_LIKELY(has_content) ? said : (struct cnc_slice){ NULL, 0 };
+}
+
+CNC_HOT int cnc_reply_head(concur_request *r, int status, struct cnc_slice type, int64_t length,
+                             struct cnc_piece *piece, bool last)
+{
+    bool has_content = CNC_LIKELY(status == 200) || cnc_http_has_content(status);
+    struct cnc_http_reply reply = {
+        .status = status,
+        .length = length,
+        .type = type_of(r, type, has_content),
+        .fields = { r->extra, r->extra_len },
+        .date = cnc_home_date(r->home),
+        .method = r->method,
+        .minor = r->minor,
+        .keep_alive = (r->flags & CNC_REQ_KEEP_ALIVE) != 0,
+    };
+    r->output = last ? CNC_OUTPUT_END : CNC_OUTPUT_BODY;
+    int rc = r->stream.down->reply(&r->stream, &reply, piece, last);
+    if (CNC_LIKELY(rc >= 0)) {
+        if (CNC_UNLIKELY(!has_content))
+            r->flags |= CNC_REQ_NO_BODY_OUT;
+        return rc;
+    }
+    r->output = rc == CONCUR_E_NOMEM ? CNC_OUTPUT_NONE : CNC_OUTPUT_BODY;
+    return head_failed(r, rc);
+}
+
+int cnc_reply_data(concur_request *r, struct cnc_piece *piece, bool last)
+{
+    if (!r->stream.carrier) {
+        cnc_piece_drop(piece);
+        return carrier_failed(r, r->gone ? r->gone : CONCUR_E_GONE);
+    }
+    if (last)
+        r->output = CNC_OUTPUT_END;
+    int rc = r->stream.down->data(&r->stream, piece, last);
+    if (CNC_UNLIKELY(rc < 0))
+        r->output = CNC_OUTPUT_BODY;
+    return carrier_failed(r, rc);
+}
+
+void cnc_reply_abort(concur_request *r, int reason)
+{
+    r->flags &= ~(uint32_t)(CNC_REQ_PULLING | CNC_REQ_PUSHING | CNC_REQ_DRAIN_ASKED);
+    r->drain = NULL;
+    if (r->output >= CNC_OUTPUT_END)
+        return;
+    r->output = CNC_OUTPUT_ABORT;
+    cnc_request_give_up(r, reason, false);
+    if (r->stream.carrier)
+        r->stream.down->abort(&r->stream);
+}
+
+/* The program's call is wrong; why is for the log, should the request fail for it. */
+int cnc_reply_misuse(concur_request *r, int code, const char *why)
+{
+    r->why = why;
+    return code;
+}
+
+/* May this call begin the reply? */
+int cnc_reply_may_begin(concur_request *r, int status, struct cnc_slice type)
+{
+    if (CNC_UNLIKELY(!CNC_REQUEST_IS_MINE(r)))
+        return CONCUR_E_HOME;
+    if (cnc_server_is_stray(r->server))
+        return CONCUR_E_FORKED;
+    if (CNC_UNLIKELY(r->gone))
+        return CONCUR_E_GONE;
+    if (CNC_UNLIKELY(r->output != CNC_OUTPUT_NONE || (r->flags & CNC_REQ_ENDING)))
+        return CONCUR_E_STATE;
+    if (CNC_UNLIKELY(status < 200 || status > 599))
+        return cnc_reply_misuse(r, CONCUR_E_INVAL, "a reply's status must be 200 to 599");
+    if (type.p != default_text && CNC_UNLIKELY(!cnc_http_is_value(type.p, type.n)))
+        return cnc_reply_misuse(r, CONCUR_E_INVAL, "a Content-Type has bytes that may not be sent");
+    if (CNC_UNLIKELY(r->reply_rc))
+        return r->reply_rc;
+    return r->stream.carrier ? CONCUR_OK : CONCUR_E_GONE;
+}
+
+static int reply_whole(concur_request *r, int status, struct cnc_slice type, struct cnc_piece *piece)
+{
+    int rc = cnc_reply_may_begin(r, status, type);
+    if (CNC_UNLIKELY(rc < 0)) {
+        cnc_piece_drop(piece);
+        return rc;
+    }
+    return cnc_reply_head(r, status, type, (int64_t)piece->n, piece, true);
+}
+
+/* ---- pages of the library's own ---- */
+
+static int add_field(concur_request *r, struct cnc_slice name, struct cnc_slice value);
+
+static void add_allow(concur_request *r)
+{
+    char allow[512];
+    struct cnc_slice path = r->path.p[0] == '*' ? (struct cnc_slice){ "", 0 } : r->path;
+    size_t n = cnc_router_allow(&r->server->setup->router, path, allow, sizeof allow);
+    if (n)
+        (void)add_field(r, CNC_SLICE("Allow"), (struct cnc_slice){ allow, n });
+}
+
+void cnc_reply_page(concur_request *r, int status)
+{
+    char body[CNC_HTTP_PAGE_MAX];
+    size_t n = cnc_http_page(body, status);
+    if (!r->stream.carrier || r->output != CNC_OUTPUT_NONE) {
+        cnc_reply_abort(r, CONCUR_E_GONE);
+        return;
+    }
+    r->extra_len = 0; /* what a handler collected belonged to its own reply */
+    r->type.p = NULL;
+    if (status == 405 || (status == 204 && r->method == CNC_HTTP_OPTIONS))
+        add_allow(r); /* RFC 9110 §15.5.6 */
+    if (status == 503) {
+        char seconds[20];
+        size_t len = cnc_decimal(seconds, r->server->setup->limits.retry_after_s);
+        (void)add_field(r, CNC_SLICE("Retry-After"), (struct cnc_slice){ seconds, len });
+    }
+    struct cnc_piece piece = { .p = body, .n = status == 204 ? 0 : n };
+    int rc = cnc_reply_head(r, status, default_type, (int64_t)piece.n, &piece, true);
+    if (rc < 0)
+        cnc_reply_abort(r, rc);
+}
+
+/* ---- fields ---- */
+
+static int add_field(concur_request *r, struct cnc_slice name, struct cnc_slice value)
+{
+    size_t need = name.n + 2 + value.n + 2;
+    if (r->extra_len + need > r->extra_cap) {
+        size_t cap = r->extra_cap ? r->extra_cap * 2 : 256;
+        while (cap < r->extra_len + need)
+            cap *= 2;
+        char *grown = cnc_arena_text(&r->arena, cap);
+        if (!grown)
+            return CONCUR_E_NOMEM;
+        if (r->extra_len)
+            memcpy(grown, r->extra, r->extra_len);
+        r->extra = grown;
+        r->extra_cap = cap;
+    }
+    char *p = r->extra + r->extra_len;
+    memcpy(p, name.p, name.n);
+    memcpy(p + name.n, ": ", 2);
+    if (value.n)
+        memcpy(p + name.n + 2, value.p, value.n);
+    memcpy(p + name.n + 2 + value.n, "\r\n", 2);
+    r->extra_len += need;
+    return CONCUR_OK;
+}
+
+static int set_type(concur_request *r, struct cnc_slice type)
+{
+    r->type = (struct cnc_slice){ cnc_arena_copy(&r->arena, type.p, type.n), type.n };
+    return r->type.p ? CONCUR_OK : CONCUR_E_NOMEM;
+}
+
+int concur_reply_header(concur_request *r, const char *name, const char *value)
+{
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    if (r->gone)
+        return CONCUR_E_GONE;
+    if (r->output != CNC_OUTPUT_NONE || (r->flags & CNC_REQ_ENDING))
+        return CONCUR_E_STATE;
+    if (r->reply_rc)
+        return r->reply_rc;
+    struct cnc_slice n = cnc_reply_slice(name), v = cnc_reply_slice(value);
+    if (!name || !cnc_http_is_token(n.p, n.n))
+        r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field's name is no token");
+    else if (!value || !cnc_http_is_value(v.p, v.n))
+        r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field's value has bytes that may not be sent");
+    else if (cnc_http_is_reserved(n.p, n.n))
+        r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field that the library alone may send");
+    else if (cnc_equal_lower(n.p, n.n, "content-type", 12))
+        r->reply_rc = set_type(r, v);
+    else
+        r->reply_rc = add_field(r, n, v);
+    return r->reply_rc;
+}
+
+/* ---- whole ---- */
+
+CNC_HOT int concur_reply_text(concur_request *r, int status, const char *text)
+{
+    struct cnc_piece piece = { .p = text, .n = text ? strlen(text) : 0 };
+    return reply_whole(r, status, default_type, &piece);
+}
+
+int concur_reply_bytes(concur_request *r, int status, const char *type, const void *bytes, size_t n,
+                       concur_free_fn free_fn, void *arg)
+{
+    struct cnc_piece piece = { .p = bytes, .n = n, .free = free_fn, .arg = arg };
+    if (CNC_UNLIKELY((!bytes && n) || n > CNC_PIECE_MAX)) {
+        cnc_piece_drop(&piece);
+        return cnc_reply_misuse(r, CONCUR_E_INVAL, cnc_reply_impossible_piece);
+    }
+    return reply_whole(r, status, cnc_reply_slice(type), &piece);
+}
+
+/* NULL: out of memory, or the format fails the second time. *n: what the first time wanted, and then what there is: an
+ * argument may have changed in between. */
+static char *format_large(size_t *n, const char *format, va_list args)
+{
+    char *large = cnc_malloc(*n + 1);
+    int got = large ? vsnprintf(large, *n + 1, format, args) : -1;
+    if (got < 0) {
+        cnc_free(large);
+        return NULL;
+    }
+    *n = (size_t)got < *n ? (size_t)got : *n;
+    return large;
+}
+
+int concur_reply_printf(concur_request *r, int status, const char *type, const char *format, ...)
+{
+    char small[1024];
+    va_list args;
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    va_start(args, format);
+    int n = vsnprintf(small, sizeof small, format, args);
+    va_end(args);
+    if (n < 0)
+        return CONCUR_E_INVAL;
+    struct cnc_piece piece = { .p = small, .n = (size_t)n };
+    if ((size_t)n >= sizeof small) {
+        va_start(args, format);
+        char *large = format_large(&piece.n, format, args);
+        va_end(args);
+        if (!large) {
+            r->reply_rc = r->reply_rc ? r->reply_rc : CONCUR_E_NOMEM;
+            return CONCUR_E_NOMEM;
+        }
+        piece = (struct cnc_piece){ .p = large, .n = piece.n, .free = cnc_free, .arg = large };
+    }
+    return reply_whole(r, status, type ? cnc_reply_slice(type) : default_type, &piece);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A request, from its complete head to on_end. Its life is the table in machine.c; every call into the program happens
+ * between cnc_request_enter() and cnc_request_leave(), and leave is the one place where a request changes state or dies.
+ */
+#ifndef CNC_REQUEST_H
+#define CNC_REQUEST_H
+
+#include "base/arena.h"
+#include "server/server.h"
+
+enum cnc_request_state {
+    CNC_REQUEST_ROUTED,   /* no handler has run yet; a whole body may be on its way */
+    CNC_REQUEST_QUEUED,   /* waits for a pool thread */
+    CNC_REQUEST_RUNNING,  /* its handler is on the stack */
+    CNC_REQUEST_WAITING,  /* something is pending, no reply begun */
+    CNC_REQUEST_CALLBACK, /* another callback of it is on the stack */
+    CNC_REQUEST_REPLYING, /* reply begun, nothing on the stack */
+    CNC_REQUEST_DONE,     /* reply complete or given up; waits for its last reference */
+    CNC_REQUEST_STATES
+};
+
+/* How far the reply is. */
+enum cnc_output { CNC_OUTPUT_NONE, CNC_OUTPUT_BODY, CNC_OUTPUT_END, CNC_OUTPUT_ABORT };
+
+enum {
+    CNC_REQ_KEEP_ALIVE = 1,
+    CNC_REQ_HAS_BODY = 2,
+    CNC_REQ_BODY_WANTED = 4,  /* pieces come */
+    CNC_REQ_BODY_PAUSED = 8,  /* on_body said AGAIN */
+    CNC_REQ_BODY_DONE = 16,   /* complete, or no more will come */
+    CNC_REQ_BODY_ENDED = 32,  /* the program's end function has run, or there is none */
+    CNC_REQ_PULL_AGAIN = 64,  /* resume came before pull returned */
+    CNC_REQ_PULLING = 128,    /* reply_pull under way */
+    CNC_REQ_PULL_HELD = 256,  /* ... and pull said AGAIN */
+    CNC_REQ_PUMP_DUE = 512,   /* the pump task is queued */
+    CNC_REQ_DRAIN_ASKED = 1024, /* the carrier is to say when there is room, or the drain task is queued */
+    CNC_REQ_PUSHING = 2048,   /* between begin and end; a reply without a body is complete meanwhile */
+    CNC_REQ_NO_BODY_OUT = 4096, /* HEAD, 204, 205, 304 */
+    CNC_REQ_GONE_DUE = 8192,  /* the gone task is queued */
+    CNC_REQ_GONE_TOLD = 16384,
+    CNC_REQ_ON_STACK = 32768,
+    CNC_REQ_ANSWER = 65536,   /* given up, but the carrier is there: answer with the reason's status */
+    CNC_REQ_SPOOLED = 131072,   /* the body goes to a file */
+    CNC_REQ_ENDING = 262144,  /* on_end functions run */
+    CNC_REQ_REWOUND = 524288, /* the spooled body is at offset 0 */
+    CNC_REQ_DRAIN_DUE = 1048576, /* the drain task is queued */
+    CNC_REQ_STOP_DUE = 2097152   /* the stop task is queued */
+};
+
+/* Something pending that can be cut short: a timer, a wait, an offload. Linked in the request. */
+struct cnc_op {
+    struct cnc_link link;
+    void (*cut)(struct cnc_op *); /* the request was given up: run its callback now, if that may be */
+};
+
+/* A function to be called when the request is given up, when it ends, or when a stop begins. */
+struct cnc_hook {
+    struct cnc_hook *next;
+    union {
+        concur_done_fn fn;
+        concur_handler_fn stop;
+    };
+    void *arg;
+};
+
+struct concur_request {
+    struct cnc_stream stream;
+    concur_server *server;
+    struct cnc_home *home;
+    struct cnc_link link; /* in home's ring of requests, kept by the home's user */
+    uint64_t id;
+    uint32_t flags;
+    uint32_t refs;        /* pending operations and tickets; at home only */
+    int gone;             /* 0, or why it was given up; INV: not 0 where output is CNC_OUTPUT_ABORT */
+    uint8_t state, output, method, minor;
+    unsigned skip;        /* routes that declined */
+
+    /* the head: bytes with NULs in place, fields as offsets into it */
+    char *head;
+    struct cnc_http_field *fields;
+    uint16_t field_count;
+    struct cnc_http_span method_text, query;
+    int64_t content_length;
+    struct cnc_slice path; /* decoded, NUL-terminated */
+    char *texts;           /* room behind it for the parameters of one route */
+    size_t texts_left;
+    struct cnc_arena arena;
+    void *block;
+
+    /* request body */
+    char *body;            /* owned unless in the arena */
+    size_t body_len, body_cap;
+    int body_fd;
+    struct cnc_spool *spool; /* owned: its way to the file, while threads write it; NULL otherwise */
+    int body_rc;           /* what ended it */
+    concur_data_fn on_data;
+    concur_done_fn on_body_end;
+    void *on_body_arg;
+    const struct cnc_pairs *pairs[3]; /* query, form and cookies, parsed on demand */
+    const char *peer, *id_text; /* made on demand */
+
+    /* reply */
+    int reply_rc;          /* the error that sticks */
+    const char *why;       /* what was wrong with a call of the program's, for the log; static text, NULL: nothing */
+    struct cnc_slice type; /* of the field Content-Type that the program added, in the arena; p NULL: none was */
+    char *extra;           /* other field lines, in the arena */
+    size_t extra_len, extra_cap;
+    int64_t reply_left;    /* bytes promised and not sent; -1: unknown */
+    concur_pull_fn pull;
+    void *pull_arg;
+    concur_handler_fn drain;
+    void *drain_arg;
+
+    /* pending */
+    struct cnc_link ops;   /* of struct cnc_op */
+    struct cnc_hook *cancels, *ends, *stops;
+    struct concur_ticket *tickets; /* to tell them that the request was given up */
+    struct cnc_timer deadline;
+    int64_t deadline_at;   /* INT64_MAX: none */
+    unsigned waits;        /* descriptor waits */
+    struct cnc_task pump_task, gone_task, drain_task, stop_task;
+
+    struct cnc_match match; /* last: its parameters are not cleared */
+};
+
+/* machine.c */
+void cnc_request_queue(concur_request *r);         /* it goes to the pool */
+void cnc_request_enter_handler(concur_request *r); /* before its route's handler is called */
+void cnc_request_enter(concur_request *r);         /* before any other callback is */
+/* rc: what the callback returned. May free r. */
+void cnc_request_leave(concur_request *r, int rc);
+static inline void cnc_request_hold(concur_request *r)
+{
+    r->refs++;
+}
+/* Within enter and leave. */
+static inline void cnc_request_release(concur_request *r)
+{
+    CNC_ASSERT(r->refs > 0);
+    r->refs--;
+}
+/* Gives the request up, later, at home: on_cancel functions run, pending operations are cut. answer: the carrier is still
+ * there and gets the reason's status, if no reply has begun. */
+void cnc_request_give_up(concur_request *r, int reason, bool answer);
+/* Every request of a home, for the server's stop. */
+void cnc_request_give_up_all(struct cnc_home *home, int reason);
+/* The loop of a thread is broken: gives up every request of its home, whose waits end with that, and closes it. */
+void cnc_request_lose_loop(struct cnc_home *home);
+/* notices.c: a stop has begun, perhaps before the request came to its home: on_stop functions run, later, at home. */
+void cnc_request_tell_stop(concur_request *r);
+/* Every request of a home. */
+void cnc_request_tell_stop_all(struct cnc_home *home, int unused);
+int cnc_request_status_of(int rc); /* the status that a negative code stands for; 0: none is sent */
+const char *cnc_request_state_name(int state);
+const char *cnc_request_route_name(const concur_request *r);
+/* A line in the log: the request and its route, then the text. */
+void cnc_request_failed(concur_request *r, const char *fmt, ...) CNC_PRINTF(2, 3);
+/* A callback returned what means nothing for it: a line, and 500 or an abort. Within that callback. */
+void cnc_request_nonsense(concur_request *r, int rc);
+
+/* dispatch.c */
+void cnc_request_run(concur_request *r);   /* not entered; calls the handler, here or on the pool; may free r */
+void cnc_request_set_deadline(concur_request *r, int64_t ms); /* from now; 0: none */
+extern const struct cnc_stream_ops cnc_request_stream_ops;
+
+/* body.c */
+int cnc_body_start(concur_request *r);     /* a whole body is wanted before the handler: CONCUR_AGAIN, or a status */
+int cnc_body_piece(concur_request *r, const char *p, size_t n); /* entered */
+int cnc_body_end(concur_request *r, int rc); /* entered; calls on_body's end, once, and returns what it returned */
+void cnc_body_give_up(concur_request *r);  /* entered; no more will come */
+void cnc_body_deinit(concur_request *r);
+bool cnc_body_is_pending(const concur_request *r);
+
+/* reply.c */
+/* A page of the library's own for a status, with fields that belong to it. */
+void cnc_reply_page(concur_request *r, int status);
+/* Cuts the reply short, unless it is complete, and gives the request up: nobody can get it any more. Within a callback. */
+void cnc_reply_abort(concur_request *r, int reason);
+/* The reply has begun, and a callback has returned: one without a body that waited for the request's is complete now. */
+void cnc_reply_body_read(concur_request *r);
+void cnc_reply_pump(concur_request *r);
+void cnc_reply_drained(concur_request *r);
+bool cnc_reply_is_pending(const concur_request *r);
+
+/* dispatch.c */
+/* What a driver calls when a head is complete (conn.h). */
+extern const struct cnc_conn_ops cnc_request_conn_ops;
+
+/* async.c */
+void cnc_async_cut(concur_request *r);     /* cuts every pending operation short */
+void cnc_async_warn_tickets(concur_request *r);
+
+#define CNC_REQUEST_IS_MINE(r) cnc_home_is_mine((r)->home)
+
+#endif

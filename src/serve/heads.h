@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Slow heads on prefork. A worker has one connection at a time, so one that sends its head slowly, or nothing at all, would
+ * hold a process. After a moment the worker passes such a connection to one process that waits for all of them on a loop.
+ * When a head is complete, the connection goes to whichever worker is idle.
+ *
+ * All workers have one end of a link, that process has the other: a complete head is taken by one worker of those that wait.
+ */
+#ifndef CNC_HEADS_H
+#define CNC_HEADS_H
+
+#include "serve/serving.h"
+
+/* Bytes of the largest message, and of the room to receive one: a head, what one read may have brought behind it, and a little. */
+#define CNC_HEADS_ROOM 262144
+/* A larger head_max does not fit: then workers wait for heads themselves, and no process does. */
+#define CNC_HEADS_HEAD_MAX (CNC_HEADS_ROOM - CNC_HOME_SCRATCH - 1024)
+
+/* ---- the process that waits ---- */
+
+struct cnc_heads {
+    struct cnc_serving serving;
+    struct cnc_conn_ops ops;
+    struct cnc_io io;       /* the link */
+    struct cnc_link queue;  /* connections with complete heads for which the link has no room, through their job's link */
+    unsigned queue_len;
+    char *room;             /* owned; for a message */
+    bool is_clogged;        /* the link has taken no more */
+    bool is_short;          /* ... since the system has no room for further descriptors under way; retry is set */
+    struct cnc_timer retry;
+    struct cnc_starved starved;
+    bool has_link;
+};
+
+int cnc_heads_open(struct cnc_heads *heads, concur_server *server);
+/* As cnc_serving_run(). */
+int cnc_heads_run(struct cnc_heads *heads, bool may_give_up);
+void cnc_heads_stats(const struct cnc_heads *heads, struct cnc_engine_stats *out);
+void cnc_heads_close(struct cnc_heads *heads);
+
+/* ---- a worker ---- */
+
+/* Is there a process that waits for heads, and does it serve? */
+bool cnc_heads_are_awaited(const concur_server *server);
+/* Passes a connection that drv has let go of. True: it is gone from here. False: there is no room for it now. */
+bool cnc_heads_pass(struct cnc_driver *drv, struct cnc_conn *conn);
+/* Takes a connection with a complete head, without waiting. room: of CNC_HEADS_ROOM bytes. CONCUR_OK; CONCUR_AGAIN: another
+ * worker was faster, or it could not be kept; CONCUR_E_GONE: none will come any more. */
+int cnc_heads_take(struct cnc_driver *drv, char *room, struct cnc_conn **out);
+
+#endif

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/lend/borrower.h"
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "net/passing.h"
+#include "request/request.h"
+#include "serve/lend/borrower_internal.h"
+
+#define LOANS_AT_ONCE 64
+#define SHORT_MS 2000 /* a worker that could begin nothing for so long, though there was something, ends */
+#define REAP_AFTER_MS 1000
+
+/* May the front have it again: has it nothing to send, and does it go on afterwards? */
+static bool is_returnable(const struct cnc_conn *conn)
+{
+    return conn->state <= CNC_CONN_HEAD && !conn->out && !(conn->flags & CNC_CONN_LAST) &&
+           cnc_conn_input(conn).n <= CNC_LOAN_BYTES;
+}
+
+/* The front has the connection again, with whatever was read of the next request; our copy goes. */
+static void give_back(struct cnc_borrower *b, struct cnc_conn *conn)
+{
+    struct cnc_loan_note note = { .what = CNC_LOAN_RETURN, .id = conn->loan, .requests = conn->requests };
+    cnc_borrower_tell_end(b, &note, conn);
+}
+
+/* ---- on the threads ---- */
+
+static bool parked(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *conn)
+{
+    struct cnc_borrower *b = cnc_borrower_of(t);
+    if (!(conn->flags & CNC_CONN_LENT))
+        return false;
+    if (!is_returnable(conn)) {
+        struct cnc_ledger_row *row = cnc_ledger_own(b->ledger, conn->loan);
+        if (row)
+            atomic_store(&row->told, CNC_LEDGER_UNKNOWN);
+        return false;
+    }
+    if (home->live == 0) /* else the thread is not free yet */
+        (void)cnc_pool_job_ends(t->pool, home);
+    give_back(b, conn);
+    return true;
+}
+
+/* Where connections come for life the front does not choose by these numbers: it gets them now and then, unless it waits. */
+static void is_free(struct cnc_threads *t)
+{
+    struct cnc_borrower *b = cnc_borrower_of(t);
+    if (!b->for_life || (b->front && atomic_load_explicit(&b->front->queued, memory_order_relaxed)))
+        cnc_borrower_flush(b);
+}
+
+/* Those who wait at the front want the thread, or a front that drains wants the connection. */
+CNC_HOT static bool is_wanted(void *threads)
+{
+    const struct cnc_board_row *front = cnc_borrower_of(threads)->front;
+    return front && (atomic_load_explicit(&front->queued, memory_order_relaxed) > 0 ||
+                     cnc_board_is(front, CNC_BOARD_DRAINING));
+}
+
+/* What the front needs to know if this process dies now. On the poller several connections send in turn: there nobody can
+ * tell. */
+static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_request)
+{
+    struct cnc_ledger_row *row = cnc_ledger_own(cnc_borrower_of(drv->lender)->ledger, conn->loan);
+    uint64_t told = (drv->sent - drv->sent_before) << 1 | in_request;
+    if (!row)
+        return;
+    if (!in_request)
+        atomic_store_explicit(&row->read, drv->received - drv->received_before, memory_order_relaxed);
+    atomic_store_explicit(&row->told, drv->home->blocking ? told : CNC_LEDGER_UNKNOWN, memory_order_release);
+}
+
+static void settling(struct cnc_driver *drv, struct cnc_conn *conn, size_t n)
+{
+    struct cnc_ledger_row *row = cnc_ledger_own(cnc_borrower_of(drv->lender)->ledger, conn->loan);
+    if (!row || !drv->home->blocking)
+        return;
+    atomic_store_explicit(&row->read, drv->received - drv->received_before, memory_order_relaxed);
+    atomic_store_explicit(&row->whole, drv->sent - drv->sent_before + n, memory_order_release);
+}
+
+/* ---- both ---- */
+
+/* A connection is about to be closed. */
+static void on_gone(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    struct cnc_threads *t = drv->lender;
+    struct cnc_home *home = drv->home;
+    struct cnc_loan_note note = { .what = CNC_LOAN_GONE, .id = conn->loan };
+    if (!(conn->flags & (CNC_CONN_LENT | CNC_CONN_KEPT)))
+        return;
+    if (conn->flags & CNC_CONN_RESET)
+        note.flags |= CNC_LOAN_CUT;
+    conn->ext = NULL;
+    if (home->blocking && home->live == 0) /* else its thread goes on, or it has none */
+        (void)cnc_pool_job_ends(t->pool, home);
+    cnc_borrower_tell_end(cnc_borrower_of(t), &note, NULL);
+}
+
+/* ---- on the poller ---- */
+
+/* What the peer was slow to take has left: it goes back, idle or within a head. */
+static bool on_idle(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    if (!(conn->flags & CNC_CONN_LENT) || !is_returnable(conn))
+        return false;
+    cnc_driver_release(conn);
+    give_back(cnc_borrower_of(drv->lender), conn);
+    return true;
+}
+
+/* A further head was complete when that had left: whoever has a thread for it, the front knows. */
+static void on_head(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    if ((conn->flags & CNC_CONN_LENT) && is_returnable(conn))
+        give_back(cnc_borrower_of(drv->lender), conn);
+    else
+        cnc_threads_handover(drv, conn);
+}
+
+/* This process cannot begin anything, for want of something that others seem to have. */
+static void is_short(struct cnc_borrower *b)
+{
+    concur_server *server = b->serving.server;
+    int64_t now = cnc_home_now(b->serving.home);
+    if (!b->short_since)
+        b->short_since = now;
+    if (now - b->short_since < SHORT_MS || atomic_load(&server->draining))
+        return;
+    cnc_log(&server->log, CONCUR_LOG_ERROR, "nothing could be begun for %lld ms: this worker ends",
+            (long long)(now - b->short_since));
+    cnc_place_stop(server, server->setup->cfg.stop_timeout);
+}
+
+/* What could not be begun goes back to the front, as if it had not been read. */
+static void send_back(struct cnc_borrower *b, struct cnc_link *rest, int why)
+{
+    bool is_busy = why == CONCUR_E_FULL || why == CONCUR_E_STOPPING;
+    if (!cnc_link_alone(rest) && !is_busy)
+        is_short(b);
+    while (!cnc_link_alone(rest)) {
+        struct cnc_conn *conn = CNC_CONTAINER(cnc_link_take_first(rest), struct cnc_conn, job.link);
+        uint64_t loan = conn->loan;
+        cnc_borrower_drop(b, conn);
+        cnc_borrower_refuse(b, loan, is_busy ? CNC_LOAN_BUSY : 0);
+    }
+}
+
+static unsigned count(const struct cnc_link *list)
+{
+    unsigned n = 0;
+    for (const struct cnc_link *l = list->next; l != list; l = l->next)
+        n++;
+    return n;
+}
+
+/* Those for a request never wait here, so that none waits while another worker has a thread. Those that came for life belong
+ * here, and wait here. The numbers of loans that were read and of threads that have one change together. */
+static void submit_incoming(struct cnc_borrower *b)
+{
+    struct cnc_link rest; /* refusing one may bring others */
+    cnc_link_init(&rest);
+    cnc_link_move_all(&rest, &b->incoming);
+    pthread_mutex_lock(&b->mu);
+    int rc = b->for_life ? cnc_threads_queue(&b->threads, &rest) : cnc_pool_submit_now(b->threads.pool, &rest);
+    bool stays = b->for_life && rc == CONCUR_E_FULL; /* here it is refused, like any other that is too many */
+    unsigned taken = b->incoming_count - (stays ? 0 : count(&rest));
+    b->incoming_count = 0;
+    for (unsigned i = 0; i < taken; i++)
+        cnc_outbox_read(&b->box, true);
+    pthread_mutex_unlock(&b->mu);
+    if (taken)
+        b->short_since = 0;
+    if (stays)
+        cnc_threads_refuse(&b->threads, &rest);
+    else
+        send_back(b, &rest, rc);
+}
+
+static void submit(struct cnc_threads *t)
+{
+    struct cnc_borrower *b = cnc_borrower_of(t);
+    if (b->incoming_count)
+        submit_incoming(b);
+    cnc_threads_submit(t);
+}
+
+/* ---- what the front says ---- */
+
+/* The bytes of a head that was too long for a message. NULL: no memory, or it cannot be read. */
+static char *read_file(int fd, size_t n)
+{
+    char *bytes = cnc_malloc(n);
+    size_t at = 0;
+    while (bytes && at < n) {
+        ssize_t got = cnc_sys_pread(fd, bytes + at, n - at, (int64_t)at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            cnc_free(bytes);
+            return NULL;
+        }
+        at += (size_t)got;
+    }
+    return bytes;
+}
+
+static int fill(struct cnc_conn *conn, const struct cnc_loan_note *note, int file, struct cnc_slice bytes)
+{
+    if (!(note->flags & CNC_LOAN_IN_FILE))
+        return cnc_conn_preload(conn, bytes.p, bytes.n);
+    char *text = file >= 0 ? read_file(file, note->in_file) : NULL;
+    int rc = text ? cnc_conn_preload(conn, text, note->in_file) : CONCUR_E_NOMEM;
+    cnc_free(text);
+    return rc;
+}
+
+/* Takes the first descriptor. NULL: out of memory, or there was no room for the descriptor. */
+static struct cnc_conn *make_conn(struct cnc_borrower *b, const struct cnc_loan_note *note, int fds[2], struct cnc_slice bytes)
+{
+    uint32_t whose = note->flags & CNC_LOAN_FOR_LIFE ? CNC_CONN_KEPT : CNC_CONN_LENT;
+    int64_t now = cnc_home_now(b->serving.home);
+    struct cnc_conn *conn = fds[0] < 0 ? NULL : cnc_conn_create(fds[0], &cnc_transport_plain, NULL);
+    if (!conn)
+        return NULL;
+    fds[0] = -1;
+    (void)atomic_fetch_add_explicit(&b->serving.server->connections, 1, memory_order_relaxed);
+    if (fill(conn, note, fds[1], bytes) < 0) {
+        cnc_borrower_drop(b, conn);
+        return NULL;
+    }
+    conn->drv = &b->serving.drv;
+    conn->requests = note->requests;
+    conn->flags = CNC_CONN_READY | (note->flags & CNC_LOAN_LAST ? CNC_CONN_LAST : 0u) |
+                  (note->flags & CNC_LOAN_COPIED ? CNC_CONN_COPIED : 0u) | whose;
+    conn->loan = note->id;
+    conn->deadline = note->at < now ? note->at : now;
+    return conn;
+}
+
+static void borrow(struct cnc_borrower *b, const struct cnc_loan_note *note, int fds[2], struct cnc_slice bytes)
+{
+    bool is_ours = cnc_ledger_take(b->ledger, note->id); /* else it came too late: another worker has it */
+    struct cnc_conn *conn = is_ours && b->has_place ? make_conn(b, note, fds, bytes) : NULL;
+    if (conn) {
+        b->incoming_count++;
+        cnc_threads_await(&b->threads, conn, &b->incoming);
+        return;
+    }
+    if (b->incoming_count) /* what was read before it is told before it */
+        cnc_threads_flush(&b->threads);
+    if (is_ours)
+        is_short(b);
+    cnc_borrower_refuse(b, note->id, is_ours ? 0 : CNC_LOAN_SILENT);
+}
+
+static void greet(struct cnc_borrower *b, uint32_t front)
+{
+    if (b->incoming_count)
+        cnc_threads_flush(&b->threads);
+    cnc_borrower_greet(b, front);
+}
+
+static void reap(struct cnc_borrower *b)
+{
+    if (!cnc_driver_reap_idle(&b->serving.drv, REAP_AFTER_MS)) /* else its end is told */
+        cnc_borrower_answer(b, CNC_LOAN_NONE_IDLE);
+}
+
+/* Bytes of the message, or as cnc_passing_recv(). */
+static ssize_t read_one(struct cnc_borrower *b)
+{
+    struct cnc_loan_note note;
+    int fds[2];
+    ssize_t n = cnc_passing_recv_two(cnc_io_fd(&b->io), b->room, CNC_LOAN_ROOM, fds);
+    if (CNC_UNLIKELY(cnc_serving_owns(&b->serving, fds[0]) || cnc_serving_owns(&b->serving, fds[1]))) {
+        cnc_loop_break(b->serving.home->loop, "a descriptor of this process was closed");
+    } else if (n >= (ssize_t)sizeof note) {
+        struct cnc_slice bytes = { b->room + sizeof note, (size_t)n - sizeof note };
+        memcpy(&note, b->room, sizeof note);
+        if (note.what == CNC_LOAN_LEND)
+            borrow(b, &note, fds, bytes);
+        else if (note.what == CNC_LOAN_HELLO)
+            greet(b, note.front);
+        else if (note.what == CNC_LOAN_REAP)
+            reap(b);
+    }
+    cnc_sys_close(&fds[0]);
+    cnc_sys_close(&fds[1]);
+    return n;
+}
+
+/* Reads up to so many messages. False: there are no more now. */
+static bool read_loans(struct cnc_borrower *b, unsigned most)
+{
+    while (most-- > 0 && b->has_link && cnc_borrower_may_read(b)) {
+        ssize_t n = read_one(b);
+        if (n == -EAGAIN)
+            return false;
+        if (n > 0 || n == -EMSGSIZE)
+            continue;
+        b->has_link = false; /* nobody will ever lend anything again */
+        if (n < 0)
+            cnc_borrower_break(b);
+    }
+    return b->has_link && cnc_borrower_may_read(b);
+}
+
+static void on_link(struct cnc_io *io, unsigned ready)
+{
+    struct cnc_borrower *b = CNC_CONTAINER(io, struct cnc_borrower, io);
+    if (ready & CNC_IO_WRITE)
+        cnc_borrower_unclog(b);
+    (void)read_loans(b, LOANS_AT_ONCE);
+    cnc_borrower_watch(b);
+}
+
+static void on_clogged(struct cnc_task *task)
+{
+    struct cnc_borrower *b = CNC_CONTAINER(task, struct cnc_borrower, clog_task);
+    if (b->io.fn)
+        cnc_borrower_watch(b);
+}
+
+static void on_retry(struct cnc_timer *t)
+{
+    struct cnc_borrower *b = CNC_CONTAINER(t, struct cnc_borrower, retry);
+    cnc_borrower_unclog(b);
+    cnc_borrower_watch(b);
+}
+
+/* ---- the stop ---- */
+
+/* From here on the front cannot lend us anything; it sees that, and takes back what was not read. What was read is served. */
+static void on_drain(struct cnc_serving *s)
+{
+    struct cnc_borrower *b = CNC_CONTAINER(s, struct cnc_borrower, serving);
+    if (!b->has_link || cnc_sys_shutdown_read(cnc_io_fd(&b->io)) < 0)
+        return;
+    while (read_loans(b, LOANS_AT_ONCE))
+        continue;
+    cnc_borrower_watch(b);
+}
+
+/* The front had its time to read what goes back to it. */
+static void on_gave_up(struct cnc_serving *s)
+{
+    cnc_borrower_cut(CNC_CONTAINER(s, struct cnc_borrower, serving));
+}
+
+/* The numbers change on threads: now and then they are told, where not each time. */
+static void on_publish(struct cnc_serving *s)
+{
+    cnc_borrower_flush(CNC_CONTAINER(s, struct cnc_borrower, serving));
+}
+
+/* ---- life ---- */
+
+void cnc_borrower_close(struct cnc_borrower *b)
+{
+    if (b->io.fn)
+        (void)cnc_io_watch(b->serving.home->loop, &b->io, 0);
+    if (b->serving.home)
+        cnc_home_timer_cancel(b->serving.home, &b->retry);
+    b->io.fn = NULL;
+    cnc_threads_close(&b->threads);
+    cnc_serving_close(&b->serving);
+    cnc_outbox_close(&b->box);
+    cnc_free(b->room);
+    pthread_mutex_destroy(&b->mu);
+}
+
+static struct cnc_conn_ops ops_of_threads(void)
+{
+    struct cnc_conn_ops ops = cnc_request_conn_ops;
+    ops.closed = cnc_serving_closed;
+    ops.gives_up = cnc_serving_gives_up;
+    ops.gone = on_gone;
+    ops.progress = progress;
+    ops.settling = settling;
+    return ops;
+}
+
+static int open_poller(struct cnc_borrower *b, int link)
+{
+    int rc = cnc_threads_open_poller(&b->threads, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_NO_ACCEPT);
+    if (rc < 0)
+        return rc;
+    b->threads.parked = parked;
+    b->threads.is_free = is_free;
+    b->threads.is_wanted = is_wanted;
+    b->threads.submit = submit;
+    b->threads.poller_ops.idle = on_idle;
+    b->threads.poller_ops.handover = on_head;
+    b->serving.drains = on_drain;
+    b->serving.gave_up = on_gave_up;
+    b->serving.publishes = on_publish;
+    cnc_io_init(b->serving.home->loop, &b->io, link, on_link);
+    rc = cnc_io_watch(b->serving.home->loop, &b->io, CNC_IO_READ);
+    b->has_link = rc == CONCUR_OK;
+    return rc;
+}
+
+int cnc_borrower_open(struct cnc_borrower *b, concur_server *server)
+{
+    struct cnc_conn_ops ops = ops_of_threads();
+    *b = (struct cnc_borrower){ .room = cnc_malloc(CNC_LOAN_ROOM), .clog_task.run = on_clogged, .retry.fn = on_retry,
+                                .ledger = &server->setup->ledger, .front = server->place.peer_row,
+                                .for_life = server->setup->cfg.lend == CNC_LEND_CONNECTION };
+    pthread_mutex_init(&b->mu, NULL);
+    cnc_link_init(&b->incoming);
+    bool has_memory = b->room && cnc_outbox_reserve(&b->box, 0);
+    int rc = has_memory ? cnc_threads_open(&b->threads, server, &b->serving, &ops) : CONCUR_E_NOMEM;
+    if (rc == CONCUR_OK)
+        rc = open_poller(b, server->place.lend);
+    if (rc < 0) {
+        cnc_borrower_close(b);
+        return rc;
+    }
+    b->nobody = (struct cnc_driver){ .ops = &b->threads.ops, .owner = server };
+    return CONCUR_OK;
+}
+
+int cnc_borrower_run(struct cnc_borrower *b, bool may_give_up)
+{
+    int rc = cnc_serving_run(&b->serving, may_give_up);
+    return rc == CONCUR_OK ? cnc_threads_join(&b->threads, may_give_up) : rc;
+}
+
+void cnc_borrower_stats(const struct cnc_borrower *b, struct cnc_engine_stats *out)
+{
+    cnc_threads_stats(&b->threads, out);
+    out->is_lent = true;
+}

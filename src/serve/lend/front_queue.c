@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Connections with a complete head that wait for a thread, in the order in which they asked.
+ */
+#include "base/error.h"
+#include "serve/lend/front_internal.h"
+
+#define HELD_MS 1000 /* a wait that is worth a line, and the time between two lines */
+
+static void note_queue(struct cnc_front *f, int change)
+{
+    f->queue_len += (unsigned)change;
+    if (f->cfg.queued)
+        atomic_store_explicit(f->cfg.queued, f->queue_len, memory_order_relaxed);
+}
+
+static struct cnc_conn *conn_of(struct cnc_link *l)
+{
+    return CNC_CONTAINER(l, struct cnc_conn, job.link);
+}
+
+static struct cnc_conn *first_of(const struct cnc_front *f)
+{
+    return cnc_link_alone(&f->queue) ? NULL : conn_of(f->queue.next);
+}
+
+static void unqueue(struct cnc_front *f, struct cnc_conn *conn)
+{
+    cnc_link_remove(&conn->job.link);
+    (void)cnc_io_watch(f->drv->home->loop, &conn->io, 0);
+    note_queue(f, -1);
+}
+
+/* Nobody waits any more for what it asked; but where half_close=allow, one who has only shut its side does. */
+static void on_left(struct cnc_io *io, unsigned ready)
+{
+    struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
+    struct cnc_front *f = conn->drv->lender;
+    (void)ready;
+    if (f->drv->limits->half_close && !cnc_sys_is_reset(cnc_io_fd(io)))
+        return;
+    unqueue(f, conn);
+    f->dropped++;
+    cnc_conn_end(f->drv, conn);
+}
+
+/* When time has something to say about those who wait. */
+static void wake_in_time(struct cnc_front *f, int64_t now)
+{
+    const struct cnc_conn *first = first_of(f);
+    if (!first)
+        return;
+    int64_t told_next = f->held_told_at + HELD_MS, waits_long = first->deadline + HELD_MS;
+    cnc_front_wake_by(f, told_next > waits_long ? told_next : waits_long);
+    if (f->cfg.queue_timeout_ms)
+        cnc_front_wake_by(f, first->deadline + f->cfg.queue_timeout_ms);
+    cnc_front_wake_by(f, f->hold_until > now ? f->hold_until : cnc_book_next(&f->book, now));
+}
+
+/* deadline holds when the head was complete. Usually it is the last; one that comes back from a worker may have asked long ago. */
+static void insert(struct cnc_front *f, struct cnc_conn *conn)
+{
+    struct cnc_link *at = f->queue.prev;
+    while (at != &f->queue && conn_of(at)->deadline > conn->deadline)
+        at = at->prev;
+    conn->job.link.prev = at;
+    conn->job.link.next = at->next;
+    at->next->prev = &conn->job.link;
+    at->next = &conn->job.link;
+    note_queue(f, 1);
+}
+
+void cnc_front_queue(struct cnc_front *f, struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = f->drv;
+    conn->drv = drv;
+    insert(f, conn);
+    cnc_io_init(drv->home->loop, &conn->io, cnc_io_fd(&conn->io), on_left);
+    (void)cnc_io_watch(drv->home->loop, &conn->io, CNC_IO_CLOSED); /* without it the look comes when it is served */
+    if (first_of(f) == conn)
+        wake_in_time(f, cnc_home_now(drv->home));
+}
+
+void cnc_front_serve_queue(struct cnc_front *f)
+{
+    struct cnc_conn *conn;
+    while ((conn = first_of(f)) != NULL && cnc_front_may_lend(f, conn)) {
+        unqueue(f, conn);
+        int rc = cnc_front_lend(f, conn);
+        if (rc == CONCUR_AGAIN) {
+            cnc_front_queue(f, conn);
+            return;
+        }
+        if (rc < 0)
+            cnc_driver_refuse(f->drv, conn, 503);
+    }
+}
+
+void cnc_front_lend_again(struct cnc_front *f, struct cnc_conn *conn)
+{
+    int rc = cnc_front_lend(f, conn);
+    if (rc == CONCUR_AGAIN)
+        cnc_front_queue(f, conn); /* it had its place there before, or would have had one */
+    else if (rc < 0)
+        cnc_driver_refuse(f->drv, conn, 503);
+}
+
+static void tell_of_wait(struct cnc_front *f, int64_t waited_ms, int64_t now)
+{
+    if (now < f->held_told_at + HELD_MS)
+        return;
+    f->held_told_at = now;
+    f->cfg.tell(f, CNC_FRONT_HELD, 0, waited_ms);
+}
+
+void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    struct cnc_front *f = drv->lender;
+    conn->tries = 0;
+    int rc = cnc_link_alone(&f->queue) ? cnc_front_lend(f, conn) : CONCUR_AGAIN;
+    if (rc == CONCUR_AGAIN && f->queue_len < f->cfg.queue_max) {
+        cnc_front_queue(f, conn);
+    } else if (rc != CONCUR_OK) {
+        if (rc == CONCUR_AGAIN)
+            tell_of_wait(f, 0, cnc_home_now(drv->home));
+        cnc_driver_refuse(drv, conn, 503);
+    }
+}
+
+void cnc_front_look_at_queue(struct cnc_front *f, int64_t now)
+{
+    struct cnc_conn *conn = first_of(f);
+    int64_t waited = conn ? now - conn->deadline : 0;
+    if (waited >= HELD_MS)
+        tell_of_wait(f, waited, now);
+    while (f->cfg.queue_timeout_ms && (conn = first_of(f)) != NULL && conn->deadline + f->cfg.queue_timeout_ms <= now) {
+        unqueue(f, conn);
+        cnc_driver_refuse(f->drv, conn, 503);
+    }
+    wake_in_time(f, now);
+}
+
+void cnc_front_empty_queue(struct cnc_front *f)
+{
+    struct cnc_conn *conn;
+    while ((conn = first_of(f)) != NULL) {
+        unqueue(f, conn);
+        cnc_driver_refuse(f->drv, conn, 503);
+    }
+}

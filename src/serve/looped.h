@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The role that is one loop and, where there is one, its pool: event, event-pool, and each worker of process-event.
+ */
+#ifndef CNC_LOOPED_H
+#define CNC_LOOPED_H
+
+#include "server/role.h"
+
+int cnc_looped_open(concur_server *server);
+/* With something else than the program's handlers behind complete heads (conn.h). */
+int cnc_looped_open_with(concur_server *server,
+                         int (*request)(struct cnc_conn *, const struct cnc_http_head *, const char *));
+int cnc_looped_run(concur_server *server, bool may_give_up);
+void cnc_looped_stats(concur_server *server, struct cnc_engine_stats *out);
+void cnc_looped_close(concur_server *server);
+
+#endif

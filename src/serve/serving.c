@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/serving.h"
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "net/listener.h"
+#include "proc/board.h"
+
+#define FLUSH_MS 250  /* after giving requests up: for their last bytes to leave */
+#define LIBRARY_THREADS 2 /* beside pool_threads, for what the library itself writes to files; started when it does */
+
+/* ---- listening sockets ---- */
+
+static int open_one(concur_server *server, unsigned i, const struct cnc_listener_options *options, bool alone)
+{
+    char why[CNC_ADDRESS_ERROR_MAX];
+    struct cnc_server_socket *s = &server->sockets[i];
+    s->fd = s->copy = -1;
+    if (cnc_address_parse(&s->address, server->setup->cfg.listen.items[i], why, sizeof why) < 0)
+        return cnc_error_set(CONCUR_E_LISTEN, "%s", why);
+    int rc = cnc_listener_open(&s->fd, &s->file, &s->address, options);
+    if (rc < 0)
+        return rc;
+    (void)cnc_listener_text(s->fd, s->text, sizeof s->text);
+    s->inherits = s->address.kind == CNC_ADDRESS_IPV4 || s->address.kind == CNC_ADDRESS_IPV6;
+    s->nodelay = options->nodelay;
+    s->receive_wait_ms = options->receive_wait_ms;
+    if (!alone)
+        return CONCUR_OK;
+    s->copy = cnc_sys_copy(s->fd);
+    return s->copy >= 0 ? CONCUR_OK : cnc_server_note(server, CONCUR_E_SYS, "cannot listen: %s", strerror(errno));
+}
+
+/* A generation that wants something else says so to each socket that it accepts: the listening ones belong to all. */
+struct cnc_accept cnc_serving_how_to_accept(const concur_server *server, unsigned i, bool blocking)
+{
+    const struct cnc_server_socket *s = &server->sockets[i];
+    const struct cnc_setup *setup = server->setup;
+    int64_t wait = blocking ? setup->receive_wait_ms : 0;
+    bool is_tcp = s->address.kind != CNC_ADDRESS_UNIX;
+    return (struct cnc_accept){
+        .non_blocking = !blocking,
+        .sets_nodelay = is_tcp && !(s->inherits && s->nodelay == setup->cfg.tcp_nodelay),
+        .nodelay = setup->cfg.tcp_nodelay,
+        .sets_wait = blocking && wait != (s->inherits ? s->receive_wait_ms : 0),
+        .receive_wait_ms = wait,
+    };
+}
+
+int cnc_serving_listen(concur_server *server, bool alone)
+{
+    const struct cnc_config *cfg = &server->setup->cfg;
+    struct cnc_listener_options options = { .backlog = (int)cfg->backlog, .nodelay = cfg->tcp_nodelay,
+                                            .receive_wait_ms = server->setup->receive_wait_ms };
+    size_t n = cfg->listen.count;
+    int rc = CONCUR_OK;
+    if (n == 0)
+        return cnc_error_set(CONCUR_E_LISTEN, "no address to listen on");
+    server->sockets = cnc_calloc(n, sizeof *server->sockets);
+    if (!server->sockets)
+        return CONCUR_E_NOMEM;
+    while (rc == CONCUR_OK && server->socket_count < n) {
+        rc = open_one(server, server->socket_count, &options, alone);
+        server->socket_count++;
+    }
+    if (rc < 0)
+        cnc_serving_close_listeners(server);
+    return rc;
+}
+
+void cnc_serving_shut_listeners(concur_server *server)
+{
+    for (unsigned i = 0; i < server->socket_count; i++) {
+        struct cnc_server_socket *s = &server->sockets[i];
+        if (s->fd >= 0 && s->address.kind == CNC_ADDRESS_UNIX && !server->place.is_child && server->place.link < 0)
+            cnc_listener_unlink(&s->address, &s->file);
+        cnc_sys_close(&s->fd);
+        cnc_sys_close(&s->copy);
+    }
+}
+
+void cnc_serving_close_listeners(concur_server *server)
+{
+    cnc_serving_shut_listeners(server);
+    cnc_free(server->sockets);
+    server->sockets = NULL;
+    server->socket_count = 0;
+}
+
+/* ---- the loop ---- */
+
+bool cnc_serving_gives_up(struct cnc_driver *drv)
+{
+    return cnc_server_is_late(drv->owner);
+}
+
+/* Both sides write before they look (is_over() reads the number after draining was set), so that one of them sees. */
+void cnc_serving_closed(struct cnc_driver *drv)
+{
+    concur_server *server = drv->owner;
+    unsigned before = atomic_fetch_sub(&server->connections, 1);
+    if (atomic_load(&server->draining) || before >= server->setup->connections_max)
+        cnc_server_raise(server);
+}
+
+bool cnc_serving_owns(const struct cnc_serving *s, int fd)
+{
+    const concur_server *server = s->server;
+    bool ours = fd == server->stop_fd || fd == server->place.link || fd == server->place.lend;
+    for (unsigned i = 0; i < server->socket_count; i++)
+        ours = ours || fd == server->sockets[i].fd;
+    return fd >= 0 && (ours || (s->home->loop && cnc_loop_owns(s->home->loop, fd)));
+}
+
+static void warn_accept(void *arg, const char *what, int err)
+{
+    struct cnc_serving *s = arg;
+    cnc_log(&s->server->log, CONCUR_LOG_WARN, "accepting pauses: %s%s%s", what, err ? ": " : "",
+            err ? strerror(err) : "");
+}
+
+static void pass_on(void *arg)
+{
+    struct cnc_serving *s = arg;
+    cnc_place_pass_on(s->server);
+}
+
+/* A connection may wait that another process was told of. A stop that has begun meanwhile leaves it to a third one. */
+static void look_at_listeners(void *arg)
+{
+    struct cnc_serving *s = arg;
+    if (s->phase == CNC_SERVING_ON)
+        cnc_acceptor_look(&s->acceptor);
+    else
+        cnc_place_pass_on(s->server);
+}
+
+/* At every home where requests run. */
+static void tell_homes(struct cnc_serving *s, void (*fn)(struct cnc_home *, int), int arg)
+{
+    fn(s->home, arg);
+    if (s->threads)
+        cnc_pool_broadcast(s->threads, fn, arg);
+    if (s->server->pool)
+        cnc_pool_broadcast(s->server->pool, fn, arg);
+}
+
+/* Once: those that come later see it by themselves. */
+static void tell_of_stop(struct cnc_serving *s)
+{
+    if (s->has_told || !cnc_server_is_stopping(s->server))
+        return;
+    s->has_told = true;
+    tell_homes(s, cnc_request_tell_stop_all, 0);
+}
+
+/* A stop was asked for or announced, or a connection that a thread closed makes room for another. */
+static void on_stop_fd(struct cnc_io *io, unsigned ready)
+{
+    struct cnc_serving *s = CNC_CONTAINER(io, struct cnc_serving, stop_io);
+    (void)ready;
+    if (!cnc_sys_eventfd_clear(cnc_io_fd(io)))
+        cnc_loop_break(s->home->loop, "the descriptor that tells of a stop was closed");
+    cnc_acceptor_nudge(&s->acceptor);
+    tell_of_stop(s);
+    if (s->home->blocking) /* a request may be waiting in this very loop, and nobody else looks meanwhile */
+        (void)cnc_serving_look(s, false);
+}
+
+/* Ends the wait: who turns the loop looks at the clock. */
+static void on_stop_timer(struct cnc_timer *t)
+{
+    struct cnc_serving *s = CNC_CONTAINER(t, struct cnc_serving, stop_timer);
+    if (s->home->blocking)
+        (void)cnc_serving_look(s, false);
+}
+
+static void on_link(struct cnc_io *io, unsigned ready)
+{
+    struct cnc_serving *s = CNC_CONTAINER(io, struct cnc_serving, link_io);
+    (void)ready;
+    cnc_place_hear(s->server);
+}
+
+static void on_publish(struct cnc_timer *t)
+{
+    (void)t; /* as on_stop_timer() */
+}
+
+static int open_pool(struct cnc_serving *s, concur_server *server)
+{
+    struct cnc_pool_config cfg = {
+        .clock = server->clock,
+        .threads_max = (unsigned)server->setup->cfg.pool_threads,
+        .library_max = LIBRARY_THREADS,
+        .queue_max = (unsigned)server->setup->cfg.pool_queue_max,
+        .library_queue_max = server->setup->connections_max, /* one for each: nobody is refused */
+        .stack_size = (size_t)server->setup->cfg.thread_stack,
+        .idle_ms = server->setup->cfg.thread_idle,
+        .fields_max = 1, /* these threads parse no heads */
+        .owner = server,
+        .strained = cnc_strain_on,
+        .strained_arg = &s->pool_strain,
+        .depot = &server->depot,
+    };
+    cnc_strain_init(&s->pool_strain, server, "pool_threads");
+    return cfg.threads_max ? cnc_pool_create(&server->pool, &cfg) : CONCUR_OK;
+}
+
+static int watch(struct cnc_serving *s, struct cnc_io *io, int fd, void (*fn)(struct cnc_io *, unsigned))
+{
+    cnc_io_init(s->home->loop, io, fd, fn);
+    return cnc_io_watch(s->home->loop, io, CNC_IO_READ);
+}
+
+int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, unsigned flags)
+{
+    bool blocking_sockets = (flags & CNC_SERVING_BLOCKING_SOCKETS) != 0;
+    *s = (struct cnc_serving){ .server = server, .stop_timer.fn = on_stop_timer, .publish_timer.fn = on_publish,
+                               .is_late = (flags & CNC_SERVING_LATE) != 0, .stall_warned_at = INT64_MIN / 2 };
+    struct cnc_acceptor_config accept = {
+        .batch = (unsigned)server->setup->cfg.accept_batch,
+        .connections_max = server->setup->connections_max,
+        .open = &server->connections,
+        .exclusive = server->place.is_child,
+        .own = { server->stop_fd, server->place.link },
+        .pass_on = pass_on,
+        .pass_on_arg = s,
+        .warn = warn_accept,
+        .warn_arg = s,
+    };
+    struct cnc_accept_from from[CNC_LISTEN_MAX];
+    unsigned count = flags & CNC_SERVING_NO_ACCEPT ? 0 : server->socket_count;
+    for (unsigned i = 0; i < count; i++)
+        from[i] = (struct cnc_accept_from){ server->sockets[i].fd, cnc_serving_how_to_accept(server, i, blocking_sockets) };
+    int rc = open_pool(s, server);
+    if (rc == CONCUR_OK)
+        rc = cnc_home_create(&s->home, server->clock, server->setup->limits.http.fields_max,
+                             (flags & CNC_SERVING_BLOCKING_HOME) != 0);
+    if (rc < 0) {
+        cnc_serving_close(s);
+        return rc;
+    }
+    cnc_strain_open(&s->pool_strain, s->home, server->pool);
+    s->home->depot = &server->depot;
+    s->home->owner = ops->handover ? NULL : server; /* a poller runs no handlers */
+    if (server->place.row && server->setup->cfg.stuck_timeout)
+        s->home->busy_since = &server->place.row->busy_since;
+    cnc_driver_init(&s->drv, s->home, &server->setup->limits, ops, server, &server->draining);
+    rc = cnc_driver_need_loop(&s->drv);
+    if (rc == CONCUR_OK)
+        rc = cnc_acceptor_init(&s->acceptor, &s->drv, &accept, from, count);
+    if (rc == CONCUR_OK)
+        rc = watch(s, &s->stop_io, server->stop_fd, on_stop_fd);
+    if (rc == CONCUR_OK && server->place.is_child)
+        rc = watch(s, &s->link_io, server->place.link, on_link);
+    if (rc < 0)
+        cnc_serving_close(s);
+    return rc;
+}
+
+void cnc_serving_close(struct cnc_serving *s)
+{
+    if (s->server)
+        cnc_pool_destroy(&s->server->pool);
+    if (!s->home)
+        return;
+    cnc_acceptor_deinit(&s->acceptor);
+    if (s->stop_io.fn)
+        (void)cnc_io_watch(s->home->loop, &s->stop_io, 0);
+    if (s->link_io.fn)
+        (void)cnc_io_watch(s->home->loop, &s->link_io, 0);
+    cnc_home_timer_cancel(s->home, &s->stop_timer);
+    cnc_home_timer_cancel(s->home, &s->publish_timer);
+    cnc_strain_close(&s->pool_strain);
+    cnc_driver_deinit(&s->drv);
+    cnc_home_close(&s->home);
+}
+
+static bool is_over(const struct cnc_serving *s)
+{
+    return !s->more_may_come && s->drv.count == 0 && s->home->live == 0 && atomic_load(&s->server->connections) == 0;
+}
+
+static void begin_drain(struct cnc_serving *s)
+{
+    s->phase = CNC_SERVING_DRAIN;
+    atomic_store(&s->server->draining, true);
+    if (s->server->place.row)
+        cnc_board_set_state(s->server->place.row, CNC_BOARD_DRAINING, cnc_clock_now(s->server->clock));
+    cnc_acceptor_stop(&s->acceptor);
+    cnc_driver_drain(&s->drv);
+    tell_of_stop(s);
+    if (s->drains)
+        s->drains(s);
+    cnc_place_pass_on(s->server);
+    /* The port is free for a successor as soon as nobody accepts any more. */
+    pthread_mutex_lock(&s->server->mu);
+    cnc_serving_shut_listeners(s->server);
+    pthread_mutex_unlock(&s->server->mu);
+}
+
+void cnc_serving_give_up(struct cnc_serving *s)
+{
+    s->phase = CNC_SERVING_CANCEL;
+    tell_homes(s, cnc_request_give_up_all, CONCUR_E_STOPPING);
+    if (s->gave_up)
+        s->gave_up(s);
+}
+
+/* Moves the stop on; returns when it wants to look again. */
+static int64_t advance(struct cnc_serving *s, int64_t now)
+{
+    int64_t stop_at = atomic_load(&s->server->stop_at);
+    if (stop_at == INT64_MAX)
+        return INT64_MAX;
+    if (s->phase == CNC_SERVING_ON)
+        begin_drain(s);
+    if (now < stop_at)
+        return stop_at;
+    if (s->phase == CNC_SERVING_DRAIN)
+        cnc_serving_give_up(s);
+    if (now < stop_at + FLUSH_MS)
+        return stop_at + FLUSH_MS;
+    s->phase = CNC_SERVING_FORCE;
+    cnc_driver_cancel(&s->drv, CONCUR_E_STOPPING); /* again at each turn: threads give connections back */
+    return now < stop_at + CNC_SERVING_PATIENCE_MS ? stop_at + CNC_SERVING_PATIENCE_MS : INT64_MAX;
+}
+
+/* One call is to blame; of several nobody knows which it was, since they are not timed one by one. */
+static void warn_of_stall(const struct cnc_serving *s, int64_t ms, unsigned calls)
+{
+    const struct cnc_route *route = s->home->last;
+    const char *name = route ? route->pattern : "(none)";
+    struct cnc_log *log = &s->server->log;
+    if (calls == 1)
+        cnc_log(log, CONCUR_LOG_WARN, "the loop stood still for %lld ms, in one call for route \"%s\"", (long long)ms, name);
+    else if (calls)
+        cnc_log(log, CONCUR_LOG_WARN, "the loop stood still for %lld ms, in %u calls; the last was for route \"%s\"",
+                (long long)ms, calls, name);
+    else
+        cnc_log(log, CONCUR_LOG_WARN, "the loop stood still for %lld ms, in no call for a request", (long long)ms);
+}
+
+/* The model's weak spot, said aloud: a handler that held the loop. */
+static void check_stall(struct cnc_serving *s, int64_t began)
+{
+    int64_t limit = s->server->setup->cfg.stall_warn;
+    int64_t now = cnc_clock_now(s->server->clock);
+    unsigned calls = s->home->calls - s->calls_before;
+    s->calls_before = s->home->calls;
+    if (CNC_LIKELY(limit == 0 || now - began < limit))
+        return;
+    atomic_fetch_add_explicit(&s->stalls, 1, memory_order_relaxed);
+    if (now - s->stall_warned_at < 1000)
+        return;
+    s->stall_warned_at = now;
+    warn_of_stall(s, now - began, calls);
+}
+
+int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give_up)
+{
+    int64_t left = atomic_load(&server->stop_at) - cnc_clock_now(server->clock);
+    if (!pool || cnc_pool_stop(pool, left > 0 ? left : 0) == CONCUR_OK)
+        return CONCUR_OK;
+    cnc_pool_broadcast(pool, cnc_request_give_up_all, CONCUR_E_STOPPING);
+    return cnc_pool_stop(pool, may_give_up ? CNC_SERVING_PATIENCE_MS : -1);
+}
+
+#define PUBLISH_MS 100
+#define PUBLISH_MAX_MS 1600 /* between two times while threads are at work and nothing changes */
+
+/* Threads may end what they are at without a turn of this loop. */
+static void publish_again(struct cnc_serving *s, const struct cnc_engine_stats *stats, int64_t now)
+{
+    bool moves = stats->requests != s->published_requests;
+    s->publish_ms = moves || !s->publish_ms ? PUBLISH_MS : s->publish_ms * 2;
+    if (s->publish_ms > PUBLISH_MAX_MS)
+        s->publish_ms = PUBLISH_MAX_MS;
+    s->published_requests = stats->requests;
+    if (stats->jobs)
+        cnc_home_timer(s->home, &s->publish_timer, now + s->publish_ms);
+}
+
+void cnc_serving_publish(struct cnc_serving *s, int64_t now)
+{
+    struct cnc_engine_stats stats;
+    if (!s->server->place.row || !s->stats)
+        return;
+    int64_t due = s->published_at + PUBLISH_MS;
+    bool has_share = atomic_load_explicit(&s->server->place.recycle_at, memory_order_relaxed) != 0;
+    if (now >= due || has_share)
+        s->stats(s->server, &stats);
+    if (now < due) { /* what comes after the last turn but one is told as well */
+        if (has_share)
+            cnc_place_begun(s->server, stats.requests);
+        if (!cnc_timer_is_set(&s->publish_timer) || s->publish_timer.at > due)
+            cnc_home_timer(s->home, &s->publish_timer, due);
+        return;
+    }
+    s->published_at = now;
+    cnc_place_publish(s->server, &stats);
+    if (s->publishes)
+        s->publishes(s);
+    publish_again(s, &stats, now);
+}
+
+int cnc_serving_begin(struct cnc_serving *s)
+{
+    cnc_home_adopt(s->home);
+    s->server->place.ear = s->server->place.is_child ? s->home : NULL;
+    if (s->acceptor.count) {
+        s->server->place.look = look_at_listeners;
+        s->server->place.look_arg = s;
+    }
+    int rc = s->is_late ? CONCUR_OK : cnc_acceptor_start(&s->acceptor);
+    if (rc == CONCUR_OK)
+        cnc_server_ready(s->server);
+    return rc;
+}
+
+/* What the program has at this thread goes here, and not with the home: that closes under the server's lock. */
+static int end(struct cnc_serving *s, bool may_give_up)
+{
+    int rc = cnc_serving_join(s->server, s->server->pool, may_give_up);
+    if (rc == CONCUR_OK)
+        cnc_home_leave(s->home);
+    return rc;
+}
+
+void cnc_serving_accept(struct cnc_serving *s)
+{
+    if (s->phase == CNC_SERVING_ON)
+        cnc_acceptor_begin(&s->acceptor);
+}
+
+CNC_HOT int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
+{
+    int64_t stop_at = atomic_load_explicit(&s->server->stop_at, memory_order_relaxed);
+    if (CNC_LIKELY(stop_at == INT64_MAX))
+        return CONCUR_AGAIN;
+    int64_t now = cnc_clock_now(s->server->clock);
+    int64_t next = advance(s, now);
+    if (is_over(s))
+        return end(s, may_give_up);
+    if (may_give_up && now >= stop_at + CNC_SERVING_PATIENCE_MS)
+        return CONCUR_E_BUSY;
+    if (next != INT64_MAX)
+        cnc_home_timer(s->home, &s->stop_timer, next);
+    return CONCUR_AGAIN;
+}
+
+CNC_HOT int cnc_serving_run(struct cnc_serving *s, bool may_give_up)
+{
+    int rc = cnc_serving_begin(s);
+    while (rc == CONCUR_OK && (rc = cnc_serving_look(s, may_give_up)) == CONCUR_AGAIN) {
+        if (CNC_UNLIKELY(cnc_home_turn(s->home, -1) < 0))
+            return cnc_serving_fail(s, may_give_up);
+        check_stall(s, cnc_home_turn_began(s->home));
+        if (s->server->place.row) /* somebody looks */
+            cnc_serving_publish(s, cnc_home_turn_began(s->home));
+        rc = CONCUR_OK;
+    }
+    return rc;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One loop that accepts connections and drives them, from start to the end of its stop: what every engine with a loop in
+ * the serving process is built around.
+ */
+#ifndef CNC_SERVING_H
+#define CNC_SERVING_H
+
+#include "conn/acceptor.h"
+#include "request/request.h"
+#include "serve/strain.h"
+#include "server/place.h"
+
+enum cnc_serving_phase {
+    CNC_SERVING_ON,
+    CNC_SERVING_DRAIN,  /* no more accepts; what is under way may finish */
+    CNC_SERVING_CANCEL, /* the deadline passed: requests were given up */
+    CNC_SERVING_FORCE   /* connections were closed; only the program's own code can still hold something */
+};
+
+struct cnc_serving {
+    concur_server *server;
+    struct cnc_home *home;
+    struct cnc_driver drv;
+    struct cnc_acceptor acceptor;
+    struct cnc_io stop_io;
+    struct cnc_timer stop_timer;
+    enum cnc_serving_phase phase;
+    bool is_late;               /* CNC_SERVING_LATE */
+    bool has_told;              /* requests know that a stop has begun */
+    bool more_may_come;         /* connections of another process: a stop is not over yet */
+    void (*drains)(struct cnc_serving *);  /* optional: a stop has begun, and nothing is accepted here any more; the listening
+                                            * sockets are still open */
+    void (*gave_up)(struct cnc_serving *); /* optional: the stop's deadline has passed, and requests were given up */
+    struct cnc_pool *threads;   /* borrowed: whose homes run requests too; NULL: none but server->pool */
+    int64_t stall_warned_at;
+    unsigned calls_before;      /* home->calls when the turn began */
+    atomic_ullong stalls;       /* written by the loop's thread, read by any */
+    struct cnc_io link_io;      /* what the master says */
+    struct cnc_timer publish_timer;
+    int64_t published_at;
+    int64_t publish_ms;         /* until the next time, while threads are at work */
+    unsigned long long published_requests;
+    void (*publishes)(struct cnc_serving *); /* optional: the numbers of the moment are told */
+    struct cnc_strain pool_strain;
+    void (*stats)(concur_server *, struct cnc_engine_stats *); /* the role's; NULL: nothing is published */
+};
+
+#define CNC_SERVING_PATIENCE_MS 1000 /* after the deadline of a stop: for code of the program to let go */
+
+/* Opens the server's listening sockets. alone: no other process has them too. */
+int cnc_serving_listen(concur_server *server, bool alone);
+/* Closes the sockets; their addresses are still told. A socket's file goes with the process that made it. */
+void cnc_serving_shut_listeners(concur_server *server);
+void cnc_serving_close_listeners(concur_server *server);
+/* How connections of the i-th socket are accepted; blocking: the sockets may block. */
+struct cnc_accept cnc_serving_how_to_accept(const concur_server *server, unsigned i, bool blocking);
+
+enum {
+    CNC_SERVING_BLOCKING_SOCKETS = 1, /* accepted ones may block */
+    CNC_SERVING_BLOCKING_HOME = 2,    /* handlers run here, and may block: the loop is turned between them only */
+    CNC_SERVING_NO_ACCEPT = 4,        /* connections come in another way */
+    CNC_SERVING_LATE = 8              /* who opened it calls cnc_serving_accept() when it may accept */
+};
+
+/* Opens the loop, and the server's pool if there is to be one. ops: the request's own, or with a handover. */
+int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, unsigned flags);
+/* Begins to accept, unless it stops. */
+void cnc_serving_accept(struct cnc_serving *s);
+/* Moves a stop on, if there is one. CONCUR_AGAIN: there is more to do; else as cnc_serving_run(). */
+int cnc_serving_look(struct cnc_serving *s, bool may_give_up);
+/* Begins to serve on the calling thread: what cnc_serving_run() does first. */
+int cnc_serving_begin(struct cnc_serving *s);
+/* Tells the other processes how it goes, at most ten times a second; while threads are at work also without a turn. */
+void cnc_serving_publish(struct cnc_serving *s, int64_t now);
+/* Blocks until a stop is complete. CONCUR_OK, or CONCUR_E_BUSY if may_give_up and code of the program holds on a second
+ * after the deadline. */
+int cnc_serving_run(struct cnc_serving *s, bool may_give_up);
+/* Gives up every request, wherever it is. */
+void cnc_serving_give_up(struct cnc_serving *s);
+/* fail.c: the loop is broken, as the thread's last error says, and with it this process can serve nobody. A process of several ends,
+ * and the master makes another one. Where there is one alone everything is given up and joined. CONCUR_E_SYS, or CONCUR_E_BUSY if
+ * may_give_up and code of the program holds on. */
+int cnc_serving_fail(struct cnc_serving *s, bool may_give_up);
+/* Stops a pool whose threads run requests: lets them finish until the stop's deadline, then gives them up. CONCUR_OK or
+ * CONCUR_E_BUSY as with cnc_serving_run(). */
+int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give_up);
+void cnc_serving_close(struct cnc_serving *s);
+/* The stop's deadline has passed: cnc_conn_ops.gives_up, and before anything new is begun. */
+bool cnc_serving_gives_up(struct cnc_driver *drv);
+/* Is it the number of a descriptor that stays open here? Then the new one that has it was not free: the program has closed ours. */
+bool cnc_serving_owns(const struct cnc_serving *s, int fd);
+/* A connection of the server was closed, on any thread: cnc_conn_ops.closed. */
+void cnc_serving_closed(struct cnc_driver *drv);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Watches a pool whose threads are all taken, or cannot be started: says so in the log, at most once a second, and tries
+ * again until they can.
+ */
+#ifndef CNC_STRAIN_H
+#define CNC_STRAIN_H
+
+#include "exec/pool.h"
+#include "server/server.h"
+
+struct cnc_strain {
+    concur_server *server;
+    const char *option; /* that says how many threads there may be; static */
+    struct cnc_home *home;
+    struct cnc_pool *pool;
+    struct cnc_timer timer;
+    struct cnc_task task;
+    int64_t taken_told_at, failed_told_at;
+};
+
+/* Before the pool is made: cnc_strain_on() and strain are for its configuration. */
+void cnc_strain_init(struct cnc_strain *strain, concur_server *server, const char *option);
+/* Looks are made at home, which outlives the pool. */
+void cnc_strain_open(struct cnc_strain *strain, struct cnc_home *home, struct cnc_pool *pool);
+/* At home. */
+void cnc_strain_close(struct cnc_strain *strain);
+/* cnc_pool_config.strained. */
+void cnc_strain_on(void *strain);
+
+#endif

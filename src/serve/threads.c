@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/threads.h"
+
+#include "base/sys.h"
+#include "request/request.h"
+
+#define LONG_WAIT_MS 100 /* in the queue: only then the client may have lost patience */
+
+/* ---- on the threads ---- */
+
+static void free_driver(void *arg)
+{
+    struct cnc_driver *drv = arg;
+    cnc_driver_deinit(drv);
+    cnc_free(drv);
+}
+
+static struct cnc_driver *driver_of(struct cnc_threads *t, struct cnc_home *home)
+{
+    if (!home->user) {
+        struct cnc_driver *drv = cnc_malloc(sizeof *drv);
+        if (!drv)
+            return NULL;
+        cnc_driver_init(drv, home, &t->server->setup->limits, &t->ops, t->server, &t->server->draining);
+        drv->lender = t;
+        home->user = drv;
+        home->user_free = free_driver;
+    }
+    return home->user;
+}
+
+static void to_lot(struct cnc_threads *t, struct cnc_conn *conn)
+{
+    pthread_mutex_lock(&t->mu);
+    bool first = cnc_link_alone(&t->lot);
+    cnc_link_append(&t->lot, &conn->job.link);
+    pthread_mutex_unlock(&t->mu);
+    if (first)
+        cnc_home_post(t->serving->home, &t->lot_task); /* it outlives its connections */
+}
+
+static void park(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *conn)
+{
+    if (!t->parked || !t->parked(t, home, conn))
+        to_lot(t, conn);
+}
+
+CNC_HOT static bool is_wanted(void *arg)
+{
+    struct cnc_threads *t = arg;
+    return t->server->setup->cfg.park_after == 0 || cnc_pool_is_wanted(t->pool) || (t->is_wanted && t->is_wanted(t));
+}
+
+/* Nobody waits any more for what it asked. Not worth a look unless it has waited. */
+static bool has_left(const struct cnc_threads *t, const struct cnc_home *home, const struct cnc_conn *conn)
+{
+    bool shut_is_left = !t->server->setup->limits.half_close; /* a reset is seen in any case */
+    struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = shut_is_left ? POLLRDHUP : 0 };
+    return cnc_clock_now(home->clock) - conn->deadline >= LONG_WAIT_MS && cnc_sys_poll(&p, 1, 0) > 0;
+}
+
+static void serve(struct cnc_job *job, struct cnc_home *home)
+{
+    struct cnc_conn *conn = CNC_CONTAINER(job, struct cnc_conn, job);
+    struct cnc_threads *t = conn->drv->lender;
+    concur_server *before = cnc_server_enter(t->server);
+    struct cnc_driver *drv = driver_of(t, home);
+    /* Whoever still waits for a thread when a stop has run out of time is told so. */
+    if (!drv || cnc_server_is_late(t->server))
+        to_lot(t, conn);
+    else if (has_left(t, home, conn))
+        cnc_conn_end(drv, conn);
+    else if (cnc_block_serve(drv, conn, is_wanted, t))
+        park(t, home, conn);
+    while (home->live)
+        if (cnc_home_turn(home, -1) < 0) { /* its loop has come to life, so there is a driver */
+            cnc_server_runs_short(t->server, "what waits on a thread is given up");
+            cnc_driver_lose_loop(drv);
+        }
+    while (home->local.head)
+        cnc_home_settle(home);
+    if (cnc_pool_job_ends(t->pool, home) && t->is_free)
+        t->is_free(t);
+    cnc_server_leave(before);
+}
+
+/* ---- on the poller ---- */
+
+static void take_back(struct cnc_task *task)
+{
+    struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, lot_task);
+    struct cnc_link todo;
+    cnc_link_init(&todo);
+    pthread_mutex_lock(&t->mu);
+    cnc_link_move_all(&todo, &t->lot);
+    pthread_mutex_unlock(&t->mu);
+    while (!cnc_link_alone(&todo)) {
+        struct cnc_conn *conn = CNC_CONTAINER(cnc_link_take_first(&todo), struct cnc_conn, job.link);
+        if (conn->flags & CNC_CONN_READY) /* no thread has looked at it */
+            cnc_driver_refuse(&t->serving->drv, conn, 503);
+        else
+            cnc_driver_take(&t->serving->drv, conn);
+    }
+}
+
+struct overdue {
+    int64_t before;
+    int64_t next; /* when the first of the others asked; INT64_MAX: there are none */
+};
+
+/* They queue in the order in which they asked: deadline holds when that was. */
+static bool is_overdue(struct cnc_job *job, void *arg)
+{
+    struct overdue *o = arg;
+    int64_t asked = CNC_CONTAINER(job, struct cnc_conn, job)->deadline;
+    if (asked <= o->before)
+        return true;
+    o->next = asked;
+    return false;
+}
+
+static void on_late(struct cnc_timer *timer)
+{
+    struct cnc_threads *t = CNC_CONTAINER(timer, struct cnc_threads, late);
+    struct cnc_home *home = t->serving->home;
+    int64_t timeout = t->server->setup->cfg.queue_timeout;
+    struct overdue o = { .before = cnc_home_now(home) - timeout, .next = INT64_MAX };
+    struct cnc_link taken;
+    cnc_link_init(&taken);
+    cnc_pool_withdraw(t->pool, is_overdue, &o, &taken);
+    while (!cnc_link_alone(&taken)) {
+        struct cnc_link *l = cnc_link_take_first(&taken);
+        cnc_driver_refuse(&t->serving->drv, CNC_CONTAINER(l, struct cnc_conn, job.link), 503);
+    }
+    if (o.next != INT64_MAX)
+        cnc_home_timer(home, timer, o.next + timeout);
+}
+
+/* One timer for all: when it fires it finds whoever is late, or nobody. */
+static void watch_queue(struct cnc_threads *t)
+{
+    struct cnc_home *home = t->serving->home;
+    if (!cnc_timer_is_set(&t->late) && t->server->setup->cfg.queue_timeout)
+        cnc_home_timer(home, &t->late, cnc_home_now(home) + t->server->setup->cfg.queue_timeout);
+}
+
+int cnc_threads_queue(struct cnc_threads *t, struct cnc_link *list)
+{
+    int rc = cnc_pool_submit_all(t->pool, list);
+    watch_queue(t);
+    return rc;
+}
+
+void cnc_threads_refuse(struct cnc_threads *t, struct cnc_link *list)
+{
+    while (!cnc_link_alone(list)) {
+        struct cnc_link *l = cnc_link_take_first(list);
+        cnc_driver_refuse(&t->serving->drv, CNC_CONTAINER(l, struct cnc_conn, job.link), 503);
+    }
+}
+
+void cnc_threads_submit(struct cnc_threads *t)
+{
+    struct cnc_link ready; /* refusing one may bring others */
+    cnc_link_init(&ready);
+    cnc_link_move_all(&ready, &t->ready);
+    if (cnc_link_alone(&ready))
+        return;
+    if (cnc_threads_queue(t, &ready) < 0)
+        cnc_threads_refuse(t, &ready);
+}
+
+void cnc_threads_flush(struct cnc_threads *t)
+{
+    if (t->submit)
+        t->submit(t);
+    else
+        cnc_threads_submit(t);
+}
+
+/* At the end of the turn: a thread woken for each would push the poller aside each time. */
+static void on_ready(struct cnc_task *task)
+{
+    struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, ready_task);
+    t->is_due = false;
+    cnc_threads_flush(t);
+}
+
+void cnc_threads_await(struct cnc_threads *t, struct cnc_conn *conn, struct cnc_link *list)
+{
+    conn->job.run = serve;
+    if (!t->is_due)
+        cnc_home_defer(t->serving->home, &t->ready_task);
+    t->is_due = true;
+    cnc_link_append(list, &conn->job.link);
+}
+
+void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    struct cnc_threads *t = drv->lender;
+    cnc_threads_await(t, conn, &t->ready);
+}
+
+/* ---- how many were begun ---- */
+
+/* A thread that stays with a busy connection leaves no turn of the poller in which somebody would count. */
+static int count_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+{
+    struct cnc_threads *t = conn->drv->lender;
+    cnc_place_begun(t->server, atomic_fetch_add(&t->begun, 1) + 1);
+    return cnc_request_conn_ops.request(conn, head, bytes);
+}
+
+/* ---- life ---- */
+
+void cnc_threads_close(struct cnc_threads *t)
+{
+    if (!t->server)
+        return;
+    if (cnc_timer_is_set(&t->late))
+        cnc_home_timer_cancel(t->serving->home, &t->late);
+    cnc_strain_close(&t->strain);
+    cnc_pool_destroy(&t->pool);
+    pthread_mutex_destroy(&t->mu);
+    t->server = NULL;
+}
+
+int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_serving *serving,
+                     const struct cnc_conn_ops *ops)
+{
+    struct cnc_pool_config cfg = {
+        .clock = server->clock,
+        .threads_max = (unsigned)server->setup->cfg.threads_max,
+        .queue_max = (unsigned)server->setup->cfg.queue_max,
+        .stack_size = (size_t)server->setup->cfg.thread_stack,
+        .idle_ms = server->setup->cfg.thread_idle,
+        .fields_max = server->setup->limits.http.fields_max,
+        .owner = server,
+        .strained = cnc_strain_on,
+        .strained_arg = &t->strain,
+        .depot = &server->depot,
+    };
+    *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = take_back,
+                               .ready_task.run = on_ready, .late.fn = on_late };
+    if (atomic_load(&server->place.recycle_at))
+        t->ops.request = count_request;
+    pthread_mutex_init(&t->mu, NULL);
+    cnc_link_init(&t->lot);
+    cnc_link_init(&t->ready);
+    cnc_strain_init(&t->strain, server, "threads_max");
+    int rc = cnc_pool_create(&t->pool, &cfg);
+    if (rc < 0)
+        cnc_threads_close(t);
+    return rc;
+}
+
+int cnc_threads_open_poller(struct cnc_threads *t, unsigned flags)
+{
+    t->poller_ops = t->ops;
+    t->poller_ops.handover = cnc_threads_handover;
+    int rc = cnc_serving_open(t->serving, t->server, &t->poller_ops, flags);
+    if (rc < 0)
+        return rc;
+    cnc_strain_open(&t->strain, t->serving->home, t->pool);
+    t->serving->drv.lender = t;
+    t->serving->threads = t->pool;
+    return rc;
+}
+
+int cnc_threads_join(struct cnc_threads *t, bool may_give_up)
+{
+    return cnc_serving_join(t->server, t->pool, may_give_up);
+}
+
+void cnc_threads_stats(const struct cnc_threads *t, struct cnc_engine_stats *out)
+{
+    struct cnc_pool_stats pool;
+    cnc_pool_stats(t->pool, &pool);
+    *out = (struct cnc_engine_stats){ .threads = 1 + pool.threads, .threads_idle = pool.idle, .queued = pool.queued,
+                                      .requests = pool.served, .jobs = pool.jobs, .free = cnc_pool_free(t->pool),
+                                      .accepted = atomic_load(&t->serving->acceptor.accepted),
+                                      .stalls = atomic_load(&t->serving->stalls) };
+}

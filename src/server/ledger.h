@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The ledger as the set-up owns it: a mapping that all processes of a generation share. What stands in it is known to
+ * serve/lend/ledger.h alone.
+ */
+#ifndef CNC_SERVER_LEDGER_H
+#define CNC_SERVER_LEDGER_H
+
+#include "base/sys.h"
+
+struct cnc_ledger_pages;
+
+struct cnc_ledger {
+    struct cnc_ledger_pages *pages; /* NULL: there is none */
+    uint32_t places;                /* loans of one front that have a row */
+    size_t size;                    /* bytes of the mapping */
+};
+
+static inline void cnc_ledger_close(struct cnc_ledger *ledger)
+{
+    if (ledger->pages)
+        cnc_sys_unmap(ledger->pages, ledger->size);
+    *ledger = (struct cnc_ledger){ 0 };
+}
+
+#endif

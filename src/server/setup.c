@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/setup.h"
+
+#include "base/error.h"
+#include "base/sys.h"
+
+static uint32_t bounded(int64_t v)
+{
+    return v > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)v;
+}
+
+static void fill_limits(struct cnc_conn_limits *l, const struct cnc_config *cfg)
+{
+    *l = (struct cnc_conn_limits){
+        .http = { .line_max = bounded(cfg->line_max), .head_max = bounded(cfg->head_max),
+                  .fields_max = bounded(cfg->fields_max), .chunk_ext_max = bounded(cfg->chunk_ext_max),
+                  .trailer_max = bounded(cfg->trailer_max) },
+        .body_rate_min = cfg->body_rate_min,
+        .output_high = (size_t)cfg->output_high,
+        .output_low = (size_t)(cfg->output_low < cfg->output_high ? cfg->output_low : cfg->output_high),
+        .output_max = (size_t)(cfg->output_max > cfg->output_high ? cfg->output_max : cfg->output_high),
+        .pipeline_max = (size_t)cfg->pipeline_max,
+        .linger_max = bounded(cfg->linger_max),
+        .requests_max = bounded(cfg->keepalive_requests),
+        .retry_after_s = bounded((cfg->retry_after + 999) / 1000),
+        .half_close = cfg->half_close == CNC_HALF_CLOSE_ALLOW,
+    };
+    l->class_ms[CNC_CLASS_FRESH] = cfg->header_timeout;
+    l->class_ms[CNC_CLASS_HEAD] = cfg->header_timeout;
+    l->class_ms[CNC_CLASS_KEEPALIVE] = cfg->keepalive_timeout;
+    l->class_ms[CNC_CLASS_BODY] = cfg->body_timeout;
+    l->class_ms[CNC_CLASS_WRITE] = cfg->write_timeout;
+    l->class_ms[CNC_CLASS_LINGER] = cfg->linger_timeout;
+    l->class_ms[CNC_CLASS_DRAIN] = cfg->drain_idle;
+}
+
+/* Where large bodies go: the option, else TMPDIR, which a setuid program must not believe. */
+static char *find_spool_dir(const struct cnc_config *cfg)
+{
+    const char *tmp = secure_getenv("TMPDIR");
+    return cnc_strdup(*cfg->body_dir ? cfg->body_dir : tmp && *tmp ? tmp : "/tmp");
+}
+
+static int add_route(struct cnc_setup *setup, const struct cnc_route *given)
+{
+    int rc = cnc_router_add(&setup->router, given->pattern, given->flags, given->handler, given->arg);
+    if (rc < 0)
+        return rc;
+    struct cnc_route *route = CNC_CONTAINER(setup->router.tail, struct cnc_route, next);
+    rc = cnc_options_resolve_route(setup->options, route->pattern, &route->cfg);
+    if (route->cfg.blocking == CNC_BLOCKING_AUTO)
+        route->blocking = (route->flags & CONCUR_ROUTE_BLOCKING) != 0;
+    else
+        route->blocking = route->cfg.blocking == CNC_BLOCKING_ON;
+    return rc;
+}
+
+/* A mistake in the options does not end it: every one is to be told. */
+static int fill(struct cnc_setup *setup, const struct cnc_router *routes)
+{
+    int rc = cnc_options_resolve(setup->options, &setup->cfg);
+    if (rc == CONCUR_E_NOMEM)
+        return rc; /* cfg is not filled then */
+    for (const struct cnc_route *r = routes->first; r; r = r->next) {
+        int one = add_route(setup, r);
+        if (one == CONCUR_E_NOMEM)
+            return one;
+        rc = rc == CONCUR_OK ? one : rc;
+    }
+    fill_limits(&setup->limits, &setup->cfg);
+    setup->spool_dir = find_spool_dir(&setup->cfg);
+    return setup->spool_dir ? rc : CONCUR_E_NOMEM;
+}
+
+int cnc_setup_create(struct cnc_setup **out, struct cnc_options *options, const struct cnc_router *routes)
+{
+    struct cnc_setup *setup = cnc_calloc(1, sizeof *setup);
+    *out = NULL;
+    if (!setup) {
+        cnc_options_destroy(&options);
+        return CONCUR_E_NOMEM;
+    }
+    setup->refs = 1;
+    setup->options = options;
+    cnc_router_init(&setup->router);
+    int rc = fill(setup, routes);
+    if (rc == CONCUR_E_NOMEM)
+        cnc_setup_unref(&setup);
+    *out = setup;
+    return rc;
+}
+
+void cnc_setup_ref(struct cnc_setup *setup)
+{
+    setup->refs++;
+}
+
+void cnc_setup_unref(struct cnc_setup **setup_)
+{
+    struct cnc_setup *setup = *setup_;
+    *setup_ = NULL;
+    if (!setup || --setup->refs)
+        return;
+    cnc_ledger_close(&setup->ledger);
+    cnc_router_deinit(&setup->router);
+    cnc_options_destroy(&setup->options);
+    cnc_free(setup->spool_dir);
+    cnc_free(setup);
+}
+
+/* Where bodies go by default need not be looked at: many programs get none that are large. */
+int cnc_setup_check(const struct cnc_setup *setup)
+{
+    const char *dir = setup->cfg.body_dir;
+    if (!*dir || cnc_sys_can_create_in(dir))
+        return CONCUR_OK;
+    return cnc_error_set(CONCUR_E_OPTION, "body_dir=%s: no files can be made there: %s", dir, strerror(errno));
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/signals.h"
+
+#include "base/sys.h"
+#include "loop/loop.h"
+#include "proc/child.h"
+#include "server/place.h"
+
+/* What a run in progress changed in the process. One at a time. */
+static struct {
+    atomic_bool taken;
+    _Atomic(concur_server *) server;
+    atomic_uint signals;
+    struct sigaction term, intr, hup, chld;
+    bool hears_children, hears_hup;
+    sigset_t blocked; /* of the signals that are waited for here those that the program had blocked */
+} cnc_run_state;
+
+/* A process that the program has forked meanwhile is ended by a signal as any other, or has the program's handler. */
+static void pass_on(int sig)
+{
+    (void)sigaction(sig, sig == SIGTERM ? &cnc_run_state.term : &cnc_run_state.intr, NULL);
+    (void)raise(sig);
+}
+
+static void on_signal(int sig)
+{
+    int saved = errno;
+    concur_server *s = atomic_load(&cnc_run_state.server);
+    if (s && cnc_server_is_copy(s))
+        pass_on(sig);
+    else if (s)
+        cnc_place_stop(s, atomic_fetch_add(&cnc_run_state.signals, 1) > 0 ? 0 : atomic_load(&s->stop_timeout));
+    errno = saved;
+}
+
+/* What libevent warns of. */
+static void on_warning(const char *text)
+{
+    concur_server *s = atomic_load(&cnc_run_state.server);
+    if (s)
+        cnc_log(&s->log, CONCUR_LOG_WARN, "libevent: %s", text);
+}
+
+static void on_hup(int sig)
+{
+    int saved = errno;
+    concur_server *s = atomic_load(&cnc_run_state.server);
+    (void)sig;
+    if (s && !cnc_server_is_copy(s) && s->place.board)
+        cnc_place_reload(s);
+    errno = saved;
+}
+
+/* The program's handler hears of what it asked for, and of no more. */
+static void call_programs(int sig, siginfo_t *info, void *context)
+{
+    const struct sigaction *own = &cnc_run_state.chld;
+    bool is_end = info->si_code == CLD_EXITED || info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
+    if ((own->sa_flags & SA_NOCLDSTOP) && !is_end)
+        return;
+    if (own->sa_flags & SA_SIGINFO)
+        own->sa_sigaction(sig, info, context);
+    else if (own->sa_handler != SIG_DFL && own->sa_handler != SIG_IGN)
+        own->sa_handler(sig);
+}
+
+static void on_child(int sig, siginfo_t *info, void *context)
+{
+    concur_server *s = atomic_load(&cnc_run_state.server);
+    if (s && !cnc_server_is_copy(s))
+        cnc_server_raise(s);
+    call_programs(sig, info, context);
+}
+
+/* Whoever started the program may have blocked it, or the program for a while. What it had blocked is blocked again in the end. */
+static void unblock(int sig)
+{
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    if (pthread_sigmask(SIG_UNBLOCK, &set, &before) == 0 && sigismember(&before, sig))
+        sigaddset(&cnc_run_state.blocked, sig);
+}
+
+/* A program that does not want to wait for its children need not begin to now. */
+void cnc_signals_hear_children(void)
+{
+    struct sigaction sa = { .sa_sigaction = on_child, .sa_flags = SA_RESTART | SA_SIGINFO };
+    sigemptyset(&sa.sa_mask);
+    if (sigaction(SIGCHLD, NULL, &cnc_run_state.chld) < 0)
+        return;
+    const struct sigaction *own = &cnc_run_state.chld;
+    bool ignores = !(own->sa_flags & SA_SIGINFO) && own->sa_handler == SIG_IGN;
+    if (ignores || (own->sa_flags & SA_NOCLDWAIT))
+        sa.sa_flags |= SA_NOCLDWAIT;
+    cnc_run_state.hears_children = sigaction(SIGCHLD, &sa, NULL) == 0;
+    unblock(SIGCHLD);
+}
+
+bool cnc_signals_claim(void)
+{
+    return !atomic_exchange(&cnc_run_state.taken, true);
+}
+
+void cnc_signals_release(void)
+{
+    atomic_store(&cnc_run_state.taken, false);
+}
+
+void cnc_signals_take(concur_server *server)
+{
+    struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    sigemptyset(&sa.sa_mask);
+    sigaddset(&sa.sa_mask, SIGTERM);
+    sigaddset(&sa.sa_mask, SIGINT);
+    atomic_store(&cnc_run_state.signals, 0);
+    atomic_store(&cnc_run_state.server, server);
+    sigaction(SIGTERM, &sa, &cnc_run_state.term);
+    sigaction(SIGINT, &sa, &cnc_run_state.intr);
+    sigemptyset(&cnc_run_state.blocked);
+    unblock(SIGTERM);
+    unblock(SIGINT);
+    cnc_loop_say_to(on_warning, NULL);
+}
+
+void cnc_signals_reload_on_hup(void)
+{
+    struct sigaction sa = { .sa_handler = on_hup, .sa_flags = SA_RESTART };
+    struct sigaction *own = &cnc_run_state.hup;
+    sigemptyset(&sa.sa_mask);
+    if (sigaction(SIGHUP, NULL, own) < 0 || (own->sa_flags & SA_SIGINFO) ||
+        (own->sa_handler != SIG_DFL && own->sa_handler != SIG_IGN))
+        return;
+    cnc_run_state.hears_hup = sigaction(SIGHUP, &sa, NULL) == 0;
+    unblock(SIGHUP);
+}
+
+void cnc_signals_give_back(void)
+{
+    (void)pthread_sigmask(SIG_BLOCK, &cnc_run_state.blocked, NULL);
+    sigaction(SIGTERM, &cnc_run_state.term, NULL);
+    sigaction(SIGINT, &cnc_run_state.intr, NULL);
+    if (cnc_run_state.hears_children)
+        sigaction(SIGCHLD, &cnc_run_state.chld, NULL);
+    if (cnc_run_state.hears_hup)
+        sigaction(SIGHUP, &cnc_run_state.hup, NULL);
+    cnc_run_state.hears_children = cnc_run_state.hears_hup = false;
+    cnc_loop_say_to(NULL, NULL);
+    atomic_store(&cnc_run_state.server, NULL);
+}
+
+void cnc_signals_adopt(concur_server *server)
+{
+    atomic_store(&cnc_run_state.signals, 0);
+    atomic_store(&cnc_run_state.server, server);
+    cnc_child_catch(SIGTERM, on_signal);
+    cnc_loop_say_to(on_warning, cnc_child_sick);
+}
