@@ -39,7 +39,7 @@ static void log_note(void *arg, int level, const char *line)
 }
 
 /* Everything up to the engine's run. */
-static int prepare(concur_server *s)
+static int life_prepare(concur_server *s)
 {
     if (cnc_server_is_inside(s))
         return CONCUR_E_HOME;
@@ -74,7 +74,7 @@ static void close_engine(concur_server *s)
 }
 
 /* The one process that serves, from its first hook to its last. */
-static int serve_here(concur_server *s, bool may_give_up)
+static int life_serve_here(concur_server *s, bool may_give_up)
 {
     int rc = cnc_server_hooks(s, CONCUR_HOOK_WORKER_START, "");
     if (rc < 0)
@@ -118,12 +118,12 @@ int concur_server_run(concur_server *s)
     if (!cnc_signals_claim())
         return cnc_error_set(CONCUR_E_STATE, "another run of this process is under way");
     s->log.to_stderr = cnc_sys_is_open(STDERR_FILENO); /* else the number is something else's, or will be */
-    int rc = prepare(s);
+    int rc = life_prepare(s);
     if (rc == CONCUR_OK) {
         concur_server *before = cnc_server_enter(s);
         cnc_signals_take(s);
         s->announces = !cnc_tree_is_due(s);
-        rc = cnc_tree_is_due(s) ? cnc_tree_run(s) : serve_here(s, true);
+        rc = cnc_tree_is_due(s) ? cnc_tree_run(s) : life_serve_here(s, true);
         cnc_signals_give_back();
         cnc_server_leave(before);
         if (rc < 0 && rc != CONCUR_E_BUSY)
@@ -139,11 +139,11 @@ int concur_server_run(concur_server *s)
 
 /* ---- start ---- */
 
-static void *serve(void *arg)
+static void *life_serve(void *arg)
 {
     concur_server *s = arg;
     (void)cnc_server_enter(s);
-    int rc = serve_here(s, false);
+    int rc = life_serve_here(s, false);
     pthread_mutex_lock(&s->mu);
     if (rc < 0)
         (void)snprintf(s->end_error, sizeof s->end_error, "%s", cnc_error_text());
@@ -163,7 +163,7 @@ static int start_thread(concur_server *s)
     pthread_attr_setstacksize(&attr, (size_t)s->setup->cfg.thread_stack);
     cnc_sys_block_signals(&old);
     if (!err)
-        err = cnc_sys_thread(&s->thread, &attr, serve, s);
+        err = cnc_sys_thread(&s->thread, &attr, life_serve, s);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attr);
     if (!err)
@@ -201,7 +201,7 @@ int concur_server_start(concur_server *s)
         return CONCUR_E_INVAL;
     if (cnc_server_is_copy(s))
         return CONCUR_E_FORKED;
-    int rc = prepare(s);
+    int rc = life_prepare(s);
     if (rc == CONCUR_OK && cnc_tree_is_due(s))
         return start_tree(s);
     if (rc == CONCUR_OK)

@@ -55,7 +55,7 @@ static int hand_out(const char *text, char *out, size_t *len)
 }
 
 /* Of all processes together. mu held. Returns the number of open connections. */
-static unsigned look(concur_server *s, struct cnc_engine_stats *out)
+static unsigned report_look(concur_server *s, struct cnc_engine_stats *out)
 {
     struct cnc_board_sum sum;
     if (!s->place.board) {
@@ -126,7 +126,7 @@ static void add_head(const concur_server *s, unsigned connections, const struct 
 static char *write_status_locked(concur_server *s)
 {
     struct cnc_engine_stats stats = { 0 };
-    unsigned connections = look(s, &stats), processes = 0;
+    unsigned connections = report_look(s, &stats), processes = 0;
     if (s->place.board)
         cnc_board_each(s->place.board, count_process, &processes);
     struct text t = { .room = HEAD_ROOM + processes * PROCESS_ROOM + 8, .now = cnc_clock_now(s->clock), .comma = "" };

@@ -17,12 +17,12 @@ struct fault {
     atomic_bool and_after;
 };
 
-static struct fault own[CNC_FAULT_KINDS];
-static struct fault *faults = own;
+static struct fault fault_own[CNC_FAULT_KINDS];
+static struct fault *faults = fault_own;
 
 bool cnc_fault_share(void)
 {
-    void *p = mmap(NULL, sizeof own, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *p = mmap(NULL, sizeof fault_own, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return false;
     faults = p;

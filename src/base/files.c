@@ -14,7 +14,7 @@
 
 struct cnc_files_state cnc_files_state;
 
-static void before_fork(void)
+static void files_before_fork(void)
 {
     atomic_store(&cnc_files_state.is_shared, true);
 }
@@ -26,7 +26,7 @@ static void in_child(void)
 
 void cnc_files_watch_forks(void)
 {
-    if (!atomic_exchange(&cnc_files_state.watches, true) && pthread_atfork(before_fork, NULL, in_child) != 0)
+    if (!atomic_exchange(&cnc_files_state.watches, true) && pthread_atfork(files_before_fork, NULL, in_child) != 0)
         atomic_store(&cnc_files_state.is_shared, true); /* nobody will tell us: as if it had */
 }
 
@@ -37,7 +37,7 @@ static void sleep_while_made(int maker)
 }
 
 /* True: nobody makes anything any more. What a parent made was not made here. */
-static bool is_over(void)
+static bool files_is_over(void)
 {
     int maker = atomic_load(&cnc_files_state.making);
     if (maker && maker != getpid())
@@ -52,7 +52,7 @@ void cnc_files_wait(void)
     int saved = errno;
     do {
         cnc_files_end();
-        while (!is_over())
+        while (!files_is_over())
             continue;
         atomic_fetch_add(&cnc_files_state.opening, 1);
     } while (atomic_load(&cnc_files_state.making) != 0);
@@ -110,7 +110,7 @@ static void begin_making(void)
 {
     int me = getpid(), nobody = 0;
     while (!atomic_compare_exchange_strong(&cnc_files_state.making, &nobody, me)) {
-        (void)is_over();
+        (void)files_is_over();
         nobody = 0;
     }
 }

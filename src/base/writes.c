@@ -58,7 +58,7 @@ ssize_t cnc_sys_write(int fd, const void *p, size_t n)
 /* ---- stderr ---- */
 
 /* Whether a pipe or a terminal takes so little without a wait. Others may write to it too: half of a pipe is left to them. */
-static bool has_room(int fd)
+static bool writes_has_room(int fd)
 {
     struct pollfd p = { .fd = fd, .events = POLLOUT };
     int size = fcntl(fd, F_GETPIPE_SZ), unread = 0;
@@ -77,7 +77,7 @@ static ssize_t write_at_once(int fd, const void *p, size_t n)
     if (own < 0 && (errno == ENXIO || errno == EAGAIN)) /* a pipe without a reader */
         return -1;
     if (own < 0)
-        return has_room(fd) ? cnc_sys_write(fd, p, n) : -1;
+        return writes_has_room(fd) ? cnc_sys_write(fd, p, n) : -1;
     ssize_t put = cnc_sys_write(own, p, n);
     cnc_sys_close(&own);
     return put;

@@ -10,11 +10,11 @@
 #define REAP_AFTER_MS 1000 /* a connection idle for less is not taken for idle */
 #define IN_A_ROW 16 /* accepts after which another process is woken first */
 
-static void on_ready(struct cnc_io *io, unsigned ready);
+static void on_acceptor_ready(struct cnc_io *io, unsigned ready);
 
 static void take_a_break(struct cnc_acceptor *a, const char *what, int err);
 
-static void on_retry(struct cnc_timer *t)
+static void on_acceptor_retry(struct cnc_timer *t)
 {
     struct cnc_acceptor *a = CNC_CONTAINER(t, struct cnc_acceptor, retry);
     a->paused = false;
@@ -25,19 +25,19 @@ static void on_retry(struct cnc_timer *t)
 int cnc_acceptor_init(struct cnc_acceptor *a, struct cnc_driver *drv, const struct cnc_acceptor_config *cfg,
                       const struct cnc_accept_from *from, unsigned count)
 {
-    *a = (struct cnc_acceptor){ .drv = drv, .cfg = *cfg, .count = count, .retry.fn = on_retry, .warned_at = -1000 };
+    *a = (struct cnc_acceptor){ .drv = drv, .cfg = *cfg, .count = count, .retry.fn = on_acceptor_retry, .warned_at = -1000 };
     a->sockets = cnc_calloc(count ? count : 1, sizeof *a->sockets);
     if (!a->sockets)
         return CONCUR_E_NOMEM;
     for (unsigned i = 0; i < count; i++) {
         a->sockets[i].acceptor = a;
         a->sockets[i].how = from[i].how;
-        cnc_io_init(drv->home->loop, &a->sockets[i].io, from[i].fd, on_ready);
+        cnc_io_init(drv->home->loop, &a->sockets[i].io, from[i].fd, on_acceptor_ready);
     }
     return CONCUR_OK;
 }
 
-static void watch(struct cnc_acceptor *a, unsigned mask)
+static void acceptor_watch(struct cnc_acceptor *a, unsigned mask)
 {
     for (unsigned i = 0; i < a->count; i++) {
         struct cnc_acceptor_socket *s = &a->sockets[i];
@@ -46,7 +46,7 @@ static void watch(struct cnc_acceptor *a, unsigned mask)
     }
 }
 
-static bool has_room(const struct cnc_acceptor *a)
+static bool acceptor_has_room(const struct cnc_acceptor *a)
 {
     return atomic_load_explicit(a->cfg.open, memory_order_relaxed) < a->cfg.connections_max;
 }
@@ -78,7 +78,7 @@ static void be_shy(struct cnc_acceptor *a, bool shy)
 int cnc_acceptor_start(struct cnc_acceptor *a)
 {
     a->running = true;
-    watch(a, how_to_watch(a));
+    acceptor_watch(a, how_to_watch(a));
     for (unsigned i = 0; i < a->count; i++)
         if (!a->sockets[i].watched)
             return CONCUR_E_SYS;
@@ -95,7 +95,7 @@ void cnc_acceptor_stop(struct cnc_acceptor *a)
 {
     a->running = false;
     if (a->sockets)
-        watch(a, 0);
+        acceptor_watch(a, 0);
     cnc_home_timer_cancel(a->drv->home, &a->retry);
     a->paused = false;
 }
@@ -121,7 +121,7 @@ static void take_a_break(struct cnc_acceptor *a, const char *what, int err)
     a->pauses++;
     a->paused = true;
     a->shy = a->cfg.exclusive;
-    watch(a, 0);
+    acceptor_watch(a, 0);
 }
 
 /* Who begins to watch is told of what waits already. After a pause that is done anyhow. */
@@ -135,12 +135,12 @@ void cnc_acceptor_look(struct cnc_acceptor *a)
 void cnc_acceptor_nudge(struct cnc_acceptor *a)
 {
     if (!a->paused) {
-        be_shy(a, a->shy && !has_room(a));
+        be_shy(a, a->shy && !acceptor_has_room(a));
         return;
     }
-    a->shy = a->shy && !has_room(a);
+    a->shy = a->shy && !acceptor_has_room(a);
     cnc_home_timer_cancel(a->drv->home, &a->retry);
-    on_retry(&a->retry);
+    on_acceptor_retry(&a->retry);
 }
 
 /* Those between two requests go first, then those that never began one. */
@@ -151,7 +151,7 @@ static bool make_room(struct cnc_acceptor *a)
 
 static bool is_full(struct cnc_acceptor *a)
 {
-    return !has_room(a) && !make_room(a);
+    return !acceptor_has_room(a) && !make_room(a);
 }
 
 /* False: a thread that waits in recv() would not come back from there. */
@@ -283,7 +283,7 @@ static void give_way(struct cnc_acceptor *a, struct cnc_acceptor_socket *s)
         watch_again(a, s);
 }
 
-static void on_ready(struct cnc_io *io, unsigned ready)
+static void on_acceptor_ready(struct cnc_io *io, unsigned ready)
 {
     struct cnc_acceptor_socket *s = CNC_CONTAINER(io, struct cnc_acceptor_socket, io);
     struct cnc_acceptor *a = s->acceptor;
@@ -297,7 +297,7 @@ static void on_ready(struct cnc_io *io, unsigned ready)
         }
         if (!accept_one(a, s))
             return;
-        be_shy(a, !has_room(a));
+        be_shy(a, !acceptor_has_room(a));
         give_way(a, s);
     }
 }

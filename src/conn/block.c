@@ -10,7 +10,7 @@
 #define LOOK_MS 200 /* how long a wait goes on before it looks whether the server's stop wants the thread back */
 
 /* CONCUR_E_TIMEOUT: the peer took nothing for the write timeout. CONCUR_E_GONE: no more can be sent, or the server gives up. */
-static int wait_for_room(struct cnc_conn *conn)
+static int block_wait_for_room(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
     struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLOUT };
@@ -43,7 +43,7 @@ int cnc_block_flush(struct cnc_conn *conn, size_t down_to)
             return CONCUR_E_GONE;
         if (cnc_conn_queued(conn) <= down_to)
             return CONCUR_OK;
-        int rc = wait_for_room(conn);
+        int rc = block_wait_for_room(conn);
         if (rc < 0) {
             conn->flags |= CNC_CONN_RESET;
             cnc_conn_free_output(conn);
@@ -97,7 +97,7 @@ struct head_wait {
     uint32_t request; /* whose head it is, of its connection's, from 1; 0: nobody's yet */
 };
 
-static bool waits_for_head(const struct cnc_conn *conn)
+static bool block_waits_for_head(const struct cnc_conn *conn)
 {
     bool is_first = conn->state == CNC_CONN_IDLE && conn->requests == 0;
     return (conn->state == CNC_CONN_HEAD || is_first) && !conn->out && !cnc_conn_waits_for_turn(conn);
@@ -167,7 +167,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
         }
         if (drv->scratch_len)
             continue;
-        if (CNC_UNLIKELY(drv->ops->head_wait != NULL) && waits_for_head(conn)) {
+        if (CNC_UNLIKELY(drv->ops->head_wait != NULL) && block_waits_for_head(conn)) {
             if (!await_head(drv, conn, &head))
                 break;
             continue;

@@ -31,7 +31,7 @@ static void settle_bytes(struct cnc_channel *ch, size_t n)
 }
 
 /* The carrier has let go; messages still on their way down are dropped. */
-static void let_go(struct cnc_channel *ch)
+static void channel_let_go(struct cnc_channel *ch)
 {
     ch->here->live--;
     cnc_channel_unref(ch);
@@ -64,7 +64,7 @@ void cnc_channel_give_up(struct cnc_channel *ch, int reason)
 }
 
 /* The carrier has sent a piece that it was given in place. */
-static void on_piece_sent(void *arg)
+static void on_channel_piece_sent(void *arg)
 {
     struct cnc_down *d = arg;
     struct cnc_channel *ch = d->m.ch;
@@ -77,7 +77,7 @@ static bool lend_piece(struct cnc_down *d)
 {
     if (!d->m.is_chunk || d->piece.free || d->kind != CNC_DOWN_DATA)
         return false;
-    d->piece.free = on_piece_sent;
+    d->piece.free = on_channel_piece_sent;
     d->piece.arg = d;
     return true;
 }
@@ -141,7 +141,7 @@ void cnc_channel_run_down(struct cnc_task *task)
     if (!lent)
         cnc_message_put(&d->m, ch->here);
     if (had && !lower->carrier)
-        let_go(ch);
+        channel_let_go(ch);
     cnc_channel_unref(ch);
 }
 
@@ -150,13 +150,13 @@ void cnc_channel_run_abort(struct cnc_task *task)
     struct cnc_channel *ch = CNC_CONTAINER(task, struct cnc_channel, abort_task);
     if (ch->lower.carrier) {
         ch->lower.down->abort(&ch->lower);
-        let_go(ch);
+        channel_let_go(ch);
     }
     cnc_channel_unref(ch);
 }
 
 /* As small pieces of the reply do. */
-static bool join_last(struct cnc_channel *ch, const char *p, size_t n, bool *waits)
+static bool channel_join_last(struct cnc_channel *ch, const char *p, size_t n, bool *waits)
 {
     pthread_mutex_lock(&ch->mu);
     struct cnc_up *u = ch->last_up;
@@ -170,10 +170,10 @@ static bool join_last(struct cnc_channel *ch, const char *p, size_t n, bool *wai
     return joins;
 }
 
-static int send_up(struct cnc_channel *ch, const char *p, size_t n)
+static int channel_send_up(struct cnc_channel *ch, const char *p, size_t n)
 {
     bool waits;
-    if (join_last(ch, p, n, &waits))
+    if (channel_join_last(ch, p, n, &waits))
         return CONCUR_OK;
     struct cnc_up *u = cnc_message_get(ch, ch->here, sizeof *u + n, waits);
     if (!u)
@@ -205,7 +205,7 @@ static int lower_body(struct cnc_stream *lower, const char *p, size_t n)
         return CONCUR_AGAIN;
     for (size_t most = CNC_CHUNK - sizeof(struct cnc_up); n && rc == CONCUR_OK;) {
         size_t some = n < most ? n : most;
-        rc = send_up(ch, p, some);
+        rc = channel_send_up(ch, p, some);
         p += some;
         n -= some;
     }
@@ -233,7 +233,7 @@ static void lower_gone(struct cnc_stream *lower, int reason)
 {
     struct cnc_channel *ch = CNC_CONTAINER(lower, struct cnc_channel, lower);
     cnc_channel_give_up(ch, reason);
-    let_go(ch);
+    channel_let_go(ch);
 }
 
 static const struct cnc_stream_ops lower_ops = {

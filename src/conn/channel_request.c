@@ -5,7 +5,7 @@
 #include "conn/channel_internal.h"
 
 /* Waits until n more bytes may be under way, those of messages around them included. A larger one goes alone. */
-static int wait_for_room(struct cnc_channel *ch, size_t n)
+static int channel_request_wait_for_room(struct cnc_channel *ch, size_t n)
 {
     pthread_mutex_lock(&ch->mu);
     while (!ch->gone && ch->out_bytes > 0 && ch->out_bytes + n > ch->bytes_max)
@@ -46,7 +46,7 @@ static char *put_text(char *at, struct cnc_slice *s)
 
 /* Small pieces that are written faster than they are read go together. False: it takes a message of its own; *waits: one of
  * them is not read yet. */
-static bool join_last(struct cnc_channel *ch, const struct cnc_piece *piece, bool *waits)
+static bool channel_request_join_last(struct cnc_channel *ch, const struct cnc_piece *piece, bool *waits)
 {
     pthread_mutex_lock(&ch->mu);
     struct cnc_down *d = ch->last_down;
@@ -98,7 +98,7 @@ static int send_down(struct cnc_channel *ch, enum cnc_down_kind kind, const stru
     size_t copied = piece->free ? 0 : piece->n;
     struct cnc_down *d = message_for(ch, piece, sizeof *d + text + copied, is_joined);
     size_t cost = d ? d->m.cost + (piece->free ? piece->n : 0) : 0;
-    int rc = d ? wait_for_room(ch, cost) : CONCUR_E_NOMEM;
+    int rc = d ? channel_request_wait_for_room(ch, cost) : CONCUR_E_NOMEM;
     if (rc < 0) {
         cnc_piece_drop(piece);
         if (d)
@@ -143,12 +143,12 @@ static int channel_reply(struct cnc_stream *stream, struct cnc_http_reply *r, st
 static int channel_data(struct cnc_stream *stream, struct cnc_piece *piece, bool last)
 {
     bool waits = false;
-    if (!last && !piece->free && piece->n && join_last(stream->carrier, piece, &waits))
+    if (!last && !piece->free && piece->n && channel_request_join_last(stream->carrier, piece, &waits))
         return CONCUR_OK;
     return send_down(stream->carrier, CNC_DOWN_DATA, NULL, piece, last, waits);
 }
 
-static void tell(struct cnc_channel *ch, enum cnc_down_kind kind, bool hold)
+static void channel_request_tell(struct cnc_channel *ch, enum cnc_down_kind kind, bool hold)
 {
     struct cnc_down *d = cnc_message_get(ch, ch->there, sizeof *d, false);
     if (!d) {
@@ -171,12 +171,12 @@ static void channel_abort(struct cnc_stream *stream)
 
 static void channel_want_body(struct cnc_stream *stream, bool hold)
 {
-    tell(stream->carrier, CNC_DOWN_WANT_BODY, hold);
+    channel_request_tell(stream->carrier, CNC_DOWN_WANT_BODY, hold);
 }
 
 static void hand_up(struct cnc_channel *ch);
 
-static void on_hand_up(struct cnc_task *task)
+static void on_channel_request_hand_up(struct cnc_task *task)
 {
     struct cnc_message *m = CNC_CONTAINER(task, struct cnc_message, task);
     struct cnc_channel *ch = m->ch;
@@ -203,7 +203,7 @@ static void channel_resume_body(struct cnc_stream *stream)
 {
     struct cnc_channel *ch = stream->carrier;
     ch->in_paused = false;
-    later(ch, on_hand_up);
+    later(ch, on_channel_request_hand_up);
 }
 
 static bool channel_is_full(struct cnc_stream *stream)
@@ -219,7 +219,7 @@ static bool channel_is_over(struct cnc_stream *stream, size_t n)
     return false; /* the same */
 }
 
-static void on_drain(struct cnc_task *task)
+static void on_channel_request_drain(struct cnc_task *task)
 {
     struct cnc_message *m = CNC_CONTAINER(task, struct cnc_message, task);
     struct cnc_channel *ch = m->ch;
@@ -232,7 +232,7 @@ static void on_drain(struct cnc_task *task)
 static void channel_want_drain(struct cnc_stream *stream, bool whole)
 {
     (void)whole;
-    later(stream->carrier, on_drain);
+    later(stream->carrier, on_channel_request_drain);
 }
 
 static int channel_check(struct cnc_stream *stream)
@@ -312,7 +312,7 @@ static void piece_taken(struct cnc_channel *ch, struct cnc_up *u)
     pthread_mutex_unlock(&ch->mu);
     cnc_message_put(&u->m, ch->there);
     if (was_full && has_room)
-        tell(ch, CNC_DOWN_RESUME_BODY, false);
+        channel_request_tell(ch, CNC_DOWN_RESUME_BODY, false);
     cnc_channel_unref(ch);
 }
 

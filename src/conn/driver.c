@@ -7,7 +7,7 @@
 #include "base/sys.h"
 #include "conn/queue.h"
 
-static void on_tick(struct cnc_tick *tick);
+static void on_driver_tick(struct cnc_tick *tick);
 
 void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct cnc_conn_limits *limits,
                      const struct cnc_conn_ops *ops, void *owner, const atomic_bool *draining)
@@ -25,7 +25,7 @@ int cnc_driver_need_loop(struct cnc_driver *drv)
     int rc = cnc_home_need_loop(drv->home);
     if (rc < 0)
         return rc;
-    cnc_tick_init(drv->home->loop, &drv->tick, on_tick);
+    cnc_tick_init(drv->home->loop, &drv->tick, on_driver_tick);
     drv->ticking = true;
     return CONCUR_OK;
 }
@@ -200,7 +200,7 @@ static void update_class(struct cnc_conn *conn)
         set_class(conn, class);
 }
 
-/* Those that wait for their turn keep what they have: on_io() passes over them, and they are back soon. */
+/* Those that wait for their turn keep what they have: on_driver_io() passes over them, and they are back soon. */
 static unsigned mask_of(const struct cnc_conn *conn)
 {
     unsigned mask = 0;
@@ -219,7 +219,7 @@ static unsigned mask_of(const struct cnc_conn *conn)
 }
 
 /* It will read no answer. */
-static bool has_left(const struct cnc_conn *conn)
+static bool driver_has_left(const struct cnc_conn *conn)
 {
     return !conn->drv->limits->half_close || cnc_sys_is_reset(cnc_io_fd(&conn->io));
 }
@@ -227,7 +227,7 @@ static bool has_left(const struct cnc_conn *conn)
 /* What the loop reports once was passed over: it is to be asked for anew. No mask has this bit. */
 #define MASK_STALE 128
 
-static void on_io(struct cnc_io *io, unsigned ready);
+static void on_driver_io(struct cnc_io *io, unsigned ready);
 
 static void update_watch(struct cnc_conn *conn)
 {
@@ -236,7 +236,7 @@ static void update_watch(struct cnc_conn *conn)
     if (CNC_LIKELY(mask == conn->mask))
         return;
     if (!(conn->flags & CNC_CONN_WATCHED))
-        cnc_io_init(loop, &conn->io, cnc_io_fd(&conn->io), on_io);
+        cnc_io_init(loop, &conn->io, cnc_io_fd(&conn->io), on_driver_io);
     conn->flags |= CNC_CONN_WATCHED;
     conn->mask = (uint8_t)mask;
     if (cnc_io_watch(loop, &conn->io, mask) < 0) {
@@ -294,7 +294,7 @@ CNC_HOT void cnc_conn_finish(struct cnc_conn *conn)
         cnc_turns_queue(conn);
 }
 
-CNC_HOT static void on_io(struct cnc_io *io, unsigned ready)
+CNC_HOT static void on_driver_io(struct cnc_io *io, unsigned ready)
 {
     struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
     struct cnc_driver *drv = conn->drv;
@@ -316,7 +316,7 @@ CNC_HOT static void on_io(struct cnc_io *io, unsigned ready)
     }
     if (CNC_LIKELY(ready & CNC_IO_READ) && (conn->state == CNC_CONN_IDLE || cnc_conn_reads(conn)))
         cnc_conn_read(conn, false);
-    else if (CNC_UNLIKELY(ready & CNC_IO_CLOSED) && (conn->mask & CNC_IO_CLOSED) && has_left(conn))
+    else if (CNC_UNLIKELY(ready & CNC_IO_CLOSED) && (conn->mask & CNC_IO_CLOSED) && driver_has_left(conn))
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     cnc_conn_finish(conn);
 }
@@ -378,7 +378,7 @@ static void expire(struct cnc_conn *conn)
     cnc_conn_finish(conn);
 }
 
-static void on_tick(struct cnc_tick *tick)
+static void on_driver_tick(struct cnc_tick *tick)
 {
     struct cnc_driver *drv = CNC_CONTAINER(tick, struct cnc_driver, tick);
     int64_t now = cnc_home_now(drv->home);

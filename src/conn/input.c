@@ -114,7 +114,7 @@ int cnc_conn_preload(struct cnc_conn *conn, const char *p, size_t n)
 }
 
 /* Moves unconsumed scratch bytes to a buffer of the connection's own. False: out of memory. */
-static bool own(struct cnc_conn *conn, struct cnc_slice *in)
+static bool input_own(struct cnc_conn *conn, struct cnc_slice *in)
 {
     if (conn->in)
         return true;
@@ -147,7 +147,7 @@ static int save_head(struct cnc_conn *conn, const struct cnc_http_head *head)
 }
 
 /* Before a step that calls the program. The first one of a turn is free, and reads no clock. */
-static bool is_over(const struct cnc_conn *conn, struct turn *turn)
+static bool input_is_over(const struct cnc_conn *conn, struct turn *turn)
 {
     if (CNC_LIKELY(turn->steps == 0))
         return false;
@@ -158,7 +158,7 @@ static bool is_over(const struct cnc_conn *conn, struct turn *turn)
 }
 
 /* A request without a body is a step; of one with a body the pieces are. The clock is read before it if more is here. */
-static void count_request(const struct cnc_conn *conn, struct turn *turn, size_t behind)
+static void input_count_request(const struct cnc_conn *conn, struct turn *turn, size_t behind)
 {
     if (CNC_UNLIKELY(!cnc_http_body_is_done(&conn->body)))
         return;
@@ -183,7 +183,7 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct turn 
             cnc_conn_step(conn, CNC_CONN_ON_BYTES);
         if (saved)
             return false;
-        if (!own(conn, in) || save_head(conn, head) < 0)
+        if (!input_own(conn, in) || save_head(conn, head) < 0)
             out_of_memory(conn);
         return false;
     }
@@ -207,7 +207,7 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct turn 
     in->n -= head->len;
     if (conn->in) /* what the request asks of us now must not take its own head for input that waits */
         conn->in->at = (size_t)(in->p - conn->in->data);
-    count_request(conn, turn, in->n);
+    input_count_request(conn, turn, in->n);
     int status = drv->ops->request(conn, head, bytes);
     if (saved && conn->in)
         drop_head(conn->in);
@@ -226,7 +226,7 @@ static void body_told(struct cnc_conn *conn)
 }
 
 /* Hands one piece up. True: go on. */
-static bool give_piece(struct cnc_conn *conn, struct cnc_slice *in, struct cnc_slice piece)
+static bool input_give_piece(struct cnc_conn *conn, struct cnc_slice *in, struct cnc_slice piece)
 {
     struct cnc_stream *stream = conn->stream;
     conn->flags |= CNC_CONN_BODY_PAUSED; /* before the call, which may already take it back */
@@ -250,10 +250,10 @@ static bool give_held(struct cnc_conn *conn, struct cnc_slice *in)
     conn->held = 0;
     in->p += piece.n;
     in->n -= piece.n;
-    return !conn->stream || give_piece(conn, in, piece);
+    return !conn->stream || input_give_piece(conn, in, piece);
 }
 
-static void discard(struct cnc_conn *conn, size_t n)
+static void input_discard(struct cnc_conn *conn, size_t n)
 {
     conn->discarded += (uint32_t)n;
     if (conn->discarded > conn->drv->limits->linger_max)
@@ -266,7 +266,7 @@ static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
     struct cnc_slice piece;
     if (conn->held)
         return give_held(conn, in);
-    if ((conn->flags & CNC_CONN_BODY_HOLD) && !own(conn, in)) {
+    if ((conn->flags & CNC_CONN_BODY_HOLD) && !input_own(conn, in)) {
         out_of_memory(conn);
         return false;
     }
@@ -276,8 +276,8 @@ static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
         return false;
     case CNC_HTTP_BODY_DATA:
         if (conn->stream && (conn->flags & CNC_CONN_BODY_WANTED))
-            return give_piece(conn, in, piece);
-        discard(conn, piece.n);
+            return input_give_piece(conn, in, piece);
+        input_discard(conn, piece.n);
         return true;
     case CNC_HTTP_BODY_END:
         return true;
@@ -296,7 +296,7 @@ static bool busy(struct cnc_conn *conn, struct cnc_slice *in, struct turn *turn)
 {
     bool takes = (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD)) && !(conn->flags & CNC_CONN_BODY_PAUSED);
     if (!cnc_conn_body_is_done(conn)) {
-        if (takes && (in->n || conn->held) && is_over(conn, turn)) {
+        if (takes && (in->n || conn->held) && input_is_over(conn, turn)) {
             conn->flags |= CNC_CONN_STOPPED;
             return false;
         }
@@ -338,7 +338,7 @@ CNC_HOT static void consume(struct cnc_conn *conn, struct cnc_slice *in)
         case CNC_CONN_HEAD:
             if (!in->n)
                 return;
-            if (CNC_UNLIKELY(is_over(conn, &turn) || output_waits(conn))) {
+            if (CNC_UNLIKELY(input_is_over(conn, &turn) || output_waits(conn))) {
                 conn->flags |= CNC_CONN_STOPPED;
                 return;
             }
@@ -393,7 +393,7 @@ static void consume_scratch(struct cnc_conn *conn, const char *p, size_t n)
         keep_rest(conn, rest);
         return;
     }
-    if (rest.n && conn->state != CNC_CONN_CLOSED && !own(conn, &rest))
+    if (rest.n && conn->state != CNC_CONN_CLOSED && !input_own(conn, &rest))
         out_of_memory(conn);
 }
 

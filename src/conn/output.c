@@ -69,7 +69,7 @@ static bool finds_boundary(const struct cnc_conn *conn)
     return left >= 0 && left <= (int64_t)conn->drv->limits->pipeline_max && !(conn->flags & CNC_CONN_EXPECT);
 }
 
-static void let_go(struct cnc_conn *conn, struct cnc_stream *stream)
+static void output_let_go(struct cnc_conn *conn, struct cnc_stream *stream)
 {
     bool keep = !(conn->flags & CNC_CONN_LAST);
     stream->carrier = NULL;
@@ -87,7 +87,7 @@ CNC_HOT static int after_put(struct cnc_conn *conn, struct cnc_stream *stream, i
     if (CNC_UNLIKELY(rc < 0))
         return rc;
     if (CNC_LIKELY(last)) {
-        let_go(conn, stream);
+        output_let_go(conn, stream);
         return CONCUR_OK;
     }
     if (conn->out && cnc_conn_queued(conn) > conn->drv->limits->output_high) {

@@ -117,7 +117,7 @@ static int spill_scratch(struct cnc_conn *conn)
 
 /* ---- sending ---- */
 
-static ssize_t write_out(struct cnc_conn *conn, const struct iovec *iov, int count)
+static ssize_t queue_write_out(struct cnc_conn *conn, const struct iovec *iov, int count)
 {
     ssize_t n = conn->transport->write(cnc_io_fd(&conn->io), conn->ext, iov, count);
     if (n > 0) {
@@ -130,7 +130,7 @@ static ssize_t write_out(struct cnc_conn *conn, const struct iovec *iov, int cou
 
 CNC_HOT static bool send_some(struct cnc_conn *conn, const struct iovec *iov, int count, size_t *sent)
 {
-    ssize_t n = write_out(conn, iov, count);
+    ssize_t n = queue_write_out(conn, iov, count);
     *sent = n > 0 ? (size_t)n : 0;
     if (n < 0 && n != -EAGAIN) {
         cnc_conn_free_output(conn);
@@ -268,7 +268,7 @@ int cnc_conn_put(struct cnc_conn *conn, const void *p, size_t n)
 }
 
 /* Behind what is in the queue; the scratch buffer is empty. Takes the piece if it has memory for that. */
-static int borrow(struct cnc_conn *conn, struct cnc_piece *piece)
+static int queue_borrow(struct cnc_conn *conn, struct cnc_piece *piece)
 {
     struct cnc_chunk *c = add_sized(conn, 0);
     if (!c)
@@ -286,7 +286,7 @@ int cnc_queue_piece(struct cnc_conn *conn, struct cnc_piece *piece)
 {
     int rc = spill_scratch(conn);
     if (rc == CONCUR_OK)
-        rc = borrow(conn, piece);
+        rc = queue_borrow(conn, piece);
     cnc_piece_drop(piece);
     cnc_conn_touch(conn);
     return rc;
@@ -302,7 +302,7 @@ int cnc_queue_copy(struct cnc_conn *conn, const void *p, size_t n)
 }
 
 /* Takes away what was queued since last was the last chunk, with bytes up to end. */
-static void take_back(struct cnc_conn *conn, struct cnc_chunk *last, size_t end, size_t queued)
+static void queue_take_back(struct cnc_conn *conn, struct cnc_chunk *last, size_t end, size_t queued)
 {
     struct cnc_chunk *c = last ? last->next : conn->out;
     if (!last)
@@ -330,7 +330,7 @@ static int queue_reply(struct cnc_conn *conn, const struct cnc_http_reply *r, st
     n = cnc_http_reply_head(c->data + c->end, r);
     c->end += n;
     conn->out->queued += n;
-    return piece->free ? borrow(conn, piece) : queue_bytes(conn, piece->p, piece->n);
+    return piece->free ? queue_borrow(conn, piece) : queue_bytes(conn, piece->p, piece->n);
 }
 
 int cnc_queue_reply(struct cnc_conn *conn, const struct cnc_http_reply *r, struct cnc_piece *piece)
@@ -341,7 +341,7 @@ int cnc_queue_reply(struct cnc_conn *conn, const struct cnc_http_reply *r, struc
         size_t end = last ? last->end : 0, queued = cnc_conn_queued(conn);
         rc = queue_reply(conn, r, piece);
         if (rc < 0)
-            take_back(conn, last, end, queued);
+            queue_take_back(conn, last, end, queued);
     }
     cnc_piece_drop(piece);
     cnc_conn_touch(conn);
@@ -423,7 +423,7 @@ void cnc_queue_try(struct cnc_conn *conn)
     int count = 0;
     for (struct cnc_chunk *c = conn->out; c && count < IOV_MAX_USED; c = c->next)
         iov[count++] = (struct iovec){ .iov_base = (void *)(uintptr_t)(c->p + c->at), .iov_len = c->end - c->at };
-    ssize_t n = count ? write_out(conn, iov, count) : 0;
+    ssize_t n = count ? queue_write_out(conn, iov, count) : 0;
     if (n > 0)
         consume_output(conn, (size_t)n);
 }

@@ -8,7 +8,7 @@
  */
 #include "conn/conn.h"
 
-static void nothing(struct cnc_conn *conn)
+static void states_nothing(struct cnc_conn *conn)
 {
     (void)conn;
 }
@@ -159,22 +159,22 @@ static void flushed(struct cnc_conn *conn)
 
 typedef void step_fn(struct cnc_conn *);
 
-static step_fn *const table[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
+static step_fn *const states_table[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
     [CNC_CONN_IDLE] = {
         [CNC_CONN_ON_BYTES] = to_head,
         [CNC_CONN_ON_HEAD] = to_busy,
         [CNC_CONN_ON_BAD] = answer_bad,
-        [CNC_CONN_ON_FLUSHED] = nothing,
+        [CNC_CONN_ON_FLUSHED] = states_nothing,
         [CNC_CONN_ON_EOF] = all_read,
         [CNC_CONN_ON_ERROR] = to_closed,
         [CNC_CONN_ON_DEADLINE] = to_linger,
         [CNC_CONN_ON_DRAIN] = mark_last,
     },
     [CNC_CONN_HEAD] = {
-        [CNC_CONN_ON_BYTES] = nothing,
+        [CNC_CONN_ON_BYTES] = states_nothing,
         [CNC_CONN_ON_HEAD] = to_busy,
         [CNC_CONN_ON_BAD] = answer_bad,
-        [CNC_CONN_ON_FLUSHED] = nothing,
+        [CNC_CONN_ON_FLUSHED] = states_nothing,
         [CNC_CONN_ON_EOF] = all_read,
         [CNC_CONN_ON_ERROR] = to_closed,
         [CNC_CONN_ON_DEADLINE] = head_timed_out,
@@ -185,7 +185,7 @@ static step_fn *const table[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
         [CNC_CONN_ON_REPLY_KEEP] = served,
         [CNC_CONN_ON_REPLY_CLOSE] = served_last,
         [CNC_CONN_ON_ABORT] = abort_reply,
-        [CNC_CONN_ON_FLUSHED] = nothing,
+        [CNC_CONN_ON_FLUSHED] = states_nothing,
         [CNC_CONN_ON_EOF] = busy_eof,
         [CNC_CONN_ON_ERROR] = to_closed,
         [CNC_CONN_ON_DEADLINE] = busy_deadline,
@@ -196,26 +196,26 @@ static step_fn *const table[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
         [CNC_CONN_ON_EOF] = to_closed,
         [CNC_CONN_ON_ERROR] = to_closed,
         [CNC_CONN_ON_DEADLINE] = to_reset,
-        [CNC_CONN_ON_DRAIN] = nothing,
+        [CNC_CONN_ON_DRAIN] = states_nothing,
     },
     [CNC_CONN_LINGER] = {
-        [CNC_CONN_ON_FLUSHED] = nothing,
+        [CNC_CONN_ON_FLUSHED] = states_nothing,
         [CNC_CONN_ON_EOF] = to_closed,
         [CNC_CONN_ON_ERROR] = to_closed,
         [CNC_CONN_ON_DEADLINE] = to_closed,
-        [CNC_CONN_ON_DRAIN] = nothing,
+        [CNC_CONN_ON_DRAIN] = states_nothing,
     },
     [CNC_CONN_CLOSED] = {
-        [CNC_CONN_ON_FLUSHED] = nothing,
-        [CNC_CONN_ON_EOF] = nothing,
-        [CNC_CONN_ON_ERROR] = nothing,
-        [CNC_CONN_ON_DRAIN] = nothing,
+        [CNC_CONN_ON_FLUSHED] = states_nothing,
+        [CNC_CONN_ON_EOF] = states_nothing,
+        [CNC_CONN_ON_ERROR] = states_nothing,
+        [CNC_CONN_ON_DRAIN] = states_nothing,
     },
 };
 
 CNC_HOT void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev)
 {
-    step_fn *fn = table[conn->state][ev];
+    step_fn *fn = states_table[conn->state][ev];
     if (CNC_LIKELY(fn != NULL)) {
         fn(conn);
         return;

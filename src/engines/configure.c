@@ -70,7 +70,7 @@ static bool same_addresses(const struct cnc_config_list *now, const struct cnc_c
 }
 
 /* Every mistake goes to the log; the sentence of the error is that of the first. */
-static int refuse(concur_server *server, const struct cnc_options *options, int rc)
+static int configure_refuse(concur_server *server, const struct cnc_options *options, int rc)
 {
     const char *lines = cnc_options_errors(options);
     size_t n = strcspn(lines, "\n");
@@ -90,7 +90,7 @@ int cnc_configure_again(concur_server *server, struct cnc_setup **out)
     if (server->config_path)
         file = cnc_options_load_file(options, server->config_path);
     if (file < 0) {
-        file = refuse(server, options, file);
+        file = configure_refuse(server, options, file);
         cnc_options_destroy(&options);
         return file;
     }
@@ -100,7 +100,7 @@ int cnc_configure_again(concur_server *server, struct cnc_setup **out)
     if (rc == CONCUR_OK)
         rc = cnc_configure_check(server, *out);
     else
-        rc = refuse(server, (*out)->options, rc);
+        rc = configure_refuse(server, (*out)->options, rc);
     if (rc == CONCUR_OK && !same_addresses(&(*out)->cfg.listen, &server->setup->cfg.listen))
         rc = cnc_error_set(CONCUR_E_OPTION, "listen: cannot change while the server runs");
     if (rc < 0)

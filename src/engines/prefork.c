@@ -22,7 +22,7 @@
 #include "serve/heads.h"
 #include "serve/solo.h"
 
-static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
+static void prefork_plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {
     bool fits = cfg->spare_max > cfg->spare_min || !cfg->spare_max;
     unsigned spare_max = (unsigned)(fits ? cfg->spare_max : cfg->spare_min + 1);
@@ -70,14 +70,14 @@ static int heads_run(concur_server *server, bool may_give_up)
 
 /* ---- a worker ---- */
 
-static void worker_close(concur_server *server)
+static void prefork_worker_close(concur_server *server)
 {
     cnc_solo_close(server->engine);
     cnc_free(server->engine);
     server->engine = NULL;
 }
 
-static int worker_open(concur_server *server)
+static int prefork_worker_open(concur_server *server)
 {
     struct cnc_solo *solo = cnc_calloc(1, sizeof *solo);
     int rc = solo ? cnc_solo_open(solo, server) : CONCUR_E_NOMEM;
@@ -88,12 +88,12 @@ static int worker_open(concur_server *server)
     return rc;
 }
 
-static int worker_run(concur_server *server, bool may_give_up)
+static int prefork_worker_run(concur_server *server, bool may_give_up)
 {
     return cnc_solo_run(server->engine, may_give_up);
 }
 
-static void worker_stats(concur_server *server, struct cnc_engine_stats *out)
+static void prefork_worker_stats(concur_server *server, struct cnc_engine_stats *out)
 {
     cnc_solo_stats(server->engine, out);
 }
@@ -103,13 +103,13 @@ const struct cnc_engine_ops cnc_engine_prefork = {
     .name = "prefork",
     .blocking_sockets = true,
     .sets_own_wait = true,
-    .plan = plan,
+    .plan = prefork_plan,
     .worker = {
         .name = "worker",
-        .open = worker_open,
-        .run = worker_run,
-        .stats = worker_stats,
-        .close = worker_close,
+        .open = prefork_worker_open,
+        .run = prefork_worker_run,
+        .stats = prefork_worker_stats,
+        .close = prefork_worker_close,
     },
     .front = {
         .name = "heads",

@@ -15,7 +15,7 @@
  */
 #include "serve/looped.h"
 
-static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
+static void process_event_plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {
     (void)cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_WORKER, .is_required = true, .accepts = true,
                                                 .has_successors = true, .count = (unsigned)cfg->workers,
@@ -26,7 +26,7 @@ const struct cnc_engine_ops cnc_engine_process_event = {
     .id = CONCUR_ENGINE_PROCESS_EVENT,
     .name = "process-event",
     .divides_connections = true, /* whoever has its share pauses, and the others take what comes */
-    .plan = plan,
+    .plan = process_event_plan,
     .worker = {
         .name = "loop",
         .open = cnc_looped_open,

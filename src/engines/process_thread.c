@@ -22,7 +22,7 @@
 #include "serve/lend/borrower.h"
 #include "serve/lend/front.h"
 
-static void plan(const struct cnc_config *cfg, struct cnc_plan *out)
+static void process_thread_plan(const struct cnc_config *cfg, struct cnc_plan *out)
 {
     unsigned front = cnc_plan_add(out, (struct cnc_group){ .role = CNC_ROLE_FRONT, .is_required = true, .accepts = true,
                                                            .count = 1, .most = 1 });
@@ -44,14 +44,14 @@ struct front_role {
     unsigned refused, stuck; /* that were not told of since */
 };
 
-static struct front_role *role_of(struct cnc_front *front)
+static struct front_role *front_role_of(struct cnc_front *front)
 {
     return CNC_CONTAINER(front, struct front_role, front);
 }
 
 static void front_ready(struct cnc_front *front)
 {
-    cnc_serving_accept(&role_of(front)->serving);
+    cnc_serving_accept(&front_role_of(front)->serving);
 }
 
 static void front_drains(struct cnc_serving *s)
@@ -66,13 +66,13 @@ static void front_gave_up(struct cnc_serving *s)
 
 static void show(struct cnc_front *front, unsigned slot, unsigned free)
 {
-    const struct cnc_place *place = &role_of(front)->serving.server->place;
+    const struct cnc_place *place = &front_role_of(front)->serving.server->place;
     if (place->peer_row)
         atomic_store_explicit(&cnc_board_row(place->board, place->page, place->peer_slot + slot)->lendable, free,
                               memory_order_relaxed);
 }
 
-static bool is_due(int64_t *told_at, unsigned *count, int64_t now)
+static bool front_role_is_due(int64_t *told_at, unsigned *count, int64_t now)
 {
     ++*count;
     if (now - *told_at < EVERY_MS)
@@ -81,7 +81,7 @@ static bool is_due(int64_t *told_at, unsigned *count, int64_t now)
     return true;
 }
 
-static void tell_of_wait(struct front_role *e, int64_t waited_ms)
+static void front_role_tell_of_wait(struct front_role *e, int64_t waited_ms)
 {
     const struct cnc_front *front = &e->front;
     struct cnc_log *log = &e->serving.server->log;
@@ -103,21 +103,21 @@ static void tell_of_silence(struct front_role *e, unsigned slot)
         (void)cnc_note_send(server->place.link, &note, -1, false); /* the master finds out itself when it has ended */
 }
 
-static void tell(struct cnc_front *front, enum cnc_front_news news, unsigned slot, int64_t ms)
+static void front_role_tell(struct cnc_front *front, enum cnc_front_news news, unsigned slot, int64_t ms)
 {
-    struct front_role *e = role_of(front);
+    struct front_role *e = front_role_of(front);
     struct cnc_log *log = &e->serving.server->log;
     int64_t now = cnc_home_now(e->serving.home);
-    if (news == CNC_FRONT_REFUSED && is_due(&e->refused_told_at, &e->refused, now)) {
+    if (news == CNC_FRONT_REFUSED && front_role_is_due(&e->refused_told_at, &e->refused, now)) {
         cnc_log(log, CONCUR_LOG_WARN, "worker %u has no descriptor, memory or thread for a request, and is left out for a while; "
                 "%u such refusals", slot, e->refused);
         e->refused = 0;
-    } else if (news == CNC_FRONT_STUCK && is_due(&e->stuck_told_at, &e->stuck, now)) {
+    } else if (news == CNC_FRONT_STUCK && front_role_is_due(&e->stuck_told_at, &e->stuck, now)) {
         cnc_log(log, CONCUR_LOG_WARN, "worker %u does not take what it is given, and is left out until it does; seen %u times",
                 slot, e->stuck);
         e->stuck = 0;
     } else if (news == CNC_FRONT_HELD) {
-        tell_of_wait(e, ms);
+        front_role_tell_of_wait(e, ms);
     } else if (news == CNC_FRONT_UNLINKED) {
         tell_of_silence(e, slot);
     }
@@ -178,7 +178,7 @@ static int front_open(concur_server *server)
         .ledger = &server->setup->ledger,
         .ready = front_ready,
         .show = show,
-        .tell = tell,
+        .tell = front_role_tell,
     };
     if (!e)
         return CONCUR_E_NOMEM;
@@ -211,19 +211,19 @@ static int front_run(concur_server *server, bool may_give_up)
 
 /* ---- a worker ---- */
 
-static void worker_stats(concur_server *server, struct cnc_engine_stats *out)
+static void process_thread_worker_stats(concur_server *server, struct cnc_engine_stats *out)
 {
     cnc_borrower_stats(server->engine, out);
 }
 
-static void worker_close(concur_server *server)
+static void process_thread_worker_close(concur_server *server)
 {
     cnc_borrower_close(server->engine);
     cnc_free(server->engine);
     server->engine = NULL;
 }
 
-static int worker_open(concur_server *server)
+static int process_thread_worker_open(concur_server *server)
 {
     struct cnc_borrower *e = cnc_calloc(1, sizeof *e);
     int rc = e ? cnc_borrower_open(e, server) : CONCUR_E_NOMEM;
@@ -232,11 +232,11 @@ static int worker_open(concur_server *server)
         return rc;
     }
     server->engine = e;
-    e->serving.stats = worker_stats;
+    e->serving.stats = process_thread_worker_stats;
     return CONCUR_OK;
 }
 
-static int worker_run(concur_server *server, bool may_give_up)
+static int process_thread_worker_run(concur_server *server, bool may_give_up)
 {
     return cnc_borrower_run(server->engine, may_give_up);
 }
@@ -246,13 +246,13 @@ const struct cnc_engine_ops cnc_engine_process_thread = {
     .name = "process-thread",
     .blocking_sockets = true,
     .lends = true,
-    .plan = plan,
+    .plan = process_thread_plan,
     .worker = {
         .name = "threads",
-        .open = worker_open,
-        .run = worker_run,
-        .stats = worker_stats,
-        .close = worker_close,
+        .open = process_thread_worker_open,
+        .run = process_thread_worker_run,
+        .stats = process_thread_worker_stats,
+        .close = process_thread_worker_close,
     },
     .front = {
         .name = "front",

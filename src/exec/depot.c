@@ -29,7 +29,7 @@ void cnc_chunks_free(struct cnc_chunks *chunks)
         cnc_free(chunk);
 }
 
-static void move(struct cnc_chunks *to, unsigned most, struct cnc_chunks *from, unsigned n)
+static void depot_move(struct cnc_chunks *to, unsigned most, struct cnc_chunks *from, unsigned n)
 {
     for (void *chunk; n > 0 && to->count < most && (chunk = pop(from)) != NULL; n--)
         push(to, chunk);
@@ -51,7 +51,7 @@ void *cnc_chunk_get(struct cnc_chunks *chunks, struct cnc_depot *depot)
 {
     if (!chunks->first && depot) {
         pthread_mutex_lock(&depot->mu);
-        move(chunks, CNC_CHUNKS_KEPT, &depot->chunks, CNC_CHUNKS_MOVED);
+        depot_move(chunks, CNC_CHUNKS_KEPT, &depot->chunks, CNC_CHUNKS_MOVED);
         atomic_fetch_add_explicit(&depot->uses, 1, memory_order_relaxed);
         pthread_mutex_unlock(&depot->mu);
     }
@@ -61,13 +61,13 @@ void *cnc_chunk_get(struct cnc_chunks *chunks, struct cnc_depot *depot)
 }
 
 /* n of them to the depot; those for which it has no room are freed, without its lock. */
-static void store(struct cnc_chunks *chunks, struct cnc_depot *depot, unsigned n)
+static void depot_store(struct cnc_chunks *chunks, struct cnc_depot *depot, unsigned n)
 {
     struct cnc_chunks out = { 0 };
-    move(&out, n, chunks, n);
+    depot_move(&out, n, chunks, n);
     if (depot) {
         pthread_mutex_lock(&depot->mu);
-        move(&depot->chunks, CNC_CHUNKS_STORED, &out, out.count);
+        depot_move(&depot->chunks, CNC_CHUNKS_STORED, &out, out.count);
         atomic_fetch_add_explicit(&depot->uses, 1, memory_order_relaxed);
         pthread_mutex_unlock(&depot->mu);
     }
@@ -77,7 +77,7 @@ static void store(struct cnc_chunks *chunks, struct cnc_depot *depot, unsigned n
 void cnc_chunk_put(struct cnc_chunks *chunks, struct cnc_depot *depot, void *chunk)
 {
     if (chunks->count == CNC_CHUNKS_KEPT)
-        store(chunks, depot, CNC_CHUNKS_MOVED);
+        depot_store(chunks, depot, CNC_CHUNKS_MOVED);
     push(chunks, chunk);
 }
 
@@ -93,7 +93,7 @@ void cnc_depot_rest(struct cnc_depot *depot, unsigned uses)
         return;
     pthread_mutex_lock(&depot->mu);
     if (atomic_load_explicit(&depot->uses, memory_order_relaxed) == uses)
-        move(&out, depot->chunks.count, &depot->chunks, depot->chunks.count);
+        depot_move(&out, depot->chunks.count, &depot->chunks, depot->chunks.count);
     pthread_mutex_unlock(&depot->mu);
     cnc_chunks_free(&out);
 }

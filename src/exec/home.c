@@ -149,7 +149,7 @@ static void run_timers(struct cnc_home *home)
     }
 }
 
-static void on_timers(struct cnc_tick *tick)
+static void on_home_timers(struct cnc_tick *tick)
 {
     struct cnc_home *home = CNC_CONTAINER(tick, struct cnc_home, timers_tick);
     run_timers(home);
@@ -157,7 +157,7 @@ static void on_timers(struct cnc_tick *tick)
 }
 
 /* Large bodies have ended, or others come: then it looks again. */
-static void on_chunks(struct cnc_tick *tick)
+static void on_home_chunks(struct cnc_tick *tick)
 {
     struct cnc_home *home = CNC_CONTAINER(tick, struct cnc_home, chunks_tick);
     if (home->chunks.uses == home->chunks_used && cnc_depot_uses(home->depot) == home->depot_used) {
@@ -178,8 +178,8 @@ int cnc_home_need_loop(struct cnc_home *home)
     int rc = cnc_loop_create(&loop, home->clock);
     if (rc < 0)
         return rc;
-    cnc_tick_init(loop, &home->timers_tick, on_timers);
-    cnc_tick_init(loop, &home->chunks_tick, on_chunks);
+    cnc_tick_init(loop, &home->timers_tick, on_home_timers);
+    cnc_tick_init(loop, &home->chunks_tick, on_home_chunks);
     cnc_tick_at(loop, &home->timers_tick, cnc_timers_next(&home->timers));
     pthread_mutex_lock(&home->mu);
     home->loop = loop;
@@ -266,7 +266,7 @@ static void wait_without_loop(struct cnc_home *home, int64_t max_wait_ms)
 }
 
 /* Says why once more: what has just run may have failed in ways of its own. */
-__attribute__((noinline)) static int say_broken(struct cnc_home *home)
+__attribute__((noinline)) static int home_say_broken(struct cnc_home *home)
 {
     return cnc_loop_turn(home->loop, 0);
 }
@@ -280,7 +280,7 @@ CNC_HOT int cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms)
     else
         wait_without_loop(home, busy ? 0 : max_wait_ms);
     cnc_home_settle(home);
-    return CNC_LIKELY(rc == CONCUR_OK) ? CONCUR_OK : say_broken(home);
+    return CNC_LIKELY(rc == CONCUR_OK) ? CONCUR_OK : home_say_broken(home);
 }
 
 CNC_HOT int64_t cnc_home_turn_began(const struct cnc_home *home)

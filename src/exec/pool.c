@@ -375,7 +375,7 @@ static void leave_locked(struct cnc_pool *pool, struct worker *next)
         pool->cfg.strained(pool->cfg.strained_arg);
 }
 
-static int submit(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job)
+static int pool_submit(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job)
 {
     struct worker *next = NULL;
     pthread_mutex_lock(&pool->mu);
@@ -407,7 +407,7 @@ static struct lane *library_lane(struct cnc_pool *pool)
 
 int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job)
 {
-    return submit(pool, &pool->user, job);
+    return pool_submit(pool, &pool->user, job);
 }
 
 bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job)
@@ -417,7 +417,7 @@ bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job)
 
 int cnc_pool_submit_library(struct cnc_pool *pool, struct cnc_job *job)
 {
-    return submit(pool, library_lane(pool), job);
+    return pool_submit(pool, library_lane(pool), job);
 }
 
 bool cnc_pool_cancel_library(struct cnc_pool *pool, struct cnc_job *job)

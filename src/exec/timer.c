@@ -44,7 +44,7 @@ static struct cnc_timer *meld_siblings(struct cnc_timer *t)
     return all;
 }
 
-static void put(struct cnc_timers *ts, struct cnc_timer *heap)
+static void timer_put(struct cnc_timers *ts, struct cnc_timer *heap)
 {
     ts->first = heap;
     if (heap)
@@ -63,7 +63,7 @@ void cnc_timer_cancel(struct cnc_timers *ts, struct cnc_timer *t)
     t->back = NULL;
     ts->count--;
     if (children)
-        put(ts, meld(ts->first, children));
+        timer_put(ts, meld(ts->first, children));
 }
 
 void cnc_timer_set(struct cnc_timers *ts, struct cnc_timer *t, int64_t at)
@@ -72,7 +72,7 @@ void cnc_timer_set(struct cnc_timers *ts, struct cnc_timer *t, int64_t at)
     t->at = at;
     t->turn = ts->turns++;
     ts->count++;
-    put(ts, meld(ts->first, t));
+    timer_put(ts, meld(ts->first, t));
 }
 
 struct cnc_timer *cnc_timers_due(struct cnc_timers *ts, int64_t now)

@@ -161,7 +161,7 @@ static bool is_forbidden(const struct cnc_http_body *b)
     return false;
 }
 
-static int fail(struct cnc_http_body *b, int status)
+static int http_body_fail(struct cnc_http_body *b, int status)
 {
     b->state = S_BAD;
     b->digits = status == 431; /* what later calls return */
@@ -197,7 +197,7 @@ static bool add_digit(struct cnc_http_body *b, int digit)
 }
 
 /* What entering a state means beyond the table. Returns 0 or a status. */
-static int enter(struct cnc_http_body *b, enum state from, char c)
+static int http_body_enter(struct cnc_http_body *b, enum state from, char c)
 {
     switch (b->state) {
     case S_BAD:
@@ -224,7 +224,7 @@ static int enter(struct cnc_http_body *b, enum state from, char c)
 }
 
 /* Counts the byte that is about to be read. Returns 0 or a status. */
-static int count(struct cnc_http_body *b, const struct cnc_http_limits *limits, enum state from)
+static int http_body_count(struct cnc_http_body *b, const struct cnc_http_limits *limits, enum state from)
 {
     if (b->state >= S_EXT_SPACE && b->state <= S_EXT_CLOSED)
         return b->ext++ < limits->chunk_ext_max ? 0 : 400; /* RFC 9112 §7.1.1: limit what extensions cost */
@@ -234,7 +234,7 @@ static int count(struct cnc_http_body *b, const struct cnc_http_limits *limits, 
 }
 
 /* One byte that is no data. Returns 0 or a status. */
-static int step(struct cnc_http_body *b, const struct cnc_http_limits *limits, char c)
+static int http_body_step(struct cnc_http_body *b, const struct cnc_http_limits *limits, char c)
 {
     const enum state from = b->state;
     if (from == S_SIZE) {
@@ -245,8 +245,8 @@ static int step(struct cnc_http_body *b, const struct cnc_http_limits *limits, c
             return 400;
     }
     b->state = next_state[from][kind_of(c)];
-    const int over = count(b, limits, from);
-    return over ? over : enter(b, from, c);
+    const int over = http_body_count(b, limits, from);
+    return over ? over : http_body_enter(b, from, c);
 }
 
 /* As much of a counted run as there is. */
@@ -274,9 +274,9 @@ int cnc_http_body_next(struct cnc_http_body *b, const struct cnc_http_limits *li
             return CNC_HTTP_BODY_MORE;
         if (b->state == S_LENGTH || b->state == S_DATA)
             return take_data(b, in, data);
-        const int status = step(b, limits, *in->p);
+        const int status = http_body_step(b, limits, *in->p);
         if (status)
-            return fail(b, status);
+            return http_body_fail(b, status);
         in->p++;
         in->n--;
     }

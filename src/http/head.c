@@ -85,7 +85,7 @@ static inline int take_line(struct cnc_http_head *h, const struct cnc_http_limit
     return cnc_http_request_line(h, buf, line, lf - 1);
 }
 
-static int fail(struct cnc_http_head *h, int status)
+static int head_fail(struct cnc_http_head *h, int status)
 {
     h->phase = CNC_HEAD_BAD;
     h->len = (uint32_t)status;
@@ -118,14 +118,14 @@ CNC_HOT int cnc_http_head_parse(struct cnc_http_head *h, const struct cnc_http_l
             pos = (size_t)(lf + 1 - buf);
         }
         if (verdict != CNC_HTTP_HEAD_MORE)
-            return verdict == CNC_HTTP_HEAD_DONE ? verdict : fail(h, verdict);
+            return verdict == CNC_HTTP_HEAD_DONE ? verdict : head_fail(h, verdict);
         scan = pos;
     }
     /* No request line begins so, though its end may never come: a TLS handshake, say. */
     if (h->phase == CNC_HEAD_REQUEST_LINE && len > pos && buf[pos] != '\r' && !cnc_char_is(buf[pos], CNC_CHAR_TOKEN))
-        return fail(h, 400);
+        return head_fail(h, 400);
     if (len >= window)
-        return fail(h, h->phase == CNC_HEAD_FIELDS ? 431 : 414);
+        return head_fail(h, h->phase == CNC_HEAD_FIELDS ? 431 : 414);
     h->pos = (uint32_t)pos;
     h->scan = (uint32_t)len;
     return CNC_HTTP_HEAD_MORE;

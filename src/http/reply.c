@@ -14,7 +14,7 @@
 
 #define PUT(out, literal) (memcpy((out), (literal), sizeof(literal) - 1), (out) + sizeof(literal) - 1)
 
-static inline char *put(char *out, const char *p, size_t n)
+static inline char *http_reply_put(char *out, const char *p, size_t n)
 {
     memcpy(out, p, n);
     return out + n;
@@ -86,12 +86,12 @@ CNC_HOT size_t cnc_http_reply_head(char *out, const struct cnc_http_reply *r)
     char *p = put_status(out, r->status);
     if (CNC_LIKELY(r->date.n == CNC_HTTP_DATE_LEN)) {
         p = PUT(p, "Date: ");
-        p = put(p, r->date.p, CNC_HTTP_DATE_LEN);
+        p = http_reply_put(p, r->date.p, CNC_HTTP_DATE_LEN);
         p = PUT(p, "\r\n");
     }
     if (r->type.n) {
         p = PUT(p, "Content-Type: ");
-        p = put(p, r->type.p, r->type.n);
+        p = http_reply_put(p, r->type.p, r->type.n);
         p = PUT(p, "\r\n");
     }
     p = put_framing(p, r);
@@ -100,7 +100,7 @@ CNC_HOT size_t cnc_http_reply_head(char *out, const struct cnc_http_reply *r)
     else if (r->minor == 0) /* RFC 9112 §9.3: HTTP/1.0 persists only by agreement */
         p = PUT(p, "Connection: keep-alive\r\n");
     if (r->fields.n)
-        p = put(p, r->fields.p, r->fields.n);
+        p = http_reply_put(p, r->fields.p, r->fields.n);
     p = PUT(p, "\r\n");
     return (size_t)(p - out);
 }

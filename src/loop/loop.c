@@ -29,7 +29,7 @@ static void be_broken(struct cnc_loop *loop, const char *why)
     atomic_compare_exchange_strong(&loop->broken, &none, why);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_loop_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct cnc_loop *loop = arg;
     (void)what;
@@ -39,7 +39,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 /* The counter is cleared before whoever was woken looks at its queue, so no wake-up is lost. */
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+static void on_loop_wake(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
     if (!cnc_sys_eventfd_clear((int)fd))
@@ -105,8 +105,8 @@ static int open_base(struct cnc_loop *loop)
     if (!loop->base)
         return cnc_error_set(errno && errno != ENOMEM ? CONCUR_E_SYS : CONCUR_E_NOMEM, "event loop: %s",
                              cnc_files_why(why, sizeof why, errno ? errno : ENOMEM, CNC_FILES_PROCESS));
-    event_assign(&loop->timer, loop->base, loop->timer_fd, EV_READ | EV_PERSIST, on_timer, loop);
-    event_assign(&loop->waker, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_wake, loop);
+    event_assign(&loop->timer, loop->base, loop->timer_fd, EV_READ | EV_PERSIST, on_loop_timer, loop);
+    event_assign(&loop->waker, loop->base, loop->wake_fd, EV_READ | EV_PERSIST, on_loop_wake, loop);
     if (event_add(&loop->waker, NULL) < 0 || event_add(&loop->timer, NULL) < 0)
         return cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch its own descriptors");
     loop->epoll_fd = find_epoll(loop, highest);
@@ -223,7 +223,7 @@ static bool has_ticks_to_run(const struct cnc_loop *loop, int64_t now)
     return loop->tick_at <= now || loop->tick_at < loop->armed_at || loop->armed_at < now;
 }
 
-static int say_broken(const struct cnc_loop *loop)
+static int loop_say_broken(const struct cnc_loop *loop)
 {
     return cnc_error_set(CONCUR_E_SYS, "event loop: %s", atomic_load(&loop->broken));
 }
@@ -237,14 +237,14 @@ CNC_HOT int cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
     else if (max_wait_ms > 0 && cnc_loop_now(loop) + max_wait_ms < loop->armed_at)
         arm(loop, cnc_loop_now(loop) + max_wait_ms);
     if (CNC_UNLIKELY(atomic_load_explicit(&loop->broken, memory_order_relaxed) != NULL))
-        return say_broken(loop);
+        return loop_say_broken(loop);
     if (CNC_UNLIKELY(event_base_loop(loop->base, flags) < 0))
         be_broken(loop, "it cannot wait: its epoll was closed");
     /* Read at the first callback, if there was one; else now. Callbacks that took long make the ticks look again. */
     loop->began = cnc_loop_now(loop);
     if (CNC_UNLIKELY(has_ticks_to_run(loop, loop->began)))
         run_ticks(loop);
-    return CNC_LIKELY(atomic_load_explicit(&loop->broken, memory_order_relaxed) == NULL) ? CONCUR_OK : say_broken(loop);
+    return CNC_LIKELY(atomic_load_explicit(&loop->broken, memory_order_relaxed) == NULL) ? CONCUR_OK : loop_say_broken(loop);
 }
 
 CNC_HOT int64_t cnc_loop_turn_began(const struct cnc_loop *loop)
@@ -262,7 +262,7 @@ static bool has_hung_up(int fd)
     return cnc_sys_poll(&p, 1, 0) > 0;
 }
 
-CNC_HOT static void on_io(evutil_socket_t fd, short what, void *arg)
+CNC_HOT static void on_loop_io(evutil_socket_t fd, short what, void *arg)
 {
     struct cnc_io *io = arg;
     unsigned ready = 0;
@@ -282,7 +282,7 @@ CNC_HOT static void on_io(evutil_socket_t fd, short what, void *arg)
 
 void cnc_io_init(struct cnc_loop *loop, struct cnc_io *io, int fd, void (*fn)(struct cnc_io *, unsigned))
 {
-    event_assign(&io->ev, loop->base, fd, EV_READ | EV_PERSIST, on_io, io);
+    event_assign(&io->ev, loop->base, fd, EV_READ | EV_PERSIST, on_loop_io, io);
     io->fn = fn;
 }
 
@@ -322,7 +322,7 @@ int cnc_io_watch(struct cnc_loop *loop, struct cnc_io *io, unsigned mask)
     if (!mask)
         return CONCUR_OK;
     if (event_get_events(&io->ev) != events)
-        event_assign(&io->ev, loop->base, cnc_io_fd(io), events, on_io, io);
+        event_assign(&io->ev, loop->base, cnc_io_fd(io), events, on_loop_io, io);
     if (CNC_FAULT(CNC_FAULT_WAIT, ENOMEM) || event_add(&io->ev, NULL) < 0)
         return cnc_error_set(CONCUR_E_SYS, "event loop: cannot watch a descriptor: %s", strerror(errno));
     if (CNC_UNLIKELY(mask & CNC_IO_EXCLUSIVE))
@@ -364,14 +364,14 @@ static struct {
     _Atomic(void (*)(void)) fatal;
 } cnc_run_state;
 
-static void on_log(int severity, const char *text)
+static void on_loop_log(int severity, const char *text)
 {
     void (*say)(const char *) = atomic_load(&cnc_run_state.say);
     if (say && severity != EVENT_LOG_DEBUG)
         say(text);
 }
 
-static void on_fatal(int status)
+static void on_loop_fatal(int status)
 {
     void (*fatal)(void) = atomic_load(&cnc_run_state.fatal);
     (void)status;
@@ -383,8 +383,8 @@ void cnc_loop_say_to(void (*say)(const char *text), void (*fatal)(void))
 {
     atomic_store(&cnc_run_state.say, say);
     atomic_store(&cnc_run_state.fatal, fatal);
-    event_set_log_callback(say ? on_log : NULL);
-    event_set_fatal_callback(fatal ? on_fatal : NULL);
+    event_set_log_callback(say ? on_loop_log : NULL);
+    event_set_fatal_callback(fatal ? on_loop_fatal : NULL);
 }
 
 const char *cnc_loop_backend(void)

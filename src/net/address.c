@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <sys/un.h>
 
-static int refuse(char *err, size_t size, const char *text, const char *fmt, ...) CNC_PRINTF(4, 5);
+static int address_refuse(char *err, size_t size, const char *text, const char *fmt, ...) CNC_PRINTF(4, 5);
 
-static int refuse(char *err, size_t size, const char *text, const char *fmt, ...)
+static int address_refuse(char *err, size_t size, const char *text, const char *fmt, ...)
 {
     char why[200];
     va_list ap;
@@ -95,16 +95,16 @@ static int parse_brackets(struct cnc_address *a, struct cnc_slice host, in_port_
 {
     const char *zone = memchr(host.p, '%', host.n);
     if (zone)
-        return refuse(err, size, text, "zones such as %.*s are not supported", (int)(host.p + host.n - zone), zone);
+        return address_refuse(err, size, text, "zones such as %.*s are not supported", (int)(host.p + host.n - zone), zone);
     if (!parse_ipv6(a, host, port))
-        return refuse(err, size, text, "what stands in brackets is no IPv6 address");
+        return address_refuse(err, size, text, "what stands in brackets is no IPv6 address");
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->addr;
     if (IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr))
-        return refuse(err, size, text, "a link-local address needs a zone, and zones are not supported");
+        return address_refuse(err, size, text, "a link-local address needs a zone, and zones are not supported");
     if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
         char v4[CNC_ADDRESS_TEXT_MAX];
         cnc_address_text((const struct sockaddr *)&a->addr, a->addr_len, v4, sizeof v4);
-        return refuse(err, size, text, "that is an IPv4 address; write %s", v4);
+        return address_refuse(err, size, text, "that is an IPv4 address; write %s", v4);
     }
     return CONCUR_OK;
 }
@@ -116,11 +116,11 @@ static int parse_ip(struct cnc_address *a, struct cnc_slice s, const char *text,
     while (colon && s.p[colon - 1] != ':' && s.p[colon - 1] != ']')
         colon--;
     if (colon == 0 || s.p[colon - 1] != ':')
-        return refuse(err, size, text, "no port; write ADDRESS:PORT, [IPV6]:PORT, *:PORT, unix:/PATH or fd:NUMBER");
+        return address_refuse(err, size, text, "no port; write ADDRESS:PORT, [IPV6]:PORT, *:PORT, unix:/PATH or fd:NUMBER");
     struct cnc_slice host = { s.p, colon - 1 };
     in_port_t port;
     if (!parse_port(rest_after(s, colon), &port))
-        return refuse(err, size, text, "the port must be a number from 0 to 65535");
+        return address_refuse(err, size, text, "the port must be a number from 0 to 65535");
     if (cnc_slice_equal(host, CNC_SLICE("*"))) {
         a->any = true;
         return parse_ipv6(a, CNC_SLICE("::"), port) ? CONCUR_OK : CONCUR_E_INVAL;
@@ -130,10 +130,10 @@ static int parse_ip(struct cnc_address *a, struct cnc_slice s, const char *text,
     if (parse_ipv4(a, host, port))
         return CONCUR_OK;
     if (memchr(host.p, ':', host.n))
-        return refuse(err, size, text, "an IPv6 address stands in brackets: [::1]:80");
+        return address_refuse(err, size, text, "an IPv6 address stands in brackets: [::1]:80");
     if (host.n == 0)
-        return refuse(err, size, text, "no host; write *:PORT for every address of this machine");
-    return refuse(err, size, text, "host names are not looked up; write an IPv4 address, [IPV6], * or localhost");
+        return address_refuse(err, size, text, "no host; write *:PORT for every address of this machine");
+    return address_refuse(err, size, text, "host names are not looked up; write an IPv4 address, [IPV6], * or localhost");
 }
 
 static bool has_control(struct cnc_slice s)
@@ -148,11 +148,11 @@ static int parse_unix(struct cnc_address *a, struct cnc_slice path, const char *
 {
     struct sockaddr_un *un = (struct sockaddr_un *)&a->addr;
     if (path.n == 0 || path.p[0] != '/')
-        return refuse(err, size, text, "the path must begin with /");
+        return address_refuse(err, size, text, "the path must begin with /");
     if (path.n >= sizeof un->sun_path)
-        return refuse(err, size, text, "the path is longer than %zu bytes", sizeof un->sun_path - 1);
+        return address_refuse(err, size, text, "the path is longer than %zu bytes", sizeof un->sun_path - 1);
     if (has_control(path)) /* such a name would tear log lines apart */
-        return refuse(err, size, text, "the path has a control character");
+        return address_refuse(err, size, text, "the path has a control character");
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, path.p, path.n);
     a->kind = CNC_ADDRESS_UNIX;
@@ -164,7 +164,7 @@ static int parse_fd(struct cnc_address *a, struct cnc_slice number, const char *
 {
     uint64_t fd;
     if (!cnc_parse_decimal(number.p, number.n, INT_MAX, &fd))
-        return refuse(err, size, text, "after fd: stands the number of an open descriptor");
+        return address_refuse(err, size, text, "after fd: stands the number of an open descriptor");
     a->kind = CNC_ADDRESS_FD;
     a->fd = (int)fd;
     return CONCUR_OK;
@@ -187,17 +187,17 @@ static bool parse_mode(struct cnc_slice s, int *out)
 static int parse_word(struct cnc_address *a, struct cnc_slice word, const char *text, char *err, size_t size)
 {
     if (has_prefix(word, "tls=")) { /* never served in clear text instead */
-        (void)refuse(err, size, text, "this version has no TLS: let a proxy in front of it speak TLS");
+        (void)address_refuse(err, size, text, "this version has no TLS: let a proxy in front of it speak TLS");
         return CONCUR_E_UNSUPPORTED;
     }
     if (has_prefix(word, "mode=")) {
         if (a->kind != CNC_ADDRESS_UNIX)
-            return refuse(err, size, text, "mode= is for unix: only");
+            return address_refuse(err, size, text, "mode= is for unix: only");
         if (!parse_mode(rest_after(word, 5), &a->unix_mode))
-            return refuse(err, size, text, "mode= takes an octal number from 0 to 0777, such as 0660");
+            return address_refuse(err, size, text, "mode= takes an octal number from 0 to 0777, such as 0660");
         return CONCUR_OK;
     }
-    return refuse(err, size, text, "after an address of unix: may stand mode=OCTAL, after others nothing");
+    return address_refuse(err, size, text, "after an address of unix: may stand mode=OCTAL, after others nothing");
 }
 
 int cnc_address_parse(struct cnc_address *out, const char *text, char *err, size_t err_size)
@@ -220,7 +220,7 @@ int cnc_address_parse(struct cnc_address *out, const char *text, char *err, size
 }
 
 /* Copies text of n bytes and a NUL, if there is room. */
-static size_t put(char *out, size_t size, const char *text, size_t n)
+static size_t address_put(char *out, size_t size, const char *text, size_t n)
 {
     if (n >= size) {
         if (size)
@@ -284,7 +284,7 @@ static size_t format(const struct sockaddr *sa, socklen_t len, bool with_port, c
     char text[CNC_ADDRESS_TEXT_MAX];
     size_t n = 0;
     if (len < (socklen_t)sizeof sa->sa_family)
-        return put(out, size, "", 0);
+        return address_put(out, size, "", 0);
     if (sa->sa_family == AF_INET && len >= (socklen_t)sizeof(struct sockaddr_in)) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)sa;
         unsigned char b[4];
@@ -297,7 +297,7 @@ static size_t format(const struct sockaddr *sa, socklen_t len, bool with_port, c
     } else if (sa->sa_family == AF_UNIX) {
         n = write_unix(text, (const struct sockaddr_un *)(const void *)sa, with_port ? len : 0);
     }
-    return put(out, size, text, n);
+    return address_put(out, size, text, n);
 }
 
 size_t cnc_address_text(const struct sockaddr *sa, socklen_t len, char *out, size_t n)

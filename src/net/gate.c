@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 
-static int add(const struct cnc_gate *gate, int fd, uint32_t events, unsigned index)
+static int gate_add(const struct cnc_gate *gate, int fd, uint32_t events, unsigned index)
 {
     struct epoll_event ev = { .events = events, .data.u32 = index };
     return cnc_sys_epoll_ctl(gate->epoll, EPOLL_CTL_ADD, fd, &ev);
@@ -17,9 +17,9 @@ int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener
     gate->listeners = listener_count;
     gate->epoll = cnc_sys_epoll();
     for (unsigned i = 0; gate->epoll >= 0 && i < listener_count && rc == 0; i++)
-        rc = add(gate, listeners[i], EPOLLIN | EPOLLEXCLUSIVE, i);
+        rc = gate_add(gate, listeners[i], EPOLLIN | EPOLLEXCLUSIVE, i);
     for (unsigned i = 0; gate->epoll >= 0 && i < other_count && rc == 0; i++)
-        rc = add(gate, others[i], EPOLLIN, listener_count + i);
+        rc = gate_add(gate, others[i], EPOLLIN, listener_count + i);
     if (gate->epoll >= 0 && rc == 0)
         return CONCUR_OK;
     rc = cnc_error_set(CONCUR_E_SYS, "cannot wait for connections: %s", strerror(errno));
@@ -31,7 +31,7 @@ bool cnc_gate_look(struct cnc_gate *gate, const int *listeners, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         cnc_gate_leave(gate, listeners[i]);
-        if (add(gate, listeners[i], EPOLLIN | EPOLLEXCLUSIVE, i) < 0)
+        if (gate_add(gate, listeners[i], EPOLLIN | EPOLLEXCLUSIVE, i) < 0)
             return false;
     }
     return true;

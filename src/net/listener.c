@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 
-static int refuse(int fd, const struct cnc_address *address, const char *what)
+static int listener_refuse(int fd, const struct cnc_address *address, const char *what)
 {
     char text[CNC_ADDRESS_TEXT_MAX];
     int err = errno;
@@ -34,7 +34,7 @@ static int set_inherited(int fd, const struct cnc_address *address, const struct
     return set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-static const char *path_of(const struct cnc_address *address)
+static const char *listener_path_of(const struct cnc_address *address)
 {
     return ((const struct sockaddr_un *)&address->addr)->sun_path;
 }
@@ -42,7 +42,7 @@ static const char *path_of(const struct cnc_address *address)
 /* What is at the path itself, no symbolic link followed. False: nothing, or nobody can tell. */
 static bool look_at_path(const struct cnc_address *address, struct stat *st)
 {
-    return cnc_sys_lstat(path_of(address), st) == 0;
+    return cnc_sys_lstat(listener_path_of(address), st) == 0;
 }
 
 static bool is_socket(const struct stat *st, const struct cnc_listener_file *file)
@@ -87,7 +87,7 @@ static int bind_unix(int fd, struct cnc_listener_file *file, const struct cnc_ad
         return -1;
     if (look_at_path(address, &st) && S_ISSOCK(st.st_mode))
         *file = (struct cnc_listener_file){ st.st_dev, st.st_ino };
-    return address->unix_mode >= 0 ? chmod(path_of(address), (mode_t)address->unix_mode) : 0;
+    return address->unix_mode >= 0 ? chmod(listener_path_of(address), (mode_t)address->unix_mode) : 0;
 }
 
 static int bind_address(int fd, struct cnc_listener_file *file, const struct cnc_address *address)
@@ -163,7 +163,7 @@ static int open_bound(int fd, struct cnc_listener_file *file, const struct cnc_a
     int err = errno;
     cnc_listener_unlink(address, file);
     errno = err;
-    return refuse(fd, address, failed);
+    return listener_refuse(fd, address, failed);
 }
 
 int cnc_listener_open(int *out, struct cnc_listener_file *file, const struct cnc_address *address,
@@ -182,7 +182,7 @@ int cnc_listener_open(int *out, struct cnc_listener_file *file, const struct cnc
         return cnc_listener_open(out, file, &v4, options);
     }
     if (fd < 0)
-        return refuse(fd, address, "socket");
+        return listener_refuse(fd, address, "socket");
     int rc = open_bound(fd, file, address, options);
     if (rc == CONCUR_OK)
         *out = fd;
@@ -202,5 +202,5 @@ void cnc_listener_unlink(const struct cnc_address *address, const struct cnc_lis
 {
     struct stat st;
     if (address->kind == CNC_ADDRESS_UNIX && file->inode && look_at_path(address, &st) && is_socket(&st, file))
-        (void)unlink(path_of(address));
+        (void)unlink(listener_path_of(address));
 }

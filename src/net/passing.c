@@ -84,7 +84,7 @@ static void take_descriptors(struct msghdr *m, int *fds, unsigned most)
             }
 }
 
-static void close_all(int *fds, unsigned n, int leave)
+static void passing_close_all(int *fds, unsigned n, int leave)
 {
     for (unsigned i = 0; i < n; i++) {
         cnc_sys_close(&fds[i]);
@@ -115,11 +115,11 @@ static ssize_t recv_with(int link, void *p, size_t n, int *fds, unsigned most, b
         return lacks_room(errno) ? -EAGAIN : -errno; /* the message is still there */
     take_descriptors(&m, fds, most);
     if (m.msg_flags & MSG_TRUNC) {
-        close_all(fds, most, -1);
+        passing_close_all(fds, most, -1);
         return -EMSGSIZE;
     }
     if (m.msg_flags & MSG_CTRUNC)
-        close_all(fds, most, CNC_PASSING_LOST);
+        passing_close_all(fds, most, CNC_PASSING_LOST);
     for (unsigned i = 0; i < most; i++)
         if (CNC_UNLIKELY(fds[i] >= 0 && fds[i] < CNC_FILES_LOW) && (fds[i] = cnc_files_lift(fds[i])) < 0)
             fds[i] = CNC_PASSING_LOST;

@@ -146,7 +146,7 @@ static int read_fd(struct cnc_options_file *f, int fd, char **out)
     return f->rc;
 }
 
-static int read_file(struct cnc_options_file *f, char **out)
+static int file_read_file(struct cnc_options_file *f, char **out)
 {
     int fd = cnc_sys_open(f->path, O_RDONLY, 0);
     if (fd < 0)
@@ -171,7 +171,7 @@ static struct cnc_section section_of(const cfg_t *cfg)
 }
 
 /* Each value as it is read. A mistake is kept and reading goes on, so that one run shows them all. */
-static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+static int on_file_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
     struct cnc_options_file *f = file_of(opt);
     struct cnc_section section = section_of(cfg);
@@ -195,10 +195,10 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     return 0;
 }
 
-static void on_error(cfg_t *cfg, const char *fmt, va_list ap) CNC_PRINTF(2, 0);
+static void on_file_error(cfg_t *cfg, const char *fmt, va_list ap) CNC_PRINTF(2, 0);
 
 /* Few things are left for libconfuse to refuse. */
-static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
+static void on_file_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
     char why[ORIGIN_MAX];
     (void)vsnprintf(why, sizeof why, fmt, ap);
@@ -209,11 +209,11 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
  * grammar cannot reach. */
 static void list_options(struct cnc_options_file *f, unsigned scope, cfg_opt_t *out)
 {
-    *out++ = (cfg_opt_t)CFG_STR_CB("", 0, CFGF_NODEFAULT, on_value);
+    *out++ = (cfg_opt_t)CFG_STR_CB("", 0, CFGF_NODEFAULT, on_file_value);
     for (size_t i = 0; i < cnc_option_count; i++) {
         const struct cnc_option_row *row = &cnc_option_rows[i];
-        cfg_opt_t plain = CFG_STR_CB(row->name, 0, CFGF_NODEFAULT, on_value);
-        cfg_opt_t list = CFG_STR_LIST_CB(row->name, 0, CFGF_NODEFAULT, on_value);
+        cfg_opt_t plain = CFG_STR_CB(row->name, 0, CFGF_NODEFAULT, on_file_value);
+        cfg_opt_t list = CFG_STR_LIST_CB(row->name, 0, CFGF_NODEFAULT, on_file_value);
         if (row->scope & scope)
             *out++ = row->type == CNC_TYPE_LIST ? list : plain;
     }
@@ -249,12 +249,12 @@ static cfg_t *make_grammar(struct cnc_options_file *f)
     return cfg;
 }
 
-static int parse(struct cnc_options_file *f, const char *text)
+static int file_parse(struct cnc_options_file *f, const char *text)
 {
     cfg_t *cfg = make_grammar(f);
     if (!cfg)
         return cnc_error_set(CONCUR_E_NOMEM, "%s: out of memory", f->path);
-    cfg_set_error_function(cfg, on_error);
+    cfg_set_error_function(cfg, on_file_error);
     if (cfg_parse_buf(cfg, text) != CFG_SUCCESS && f->rc == CONCUR_OK)
         cnc_options_file_tell(f, cfg->line, CONCUR_E_OPTION, section_of(cfg), "", NULL, "not understood");
     cfg_free(cfg); /* takes the scanner back to its start, too, wherever an error has left it */
@@ -268,10 +268,10 @@ int cnc_options_load_file(struct cnc_options *o, const char *path)
     size_t start = o->errors.n;
     char *text = NULL;
     cnc_options_drop(o, CNC_LAYER_FILE);
-    int rc = read_file(&f, &text);
+    int rc = file_read_file(&f, &text);
     if (rc == CONCUR_OK) {
         cnc_options_scan(&f, text);
-        rc = parse(&f, text);
+        rc = file_parse(&f, text);
         sort_mistakes(&f, start, is_first);
     }
     cnc_free(text);

@@ -79,7 +79,7 @@ static void note_section(const struct cnc_options *o, const struct cnc_option_va
 }
 
 /* What somebody has to look at, or the rest. */
-static void collect(const struct cnc_options *o, bool warn, struct cnc_text *t)
+static void options_notes_collect(const struct cnc_options *o, bool warn, struct cnc_text *t)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };
     const struct cnc_option_value *v = in_force(o, "engine");
@@ -101,8 +101,8 @@ const char *cnc_options_notes(const struct cnc_options *o, enum cnc_notes which)
     struct cnc_text *t = o->notes;
     cnc_text_reset(t);
     if (which != CNC_NOTES_REST)
-        collect(o, true, t);
+        options_notes_collect(o, true, t);
     if (which != CNC_NOTES_WARNINGS)
-        collect(o, false, t);
+        options_notes_collect(o, false, t);
     return t->failed ? "out of memory\n" : t->p ? t->p : "";
 }

@@ -87,7 +87,7 @@ void cnc_options_drop(struct cnc_options *o, enum cnc_layer layer)
     remove_values(o, layer, NULL, NULL);
 }
 
-static int store(struct cnc_options *o, enum cnc_layer layer, struct cnc_section section,
+static int options_store(struct cnc_options *o, enum cnc_layer layer, struct cnc_section section,
                  const struct cnc_option_row *row, const char *text, int64_t number, const char *origin)
 {
     size_t title_size = strlen(section.title) + 1, text_size = strlen(text) + 1, origin_size = strlen(origin) + 1;
@@ -114,7 +114,7 @@ struct cnc_options *cnc_options_copy(const struct cnc_options *o, unsigned layer
     int rc = copy ? CONCUR_OK : CONCUR_E_NOMEM;
     for (const struct cnc_option_value *v = o->first; v && rc == CONCUR_OK; v = v->next)
         if (layers >> v->layer & 1)
-            rc = store(copy, v->layer, v->section, v->row, v->text, v->number, v->origin);
+            rc = options_store(copy, v->layer, v->section, v->row, v->text, v->number, v->origin);
     if (rc == CONCUR_OK && o->errors.n && (layers & CNC_LAYERS_SAID) == CNC_LAYERS_SAID) {
         cnc_text_add(&copy->errors, "%s", o->errors.p);
         copy->first_error = o->first_error;
@@ -228,7 +228,7 @@ int cnc_options_set_in(struct cnc_options *o, enum cnc_layer layer, struct cnc_s
         remove_values(o, layer, &section, row);
     if (row->in_config == offsetof(struct cnc_config, engine) && number == CONCUR_ENGINE_DEFAULT)
         return CONCUR_OK; /* this layer leaves the choice to the others */
-    return store(o, layer, section, row, value, number, origin);
+    return options_store(o, layer, section, row, value, number, origin);
 }
 
 /* "route GET /x" into its two halves. */

@@ -27,7 +27,7 @@ static void skip_block(struct cnc_scan *s)
 }
 
 /* To the end of the line, or of the block that begins on it. The statement is gone then. */
-static void drop(struct cnc_scan *s)
+static void scan_drop(struct cnc_scan *s)
 {
     const char *why;
     for (int line = s->line;;) {
@@ -41,9 +41,9 @@ static void drop(struct cnc_scan *s)
     cnc_scan_blank(s->start, s->at);
 }
 
-static void refuse(struct cnc_scan *s, int line, const char *name, const char *fmt, ...) CNC_PRINTF(4, 5);
+static void scan_refuse(struct cnc_scan *s, int line, const char *name, const char *fmt, ...) CNC_PRINTF(4, 5);
 
-static void refuse(struct cnc_scan *s, int line, const char *name, const char *fmt, ...)
+static void scan_refuse(struct cnc_scan *s, int line, const char *name, const char *fmt, ...)
 {
     char why[400];
     va_list args;
@@ -51,7 +51,7 @@ static void refuse(struct cnc_scan *s, int line, const char *name, const char *f
     (void)vsnprintf(why, sizeof why, fmt, args);
     va_end(args);
     cnc_options_file_tell(s->file, line, CONCUR_E_OPTION, s->section, name, NULL, why);
-    drop(s);
+    scan_drop(s);
 }
 
 /* ---- values ---- */
@@ -109,7 +109,7 @@ static bool take_value(struct cnc_scan *s, struct cnc_token name, const char *wo
     struct cnc_token t = cnc_scan_peek(s);
     int line = t.line;
     if (!cnc_token_is_text(t) && !cnc_token_is_sign(t, '{')) {
-        refuse(s, name.line, word, "no value after the =");
+        scan_refuse(s, name.line, word, "no value after the =");
         return false;
     }
     (void)cnc_scan_next(s, &why);
@@ -123,7 +123,7 @@ static bool take_value(struct cnc_scan *s, struct cnc_token name, const char *wo
         why = judge_rest(s, t.line);
     }
     if (why)
-        refuse(s, line, word, "%s", why);
+        scan_refuse(s, line, word, "%s", why);
     return !why;
 }
 
@@ -157,11 +157,11 @@ static void refuse_shape(struct cnc_scan *s, struct cnc_token name, char *word, 
     word[n ? n : strlen(word)] = '\0';
     unsigned kind = cnc_section_find(word);
     if (kind)
-        refuse(s, name.line, word, "a title in quotes and { belong after it: %s \"...\" { ... }", word);
+        scan_refuse(s, name.line, word, "a title in quotes and { belong after it: %s \"...\" { ... }", word);
     else if (has_colon)
-        refuse(s, name.line, word, "an = stands after the name, not a colon: %s = %s", word, *value ? value : "...");
+        scan_refuse(s, name.line, word, "an = stands after the name, not a colon: %s = %s", word, *value ? value : "...");
     else
-        refuse(s, name.line, word, "no = after the name: %s = %s", word, *value ? value : "...");
+        scan_refuse(s, name.line, word, "no = after the name: %s = %s", word, *value ? value : "...");
 }
 
 static void assign(struct cnc_scan *s, struct cnc_token name, const char *word, char sign)
@@ -173,7 +173,7 @@ static void assign(struct cnc_scan *s, struct cnc_token name, const char *word, 
         cnc_options_file_refuse_name(s->file, name.line, s->section, word);
         cnc_scan_blank(s->start, s->at);
     } else if (sign == '+' && row->type != CNC_TYPE_LIST) {
-        refuse(s, name.line, word, "takes one value: = and not +=");
+        scan_refuse(s, name.line, word, "takes one value: = and not +=");
     }
 }
 
@@ -188,7 +188,7 @@ static bool has_title(const struct cnc_scan *s, struct cnc_token title)
 static void statements(struct cnc_scan *s);
 
 /* A section, whose brace has just been read. */
-static void enter(struct cnc_scan *s, struct cnc_token name, struct cnc_token title, unsigned kind)
+static void scan_enter(struct cnc_scan *s, struct cnc_token name, struct cnc_token title, unsigned kind)
 {
     char *begin = s->start;
     if (has_title(s, title)) {
@@ -216,7 +216,7 @@ static void take_section(struct cnc_scan *s, struct cnc_token name, const char *
 {
     unsigned kind = cnc_section_find(word);
     if (kind && s->section.kind == CNC_SECTION_SERVER && title && !cnc_section_kinds[kind].missing) {
-        enter(s, name, *title, kind);
+        scan_enter(s, name, *title, kind);
         return;
     }
     if (kind && s->section.kind != CNC_SECTION_SERVER)
@@ -262,7 +262,7 @@ static void take_statement(struct cnc_scan *s, struct cnc_token name)
         s->at = at;
         s->line = line;
         if (why && after.line == name.line)
-            refuse(s, after.line, word, "%s", why);
+            scan_refuse(s, after.line, word, "%s", why);
         else
             refuse_shape(s, name, word, after);
     } else {
@@ -288,9 +288,9 @@ static void statements(struct cnc_scan *s)
             cnc_scan_tell(s, t.line, "a closing brace that closes nothing");
             cnc_scan_blank(s->start, s->at);
         } else if (!cnc_token_is_text(t) || t.n == 0) {
-            refuse(s, t.line, "", "a name must stand here");
+            scan_refuse(s, t.line, "", "a name must stand here");
         } else if (why) {
-            refuse(s, t.line, "", "%s", why);
+            scan_refuse(s, t.line, "", "%s", why);
         } else {
             take_statement(s, t);
         }

@@ -47,12 +47,12 @@ struct cnc_board_row *cnc_board_row(struct cnc_board *board, unsigned page, unsi
     return &board->rows[page][slot];
 }
 
-static unsigned long long take(atomic_ullong *n)
+static unsigned long long board_take(atomic_ullong *n)
 {
     return atomic_exchange_explicit(n, 0, memory_order_relaxed);
 }
 
-static void add(atomic_ullong *to, unsigned long long n)
+static void board_add(atomic_ullong *to, unsigned long long n)
 {
     (void)atomic_fetch_add_explicit(to, n, memory_order_relaxed);
 }
@@ -60,9 +60,9 @@ static void add(atomic_ullong *to, unsigned long long n)
 void cnc_board_fold(struct cnc_board *board, unsigned page, unsigned slot)
 {
     struct cnc_board_row *row = cnc_board_row(board, page, slot);
-    add(&board->requests, take(&row->requests));
-    add(&board->accepted, take(&row->accepted));
-    add(&board->stalls, take(&row->stalls));
+    board_add(&board->requests, board_take(&row->requests));
+    board_add(&board->accepted, board_take(&row->accepted));
+    board_add(&board->stalls, board_take(&row->stalls));
     atomic_store(&row->connections, 0);
     atomic_store(&row->threads, 0);
     atomic_store(&row->threads_idle, 0);

@@ -70,7 +70,7 @@ static void go_live(struct cnc_master *m, struct cnc_generation *gen, int64_t no
     m->was_up = true;
 }
 
-static void refuse(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
+static void generation_refuse(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     (void)now;
     gen->state = CNC_GENERATION_REFUSED;
@@ -80,7 +80,7 @@ static void refuse(struct cnc_master *m, struct cnc_generation *gen, int64_t now
 }
 
 /* A newer one is to serve, or none: that is no failure. */
-static void drop(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
+static void generation_drop(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     (void)m;
     (void)now;
@@ -95,14 +95,14 @@ static void gone(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 
 typedef void step_fn(struct cnc_master *, struct cnc_generation *, int64_t now);
 
-static step_fn *const table[CNC_GENERATION_STATES][CNC_GENERATION_EVENTS] = {
+static step_fn *const generation_table[CNC_GENERATION_STATES][CNC_GENERATION_EVENTS] = {
     [CNC_GENERATION_NONE] = {
         [CNC_GENERATION_ON_START] = start,
     },
     [CNC_GENERATION_WARM] = {
         [CNC_GENERATION_ON_UP] = go_live,
-        [CNC_GENERATION_ON_DOWN] = refuse,
-        [CNC_GENERATION_ON_LEAVE] = drop,
+        [CNC_GENERATION_ON_DOWN] = generation_refuse,
+        [CNC_GENERATION_ON_LEAVE] = generation_drop,
     },
     [CNC_GENERATION_LIVE] = {
         [CNC_GENERATION_ON_LEAVE] = leave,
@@ -117,7 +117,7 @@ static step_fn *const table[CNC_GENERATION_STATES][CNC_GENERATION_EVENTS] = {
 
 void cnc_generation_step(struct cnc_master *m, struct cnc_generation *gen, enum cnc_generation_event ev, int64_t now)
 {
-    step_fn *fn = table[gen->state][ev];
+    step_fn *fn = generation_table[gen->state][ev];
     CNC_ASSERT(fn != NULL);
     if (fn)
         fn(m, gen, now);
@@ -205,7 +205,7 @@ static struct cnc_member *front_of(struct cnc_member *mem)
 }
 
 /* True: there is nothing more to do about it; else there was no room. The same of the next one. */
-static bool tell(struct cnc_member *mem, enum cnc_note_what what, int64_t now)
+static bool generation_tell(struct cnc_member *mem, enum cnc_note_what what, int64_t now)
 {
     struct cnc_note note = { .what = (uint32_t)what };
     return cnc_member_tell(mem, &note, -1, now) != CONCUR_AGAIN;
@@ -241,9 +241,9 @@ static void pay_front(struct cnc_member *mem, int64_t now)
 /* A message that finds no room is kept, and sent later: many workers that become ready at once are more than a link holds. */
 static void pay(struct cnc_member *mem, int64_t now)
 {
-    if (mem->owed & CNC_OWES_GO && tell(mem, CNC_NOTE_GO, now))
+    if (mem->owed & CNC_OWES_GO && generation_tell(mem, CNC_NOTE_GO, now))
         mem->owed &= ~(unsigned)CNC_OWES_GO;
-    if (mem->owed & CNC_OWES_LOOK && tell(mem, CNC_NOTE_LOOK, now))
+    if (mem->owed & CNC_OWES_LOOK && generation_tell(mem, CNC_NOTE_LOOK, now))
         mem->owed &= ~(unsigned)CNC_OWES_LOOK;
     pay_front(mem, now);
     mem->owed_at = mem->owed ? now + OWED_MS : INT64_MAX;
@@ -363,10 +363,10 @@ static void drain(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 }
 
 /* The requests that it has are to come to their end as well. Where its link has no room it is told at the next look. */
-static void tell_of_stop(struct cnc_member *mem, int64_t now)
+static void generation_tell_of_stop(struct cnc_member *mem, int64_t now)
 {
     if (!mem->knows_of_stop && cnc_slot_serves(&mem->slot))
-        mem->knows_of_stop = tell(mem, CNC_NOTE_STOPPING, now);
+        mem->knows_of_stop = generation_tell(mem, CNC_NOTE_STOPPING, now);
 }
 
 /* A front first: what it has queued still needs the workers. */
@@ -376,7 +376,7 @@ static void drain_members(struct cnc_master *m, struct cnc_generation *gen, int6
         struct cnc_member *mem = &gen->members[i];
         bool waits = mem->group->link == CNC_LINK_EACH && cnc_slot_is_alive(&cnc_generation_peer(mem)->slot);
         if (waits)
-            tell_of_stop(mem, now);
+            generation_tell_of_stop(mem, now);
         else
             drain(m, mem, now);
     }

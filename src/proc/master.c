@@ -94,7 +94,7 @@ static void look_at_stop(struct cnc_master *m, int64_t now)
     hurry(m, now);
 }
 
-static void reload(struct cnc_master *m, int64_t now)
+static void master_reload(struct cnc_master *m, int64_t now)
 {
     struct cnc_plan plan;
     m->reload_due = false;
@@ -111,7 +111,7 @@ static void reload(struct cnc_master *m, int64_t now)
         cnc_master_say(m, CNC_NOTE_EVENT, 0, "reload refused: %s", cnc_error_text());
 }
 
-static bool has_room(const struct cnc_master *m)
+static bool master_has_room(const struct cnc_master *m)
 {
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
         if (m->generations[g].state == CNC_GENERATION_NONE)
@@ -123,8 +123,8 @@ static void look_at_reload(struct cnc_master *m, int64_t now)
 {
     if (m->cfg->ops->reload_asked(m->cfg->arg))
         m->reload_due = true;
-    if (m->reload_due && !m->stopping && m->was_up && has_room(m))
-        reload(m, now);
+    if (m->reload_due && !m->stopping && m->was_up && master_has_room(m))
+        master_reload(m, now);
 }
 
 /* A row may have been written by somebody else: then another one looks in vain. */
@@ -180,7 +180,7 @@ bool cnc_master_make_room(struct cnc_master *m)
     return fds && members;
 }
 
-static void collect(struct cnc_master *m)
+static void master_collect(struct cnc_master *m)
 {
     struct cnc_waits *w = &m->waits;
     w->count = 0;
@@ -217,7 +217,7 @@ static void handle(struct cnc_master *m, int64_t now)
 }
 
 /* Moves everything on; returns when the next look is due at the latest, or -1 when nothing is left. */
-static int64_t look(struct cnc_master *m, int64_t now)
+static int64_t master_look(struct cnc_master *m, int64_t now)
 {
     int64_t next = INT64_MAX;
     bool any = false;
@@ -235,7 +235,7 @@ static int64_t look(struct cnc_master *m, int64_t now)
     if (!any)
         return -1;
     /* A generation that has just gone has left its place to a reload that waits for one. */
-    return m->reload_due && !m->stopping && m->was_up && has_room(m) ? now : next;
+    return m->reload_due && !m->stopping && m->was_up && master_has_room(m) ? now : next;
 }
 
 int cnc_master_run(const struct cnc_master_config *cfg)
@@ -246,9 +246,9 @@ int cnc_master_run(const struct cnc_master_config *cfg)
     int rc = cnc_generation_start(&m, &cfg->plan, now);
     if (rc < 0)
         cfg->ops->dropped(cfg->arg, cfg->plan.setup);
-    while (rc == CONCUR_OK && (next = look(&m, now)) >= 0) {
+    while (rc == CONCUR_OK && (next = master_look(&m, now)) >= 0) {
         int64_t wait = next > now ? next - now : 0;
-        collect(&m);
+        master_collect(&m);
         if (cnc_sys_poll(w->fds, w->count, (int)(wait < WAIT_MAX_MS ? wait : WAIT_MAX_MS)) > 0)
             handle(&m, cnc_clock_now(cfg->clock));
         now = cnc_clock_now(cfg->clock);

@@ -30,7 +30,7 @@ void cnc_member_text(const struct cnc_member *mem, char *out, size_t n)
         (void)snprintf(out, n, "%s (pid %ld)", group->name, (long)mem->pid);
 }
 
-static void close_all(struct cnc_member *mem)
+static void member_close_all(struct cnc_member *mem)
 {
     cnc_sys_close(&mem->pidfd);
     cnc_sys_close(&mem->link);
@@ -45,7 +45,7 @@ static void forget_family(struct cnc_master *m)
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {
         struct cnc_generation *gen = &m->generations[g];
         for (unsigned i = 0; i < gen->count; i++)
-            close_all(&gen->members[i]);
+            member_close_all(&gen->members[i]);
         if (gen->state == CNC_GENERATION_NONE)
             continue;
         cnc_sys_close(&gen->shared[0]);
@@ -245,7 +245,7 @@ static void tell_why(struct cnc_master *m, const struct cnc_member *mem, const c
     cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "%s", text);
 }
 
-static void on_note(struct cnc_master *m, struct cnc_member *mem, const struct cnc_note *note, int64_t now)
+static void on_member_note(struct cnc_master *m, struct cnc_member *mem, const struct cnc_note *note, int64_t now)
 {
     switch (note->what) {
     case CNC_NOTE_READY:
@@ -291,7 +291,7 @@ void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now)
     int rc = CONCUR_OK;
     /* A worker that floods us gets its turn, and no more. */
     for (int i = 0; i < 16 && mem->link >= 0 && (rc = cnc_note_receive(mem->link, &note, NULL, false)) == CONCUR_OK; i++)
-        on_note(m, mem, &note, now);
+        on_member_note(m, mem, &note, now);
     if (rc != CONCUR_E_GONE)
         return;
     lose_link(mem, now);
@@ -336,7 +336,7 @@ void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now)
     bool early = !mem->slot.was_ready, served = cnc_slot_serves(&mem->slot);
     report(m, mem, status, got > 0);
     cnc_board_fold(m->cfg->board, mem->gen->page, mem->index);
-    close_all(mem);
+    member_close_all(mem);
     mem->slot.leaves = mem->leaves && status == 0;
     mem->slot.starved = mem->starved || (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == CNC_CHILD_SICK);
     cnc_member_step(m, mem, CNC_SLOT_ON_EXIT, now);

@@ -159,7 +159,7 @@ static void to_replacing(struct cnc_slot *slot, const struct step *s)
     slot->state = CNC_SLOT_REPLACING;
 }
 
-static void keep(struct cnc_slot *slot, const struct step *s)
+static void slot_keep(struct cnc_slot *slot, const struct step *s)
 {
     (void)s;
     slot->wanted = true;
@@ -180,7 +180,7 @@ static void no_more(struct cnc_slot *slot, const struct step *s)
     to_empty(slot, s);
 }
 
-static void nothing(struct cnc_slot *slot, const struct step *s)
+static void slot_nothing(struct cnc_slot *slot, const struct step *s)
 {
     (void)slot;
     (void)s;
@@ -188,7 +188,7 @@ static void nothing(struct cnc_slot *slot, const struct step *s)
 
 typedef void step_fn(struct cnc_slot *, const struct step *);
 
-static step_fn *const table[CNC_SLOT_STATES][CNC_SLOT_EVENTS] = {
+static step_fn *const slot_table[CNC_SLOT_STATES][CNC_SLOT_EVENTS] = {
     [CNC_SLOT_EMPTY] = {
         [CNC_SLOT_ON_FORKED] = to_starting,
         [CNC_SLOT_ON_FORK_FAILED] = fork_failed,
@@ -211,11 +211,11 @@ static step_fn *const table[CNC_SLOT_STATES][CNC_SLOT_EVENTS] = {
         [CNC_SLOT_ON_EXIT] = ended,
         [CNC_SLOT_ON_DRAIN] = to_drain,
         [CNC_SLOT_ON_REPLACED] = to_drain,
-        [CNC_SLOT_ON_UNREPLACED] = keep,
+        [CNC_SLOT_ON_UNREPLACED] = slot_keep,
         [CNC_SLOT_ON_STUCK] = to_kill,
     },
     [CNC_SLOT_DRAIN] = {
-        [CNC_SLOT_ON_READY] = nothing,
+        [CNC_SLOT_ON_READY] = slot_nothing,
         [CNC_SLOT_ON_EXIT] = to_empty,
         [CNC_SLOT_ON_DRAIN] = drain_sooner,
         [CNC_SLOT_ON_STUCK] = to_kill,
@@ -223,15 +223,15 @@ static step_fn *const table[CNC_SLOT_STATES][CNC_SLOT_EVENTS] = {
     },
     [CNC_SLOT_TERM] = {
         [CNC_SLOT_ON_EXIT] = to_empty,
-        [CNC_SLOT_ON_DRAIN] = nothing,
+        [CNC_SLOT_ON_DRAIN] = slot_nothing,
         [CNC_SLOT_ON_STUCK] = to_kill,
         [CNC_SLOT_ON_DEADLINE] = to_kill,
     },
     [CNC_SLOT_KILL] = {
-        [CNC_SLOT_ON_READY] = nothing, /* said before it died */
+        [CNC_SLOT_ON_READY] = slot_nothing, /* said before it died */
         [CNC_SLOT_ON_EXIT] = killed,
         [CNC_SLOT_ON_DRAIN] = unwanted,
-        [CNC_SLOT_ON_STUCK] = nothing,
+        [CNC_SLOT_ON_STUCK] = slot_nothing,
     },
     [CNC_SLOT_BACKOFF] = {
         [CNC_SLOT_ON_FORKED] = to_starting,
@@ -251,7 +251,7 @@ void cnc_slot_init(struct cnc_slot *slot)
 
 void cnc_slot_step(struct cnc_slot *slot, enum cnc_slot_event ev, const struct cnc_slot_times *times, int64_t now)
 {
-    step_fn *fn = table[slot->state][ev];
+    step_fn *fn = slot_table[slot->state][ev];
     const struct step s = { times, now };
     if (CNC_LIKELY(fn != NULL)) {
         fn(slot, &s);

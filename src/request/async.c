@@ -63,7 +63,7 @@ static int run_after(struct after *a)
     return fn(r, arg);
 }
 
-static void on_after(struct cnc_timer *t)
+static void on_async_after(struct cnc_timer *t)
 {
     struct after *a = CNC_CONTAINER(t, struct after, timer);
     concur_request *r = a->r;
@@ -88,7 +88,7 @@ int concur_request_after(concur_request *r, unsigned ms, concur_handler_fn timer
     struct after *a = cnc_calloc(1, sizeof *a);
     if (!a)
         return CONCUR_E_NOMEM;
-    *a = (struct after){ .r = r, .fn = timer, .arg = arg, .timer.fn = on_after };
+    *a = (struct after){ .r = r, .fn = timer, .arg = arg, .timer.fn = on_async_after };
     cnc_home_timer(r->home, &a->timer, cnc_clock_now(r->home->clock) + ms);
     link_op(r, &a->op, cut_after);
     return CONCUR_OK;
@@ -121,7 +121,7 @@ static int end_wait(struct wait *w, int rc)
     return done(r, rc, arg);
 }
 
-static void on_ready(struct cnc_io *io, unsigned ready)
+static void on_async_ready(struct cnc_io *io, unsigned ready)
 {
     struct wait *w = CNC_CONTAINER(io, struct wait, io);
     concur_request *r = w->r;
@@ -135,7 +135,7 @@ static void on_ready(struct cnc_io *io, unsigned ready)
     cnc_request_leave(r, end_wait(w, rc));
 }
 
-static void on_wait_timeout(struct cnc_timer *t)
+static void on_async_wait_timeout(struct cnc_timer *t)
 {
     struct wait *w = CNC_CONTAINER(t, struct wait, timer);
     concur_request *r = w->r;
@@ -177,9 +177,9 @@ int concur_request_await(concur_request *r, int fd, int events, unsigned ms, con
     struct wait *w = cnc_calloc(1, sizeof *w);
     if (!w)
         return CONCUR_E_NOMEM;
-    *w = (struct wait){ .r = r, .done = done, .arg = arg, .timer.fn = on_wait_timeout };
+    *w = (struct wait){ .r = r, .done = done, .arg = arg, .timer.fn = on_async_wait_timeout };
     unsigned mask = (events & CONCUR_READ ? CNC_IO_READ : 0u) | (events & CONCUR_WRITE ? CNC_IO_WRITE : 0u);
-    cnc_io_init(r->home->loop, &w->io, fd, on_ready);
+    cnc_io_init(r->home->loop, &w->io, fd, on_async_ready);
     rc = cnc_io_ask(r->home->loop, &w->io);
     if (rc == CONCUR_OK)
         rc = cnc_io_watch(r->home->loop, &w->io, mask);
@@ -218,7 +218,7 @@ static int end_offload(struct offload *o, int rc)
     return copy.done ? copy.done(copy.r, rc, copy.arg) : CONCUR_OK;
 }
 
-static void on_back_home(struct cnc_task *task)
+static void on_async_back_home(struct cnc_task *task)
 {
     struct offload *o = CNC_CONTAINER(task, struct offload, task);
     concur_request *r = o->r;
@@ -244,7 +244,7 @@ static void work_in_place(struct cnc_task *task)
     struct offload *o = CNC_CONTAINER(task, struct offload, task);
     bool late = o->r->gone || cnc_server_is_late(o->r->server);
     o->rc = late ? CONCUR_E_CANCELLED : o->work(o->arg);
-    on_back_home(task);
+    on_async_back_home(task);
 }
 
 /* End of the turn. A thread woken for each would push the loop aside each time. */
@@ -258,20 +258,20 @@ static void send_all(struct cnc_home *home)
         struct offload *o = CNC_CONTAINER(cnc_link_take_first(&home->away), struct offload, job.link);
         o->home = NULL;
         cnc_home_unref(home);
-        on_back_home(&o->task);
+        on_async_back_home(&o->task);
     }
 }
 
 /* The callback that asked has returned: now the work may begin. */
-static void send_away(struct cnc_task *task)
+static void async_send_away(struct cnc_task *task)
 {
     struct offload *o = CNC_CONTAINER(task, struct offload, task);
     struct cnc_home *home = o->r->home;
     o->rc = CONCUR_E_CANCELLED;
-    o->task.run = on_back_home;
+    o->task.run = on_async_back_home;
     if (o->r->gone) {
         (void)cnc_pool_submit_reserved(o->r->server->pool, NULL);
-        on_back_home(task);
+        on_async_back_home(task);
         return;
     }
     cnc_home_ref(home);
@@ -314,7 +314,7 @@ int concur_request_offload(concur_request *r, concur_work_fn work, concur_done_f
     }
     *o = (struct offload){ .r = r, .work = work, .done = done, .arg = arg, .job.run = work_away };
     cnc_link_init(&o->job.link);
-    o->task.run = pool ? send_away : work_in_place;
+    o->task.run = pool ? async_send_away : work_in_place;
     link_op(r, &o->op, cut_offload);
     cnc_home_defer(r->home, &o->task);
     return CONCUR_OK;
@@ -362,7 +362,7 @@ void cnc_async_warn_tickets(concur_request *r)
         atomic_store(&t->cancelled, r->gone);
 }
 
-static void on_post(struct cnc_task *task)
+static void on_async_post(struct cnc_task *task)
 {
     struct post post = *CNC_CONTAINER(task, struct post, task);
     cnc_free(CNC_CONTAINER(task, struct post, task));
@@ -385,7 +385,7 @@ int concur_ticket_post(concur_ticket *t, concur_handler_fn fn, void *arg)
     struct post *post = cnc_malloc(sizeof *post);
     if (!post)
         return CONCUR_E_NOMEM;
-    *post = (struct post){ .task.run = on_post, .r = t->r, .fn = fn, .arg = arg };
+    *post = (struct post){ .task.run = on_async_post, .r = t->r, .fn = fn, .arg = arg };
     int rc = cnc_home_post(t->home, &post->task);
     if (rc < 0)
         cnc_free(post);
@@ -397,7 +397,7 @@ int concur_ticket_cancelled(const concur_ticket *t)
     return atomic_load(&t->cancelled);
 }
 
-static void on_release(struct cnc_task *task)
+static void on_async_release(struct cnc_task *task)
 {
     concur_ticket *t = CNC_CONTAINER(task, concur_ticket, release);
     concur_request *r = t->r;
@@ -417,7 +417,7 @@ void concur_ticket_release(concur_ticket *t)
     if (is_copy(t))
         return;
     struct cnc_home *home = t->home;
-    t->release.run = on_release;
+    t->release.run = on_async_release;
     if (cnc_home_post(home, &t->release) < 0) { /* the home is closed, and the request with it */
         cnc_home_unref(home);
         cnc_free(t);

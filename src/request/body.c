@@ -18,7 +18,7 @@ int cnc_body_start(concur_request *r)
     return CONCUR_AGAIN;
 }
 
-static int grow(concur_request *r, size_t need)
+static int body_grow(concur_request *r, size_t need)
 {
     size_t cap = r->body_cap ? r->body_cap : 512;
     if (!r->body && r->content_length > 0)
@@ -41,7 +41,7 @@ static int keep_piece(concur_request *r, const char *p, size_t n)
     bool large = (int64_t)total > limits(r)->body_memory || r->content_length > limits(r)->body_memory;
     if (large || (r->flags & CNC_REQ_SPOOLED))
         return cnc_spool_piece(r, p, n);
-    int rc = total + 1 > r->body_cap ? grow(r, total + 1) : CONCUR_OK;
+    int rc = total + 1 > r->body_cap ? body_grow(r, total + 1) : CONCUR_OK;
     if (rc != CONCUR_OK)
         return rc;
     memcpy(r->body + r->body_len, p, n);
@@ -50,7 +50,7 @@ static int keep_piece(concur_request *r, const char *p, size_t n)
 }
 
 /* The program's function gets the piece; what it says decides about the rest. */
-static int give_piece(concur_request *r, const char *p, size_t n)
+static int body_give_piece(concur_request *r, const char *p, size_t n)
 {
     r->flags |= CNC_REQ_BODY_PAUSED; /* before the call, which may already resume */
     int rc = r->on_data(r, p, n, r->on_body_arg);
@@ -76,7 +76,7 @@ int cnc_body_piece(concur_request *r, const char *p, size_t n)
         int rc = cnc_body_end(r, CONCUR_E_LIMIT);
         return rc == CONCUR_OK ? CONCUR_E_LIMIT : rc;
     }
-    return r->on_data ? give_piece(r, p, n) : keep_piece(r, p, n);
+    return r->on_data ? body_give_piece(r, p, n) : keep_piece(r, p, n);
 }
 
 int cnc_body_end(concur_request *r, int rc)

@@ -44,7 +44,7 @@ static uint64_t next_id(concur_server *server, struct cnc_home *home)
     return home->id_next++;
 }
 
-static void on_deadline(struct cnc_timer *t)
+static void on_dispatch_deadline(struct cnc_timer *t)
 {
     concur_request *r = CNC_CONTAINER(t, concur_request, deadline);
     if (r->output >= CNC_OUTPUT_END)
@@ -60,14 +60,14 @@ void cnc_request_set_deadline(concur_request *r, int64_t ms)
         return;
     }
     r->deadline_at = cnc_clock_now(r->home->clock) + ms;
-    r->deadline.fn = on_deadline;
+    r->deadline.fn = on_dispatch_deadline;
     cnc_home_timer(r->home, &r->deadline, r->deadline_at);
 }
 
 /* ---- running ---- */
 
 /* The request has its thread: runs until nothing of it is left there. */
-static void serve_here(concur_request *r, struct cnc_home *here)
+static void dispatch_serve_here(concur_request *r, struct cnc_home *here)
 {
     concur_server *server = r->server;
     int64_t left = r->deadline_at == INT64_MAX ? 0 : r->deadline_at - cnc_home_now(here);
@@ -89,7 +89,7 @@ static void serve_here(concur_request *r, struct cnc_home *here)
 }
 
 /* At from: the thread has what it needs. */
-static void on_started(struct cnc_task *task)
+static void on_dispatch_started(struct cnc_task *task)
 {
     struct pool_run *run = CNC_CONTAINER(task, struct pool_run, started);
     cnc_home_timer_cancel(run->from, &run->late);
@@ -116,7 +116,7 @@ static void pool_run(struct cnc_job *job, struct cnc_home *here)
     bool heard = cnc_channel_start(run->channel, here);
     cnc_home_post(from, &run->started); /* it waits for its channels, so it is open */
     if (heard)
-        serve_here(r, here);
+        dispatch_serve_here(r, here);
     else
         end_unheard(r);
     while (here->local.head || atomic_load(&here->mail))
@@ -144,7 +144,7 @@ static void end_here(struct pool_run *run, int status)
     cnc_request_leave(r, status);
 }
 
-static void on_late(struct cnc_timer *t)
+static void on_dispatch_late(struct cnc_timer *t)
 {
     struct pool_run *run = CNC_CONTAINER(t, struct pool_run, late);
     bool over = run->r->deadline_at <= cnc_home_now(run->from);
@@ -152,7 +152,7 @@ static void on_late(struct cnc_timer *t)
         end_here(run, over ? 504 : 503);
 }
 
-static void on_client_left(void *arg)
+static void on_dispatch_client_left(void *arg)
 {
     struct pool_run *run = arg;
     if (cnc_pool_cancel(run->r->server->pool, &run->job))
@@ -165,7 +165,7 @@ static struct pool_run *make_run(concur_request *r)
     struct pool_run *run = cnc_malloc(sizeof *run);
     if (!run)
         return NULL;
-    *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_late, .started.run = on_started };
+    *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_dispatch_late, .started.run = on_dispatch_started };
     cnc_link_init(&run->job.link);
     if (cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->setup->cfg.output_high) < 0) {
         cnc_free(run);
@@ -177,7 +177,7 @@ static struct pool_run *make_run(concur_request *r)
         at = r->deadline_at;
     if (at != INT64_MAX)
         cnc_home_timer(home, &run->late, at);
-    cnc_channel_on_left(run->channel, on_client_left, run);
+    cnc_channel_on_left(run->channel, on_dispatch_client_left, run);
     return run;
 }
 
@@ -205,7 +205,7 @@ static void to_pool(concur_request *r)
 }
 
 /* The route is known: may its handler run now? 0 yes; CONCUR_AGAIN when its body is there; else a status. */
-static int prepare(concur_request *r)
+static int dispatch_prepare(concur_request *r)
 {
     const struct cnc_route *route = r->match.route;
     if (CNC_UNLIKELY(r->flags & CNC_REQ_HAS_BODY)) {
@@ -217,14 +217,14 @@ static int prepare(concur_request *r)
     return 0;
 }
 
-/* Finds the next route after those that declined: as prepare(), or 404. */
+/* Finds the next route after those that declined: as dispatch_prepare(), or 404. */
 static int find_next(concur_request *r)
 {
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
     r->skip++;
     if (cnc_router_find(&r->server->setup->router, r->method, method, r->path, r->skip, &r->match) != CNC_ROUTE_FOUND)
         return 404;
-    return prepare(r);
+    return dispatch_prepare(r);
 }
 
 CNC_HOT void cnc_request_run(concur_request *r)
@@ -359,14 +359,14 @@ static concur_request *create(struct cnc_conn *conn, const struct cnc_http_head 
     return r;
 }
 
-static void discard(concur_request *r)
+static void dispatch_discard(concur_request *r)
 {
     detach(r);
     cnc_arena_deinit(&r->arena);
     cnc_home_block_put(r->home, r->block);
 }
 
-static int no_memory(concur_server *server)
+static int dispatch_no_memory(concur_server *server)
 {
     cnc_failure(server, "a request has no memory for its head, or not in request_memory: 503");
     return 503;
@@ -385,14 +385,14 @@ static int start_deadline(concur_request *r, const struct cnc_driver *drv)
     return 0;
 }
 
-CNC_HOT static int on_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+CNC_HOT static int on_dispatch_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
 {
     concur_request *r = create(conn, head);
     if (CNC_UNLIKELY(!r))
-        return no_memory(conn->drv->owner);
-    int status = !copy_head(r, head, bytes) ? no_memory(r->server) : !decode_path(r, head) ? 400 : 0;
+        return dispatch_no_memory(conn->drv->owner);
+    int status = !copy_head(r, head, bytes) ? dispatch_no_memory(r->server) : !decode_path(r, head) ? 400 : 0;
     if (CNC_UNLIKELY(status)) {
-        discard(r);
+        dispatch_discard(r);
         return status;
     }
     conn->stream = &r->stream;
@@ -401,7 +401,7 @@ CNC_HOT static int on_request(struct cnc_conn *conn, const struct cnc_http_head 
     if (CNC_LIKELY(found == CNC_ROUTE_FOUND)) {
         status = start_deadline(r, conn->drv);
         if (CNC_LIKELY(status == 0))
-            status = prepare(r);
+            status = dispatch_prepare(r);
     } else {
         status = refusal(r, found);
     }
@@ -421,7 +421,7 @@ static concur_request *request_of(struct cnc_stream *stream)
     return CNC_CONTAINER(stream, concur_request, stream);
 }
 
-static int on_stream_body(struct cnc_stream *stream, const char *p, size_t n)
+static int on_dispatch_stream_body(struct cnc_stream *stream, const char *p, size_t n)
 {
     concur_request *r = request_of(stream);
     cnc_request_enter(r);
@@ -431,7 +431,7 @@ static int on_stream_body(struct cnc_stream *stream, const char *p, size_t n)
     return held || rc <= 0 ? rc : CONCUR_OK;
 }
 
-static void on_stream_body_end(struct cnc_stream *stream)
+static void on_dispatch_stream_body_end(struct cnc_stream *stream)
 {
     concur_request *r = request_of(stream);
     r->flags |= CNC_REQ_BODY_DONE;
@@ -448,24 +448,24 @@ static void on_stream_body_end(struct cnc_stream *stream)
     cnc_request_leave(r, rc == CONCUR_OK ? cnc_body_end(r, CONCUR_OK) : rc);
 }
 
-static void on_stream_drain(struct cnc_stream *stream)
+static void on_dispatch_stream_drain(struct cnc_stream *stream)
 {
     cnc_reply_drained(request_of(stream));
 }
 
-static void on_stream_gone(struct cnc_stream *stream, int reason)
+static void on_dispatch_stream_gone(struct cnc_stream *stream, int reason)
 {
     cnc_request_give_up(request_of(stream), reason, false);
 }
 
 const struct cnc_stream_ops cnc_request_stream_ops = {
-    .body = on_stream_body,
-    .body_end = on_stream_body_end,
-    .drain = on_stream_drain,
-    .gone = on_stream_gone,
+    .body = on_dispatch_stream_body,
+    .body_end = on_dispatch_stream_body_end,
+    .drain = on_dispatch_stream_drain,
+    .gone = on_dispatch_stream_gone,
 };
 
-static void lost_loop(struct cnc_driver *drv)
+static void dispatch_lost_loop(struct cnc_driver *drv)
 {
     cnc_request_lose_loop(drv->home);
 }
@@ -476,7 +476,7 @@ static void runs_short(struct cnc_driver *drv, const char *what)
 }
 
 const struct cnc_conn_ops cnc_request_conn_ops = {
-    .request = on_request,
+    .request = on_dispatch_request,
     .runs_short = runs_short,
-    .lost_loop = lost_loop,
+    .lost_loop = dispatch_lost_loop,
 };

@@ -234,7 +234,7 @@ static const struct cnc_pairs *no_memory_for(concur_request *r, const char *what
     return &none;
 }
 
-static const struct cnc_pairs *parse(concur_request *r, int where)
+static const struct cnc_pairs *lookup_parse(concur_request *r, int where)
 {
     static const char *const names[] = { [CONCUR_IN_QUERY] = "query", [CONCUR_IN_FORM] = "form",
                                          [CONCUR_IN_COOKIE] = "cookies" };
@@ -254,7 +254,7 @@ static const struct cnc_pairs *pairs_of(concur_request *r, int where)
 {
     const struct cnc_pairs **slot = &r->pairs[where == CONCUR_IN_QUERY ? 0 : where == CONCUR_IN_FORM ? 1 : 2];
     if (!*slot)
-        *slot = parse(r, where);
+        *slot = lookup_parse(r, where);
     return *slot;
 }
 

@@ -21,7 +21,7 @@ enum request_event {
 
 #define TO(state) (1 + CNC_REQUEST_##state) /* 0 is left for pairs that are bugs */
 
-static const uint8_t table[CNC_REQUEST_STATES][EVENTS] = {
+static const uint8_t machine_table[CNC_REQUEST_STATES][EVENTS] = {
     [CNC_REQUEST_ROUTED] = {
         [ON_QUEUE] = TO(QUEUED),
         [ON_HANDLER] = TO(RUNNING),
@@ -60,9 +60,9 @@ static const uint8_t table[CNC_REQUEST_STATES][EVENTS] = {
     },
 };
 
-static void step(concur_request *r, enum request_event ev)
+static void machine_step(concur_request *r, enum request_event ev)
 {
-    uint8_t to = table[r->state][ev];
+    uint8_t to = machine_table[r->state][ev];
     CNC_ASSERT(to != 0);
     if (CNC_LIKELY(to != 0))
         r->state = (uint8_t)(to - 1);
@@ -105,20 +105,20 @@ int cnc_request_status_of(int rc)
 
 void cnc_request_queue(concur_request *r)
 {
-    step(r, ON_QUEUE);
+    machine_step(r, ON_QUEUE);
     r->flags &= ~(uint32_t)CNC_REQ_ON_STACK;
 }
 
 CNC_HOT void cnc_request_enter_handler(concur_request *r)
 {
-    step(r, ON_HANDLER);
+    machine_step(r, ON_HANDLER);
     r->flags |= CNC_REQ_ON_STACK;
 }
 
 void cnc_request_enter(concur_request *r)
 {
     CNC_ASSERT(!(r->flags & CNC_REQ_ON_STACK)); /* two callbacks never nest */
-    step(r, ON_CALLBACK);
+    machine_step(r, ON_CALLBACK);
     r->flags |= CNC_REQ_ON_STACK;
     r->home->last = r->match.route;
     r->home->calls++;
@@ -198,7 +198,7 @@ static void run_ends(concur_request *r)
     }
 }
 
-static void end(concur_request *r)
+static void machine_end(concur_request *r)
 {
     struct cnc_home *home = r->home;
     if (r->ends)
@@ -227,12 +227,12 @@ CNC_HOT void cnc_request_leave(concur_request *r, int rc)
         (void)cnc_body_end(r, r->flags & CNC_REQ_BODY_DONE ? CONCUR_OK : r->gone ? r->gone : CONCUR_E_CANCELLED);
     r->flags &= ~(uint32_t)CNC_REQ_ON_STACK;
     if (CNC_LIKELY(r->output >= CNC_OUTPUT_END)) {
-        step(r, ON_BACK_DONE);
+        machine_step(r, ON_BACK_DONE);
         if (CNC_LIKELY(r->refs == 0 && !cnc_body_is_pending(r)))
-            end(r);
+            machine_end(r);
         return;
     }
-    step(r, r->output == CNC_OUTPUT_BODY ? ON_BACK_BODY : ON_BACK_NONE);
+    machine_step(r, r->output == CNC_OUTPUT_BODY ? ON_BACK_BODY : ON_BACK_NONE);
 }
 
 static void run_cancels(concur_request *r)
@@ -244,7 +244,7 @@ static void run_cancels(concur_request *r)
     }
 }
 
-static void on_gone(struct cnc_task *task)
+static void on_machine_gone(struct cnc_task *task)
 {
     concur_request *r = CNC_CONTAINER(task, concur_request, gone_task);
     r->flags &= ~(uint32_t)CNC_REQ_GONE_DUE;
@@ -277,7 +277,7 @@ void cnc_request_give_up(concur_request *r, int reason, bool answer)
         r->flags |= CNC_REQ_ANSWER;
     cnc_async_warn_tickets(r);
     r->flags |= CNC_REQ_GONE_DUE;
-    r->gone_task.run = on_gone;
+    r->gone_task.run = on_machine_gone;
     cnc_request_hold(r);
     cnc_home_defer(r->home, &r->gone_task);
 }

@@ -96,7 +96,7 @@ int concur_request_stopping(concur_request *r)
 static void tell_later(concur_request *r);
 
 /* One function each time: any of them may end the request. */
-static void on_stop_task(struct cnc_task *task)
+static void on_notices_stop_task(struct cnc_task *task)
 {
     concur_request *r = CNC_CONTAINER(task, concur_request, stop_task);
     struct cnc_hook *hook = r->stops;
@@ -117,7 +117,7 @@ static void tell_later(concur_request *r)
     if (!r->stops || r->gone || (r->flags & CNC_REQ_STOP_DUE))
         return;
     r->flags |= CNC_REQ_STOP_DUE;
-    r->stop_task.run = on_stop_task;
+    r->stop_task.run = on_notices_stop_task;
     cnc_request_hold(r);
     cnc_home_defer(r->home, &r->stop_task);
 }

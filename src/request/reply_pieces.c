@@ -7,7 +7,7 @@
 
 /* ---- pushed ---- */
 
-static void on_drain_task(struct cnc_task *task)
+static void on_reply_pieces_drain_task(struct cnc_task *task)
 {
     concur_request *r = CNC_CONTAINER(task, concur_request, drain_task);
     concur_handler_fn fn = r->drain;
@@ -28,7 +28,7 @@ static void drain_later(concur_request *r)
         return;
     r->flags |= CNC_REQ_DRAIN_ASKED | CNC_REQ_DRAIN_DUE;
     cnc_request_hold(r);
-    r->drain_task.run = on_drain_task;
+    r->drain_task.run = on_reply_pieces_drain_task;
     cnc_home_defer(r->home, &r->drain_task);
 }
 
@@ -222,7 +222,7 @@ static int pump(concur_request *r)
     return CONCUR_OK;
 }
 
-static void on_pump(struct cnc_task *task)
+static void on_reply_pieces_pump(struct cnc_task *task)
 {
     concur_request *r = CNC_CONTAINER(task, concur_request, pump_task);
     r->flags &= ~(uint32_t)CNC_REQ_PUMP_DUE;
@@ -236,7 +236,7 @@ void cnc_reply_pump(concur_request *r)
     if (r->flags & CNC_REQ_PUMP_DUE)
         return;
     r->flags |= CNC_REQ_PUMP_DUE;
-    r->pump_task.run = on_pump;
+    r->pump_task.run = on_reply_pieces_pump;
     cnc_request_hold(r);
     cnc_home_defer(r->home, &r->pump_task);
 }

@@ -59,7 +59,7 @@ static int failed(concur_request *r, int error)
     return 503;
 }
 
-static int no_memory(concur_request *r)
+static int spool_no_memory(concur_request *r)
 {
     cnc_request_failed(r, "has no memory for its body: 503");
     return 503;
@@ -113,7 +113,7 @@ static void arrive(struct cnc_spool *s)
 }
 
 /* The body is in its file. */
-static void settle(concur_request *r)
+static void spool_settle(concur_request *r)
 {
     r->body_fd = r->spool->fd;
     r->spool->fd = -1;
@@ -130,14 +130,14 @@ static void go_on(struct cnc_spool *s)
         r->stream.down->resume_body(&r->stream);
 }
 
-static void on_back(struct cnc_task *task)
+static void on_spool_back(struct cnc_task *task)
 {
     struct cnc_spool *s = CNC_CONTAINER(task, struct cnc_spool, back);
     concur_request *r = s->r;
     bool goes_on = !r->gone && r->output < CNC_OUTPUT_END;
     arrive(s);
     if (goes_on && !s->error && (r->flags & CNC_REQ_BODY_DONE)) {
-        settle(r);
+        spool_settle(r);
         cnc_request_release(r);
         cnc_request_run(r);
         return;
@@ -161,8 +161,8 @@ static void cut(struct cnc_op *op)
     cnc_request_release(r);
 }
 
-/* CONCUR_OK: a thread has the buffer until on_back(); or a status. */
-static int send_away(struct cnc_spool *s)
+/* CONCUR_OK: a thread has the buffer until on_spool_back(); or a status. */
+static int spool_send_away(struct cnc_spool *s)
 {
     concur_request *r = s->r;
     s->is_away = true;
@@ -185,8 +185,8 @@ static int begin(concur_request *r)
 {
     struct cnc_spool *s = cnc_calloc(1, sizeof *s);
     if (!s)
-        return no_memory(r);
-    *s = (struct cnc_spool){ .op.cut = cut, .job.run = run, .back.run = on_back, .r = r, .home = r->home, .fd = -1,
+        return spool_no_memory(r);
+    *s = (struct cnc_spool){ .op.cut = cut, .job.run = run, .back.run = on_spool_back, .r = r, .home = r->home, .fd = -1,
                              .folder = r->server->setup->spool_dir,
                              .buffer = r->body, .len = r->body_len, .cap = r->body_cap };
     cnc_link_init(&s->op.link);
@@ -199,7 +199,7 @@ static int begin(concur_request *r)
 }
 
 /* For n bytes behind those in the buffer. An empty one is replaced if its size is not the usual one. */
-static bool has_room(struct cnc_spool *s, size_t n)
+static bool spool_has_room(struct cnc_spool *s, size_t n)
 {
     size_t cap = n > CNC_SPOOL_BUFFER ? n : CNC_SPOOL_BUFFER;
     if (s->len || s->cap == cap)
@@ -210,7 +210,7 @@ static bool has_room(struct cnc_spool *s, size_t n)
     return s->buffer != NULL;
 }
 
-static int keep(struct cnc_spool *s)
+static int spool_keep(struct cnc_spool *s)
 {
     s->has_held = true;
     return CONCUR_AGAIN;
@@ -223,17 +223,17 @@ static int gather(concur_request *r, const char *p, size_t n)
     if (rc != CONCUR_OK)
         return rc;
     if (s->is_away)
-        return keep(s);
-    if (!has_room(s, n) && !s->len)
-        return no_memory(r);
+        return spool_keep(s);
+    if (!spool_has_room(s, n) && !s->len)
+        return spool_no_memory(r);
     if (s->len + n > s->cap) {
-        rc = send_away(s);
-        return rc == CONCUR_OK ? keep(s) : rc;
+        rc = spool_send_away(s);
+        return rc == CONCUR_OK ? spool_keep(s) : rc;
     }
     memcpy(s->buffer + s->len, p, n);
     s->len += n;
     r->body_len += n;
-    return s->len < CNC_SPOOL_BUFFER ? CONCUR_OK : send_away(s);
+    return s->len < CNC_SPOOL_BUFFER ? CONCUR_OK : spool_send_away(s);
 }
 
 /* ---- both ---- */
@@ -248,11 +248,11 @@ int cnc_spool_end(concur_request *r)
     struct cnc_spool *s = r->spool;
     if (!s)
         return CONCUR_OK;
-    int rc = s->len && !s->is_away ? send_away(s) : CONCUR_OK;
+    int rc = s->len && !s->is_away ? spool_send_away(s) : CONCUR_OK;
     if (rc == CONCUR_OK && s->is_away)
         return CONCUR_AGAIN;
     if (rc == CONCUR_OK)
-        settle(r);
+        spool_settle(r);
     return rc;
 }
 

@@ -10,19 +10,19 @@
 
 #define LOOK_MS 5 /* between two looks whether the threads have let go; no loop tells any more */
 
-static bool is_over(const struct cnc_serving *s)
+static bool fail_is_over(const struct cnc_serving *s)
 {
     return s->drv.count == 0 && s->home->live == 0 && atomic_load(&s->server->connections) == 0;
 }
 
 /* Without turns of the loop: what threads give back is taken from the inbox, and closed. */
-static int let_go(struct cnc_serving *s, bool may_give_up)
+static int fail_let_go(struct cnc_serving *s, bool may_give_up)
 {
     int64_t until = cnc_clock_now(s->server->clock) + CNC_SERVING_PATIENCE_MS;
     for (;;) {
         cnc_driver_cancel(&s->drv, CONCUR_E_STOPPING);
         cnc_home_settle(s->home);
-        if (is_over(s))
+        if (fail_is_over(s))
             return CONCUR_OK;
         if (may_give_up && cnc_clock_now(s->server->clock) >= until)
             return CONCUR_E_BUSY;
@@ -42,7 +42,7 @@ static int end_alone(struct cnc_serving *s, bool may_give_up)
     cnc_driver_stop_watching(&s->drv);
     cnc_serving_give_up(s);
     cnc_home_settle(s->home); /* who waits is answered, as far as that can be sent at once */
-    int rc = let_go(s, may_give_up);
+    int rc = fail_let_go(s, may_give_up);
     if (rc == CONCUR_OK)
         rc = cnc_serving_join(server, s->threads, may_give_up);
     if (rc == CONCUR_OK)

@@ -62,7 +62,7 @@ static struct cnc_heads *heads_of(struct cnc_driver *drv)
     return CNC_CONTAINER(drv, struct cnc_heads, serving.drv);
 }
 
-static bool has_room(const struct cnc_heads *h)
+static bool heads_has_room(const struct cnc_heads *h)
 {
     const concur_server *server = h->serving.server;
     return atomic_load_explicit(&server->connections, memory_order_relaxed) < server->setup->connections_max;
@@ -71,12 +71,12 @@ static bool has_room(const struct cnc_heads *h)
 /* Without room nothing more is read: workers keep what they cannot pass. */
 static void heads_watch(struct cnc_heads *h)
 {
-    unsigned mask = (has_room(h) ? CNC_IO_READ : 0u) | (h->is_clogged && !h->is_short ? CNC_IO_WRITE : 0u);
+    unsigned mask = (heads_has_room(h) ? CNC_IO_READ : 0u) | (h->is_clogged && !h->is_short ? CNC_IO_WRITE : 0u);
     if (h->has_link && cnc_io_watch(h->serving.home->loop, &h->io, mask) < 0)
         cnc_log(&h->serving.server->log, CONCUR_LOG_ERROR, "heads: the link to the workers cannot be watched");
 }
 
-static void unqueue(struct cnc_heads *h, struct cnc_conn *conn)
+static void heads_unqueue(struct cnc_heads *h, struct cnc_conn *conn)
 {
     cnc_link_remove(&conn->job.link);
     (void)cnc_io_watch(h->serving.home->loop, &conn->io, 0);
@@ -84,12 +84,12 @@ static void unqueue(struct cnc_heads *h, struct cnc_conn *conn)
 }
 
 /* Nobody waits any more for what it asked. */
-static void on_client_left(struct cnc_io *io, unsigned ready)
+static void on_heads_client_left(struct cnc_io *io, unsigned ready)
 {
     struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
     struct cnc_heads *h = heads_of(conn->drv);
     (void)ready;
-    unqueue(h, conn);
+    heads_unqueue(h, conn);
     cnc_conn_end(&h->serving.drv, conn);
 }
 
@@ -97,7 +97,7 @@ static void queue_conn(struct cnc_heads *h, struct cnc_conn *conn)
 {
     cnc_link_append(&h->queue, &conn->job.link);
     h->queue_len++;
-    cnc_io_init(h->serving.home->loop, &conn->io, cnc_io_fd(&conn->io), on_client_left);
+    cnc_io_init(h->serving.home->loop, &conn->io, cnc_io_fd(&conn->io), on_heads_client_left);
     if (!h->serving.drv.limits->half_close)
         (void)cnc_io_watch(h->serving.home->loop, &conn->io, CNC_IO_CLOSED);
 }
@@ -109,7 +109,7 @@ static void serve_queue(struct cnc_heads *h)
     while (!cnc_link_alone(&h->queue) && !h->is_clogged) {
         struct cnc_conn *conn = CNC_CONTAINER(h->queue.next, struct cnc_conn, job.link);
         int64_t at = conn->deadline;
-        unqueue(h, conn);
+        heads_unqueue(h, conn);
         int rc = send_conn(drv, cnc_io_fd(&h->io), conn, at);
         if (rc == CONCUR_AGAIN || rc == CONCUR_E_FULL) {
             queue_conn(h, conn); /* behind the others, which have waited as long: the link takes none of them now */
@@ -125,7 +125,7 @@ static void serve_queue(struct cnc_heads *h)
     }
 }
 
-static void on_retry(struct cnc_timer *t)
+static void on_heads_retry(struct cnc_timer *t)
 {
     struct cnc_heads *h = CNC_CONTAINER(t, struct cnc_heads, retry);
     h->is_clogged = h->is_short = false;
@@ -156,7 +156,7 @@ static void take_conns(struct cnc_heads *h)
 {
     concur_server *server = h->serving.server;
     int rc = CONCUR_OK;
-    for (int i = 0; i < NOTES_AT_ONCE && has_room(h); i++) {
+    for (int i = 0; i < NOTES_AT_ONCE && heads_has_room(h); i++) {
         struct cnc_conn *conn = NULL;
         int64_t unused;
         rc = receive_conn(cnc_io_fd(&h->io), h->room, &conn, &unused);
@@ -198,7 +198,7 @@ static void on_heads_link(struct cnc_io *io, unsigned ready)
 static void on_heads_closed(struct cnc_driver *drv)
 {
     struct cnc_heads *h = heads_of(drv);
-    bool was_full = !has_room(h);
+    bool was_full = !heads_has_room(h);
     cnc_serving_closed(drv);
     if (was_full)
         heads_watch(h);
@@ -209,7 +209,7 @@ static void on_heads_gave_up(struct cnc_serving *s)
     struct cnc_heads *h = CNC_CONTAINER(s, struct cnc_heads, serving);
     while (!cnc_link_alone(&h->queue)) {
         struct cnc_conn *conn = CNC_CONTAINER(h->queue.next, struct cnc_conn, job.link);
-        unqueue(h, conn);
+        heads_unqueue(h, conn);
         cnc_driver_refuse(&s->drv, conn, 503);
     }
     cnc_home_timer_cancel(s->home, &h->retry);
@@ -228,7 +228,7 @@ void cnc_heads_close(struct cnc_heads *h)
 int cnc_heads_open(struct cnc_heads *h, concur_server *server)
 {
     *h = (struct cnc_heads){ .ops = cnc_request_conn_ops, .room = cnc_malloc(CNC_HEADS_ROOM),
-                             .retry.fn = on_retry };
+                             .retry.fn = on_heads_retry };
     cnc_link_init(&h->queue);
     h->ops.closed = on_heads_closed;
     h->ops.handover = heads_handover;

@@ -7,7 +7,7 @@
 
 #include "serve/looped.h"
 
-static int refuse(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+static int refuser_answer(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
 {
     (void)conn;
     (void)head;
@@ -17,7 +17,7 @@ static int refuse(struct cnc_conn *conn, const struct cnc_http_head *head, const
 
 static int refuser_open(concur_server *server)
 {
-    return cnc_looped_open_with(server, refuse);
+    return cnc_looped_open_with(server, refuser_answer);
 }
 
 const struct cnc_role cnc_role_refuser = {

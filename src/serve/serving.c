@@ -94,7 +94,7 @@ bool cnc_serving_gives_up(struct cnc_driver *drv)
     return cnc_server_is_late(drv->owner);
 }
 
-/* Both sides write before they look (is_over() reads the number after draining was set), so that one of them sees. */
+/* Both sides write before they look (serving_is_over() reads the number after draining was set), so that one of them sees. */
 void cnc_serving_closed(struct cnc_driver *drv)
 {
     concur_server *server = drv->owner;
@@ -119,7 +119,7 @@ static void warn_accept(void *arg, const char *what, int err)
             err ? strerror(err) : "");
 }
 
-static void pass_on(void *arg)
+static void serving_pass_on(void *arg)
 {
     struct cnc_serving *s = arg;
     cnc_place_pass_on(s->server);
@@ -146,7 +146,7 @@ static void tell_homes(struct cnc_serving *s, void (*fn)(struct cnc_home *, int)
 }
 
 /* Once: those that come later see it by themselves. */
-static void tell_of_stop(struct cnc_serving *s)
+static void serving_tell_of_stop(struct cnc_serving *s)
 {
     if (s->has_told || !cnc_server_is_stopping(s->server))
         return;
@@ -155,36 +155,36 @@ static void tell_of_stop(struct cnc_serving *s)
 }
 
 /* A stop was asked for or announced, or a connection that a thread closed makes room for another. */
-static void on_stop_fd(struct cnc_io *io, unsigned ready)
+static void on_serving_stop_fd(struct cnc_io *io, unsigned ready)
 {
     struct cnc_serving *s = CNC_CONTAINER(io, struct cnc_serving, stop_io);
     (void)ready;
     if (!cnc_sys_eventfd_clear(cnc_io_fd(io)))
         cnc_loop_break(s->home->loop, "the descriptor that tells of a stop was closed");
     cnc_acceptor_nudge(&s->acceptor);
-    tell_of_stop(s);
+    serving_tell_of_stop(s);
     if (s->home->blocking) /* a request may be waiting in this very loop, and nobody else looks meanwhile */
         (void)cnc_serving_look(s, false);
 }
 
 /* Ends the wait: who turns the loop looks at the clock. */
-static void on_stop_timer(struct cnc_timer *t)
+static void on_serving_stop_timer(struct cnc_timer *t)
 {
     struct cnc_serving *s = CNC_CONTAINER(t, struct cnc_serving, stop_timer);
     if (s->home->blocking)
         (void)cnc_serving_look(s, false);
 }
 
-static void on_link(struct cnc_io *io, unsigned ready)
+static void on_serving_link(struct cnc_io *io, unsigned ready)
 {
     struct cnc_serving *s = CNC_CONTAINER(io, struct cnc_serving, link_io);
     (void)ready;
     cnc_place_hear(s->server);
 }
 
-static void on_publish(struct cnc_timer *t)
+static void on_serving_publish(struct cnc_timer *t)
 {
-    (void)t; /* as on_stop_timer() */
+    (void)t; /* as on_serving_stop_timer() */
 }
 
 static int open_pool(struct cnc_serving *s, concur_server *server)
@@ -207,7 +207,7 @@ static int open_pool(struct cnc_serving *s, concur_server *server)
     return cfg.threads_max ? cnc_pool_create(&server->pool, &cfg) : CONCUR_OK;
 }
 
-static int watch(struct cnc_serving *s, struct cnc_io *io, int fd, void (*fn)(struct cnc_io *, unsigned))
+static int serving_watch(struct cnc_serving *s, struct cnc_io *io, int fd, void (*fn)(struct cnc_io *, unsigned))
 {
     cnc_io_init(s->home->loop, io, fd, fn);
     return cnc_io_watch(s->home->loop, io, CNC_IO_READ);
@@ -216,7 +216,7 @@ static int watch(struct cnc_serving *s, struct cnc_io *io, int fd, void (*fn)(st
 int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, unsigned flags)
 {
     bool blocking_sockets = (flags & CNC_SERVING_BLOCKING_SOCKETS) != 0;
-    *s = (struct cnc_serving){ .server = server, .stop_timer.fn = on_stop_timer, .publish_timer.fn = on_publish,
+    *s = (struct cnc_serving){ .server = server, .stop_timer.fn = on_serving_stop_timer, .publish_timer.fn = on_serving_publish,
                                .is_late = (flags & CNC_SERVING_LATE) != 0, .stall_warned_at = INT64_MIN / 2 };
     struct cnc_acceptor_config accept = {
         .batch = (unsigned)server->setup->cfg.accept_batch,
@@ -224,7 +224,7 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         .open = &server->connections,
         .exclusive = server->place.is_child,
         .own = { server->stop_fd, server->place.link },
-        .pass_on = pass_on,
+        .pass_on = serving_pass_on,
         .pass_on_arg = s,
         .warn = warn_accept,
         .warn_arg = s,
@@ -251,9 +251,9 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
     if (rc == CONCUR_OK)
         rc = cnc_acceptor_init(&s->acceptor, &s->drv, &accept, from, count);
     if (rc == CONCUR_OK)
-        rc = watch(s, &s->stop_io, server->stop_fd, on_stop_fd);
+        rc = serving_watch(s, &s->stop_io, server->stop_fd, on_serving_stop_fd);
     if (rc == CONCUR_OK && server->place.is_child)
-        rc = watch(s, &s->link_io, server->place.link, on_link);
+        rc = serving_watch(s, &s->link_io, server->place.link, on_serving_link);
     if (rc < 0)
         cnc_serving_close(s);
     return rc;
@@ -277,7 +277,7 @@ void cnc_serving_close(struct cnc_serving *s)
     cnc_home_close(&s->home);
 }
 
-static bool is_over(const struct cnc_serving *s)
+static bool serving_is_over(const struct cnc_serving *s)
 {
     return !s->more_may_come && s->drv.count == 0 && s->home->live == 0 && atomic_load(&s->server->connections) == 0;
 }
@@ -290,7 +290,7 @@ static void begin_drain(struct cnc_serving *s)
         cnc_board_set_state(s->server->place.row, CNC_BOARD_DRAINING, cnc_clock_now(s->server->clock));
     cnc_acceptor_stop(&s->acceptor);
     cnc_driver_drain(&s->drv);
-    tell_of_stop(s);
+    serving_tell_of_stop(s);
     if (s->drains)
         s->drains(s);
     cnc_place_pass_on(s->server);
@@ -420,7 +420,7 @@ int cnc_serving_begin(struct cnc_serving *s)
 }
 
 /* What the program has at this thread goes here, and not with the home: that closes under the server's lock. */
-static int end(struct cnc_serving *s, bool may_give_up)
+static int serving_end(struct cnc_serving *s, bool may_give_up)
 {
     int rc = cnc_serving_join(s->server, s->server->pool, may_give_up);
     if (rc == CONCUR_OK)
@@ -441,8 +441,8 @@ CNC_HOT int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
         return CONCUR_AGAIN;
     int64_t now = cnc_clock_now(s->server->clock);
     int64_t next = advance(s, now);
-    if (is_over(s))
-        return end(s, may_give_up);
+    if (serving_is_over(s))
+        return serving_end(s, may_give_up);
     if (may_give_up && now >= stop_at + CNC_SERVING_PATIENCE_MS)
         return CONCUR_E_BUSY;
     if (next != INT64_MAX)

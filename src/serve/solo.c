@@ -85,7 +85,7 @@ CNC_HOT static bool may_keep(struct cnc_driver *drv, struct cnc_conn *conn)
 }
 
 /* The same for a connection that is silent, or that lingers after its last request. */
-static void on_yield(struct cnc_timer *t)
+static void on_solo_yield(struct cnc_timer *t)
 {
     struct cnc_solo *solo = CNC_CONTAINER(t, struct cnc_solo, yield);
     concur_server *server = solo->serving.server;
@@ -115,7 +115,7 @@ static bool turn(struct cnc_solo *solo)
 }
 
 /* Within cnc_block_serve(): the loop is this process' own. */
-static void lost_loop(struct cnc_driver *drv)
+static void solo_lost_loop(struct cnc_driver *drv)
 {
     solo_of(drv)->sick = "its loop is broken";
     cnc_request_give_up_all(drv->home, CONCUR_E_FULL);
@@ -125,22 +125,22 @@ static void lost_loop(struct cnc_driver *drv)
 
 /* ---- one connection ---- */
 
-/* Nobody else could have this thread: who waits is seen when the peer is silent (on_yield()). */
-CNC_HOT static bool is_wanted(void *arg)
+/* Nobody else could have this thread: who waits is seen when the peer is silent (on_solo_yield()). */
+CNC_HOT static bool solo_is_wanted(void *arg)
 {
     (void)arg;
     return false;
 }
 
 /* Nothing of it is here but a part of the next head, or nothing at all of the first. */
-static bool waits_for_head(const struct cnc_conn *conn)
+static bool solo_waits_for_head(const struct cnc_conn *conn)
 {
     bool is_silent = conn->state == CNC_CONN_IDLE && (conn->flags & CNC_CONN_FRESH);
     return (conn->state == CNC_CONN_HEAD || is_silent) && !conn->out;
 }
 
 /* Ends the wait: who turns the loop looks. */
-static void on_slow(struct cnc_timer *t)
+static void on_solo_slow(struct cnc_timer *t)
 {
     (void)t;
 }
@@ -156,7 +156,7 @@ static bool is_slow(struct cnc_solo *solo, const struct cnc_conn *conn, int64_t 
         *since = now;
     if (*since && now < *since + HEAD_WAIT_MS && !cnc_timer_is_set(&solo->slow))
         cnc_home_timer(home, &solo->slow, *since + HEAD_WAIT_MS);
-    return *since && now >= *since + HEAD_WAIT_MS && waits_for_head(conn);
+    return *since && now >= *since + HEAD_WAIT_MS && solo_waits_for_head(conn);
 }
 
 enum waited { WAITED_GONE, WAITED_SERVED, WAITED_SLOW };
@@ -170,7 +170,7 @@ static enum waited wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
     enum waited end = WAITED_GONE;
     uint32_t requests = conn->requests;
     int64_t first = conn->state == CNC_CONN_LINGER ? LINGER_MS : YIELD_MS, slow_since = 0;
-    bool may_pass = cnc_heads_are_awaited(solo->serving.server) && !waits_for_head(conn); /* else it was tried */
+    bool may_pass = cnc_heads_are_awaited(solo->serving.server) && !solo_waits_for_head(conn); /* else it was tried */
     cnc_home_timer(home, &solo->yield, cnc_home_now(home) + first);
     cnc_driver_take(drv, conn);
     while (drv->count && end == WAITED_GONE) {
@@ -188,15 +188,15 @@ static enum waited wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
     return end;
 }
 
-static void serve(struct cnc_solo *solo, struct cnc_conn *conn)
+static void solo_serve(struct cnc_solo *solo, struct cnc_conn *conn)
 {
     struct cnc_home *home = solo->serving.home;
     struct cnc_driver *drv = &solo->serving.drv;
     enum waited waited = WAITED_SERVED;
     while (waited != WAITED_GONE) {
-        if (waited == WAITED_SERVED && !cnc_block_serve(drv, conn, is_wanted, solo->serving.server))
+        if (waited == WAITED_SERVED && !cnc_block_serve(drv, conn, solo_is_wanted, solo->serving.server))
             break;
-        if (waits_for_head(conn) && cnc_heads_pass(drv, conn))
+        if (solo_waits_for_head(conn) && cnc_heads_pass(drv, conn))
             break;
         waited = wait_in_loop(solo, conn);
     }
@@ -302,7 +302,7 @@ static int wait_at_gate(struct cnc_solo *solo)
     return i;
 }
 
-static struct cnc_conn *take(struct cnc_solo *solo, unsigned i)
+static struct cnc_conn *solo_take(struct cnc_solo *solo, unsigned i)
 {
     concur_server *server = solo->serving.server;
     struct cnc_conn *conn = i < server->socket_count ? take_from(solo, i) : take_complete(solo);
@@ -329,7 +329,7 @@ static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
     if (place->board)
         cnc_board_set_idle(place->board, place->page, place->slot, false);
     if (i >= 0 && (unsigned)i < solo->gate.listeners)
-        return take(solo, (unsigned)i);
+        return solo_take(solo, (unsigned)i);
     if (i == CNC_GATE_BROKEN)
         solo->sick = "where it waits for connections was closed";
     if (!cnc_sys_eventfd_clear(server->stop_fd))
@@ -343,7 +343,7 @@ static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
 
 /* Nothing is accepted any more, but complete heads still come if the whole generation stops: then the process that waits for
  * them ends first. */
-static void on_drain(struct cnc_serving *s)
+static void on_solo_drain(struct cnc_serving *s)
 {
     struct cnc_solo *solo = CNC_CONTAINER(s, struct cnc_solo, serving);
     const concur_server *server = s->server;
@@ -352,7 +352,7 @@ static void on_drain(struct cnc_serving *s)
     s->more_may_come = solo->room && server->place.all_stop;
 }
 
-static void on_give_up(struct cnc_serving *s)
+static void on_solo_give_up(struct cnc_serving *s)
 {
     s->more_may_come = false;
 }
@@ -369,7 +369,7 @@ int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
     int listeners[CNC_LISTEN_MAX + 1], others[2] = { server->stop_fd, server->place.link };
     unsigned n;
     bool has_heads = server->place.lend >= 0;
-    *solo = (struct cnc_solo){ .gate.epoll = -1, .yield.fn = on_yield, .slow.fn = on_slow,
+    *solo = (struct cnc_solo){ .gate.epoll = -1, .yield.fn = on_solo_yield, .slow.fn = on_solo_slow,
                                .recycle_at = server->place.recycle_at, .warned_at = INT64_MIN / 2,
                                .room = has_heads ? cnc_malloc(CNC_HEADS_ROOM) : NULL };
     if (has_heads && !solo->room)
@@ -380,14 +380,14 @@ int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
     solo->ops.gives_up = gives_up;
     solo->ops.may_keep = may_keep;
     solo->ops.head_wait = head_wait;
-    solo->ops.lost_loop = lost_loop;
+    solo->ops.lost_loop = solo_lost_loop;
     n = listeners_of(solo, server, listeners);
     int rc = cnc_serving_open(&solo->serving, server, &solo->ops,
                               CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_BLOCKING_HOME | CNC_SERVING_NO_ACCEPT);
     if (rc == CONCUR_OK)
         rc = cnc_gate_open(&solo->gate, listeners, n, others, server->place.is_child ? 2 : 1);
-    solo->serving.drains = on_drain;
-    solo->serving.gave_up = on_give_up;
+    solo->serving.drains = on_solo_drain;
+    solo->serving.gave_up = on_solo_give_up;
     if (rc < 0)
         cnc_solo_close(solo);
     return rc;
@@ -416,7 +416,7 @@ int cnc_solo_run(struct cnc_solo *solo, bool may_give_up)
         if (!conn)
             continue;
         solo->accepted += !(conn->flags & CNC_CONN_READY); /* the others were accepted before */
-        serve(solo, conn);
+        solo_serve(solo, conn);
         if (solo->recycle_at && atomic_load(&s->home->served) >= solo->recycle_at)
             cnc_place_stop(server, server->setup->cfg.stop_timeout);
     }

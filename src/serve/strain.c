@@ -7,7 +7,7 @@
 #define LONG_MS 1000 /* a wait that is worth a line */
 #define EVERY_MS 1000
 
-static bool is_due(int64_t *told_at, int64_t now)
+static bool strain_is_due(int64_t *told_at, int64_t now)
 {
     if (now - *told_at < EVERY_MS)
         return false;
@@ -15,35 +15,35 @@ static bool is_due(int64_t *told_at, int64_t now)
     return true;
 }
 
-static void tell(struct cnc_strain *s, const struct cnc_pool_strain *seen, int64_t now)
+static void strain_tell(struct cnc_strain *s, const struct cnc_pool_strain *seen, int64_t now)
 {
     struct cnc_log *log = &s->server->log;
     char why[128];
-    if (seen->thread_error && is_due(&s->failed_told_at, now))
+    if (seen->thread_error && strain_is_due(&s->failed_told_at, now))
         cnc_log(log, CONCUR_LOG_WARN, "a thread cannot be started: %s; %u of %u run (%s), and %u requests wait for one",
                 cnc_sys_why_no_process(why, sizeof why, seen->thread_error), seen->threads, seen->threads_max, s->option, seen->waiting);
     if (!seen->refused && seen->waited_ms < LONG_MS)
         return;
-    if (seen->threads == seen->threads_max && is_due(&s->taken_told_at, now))
+    if (seen->threads == seen->threads_max && strain_is_due(&s->taken_told_at, now))
         cnc_log(log, CONCUR_LOG_WARN, "all %u threads are taken (%s): %u requests wait for one%s", seen->threads, s->option,
                 seen->waiting, seen->refused ? ", and some were refused" : "");
 }
 
-static void look(struct cnc_strain *s)
+static void strain_look(struct cnc_strain *s)
 {
     struct cnc_pool_strain seen;
     int64_t next = cnc_pool_look(s->pool, &seen);
-    tell(s, &seen, cnc_clock_now(s->server->clock));
+    strain_tell(s, &seen, cnc_clock_now(s->server->clock));
     if (next != INT64_MAX)
         cnc_home_timer(s->home, &s->timer, next);
 }
 
-static void on_timer(struct cnc_timer *t)
+static void on_strain_timer(struct cnc_timer *t)
 {
-    look(CNC_CONTAINER(t, struct cnc_strain, timer));
+    strain_look(CNC_CONTAINER(t, struct cnc_strain, timer));
 }
 
-static void on_strained(struct cnc_task *task)
+static void on_strain_strained(struct cnc_task *task)
 {
     struct cnc_strain *s = CNC_CONTAINER(task, struct cnc_strain, task);
     if (!s->home)
@@ -59,7 +59,7 @@ void cnc_strain_on(void *strain)
 
 void cnc_strain_init(struct cnc_strain *s, concur_server *server, const char *option)
 {
-    *s = (struct cnc_strain){ .server = server, .option = option, .timer.fn = on_timer, .task.run = on_strained,
+    *s = (struct cnc_strain){ .server = server, .option = option, .timer.fn = on_strain_timer, .task.run = on_strain_strained,
                               .taken_told_at = INT64_MIN / 2, .failed_told_at = INT64_MIN / 2 };
 }
 

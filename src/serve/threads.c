@@ -45,21 +45,21 @@ static void park(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *
         to_lot(t, conn);
 }
 
-CNC_HOT static bool is_wanted(void *arg)
+CNC_HOT static bool threads_is_wanted(void *arg)
 {
     struct cnc_threads *t = arg;
     return t->server->setup->cfg.park_after == 0 || cnc_pool_is_wanted(t->pool) || (t->is_wanted && t->is_wanted(t));
 }
 
 /* Nobody waits any more for what it asked. Not worth a look unless it has waited. */
-static bool has_left(const struct cnc_threads *t, const struct cnc_home *home, const struct cnc_conn *conn)
+static bool threads_has_left(const struct cnc_threads *t, const struct cnc_home *home, const struct cnc_conn *conn)
 {
     bool shut_is_left = !t->server->setup->limits.half_close; /* a reset is seen in any case */
     struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = shut_is_left ? POLLRDHUP : 0 };
     return cnc_clock_now(home->clock) - conn->deadline >= LONG_WAIT_MS && cnc_sys_poll(&p, 1, 0) > 0;
 }
 
-static void serve(struct cnc_job *job, struct cnc_home *home)
+static void threads_serve(struct cnc_job *job, struct cnc_home *home)
 {
     struct cnc_conn *conn = CNC_CONTAINER(job, struct cnc_conn, job);
     struct cnc_threads *t = conn->drv->lender;
@@ -68,9 +68,9 @@ static void serve(struct cnc_job *job, struct cnc_home *home)
     /* Whoever still waits for a thread when a stop has run out of time is told so. */
     if (!drv || cnc_server_is_late(t->server))
         to_lot(t, conn);
-    else if (has_left(t, home, conn))
+    else if (threads_has_left(t, home, conn))
         cnc_conn_end(drv, conn);
-    else if (cnc_block_serve(drv, conn, is_wanted, t))
+    else if (cnc_block_serve(drv, conn, threads_is_wanted, t))
         park(t, home, conn);
     while (home->live)
         if (cnc_home_turn(home, -1) < 0) { /* its loop has come to life, so there is a driver */
@@ -86,7 +86,7 @@ static void serve(struct cnc_job *job, struct cnc_home *home)
 
 /* ---- on the poller ---- */
 
-static void take_back(struct cnc_task *task)
+static void threads_take_back(struct cnc_task *task)
 {
     struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, lot_task);
     struct cnc_link todo;
@@ -119,7 +119,7 @@ static bool is_overdue(struct cnc_job *job, void *arg)
     return false;
 }
 
-static void on_late(struct cnc_timer *timer)
+static void on_threads_late(struct cnc_timer *timer)
 {
     struct cnc_threads *t = CNC_CONTAINER(timer, struct cnc_threads, late);
     struct cnc_home *home = t->serving->home;
@@ -179,7 +179,7 @@ void cnc_threads_flush(struct cnc_threads *t)
 }
 
 /* At the end of the turn: a thread woken for each would push the poller aside each time. */
-static void on_ready(struct cnc_task *task)
+static void on_threads_ready(struct cnc_task *task)
 {
     struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, ready_task);
     t->is_due = false;
@@ -188,7 +188,7 @@ static void on_ready(struct cnc_task *task)
 
 void cnc_threads_await(struct cnc_threads *t, struct cnc_conn *conn, struct cnc_link *list)
 {
-    conn->job.run = serve;
+    conn->job.run = threads_serve;
     if (!t->is_due)
         cnc_home_defer(t->serving->home, &t->ready_task);
     t->is_due = true;
@@ -204,7 +204,7 @@ void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
 /* ---- how many were begun ---- */
 
 /* A thread that stays with a busy connection leaves no turn of the poller in which somebody would count. */
-static int count_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+static int threads_count_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
 {
     struct cnc_threads *t = conn->drv->lender;
     cnc_place_begun(t->server, atomic_fetch_add(&t->begun, 1) + 1);
@@ -240,10 +240,10 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
         .strained_arg = &t->strain,
         .depot = &server->depot,
     };
-    *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = take_back,
-                               .ready_task.run = on_ready, .late.fn = on_late };
+    *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = threads_take_back,
+                               .ready_task.run = on_threads_ready, .late.fn = on_threads_late };
     if (atomic_load(&server->place.recycle_at))
-        t->ops.request = count_request;
+        t->ops.request = threads_count_request;
     pthread_mutex_init(&t->mu, NULL);
     cnc_link_init(&t->lot);
     cnc_link_init(&t->ready);

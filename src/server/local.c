@@ -54,7 +54,7 @@ static void free_held(void *arg)
     cnc_free(held);
 }
 
-static void *fail(int code, const char *why)
+static void *local_fail(int code, const char *why)
 {
     (void)cnc_error_set(code, "local: %s", why);
     return NULL;
@@ -74,29 +74,29 @@ static struct held *hold(struct cnc_home *home, concur_server *server)
 static void *make(struct held *held, concur_local *local)
 {
     if (held->closing)
-        return fail(CONCUR_E_STATE, "the thread ends, nothing new is made");
+        return local_fail(CONCUR_E_STATE, "the thread ends, nothing new is made");
     if (held->values[local->index].making)
-        return fail(CONCUR_E_STATE, "asked for by the function that makes it");
+        return local_fail(CONCUR_E_STATE, "asked for by the function that makes it");
     held->values[local->index].making = true;
     concur_server *before = cnc_server_enter(local->server);
     void *p = local->make(local->arg);
     cnc_server_leave(before);
     held->values[local->index].making = false;
     held->values[local->index].p = p;
-    return p ? p : fail(CONCUR_E_NOMEM, "the function that makes it returned NULL");
+    return p ? p : local_fail(CONCUR_E_NOMEM, "the function that makes it returned NULL");
 }
 
 void *concur_local_get(concur_local *local)
 {
     struct cnc_home *home = cnc_home_here();
     if (!local)
-        return fail(CONCUR_E_INVAL, "NULL");
+        return local_fail(CONCUR_E_INVAL, "NULL");
     if (!home || home->owner != local->server)
-        return fail(CONCUR_E_HOME, "this thread runs no handlers or work of the server");
+        return local_fail(CONCUR_E_HOME, "this thread runs no handlers or work of the server");
     struct held *held = home->locals;
     if (CNC_LIKELY(held && held->values[local->index].p))
         return held->values[local->index].p;
     if (!held && !(held = hold(home, local->server)))
-        return fail(CONCUR_E_NOMEM, "out of memory");
+        return local_fail(CONCUR_E_NOMEM, "out of memory");
     return make(held, local);
 }

@@ -56,7 +56,7 @@ static bool send_note(const struct cnc_log *log, int level, const char *line)
 }
 
 /* The program's function belongs to another process. */
-static void send_up(struct cnc_log *log, int level, const char *line)
+static void log_send_up(struct cnc_log *log, int level, const char *line)
 {
     unsigned lost = atomic_exchange(&log->lost, 0);
     char text[64];
@@ -69,7 +69,7 @@ static void send_up(struct cnc_log *log, int level, const char *line)
         atomic_fetch_add(&log->lost, 1);
 }
 
-static void write_out(struct cnc_log *log, int level, const char *line)
+static void log_write_out(struct cnc_log *log, int level, const char *line)
 {
     char out[CNC_LOG_LINE_MAX + 128];
     unsigned lost = atomic_exchange(&log->lost, 0);
@@ -107,14 +107,14 @@ void cnc_log(struct cnc_log *log, int level, const char *fmt, ...)
     vsnprintf(raw, sizeof raw, fmt, args);
     va_end(args);
     if (log->fn && log->up > 0) {
-        send_up(log, level, raw); /* escaped where it arrives */
+        log_send_up(log, level, raw); /* escaped where it arrives */
         return;
     }
     escape(line, sizeof line - 2, raw);
     if (log->fn)
         call(log, level, line);
     else
-        write_out(log, level, line);
+        log_write_out(log, level, line);
 }
 
 void cnc_log_lines(struct cnc_log *log, int level, const char *lines)

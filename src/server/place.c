@@ -74,7 +74,7 @@ void cnc_place_hear(concur_server *server)
         cnc_child_orphaned();
 }
 
-static void put(atomic_uint *to, unsigned n)
+static void place_put(atomic_uint *to, unsigned n)
 {
     atomic_store_explicit(to, n, memory_order_relaxed);
 }
@@ -87,11 +87,11 @@ void cnc_place_publish(concur_server *server, const struct cnc_engine_stats *sta
     atomic_store_explicit(&place->row->requests, stats->requests, memory_order_relaxed);
     atomic_store_explicit(&place->row->accepted, stats->accepted, memory_order_relaxed);
     atomic_store_explicit(&place->row->stalls, stats->stalls, memory_order_relaxed);
-    put(&place->row->connections, stats->is_lent ? 0 : atomic_load_explicit(&server->connections, memory_order_relaxed));
-    put(&place->row->threads, stats->threads);
-    put(&place->row->threads_idle, stats->threads_idle);
-    put(&place->row->queued, stats->queued);
-    put(&place->row->free, stats->free);
+    place_put(&place->row->connections, stats->is_lent ? 0 : atomic_load_explicit(&server->connections, memory_order_relaxed));
+    place_put(&place->row->threads, stats->threads);
+    place_put(&place->row->threads_idle, stats->threads_idle);
+    place_put(&place->row->queued, stats->queued);
+    place_put(&place->row->free, stats->free);
     cnc_place_begun(server, stats->requests);
 }
 

@@ -11,14 +11,14 @@ struct notes {
     void *arg;
 };
 
-static struct cnc_slice path_of(const struct cnc_route *route)
+static struct cnc_slice route_notes_path_of(const struct cnc_route *route)
 {
     const char *space = strchr(route->pattern, ' ');
     const char *path = space ? space + 1 : route->pattern;
     return (struct cnc_slice){ path, strlen(path) };
 }
 
-static struct cnc_slice next_segment(struct cnc_slice *path)
+static struct cnc_slice route_notes_next_segment(struct cnc_slice *path)
 {
     const char *p = path->p + 1, *end = path->p + path->n, *stop = memchr(p, '/', (size_t)(end - p));
     stop = stop ? stop : end;
@@ -26,7 +26,7 @@ static struct cnc_slice next_segment(struct cnc_slice *path)
     return (struct cnc_slice){ p, (size_t)(stop - p) };
 }
 
-static bool is_name(struct cnc_slice s)
+static bool route_notes_is_name(struct cnc_slice s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (!cnc_is_alpha(s.p[i]) && !cnc_is_digit(s.p[i]) && s.p[i] != '_' && s.p[i] != '-')
@@ -39,8 +39,8 @@ static void note_segment(const struct notes *n, const struct cnc_route *route, s
 {
     char line[LINE_MAX_LEN];
     struct cnc_slice colon = { s.p + 1, s.n ? s.n - 1 : 0 }, angles = { s.p + 1, s.n > 1 ? s.n - 2 : 0 };
-    bool has_angles = s.n > 2 && s.p[0] == '<' && s.p[s.n - 1] == '>' && is_name(angles);
-    if (!has_angles && !(s.n > 1 && s.p[0] == ':' && is_name(colon)))
+    bool has_angles = s.n > 2 && s.p[0] == '<' && s.p[s.n - 1] == '>' && route_notes_is_name(angles);
+    if (!has_angles && !(s.n > 1 && s.p[0] == ':' && route_notes_is_name(colon)))
         return;
     struct cnc_slice name = has_angles ? angles : colon;
     (void)snprintf(line, sizeof line, "route \"%.200s\": %.*s is literal text; a parameter is written {%.*s}",
@@ -72,7 +72,7 @@ static bool is_parameter(struct cnc_slice s)
 static bool same_path(struct cnc_slice a, struct cnc_slice b)
 {
     while (a.n && b.n) {
-        struct cnc_slice x = next_segment(&a), y = next_segment(&b);
+        struct cnc_slice x = route_notes_next_segment(&a), y = route_notes_next_segment(&b);
         bool rest = x.n && y.n && x.p[0] == '*' && y.p[0] == '*';
         if (!rest && !(is_parameter(x) && is_parameter(y)) && !cnc_slice_equal(x, y))
             return false;
@@ -99,7 +99,7 @@ static bool covers(const struct cnc_route *before, const struct cnc_route *later
     for (unsigned i = 0; i < later->method_count; i++)
         if (!has_method(before, later->methods[i]))
             return false;
-    return same_path(path_of(before), path_of(later));
+    return same_path(route_notes_path_of(before), route_notes_path_of(later));
 }
 
 static void note_cover(const struct notes *n, const struct cnc_route *before, const struct cnc_route *route)
@@ -117,11 +117,11 @@ void cnc_route_notes(const struct cnc_router *r, void (*say)(void *arg, int leve
     struct notes n = { say, arg };
     for (const struct cnc_route *route = r->first; route; route = route->next) {
         const struct cnc_route *before = r->first;
-        struct cnc_slice rest = path_of(route);
+        struct cnc_slice rest = route_notes_path_of(route);
         for (unsigned i = 0; i < route->method_count; i++)
             note_method(&n, route, route->methods[i]);
         while (rest.n)
-            note_segment(&n, route, next_segment(&rest));
+            note_segment(&n, route, route_notes_next_segment(&rest));
         while (before != route && !covers(before, route))
             before = before->next;
         if (before != route)

@@ -101,7 +101,7 @@ CNC_HOT static unsigned literal_at(const struct cnc_route_node *node, struct cnc
 }
 
 /* The first segment of a path that begins with "/"; *path becomes what follows it. */
-static struct cnc_slice next_segment(struct cnc_slice *path)
+static struct cnc_slice router_next_segment(struct cnc_slice *path)
 {
     const char *p = path->p + 1, *end = path->p + path->n, *stop = p;
     while (stop < end && *stop != '/') /* segments are short: a call to memchr() would cost more */
@@ -140,7 +140,7 @@ static int parse_methods(struct cnc_route *route, char *methods, const char *pat
     return CONCUR_OK;
 }
 
-static bool is_name(const char *p, size_t n)
+static bool router_is_name(const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (!cnc_is_alpha(p[i]) && !cnc_is_digit(p[i]) && p[i] != '_' && p[i] != '-')
@@ -150,7 +150,7 @@ static bool is_name(const char *p, size_t n)
 
 static int add_param(struct cnc_route *route, const char *pattern, char *name, size_t n)
 {
-    if (!is_name(name, n))
+    if (!router_is_name(name, n))
         return bad(pattern, "a parameter's name has letters, digits, - and _ only");
     if (route->param_count == CNC_ROUTE_PARAMS_MAX)
         return bad(pattern, "at most 16 parameters");
@@ -235,7 +235,7 @@ static int add_path(struct cnc_router *r, struct cnc_route *route, char *path, c
     if (!node)
         return CONCUR_E_NOMEM;
     while (rest.n) {
-        struct cnc_slice seg = next_segment(&rest);
+        struct cnc_slice seg = router_next_segment(&rest);
         int rc = descend(route, pattern, seg, rest.n == 0, &node);
         if (rc < 0)
             return rc;
@@ -382,7 +382,7 @@ static bool walk(struct search *s, const struct cnc_route_node *node, struct cnc
     if (path.n == 0)
         return visit(s, node, params);
     struct cnc_slice after = path;
-    struct cnc_slice seg = next_segment(&after);
+    struct cnc_slice seg = router_next_segment(&after);
     bool found = false;
     unsigned at = node->literal_count ? literal_at(node, seg, &found) : 0;
     if (found && walk(s, node->literals[at].node, after, params))
@@ -404,7 +404,7 @@ static const struct cnc_route *find_literal(const struct cnc_route_node *node, s
 {
     while (path.n) {
         bool found = false;
-        unsigned at = node->literal_count ? literal_at(node, next_segment(&path), &found) : 0;
+        unsigned at = node->literal_count ? literal_at(node, router_next_segment(&path), &found) : 0;
         if (!found)
             return NULL;
         node = node->literals[at].node;

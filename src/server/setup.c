@@ -56,7 +56,7 @@ static int add_route(struct cnc_setup *setup, const struct cnc_route *given)
 }
 
 /* A mistake in the options does not end it: every one is to be told. */
-static int fill(struct cnc_setup *setup, const struct cnc_router *routes)
+static int setup_fill(struct cnc_setup *setup, const struct cnc_router *routes)
 {
     int rc = cnc_options_resolve(setup->options, &setup->cfg);
     if (rc == CONCUR_E_NOMEM)
@@ -83,7 +83,7 @@ int cnc_setup_create(struct cnc_setup **out, struct cnc_options *options, const 
     setup->refs = 1;
     setup->options = options;
     cnc_router_init(&setup->router);
-    int rc = fill(setup, routes);
+    int rc = setup_fill(setup, routes);
     if (rc == CONCUR_E_NOMEM)
         cnc_setup_unref(&setup);
     *out = setup;

@@ -17,32 +17,32 @@ static struct {
 } cnc_run_state;
 
 /* A process that the program has forked meanwhile is ended by a signal as any other, or has the program's handler. */
-static void pass_on(int sig)
+static void signals_pass_on(int sig)
 {
     (void)sigaction(sig, sig == SIGTERM ? &cnc_run_state.term : &cnc_run_state.intr, NULL);
     (void)raise(sig);
 }
 
-static void on_signal(int sig)
+static void on_signals_signal(int sig)
 {
     int saved = errno;
     concur_server *s = atomic_load(&cnc_run_state.server);
     if (s && cnc_server_is_copy(s))
-        pass_on(sig);
+        signals_pass_on(sig);
     else if (s)
         cnc_place_stop(s, atomic_fetch_add(&cnc_run_state.signals, 1) > 0 ? 0 : atomic_load(&s->stop_timeout));
     errno = saved;
 }
 
 /* What libevent warns of. */
-static void on_warning(const char *text)
+static void on_signals_warning(const char *text)
 {
     concur_server *s = atomic_load(&cnc_run_state.server);
     if (s)
         cnc_log(&s->log, CONCUR_LOG_WARN, "libevent: %s", text);
 }
 
-static void on_hup(int sig)
+static void on_signals_hup(int sig)
 {
     int saved = errno;
     concur_server *s = atomic_load(&cnc_run_state.server);
@@ -65,7 +65,7 @@ static void call_programs(int sig, siginfo_t *info, void *context)
         own->sa_handler(sig);
 }
 
-static void on_child(int sig, siginfo_t *info, void *context)
+static void on_signals_child(int sig, siginfo_t *info, void *context)
 {
     concur_server *s = atomic_load(&cnc_run_state.server);
     if (s && !cnc_server_is_copy(s))
@@ -86,7 +86,7 @@ static void unblock(int sig)
 /* A program that does not want to wait for its children need not begin to now. */
 void cnc_signals_hear_children(void)
 {
-    struct sigaction sa = { .sa_sigaction = on_child, .sa_flags = SA_RESTART | SA_SIGINFO };
+    struct sigaction sa = { .sa_sigaction = on_signals_child, .sa_flags = SA_RESTART | SA_SIGINFO };
     sigemptyset(&sa.sa_mask);
     if (sigaction(SIGCHLD, NULL, &cnc_run_state.chld) < 0)
         return;
@@ -110,7 +110,7 @@ void cnc_signals_release(void)
 
 void cnc_signals_take(concur_server *server)
 {
-    struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    struct sigaction sa = { .sa_handler = on_signals_signal, .sa_flags = SA_RESTART };
     sigemptyset(&sa.sa_mask);
     sigaddset(&sa.sa_mask, SIGTERM);
     sigaddset(&sa.sa_mask, SIGINT);
@@ -121,12 +121,12 @@ void cnc_signals_take(concur_server *server)
     sigemptyset(&cnc_run_state.blocked);
     unblock(SIGTERM);
     unblock(SIGINT);
-    cnc_loop_say_to(on_warning, NULL);
+    cnc_loop_say_to(on_signals_warning, NULL);
 }
 
 void cnc_signals_reload_on_hup(void)
 {
-    struct sigaction sa = { .sa_handler = on_hup, .sa_flags = SA_RESTART };
+    struct sigaction sa = { .sa_handler = on_signals_hup, .sa_flags = SA_RESTART };
     struct sigaction *own = &cnc_run_state.hup;
     sigemptyset(&sa.sa_mask);
     if (sigaction(SIGHUP, NULL, own) < 0 || (own->sa_flags & SA_SIGINFO) ||
@@ -154,6 +154,6 @@ void cnc_signals_adopt(concur_server *server)
 {
     atomic_store(&cnc_run_state.signals, 0);
     atomic_store(&cnc_run_state.server, server);
-    cnc_child_catch(SIGTERM, on_signal);
-    cnc_loop_say_to(on_warning, cnc_child_sick);
+    cnc_child_catch(SIGTERM, on_signals_signal);
+    cnc_loop_say_to(on_signals_warning, cnc_child_sick);
 }

@@ -33,7 +33,7 @@ int cnc_tree_check(concur_server *server)
 
 /* ---- a child ---- */
 
-static const struct cnc_role *role_of(const concur_server *server, int role)
+static const struct cnc_role *tree_role_of(const concur_server *server, int role)
 {
     const struct cnc_engine_ops *ops = server->setup->ops;
     bool is_front = role == CNC_ROLE_FRONT || role == CNC_ROLE_HEADS;
@@ -48,7 +48,7 @@ static unsigned long long with_jitter(unsigned long long n)
 }
 
 /* What was copied from the master, and must be this process' own. */
-static int settle(concur_server *server, const struct cnc_child *child)
+static int tree_settle(concur_server *server, const struct cnc_child *child)
 {
     struct cnc_place *place = &server->place;
     server->setup = child->setup; /* for life: what other generations have is never looked at here */
@@ -76,7 +76,7 @@ static int settle(concur_server *server, const struct cnc_child *child)
 }
 
 /* starved: what failed was the library's own, for want of memory or descriptors. */
-static int fail(concur_server *server, int rc, bool starved)
+static int tree_fail(concur_server *server, int rc, bool starved)
 {
     struct cnc_note note = { .what = CNC_NOTE_FAILED, .value = rc, .slot = starved };
     const char *text = *cnc_error_text() ? cnc_error_text() : concur_strerror(rc);
@@ -123,7 +123,7 @@ static int serve_child(concur_server *server, const struct cnc_role *role)
     static const struct cnc_note ready = { .what = CNC_NOTE_READY };
     int rc = role->open(server);
     if (rc < 0)
-        return fail(server, rc, rc == CONCUR_E_NOMEM || rc == CONCUR_E_SYS);
+        return tree_fail(server, rc, rc == CONCUR_E_NOMEM || rc == CONCUR_E_SYS);
     server->place.told = role->told;
     if (cnc_note_deliver(server->place.link, &ready) != CONCUR_OK)
         cnc_child_orphaned();
@@ -146,13 +146,13 @@ static int child_main(void *arg, const struct cnc_child *child)
 {
     concur_server *server = arg;
     bool hooks = child->role == CNC_ROLE_WORKER;
-    int rc = settle(server, child);
+    int rc = tree_settle(server, child);
     if (rc < 0)
-        return fail(server, rc, true);
+        return tree_fail(server, rc, true);
     (void)cnc_server_enter(server);
     if (hooks && (rc = cnc_server_hooks(server, CONCUR_HOOK_WORKER_START, "")) < 0)
-        return fail(server, rc, false);
-    int status = serve_child(server, role_of(server, child->role));
+        return tree_fail(server, rc, false);
+    int status = serve_child(server, tree_role_of(server, child->role));
     if (hooks && status != -CONCUR_E_BUSY && status != CNC_CHILD_SICK)
         (void)cnc_server_hooks(server, CONCUR_HOOK_WORKER_EXIT, "");
     return status;
@@ -160,7 +160,7 @@ static int child_main(void *arg, const struct cnc_child *child)
 
 /* ---- the master ---- */
 
-static int before_fork(void *arg)
+static int tree_before_fork(void *arg)
 {
     return cnc_server_hooks(arg, CONCUR_HOOK_BEFORE_FORK, "");
 }
@@ -190,7 +190,7 @@ static void stopping(void *arg)
 }
 
 /* The host's functions run in the host's process: here, or where the notes arrive. */
-static void hear(concur_server *server, enum cnc_note_what what, int64_t value, const char *text)
+static void tree_hear(concur_server *server, enum cnc_note_what what, int64_t value, const char *text)
 {
     if (what == CNC_NOTE_LOG)
         cnc_log(&server->log, value >= CONCUR_LOG_ERROR && value <= CONCUR_LOG_DEBUG ? (int)value : CONCUR_LOG_WARN, "%s",
@@ -200,14 +200,14 @@ static void hear(concur_server *server, enum cnc_note_what what, int64_t value, 
 }
 
 /* A host that has no room for an event or a line loses it; READY it waits for. */
-static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *text)
+static void tree_tell(void *arg, enum cnc_note_what what, int64_t value, const char *text)
 {
     concur_server *server = arg;
     bool is_ready = what == CNC_NOTE_READY;
     if (is_ready)
         cnc_server_ready(server);
     if (server->place.up < 0 || what == CNC_NOTE_LOG) {
-        hear(server, what, value, text);
+        tree_hear(server, what, value, text);
         return;
     }
     struct cnc_note note = { .what = (uint32_t)what, .value = value };
@@ -240,7 +240,7 @@ static int make_plan(struct cnc_setup *setup, struct cnc_plan *plan)
 /* ---- reload ---- */
 
 /* Beside what serves: whatever becomes of it, that has not changed. */
-static int reload(void *arg, struct cnc_plan *plan)
+static int tree_reload(void *arg, struct cnc_plan *plan)
 {
     struct cnc_setup *setup;
     int rc = cnc_configure_again(arg, &setup);
@@ -251,7 +251,7 @@ static int reload(void *arg, struct cnc_plan *plan)
     return rc;
 }
 
-static void serves(void *arg, void *setup, unsigned generation)
+static void tree_serves(void *arg, void *setup, unsigned generation)
 {
     concur_server *server = arg;
     cnc_setup_ref(setup);
@@ -268,14 +268,14 @@ static void dropped(void *arg, void *setup_)
 
 static const struct cnc_master_ops master_ops = {
     .child = child_main,
-    .before_fork = before_fork,
+    .before_fork = tree_before_fork,
     .stop_at = stop_at,
     .reload_asked = reload_asked,
     .stop_asked = stop_asked,
-    .tell = tell,
+    .tell = tree_tell,
     .stopping = stopping,
-    .reload = reload,
-    .serves = serves,
+    .reload = tree_reload,
+    .serves = tree_serves,
     .dropped = dropped,
 };
 
@@ -356,7 +356,7 @@ static _Noreturn void master_process(concur_server *server, int up)
 
 /* Nothing more is heard of the master. If it lives all the same it shall see the end of its host, and end: somebody waits for
  * that. The descriptor stays, since another thread may be about to write to it. */
-static void hang_up(const concur_server *server)
+static void tree_hang_up(const concur_server *server)
 {
     (void)cnc_sys_shutdown_read(server->place.link);
     (void)cnc_sys_shutdown_write(server->place.link);
@@ -372,7 +372,7 @@ static int hear_master(concur_server *server)
         if (note.what == CNC_NOTE_FAILED && starts)
             return cnc_error_set((int)note.value, "%s", note.text);
         if (note.what != CNC_NOTE_READY || starts) /* once, whoever says so */
-            hear(server, note.what, note.value, note.text);
+            tree_hear(server, note.what, note.value, note.text);
         if (note.what == CNC_NOTE_READY && starts)
             return CONCUR_OK;
     }
@@ -411,7 +411,7 @@ int cnc_tree_start(concur_server *server)
         cnc_server_ready(server);
         return CONCUR_OK;
     }
-    hang_up(server);
+    tree_hang_up(server);
     int end;
     while ((end = cnc_host_reap(&server->place.master, server->place.board)) == CONCUR_AGAIN)
         (void)cnc_host_wait(-1, server->place.master_fd, 10);
@@ -434,7 +434,7 @@ int cnc_tree_wait(concur_server *server, int64_t ms)
     for (;;) {
         bool gone = cnc_tree_dispatch(server) == CONCUR_E_GONE;
         if (gone)
-            hang_up(server);
+            tree_hang_up(server);
         int rc = cnc_host_reap(&server->place.master, server->place.board);
         if (rc != CONCUR_AGAIN)
             return rc;

@@ -105,7 +105,7 @@ unsigned cnc_book_free(const struct cnc_book_row *row)
     return row->free > unseen ? row->free - unseen : 0;
 }
 
-static bool serves(const struct cnc_book_row *row)
+static bool book_serves(const struct cnc_book_row *row)
 {
     return (row->flags & (CNC_BOOK_LINKED | CNC_BOOK_GREETED | CNC_BOOK_RETIRED)) == (CNC_BOOK_LINKED | CNC_BOOK_GREETED);
 }
@@ -114,7 +114,7 @@ unsigned cnc_book_free_total(const struct cnc_book *book)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < book->count; i++)
-        n += serves(&book->rows[i]) ? cnc_book_free(&book->rows[i]) : 0;
+        n += book_serves(&book->rows[i]) ? cnc_book_free(&book->rows[i]) : 0;
     return n;
 }
 
@@ -137,7 +137,7 @@ static int pick_refuser(const struct cnc_book *book, bool for_life, unsigned tri
     unsigned refusers = 0, first = book->count;
     for (unsigned i = 0; i < book->count; i++) {
         const struct cnc_book_row *row = &book->rows[i];
-        if (!serves(row) || row->flags & CNC_BOOK_STUCK)
+        if (!book_serves(row) || row->flags & CNC_BOOK_STUCK)
             continue;
         refusers++;
         if (worth(row, for_life) && (first == book->count || row->out_until < book->rows[first].out_until))
@@ -156,7 +156,7 @@ int cnc_book_pick(const struct cnc_book *book, bool for_life, unsigned tries, in
     bool any_well = false, any_refuser = false;
     for (unsigned n = 0, i = book->turn % book->count; n < book->count; n++, i = i + 1 < book->count ? i + 1 : 0) {
         const struct cnc_book_row *row = &book->rows[i];
-        if (!serves(row))
+        if (!book_serves(row))
             continue;
         there++;
         if (is_left_out(row, now)) {
@@ -178,7 +178,7 @@ int64_t cnc_book_next(const struct cnc_book *book, int64_t now)
     int64_t next = INT64_MAX;
     for (unsigned i = 0; i < book->count; i++) {
         const struct cnc_book_row *row = &book->rows[i];
-        if (serves(row) && is_left_out(row, now) && row->out_until < next)
+        if (book_serves(row) && is_left_out(row, now) && row->out_until < next)
             next = row->out_until;
     }
     return next;

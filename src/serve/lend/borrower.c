@@ -53,7 +53,7 @@ static void is_free(struct cnc_threads *t)
 }
 
 /* Those who wait at the front want the thread, or a front that drains wants the connection. */
-CNC_HOT static bool is_wanted(void *threads)
+CNC_HOT static bool borrower_is_wanted(void *threads)
 {
     const struct cnc_board_row *front = cnc_borrower_of(threads)->front;
     return front && (atomic_load_explicit(&front->queued, memory_order_relaxed) > 0 ||
@@ -85,7 +85,7 @@ static void settling(struct cnc_driver *drv, struct cnc_conn *conn, size_t n)
 /* ---- both ---- */
 
 /* A connection is about to be closed. */
-static void on_gone(struct cnc_driver *drv, struct cnc_conn *conn)
+static void on_borrower_gone(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     struct cnc_threads *t = drv->lender;
     struct cnc_home *home = drv->home;
@@ -103,7 +103,7 @@ static void on_gone(struct cnc_driver *drv, struct cnc_conn *conn)
 /* ---- on the poller ---- */
 
 /* What the peer was slow to take has left: it goes back, idle or within a head. */
-static bool on_idle(struct cnc_driver *drv, struct cnc_conn *conn)
+static bool on_borrower_idle(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     if (!(conn->flags & CNC_CONN_LENT) || !is_returnable(conn))
         return false;
@@ -113,7 +113,7 @@ static bool on_idle(struct cnc_driver *drv, struct cnc_conn *conn)
 }
 
 /* A further head was complete when that had left: whoever has a thread for it, the front knows. */
-static void on_head(struct cnc_driver *drv, struct cnc_conn *conn)
+static void on_borrower_head(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     if ((conn->flags & CNC_CONN_LENT) && is_returnable(conn))
         give_back(cnc_borrower_of(drv->lender), conn);
@@ -149,7 +149,7 @@ static void send_back(struct cnc_borrower *b, struct cnc_link *rest, int why)
     }
 }
 
-static unsigned count(const struct cnc_link *list)
+static unsigned borrower_count(const struct cnc_link *list)
 {
     unsigned n = 0;
     for (const struct cnc_link *l = list->next; l != list; l = l->next)
@@ -167,7 +167,7 @@ static void submit_incoming(struct cnc_borrower *b)
     pthread_mutex_lock(&b->mu);
     int rc = b->for_life ? cnc_threads_queue(&b->threads, &rest) : cnc_pool_submit_now(b->threads.pool, &rest);
     bool stays = b->for_life && rc == CONCUR_E_FULL; /* here it is refused, like any other that is too many */
-    unsigned taken = b->incoming_count - (stays ? 0 : count(&rest));
+    unsigned taken = b->incoming_count - (stays ? 0 : borrower_count(&rest));
     b->incoming_count = 0;
     for (unsigned i = 0; i < taken; i++)
         cnc_outbox_read(&b->box, true);
@@ -180,7 +180,7 @@ static void submit_incoming(struct cnc_borrower *b)
         send_back(b, &rest, rc);
 }
 
-static void submit(struct cnc_threads *t)
+static void borrower_submit(struct cnc_threads *t)
 {
     struct cnc_borrower *b = cnc_borrower_of(t);
     if (b->incoming_count)
@@ -191,7 +191,7 @@ static void submit(struct cnc_threads *t)
 /* ---- what the front says ---- */
 
 /* The bytes of a head that was too long for a message. NULL: no memory, or it cannot be read. */
-static char *read_file(int fd, size_t n)
+static char *borrower_read_file(int fd, size_t n)
 {
     char *bytes = cnc_malloc(n);
     size_t at = 0;
@@ -208,11 +208,11 @@ static char *read_file(int fd, size_t n)
     return bytes;
 }
 
-static int fill(struct cnc_conn *conn, const struct cnc_loan_note *note, int file, struct cnc_slice bytes)
+static int borrower_fill(struct cnc_conn *conn, const struct cnc_loan_note *note, int file, struct cnc_slice bytes)
 {
     if (!(note->flags & CNC_LOAN_IN_FILE))
         return cnc_conn_preload(conn, bytes.p, bytes.n);
-    char *text = file >= 0 ? read_file(file, note->in_file) : NULL;
+    char *text = file >= 0 ? borrower_read_file(file, note->in_file) : NULL;
     int rc = text ? cnc_conn_preload(conn, text, note->in_file) : CONCUR_E_NOMEM;
     cnc_free(text);
     return rc;
@@ -228,7 +228,7 @@ static struct cnc_conn *make_conn(struct cnc_borrower *b, const struct cnc_loan_
         return NULL;
     fds[0] = -1;
     (void)atomic_fetch_add_explicit(&b->serving.server->connections, 1, memory_order_relaxed);
-    if (fill(conn, note, fds[1], bytes) < 0) {
+    if (borrower_fill(conn, note, fds[1], bytes) < 0) {
         cnc_borrower_drop(b, conn);
         return NULL;
     }
@@ -241,7 +241,7 @@ static struct cnc_conn *make_conn(struct cnc_borrower *b, const struct cnc_loan_
     return conn;
 }
 
-static void borrow(struct cnc_borrower *b, const struct cnc_loan_note *note, int fds[2], struct cnc_slice bytes)
+static void borrower_borrow(struct cnc_borrower *b, const struct cnc_loan_note *note, int fds[2], struct cnc_slice bytes)
 {
     bool is_ours = cnc_ledger_take(b->ledger, note->id); /* else it came too late: another worker has it */
     struct cnc_conn *conn = is_ours && b->has_place ? make_conn(b, note, fds, bytes) : NULL;
@@ -282,7 +282,7 @@ static ssize_t read_one(struct cnc_borrower *b)
         struct cnc_slice bytes = { b->room + sizeof note, (size_t)n - sizeof note };
         memcpy(&note, b->room, sizeof note);
         if (note.what == CNC_LOAN_LEND)
-            borrow(b, &note, fds, bytes);
+            borrower_borrow(b, &note, fds, bytes);
         else if (note.what == CNC_LOAN_HELLO)
             greet(b, note.front);
         else if (note.what == CNC_LOAN_REAP)
@@ -309,7 +309,7 @@ static bool read_loans(struct cnc_borrower *b, unsigned most)
     return b->has_link && cnc_borrower_may_read(b);
 }
 
-static void on_link(struct cnc_io *io, unsigned ready)
+static void on_borrower_link(struct cnc_io *io, unsigned ready)
 {
     struct cnc_borrower *b = CNC_CONTAINER(io, struct cnc_borrower, io);
     if (ready & CNC_IO_WRITE)
@@ -318,14 +318,14 @@ static void on_link(struct cnc_io *io, unsigned ready)
     cnc_borrower_watch(b);
 }
 
-static void on_clogged(struct cnc_task *task)
+static void on_borrower_clogged(struct cnc_task *task)
 {
     struct cnc_borrower *b = CNC_CONTAINER(task, struct cnc_borrower, clog_task);
     if (b->io.fn)
         cnc_borrower_watch(b);
 }
 
-static void on_retry(struct cnc_timer *t)
+static void on_borrower_retry(struct cnc_timer *t)
 {
     struct cnc_borrower *b = CNC_CONTAINER(t, struct cnc_borrower, retry);
     cnc_borrower_unclog(b);
@@ -335,7 +335,7 @@ static void on_retry(struct cnc_timer *t)
 /* ---- the stop ---- */
 
 /* From here on the front cannot lend us anything; it sees that, and takes back what was not read. What was read is served. */
-static void on_drain(struct cnc_serving *s)
+static void on_borrower_drain(struct cnc_serving *s)
 {
     struct cnc_borrower *b = CNC_CONTAINER(s, struct cnc_borrower, serving);
     if (!b->has_link || cnc_sys_shutdown_read(cnc_io_fd(&b->io)) < 0)
@@ -346,13 +346,13 @@ static void on_drain(struct cnc_serving *s)
 }
 
 /* The front had its time to read what goes back to it. */
-static void on_gave_up(struct cnc_serving *s)
+static void on_borrower_gave_up(struct cnc_serving *s)
 {
     cnc_borrower_cut(CNC_CONTAINER(s, struct cnc_borrower, serving));
 }
 
 /* The numbers change on threads: now and then they are told, where not each time. */
-static void on_publish(struct cnc_serving *s)
+static void on_borrower_publish(struct cnc_serving *s)
 {
     cnc_borrower_flush(CNC_CONTAINER(s, struct cnc_borrower, serving));
 }
@@ -378,7 +378,7 @@ static struct cnc_conn_ops ops_of_threads(void)
     struct cnc_conn_ops ops = cnc_request_conn_ops;
     ops.closed = cnc_serving_closed;
     ops.gives_up = cnc_serving_gives_up;
-    ops.gone = on_gone;
+    ops.gone = on_borrower_gone;
     ops.progress = progress;
     ops.settling = settling;
     return ops;
@@ -391,14 +391,14 @@ static int open_poller(struct cnc_borrower *b, int link)
         return rc;
     b->threads.parked = parked;
     b->threads.is_free = is_free;
-    b->threads.is_wanted = is_wanted;
-    b->threads.submit = submit;
-    b->threads.poller_ops.idle = on_idle;
-    b->threads.poller_ops.handover = on_head;
-    b->serving.drains = on_drain;
-    b->serving.gave_up = on_gave_up;
-    b->serving.publishes = on_publish;
-    cnc_io_init(b->serving.home->loop, &b->io, link, on_link);
+    b->threads.is_wanted = borrower_is_wanted;
+    b->threads.submit = borrower_submit;
+    b->threads.poller_ops.idle = on_borrower_idle;
+    b->threads.poller_ops.handover = on_borrower_head;
+    b->serving.drains = on_borrower_drain;
+    b->serving.gave_up = on_borrower_gave_up;
+    b->serving.publishes = on_borrower_publish;
+    cnc_io_init(b->serving.home->loop, &b->io, link, on_borrower_link);
     rc = cnc_io_watch(b->serving.home->loop, &b->io, CNC_IO_READ);
     b->has_link = rc == CONCUR_OK;
     return rc;
@@ -407,7 +407,7 @@ static int open_poller(struct cnc_borrower *b, int link)
 int cnc_borrower_open(struct cnc_borrower *b, concur_server *server)
 {
     struct cnc_conn_ops ops = ops_of_threads();
-    *b = (struct cnc_borrower){ .room = cnc_malloc(CNC_LOAN_ROOM), .clog_task.run = on_clogged, .retry.fn = on_retry,
+    *b = (struct cnc_borrower){ .room = cnc_malloc(CNC_LOAN_ROOM), .clog_task.run = on_borrower_clogged, .retry.fn = on_borrower_retry,
                                 .ledger = &server->setup->ledger, .front = server->place.peer_row,
                                 .for_life = server->setup->cfg.lend == CNC_LEND_CONNECTION };
     pthread_mutex_init(&b->mu, NULL);

@@ -24,7 +24,7 @@ void cnc_front_wake_by(struct cnc_front *f, int64_t at)
     cnc_home_timer(f->drv->home, &f->timer, at);
 }
 
-static void on_timer(struct cnc_timer *t)
+static void on_front_timer(struct cnc_timer *t)
 {
     struct cnc_front *f = CNC_CONTAINER(t, struct cnc_front, timer);
     int64_t now = cnc_home_now(f->drv->home);
@@ -116,7 +116,7 @@ static uint32_t believed(const struct cnc_front_worker *w, uint32_t others, bool
     return others < most ? others : most;
 }
 
-static void on_note(struct cnc_front_worker *w, const struct cnc_loan_note *note, const char *bytes, size_t n)
+static void on_front_note(struct cnc_front_worker *w, const struct cnc_loan_note *note, const char *bytes, size_t n)
 {
     struct cnc_front *f = w->front;
     if (note->front != f->number)
@@ -136,7 +136,7 @@ static void on_note(struct cnc_front_worker *w, const struct cnc_loan_note *note
 }
 
 /* Returns the number of notes, or a negative error number; most: if so many are there, there may be more. */
-static ssize_t hear(struct cnc_front_worker *w, unsigned most)
+static ssize_t front_hear(struct cnc_front_worker *w, unsigned most)
 {
     struct cnc_loan_note note;
     char *room = w->front->room;
@@ -151,12 +151,12 @@ static ssize_t hear(struct cnc_front_worker *w, unsigned most)
         if (n < (ssize_t)sizeof note)
             continue;
         memcpy(&note, room, sizeof note);
-        on_note(w, &note, room + sizeof note, (size_t)n - sizeof note);
+        on_front_note(w, &note, room + sizeof note, (size_t)n - sizeof note);
     }
     return most;
 }
 
-static void on_link(struct cnc_io *io, unsigned ready)
+static void on_front_link(struct cnc_io *io, unsigned ready)
 {
     struct cnc_front_worker *w = CNC_CONTAINER(io, struct cnc_front_worker, io);
     struct cnc_front *f = w->front;
@@ -164,7 +164,7 @@ static void on_link(struct cnc_io *io, unsigned ready)
         cnc_book_set(&f->book, w->slot, CNC_BOOK_CLOGGED, false);
     if (!w->hailed && !cnc_book_is(&f->book, w->slot, CNC_BOOK_CLOGGED))
         hail(w);
-    if (hear(w, NOTES_AT_ONCE) < 0)
+    if (front_hear(w, NOTES_AT_ONCE) < 0)
         cnc_front_lose(w);
     cnc_front_watch(w);
     cnc_front_serve_queue(f);
@@ -188,7 +188,7 @@ bool cnc_front_attach(struct cnc_front *f, unsigned slot, int64_t pid, int link)
                                     .unread_last = CNC_NO_PLACE, .is_stranger = true };
     cnc_book_link(&f->book, slot);
     f->strangers++;
-    cnc_io_init(f->drv->home->loop, &w->io, link, on_link);
+    cnc_io_init(f->drv->home->loop, &w->io, link, on_front_link);
     hail(w);
     cnc_front_watch(w);
     return true;
@@ -211,7 +211,7 @@ void cnc_front_bury(struct cnc_front *f, unsigned slot, int64_t pid)
     if (!w)
         return;
     cnc_book_set(&f->book, slot, CNC_BOOK_RETIRED, true);
-    while (hear(w, NOTES_AT_ONCE) == NOTES_AT_ONCE) /* what it has said before it died, to the end */
+    while (front_hear(w, NOTES_AT_ONCE) == NOTES_AT_ONCE) /* what it has said before it died, to the end */
         continue;
     w->is_lost = true;
     (void)cnc_io_watch(f->drv->home->loop, &w->io, 0);
@@ -272,7 +272,7 @@ void cnc_front_give_up(struct cnc_front *f)
 
 int cnc_front_open(struct cnc_front *f, struct cnc_driver *drv, const struct cnc_front_config *cfg)
 {
-    *f = (struct cnc_front){ .drv = drv, .cfg = *cfg, .timer.fn = on_timer, .wake_at = INT64_MAX, .greet_until = INT64_MAX,
+    *f = (struct cnc_front){ .drv = drv, .cfg = *cfg, .timer.fn = on_front_timer, .wake_at = INT64_MAX, .greet_until = INT64_MAX,
                              .number = cnc_ledger_add_front(cfg->ledger) };
     cnc_link_init(&f->queue);
     drv->lender = f;

@@ -209,7 +209,7 @@ static void answer(struct cnc_front *f, struct cnc_conn *conn, int status)
 }
 
 /* The worker is done with it. What came too late for it to see would turn a plain close into a reset of the last reply. */
-static void hang_up(struct cnc_front *f, struct cnc_conn *conn, uint32_t flags)
+static void loans_hang_up(struct cnc_front *f, struct cnc_conn *conn, uint32_t flags)
 {
     if (!conn) {
         if (!f->drains)
@@ -232,10 +232,10 @@ static void take_idle(struct cnc_front *f, struct cnc_conn *conn)
     cnc_driver_take(f->drv, conn);
 }
 
-static void take_back(struct cnc_front *f, struct cnc_conn *conn, const struct cnc_loan_note *note, const char *bytes, size_t n)
+static void loans_take_back(struct cnc_front *f, struct cnc_conn *conn, const struct cnc_loan_note *note, const char *bytes, size_t n)
 {
     if (!conn) {
-        hang_up(f, conn, 0); /* for life, and still it came: nobody has it any more */
+        loans_hang_up(f, conn, 0); /* for life, and still it came: nobody has it any more */
         return;
     }
     conn->requests = note->requests;
@@ -272,9 +272,9 @@ void cnc_front_on_loan_note(struct cnc_front_worker *w, const struct cnc_loan_no
     if (note->what == CNC_LOAN_REFUSED)
         refused(w, end_loan(f, place), note->flags);
     else if (note->what == CNC_LOAN_RETURN)
-        take_back(f, end_loan(f, place), note, bytes, n);
+        loans_take_back(f, end_loan(f, place), note, bytes, n);
     else if (note->what == CNC_LOAN_GONE)
-        hang_up(f, end_loan(f, place), note->flags);
+        loans_hang_up(f, end_loan(f, place), note->flags);
 }
 
 /* ---- what is not read ---- */
@@ -381,7 +381,7 @@ void cnc_front_inherit(struct cnc_front_worker *w)
         if (f->loans[i].conn)
             judge(f, i);
         else
-            hang_up(f, end_loan(f, i), 0);
+            loans_hang_up(f, end_loan(f, i), 0);
     }
 }
 

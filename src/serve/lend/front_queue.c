@@ -24,7 +24,7 @@ static struct cnc_conn *first_of(const struct cnc_front *f)
     return cnc_link_alone(&f->queue) ? NULL : conn_of(f->queue.next);
 }
 
-static void unqueue(struct cnc_front *f, struct cnc_conn *conn)
+static void front_queue_unqueue(struct cnc_front *f, struct cnc_conn *conn)
 {
     cnc_link_remove(&conn->job.link);
     (void)cnc_io_watch(f->drv->home->loop, &conn->io, 0);
@@ -32,14 +32,14 @@ static void unqueue(struct cnc_front *f, struct cnc_conn *conn)
 }
 
 /* Nobody waits any more for what it asked; but where half_close=allow, one who has only shut its side does. */
-static void on_left(struct cnc_io *io, unsigned ready)
+static void on_front_queue_left(struct cnc_io *io, unsigned ready)
 {
     struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
     struct cnc_front *f = conn->drv->lender;
     (void)ready;
     if (f->drv->limits->half_close && !cnc_sys_is_reset(cnc_io_fd(io)))
         return;
-    unqueue(f, conn);
+    front_queue_unqueue(f, conn);
     f->dropped++;
     cnc_conn_end(f->drv, conn);
 }
@@ -75,7 +75,7 @@ void cnc_front_queue(struct cnc_front *f, struct cnc_conn *conn)
     struct cnc_driver *drv = f->drv;
     conn->drv = drv;
     insert(f, conn);
-    cnc_io_init(drv->home->loop, &conn->io, cnc_io_fd(&conn->io), on_left);
+    cnc_io_init(drv->home->loop, &conn->io, cnc_io_fd(&conn->io), on_front_queue_left);
     (void)cnc_io_watch(drv->home->loop, &conn->io, CNC_IO_CLOSED); /* without it the look comes when it is served */
     if (first_of(f) == conn)
         wake_in_time(f, cnc_home_now(drv->home));
@@ -85,7 +85,7 @@ void cnc_front_serve_queue(struct cnc_front *f)
 {
     struct cnc_conn *conn;
     while ((conn = first_of(f)) != NULL && cnc_front_may_lend(f, conn)) {
-        unqueue(f, conn);
+        front_queue_unqueue(f, conn);
         int rc = cnc_front_lend(f, conn);
         if (rc == CONCUR_AGAIN) {
             cnc_front_queue(f, conn);
@@ -105,7 +105,7 @@ void cnc_front_lend_again(struct cnc_front *f, struct cnc_conn *conn)
         cnc_driver_refuse(f->drv, conn, 503);
 }
 
-static void tell_of_wait(struct cnc_front *f, int64_t waited_ms, int64_t now)
+static void front_queue_tell_of_wait(struct cnc_front *f, int64_t waited_ms, int64_t now)
 {
     if (now < f->held_told_at + HELD_MS)
         return;
@@ -122,7 +122,7 @@ void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn)
         cnc_front_queue(f, conn);
     } else if (rc != CONCUR_OK) {
         if (rc == CONCUR_AGAIN)
-            tell_of_wait(f, 0, cnc_home_now(drv->home));
+            front_queue_tell_of_wait(f, 0, cnc_home_now(drv->home));
         cnc_driver_refuse(drv, conn, 503);
     }
 }
@@ -132,9 +132,9 @@ void cnc_front_look_at_queue(struct cnc_front *f, int64_t now)
     struct cnc_conn *conn = first_of(f);
     int64_t waited = conn ? now - conn->deadline : 0;
     if (waited >= HELD_MS)
-        tell_of_wait(f, waited, now);
+        front_queue_tell_of_wait(f, waited, now);
     while (f->cfg.queue_timeout_ms && (conn = first_of(f)) != NULL && conn->deadline + f->cfg.queue_timeout_ms <= now) {
-        unqueue(f, conn);
+        front_queue_unqueue(f, conn);
         cnc_driver_refuse(f->drv, conn, 503);
     }
     wake_in_time(f, now);
@@ -144,7 +144,7 @@ void cnc_front_empty_queue(struct cnc_front *f)
 {
     struct cnc_conn *conn;
     while ((conn = first_of(f)) != NULL) {
-        unqueue(f, conn);
+        front_queue_unqueue(f, conn);
         cnc_driver_refuse(f->drv, conn, 503);
     }
 }

@@ -33,7 +33,7 @@ void cnc_ledger_lend(const struct cnc_ledger *ledger, uint64_t loan)
     atomic_store_explicit(&row->loan, loan | CNC_LEDGER_LENT, memory_order_release);
 }
 
-static bool move(const struct cnc_ledger *ledger, uint64_t loan, enum cnc_ledger_phase to, bool without)
+static bool ledger_move(const struct cnc_ledger *ledger, uint64_t loan, enum cnc_ledger_phase to, bool without)
 {
     struct cnc_ledger_row *row = cnc_ledger_row(ledger, loan);
     unsigned long long lent = loan | CNC_LEDGER_LENT;
@@ -42,12 +42,12 @@ static bool move(const struct cnc_ledger *ledger, uint64_t loan, enum cnc_ledger
 
 bool cnc_ledger_take(const struct cnc_ledger *ledger, uint64_t loan)
 {
-    return move(ledger, loan, CNC_LEDGER_TAKEN, true);
+    return ledger_move(ledger, loan, CNC_LEDGER_TAKEN, true);
 }
 
 bool cnc_ledger_revoke(const struct cnc_ledger *ledger, uint64_t loan)
 {
-    return move(ledger, loan, CNC_LEDGER_REVOKED, false);
+    return ledger_move(ledger, loan, CNC_LEDGER_REVOKED, false);
 }
 
 bool cnc_ledger_is_taken(const struct cnc_ledger *ledger, uint64_t loan)

@@ -12,7 +12,7 @@ void cnc_outbox_close(struct cnc_outbox *box)
     *box = (struct cnc_outbox){ 0 };
 }
 
-static bool grow(struct cnc_outbox *box)
+static bool outbox_grow(struct cnc_outbox *box)
 {
     uint32_t cap = box->cap ? box->cap * 2 : CAP_FIRST;
     struct cnc_outbox_note *ring = cnc_malloc(cap * sizeof *ring);
@@ -29,7 +29,7 @@ static bool grow(struct cnc_outbox *box)
 
 bool cnc_outbox_reserve(struct cnc_outbox *box, uint32_t more)
 {
-    return box->count + box->loans + more + 2 <= box->cap || grow(box);
+    return box->count + box->loans + more + 2 <= box->cap || outbox_grow(box);
 }
 
 void cnc_outbox_read(struct cnc_outbox *box, bool taken)
