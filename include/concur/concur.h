@@ -15,14 +15,18 @@
  *   <concur/server.h>   set-up, options, start, stop
  *   <concur/request.h>  what the client sent, the body, memory, deadlines, the request's end
  *   <concur/reply.h>    whole, pulled and pushed replies
- *   <concur/async.h>    work on other threads, timers, descriptors, tickets
- *   <concur/shared.h>   counters and memory that all handlers share; what each thread has one of
+ *   <concur/async.h>    timers, descriptors, work on other threads, tickets
+ *   <concur/shared.h>   counters and memory that all handlers share; values of which each thread has one
  *
- * How to read the descriptions. Text is NUL-terminated UTF-8 or ASCII. *returns* lists every value; where a
- * thread rule is broken CONCUR_E_HOME may come on top. *thread* says who may call: "set-up" is one thread at a time
- * before run or start, "home" is a callback of that very request, "any" is any thread at any time. *blocks* says
- * whether and how long a call may wait. Where nothing is said about a pointer that is passed in, it is read during the
- * call only and stays the caller's.
+ * How to read the descriptions. What holds for a whole header or section stands once, at its head.
+ *
+ *   text     NUL-terminated, UTF-8 or ASCII
+ *   pointer  a pointer argument stays the caller's and is read during the call only, unless its line says otherwise
+ *   returns  every value. CONCUR_E_HOME may come on top, where a thread rule is broken
+ *   thread   who may call. "set-up": one thread at a time, before run or start. "home": a callback of that very
+ *            request. "any": any thread at any time, also in a handler
+ *   blocks   whether and how long a call may wait
+ *   since    the first version with this function; 0.1 where nothing is said
  */
 #ifndef CONCUR_CONCUR_H
 #define CONCUR_CONCUR_H
@@ -40,18 +44,17 @@
 extern "C" {
 #endif
 
-/* The version of these headers (semantic versioning; before 1.0 a minor version may break). */
+/* The version of these headers (semantic versioning; before 1.0 a minor version may break programs). */
 #define CONCUR_VERSION_MAJOR 0
 #define CONCUR_VERSION_MINOR 1
 #define CONCUR_VERSION_PATCH 0
 #define CONCUR_VERSION "0.1.0"
 
-/* Tells the version of the library that the program runs with; compare with CONCUR_VERSION, that of the headers.
+/* Returns the version of the library that the program runs with, as static text "MAJOR.MINOR.PATCH". CONCUR_VERSION is
+ * that of the headers.
  *
- * returns  static text "MAJOR.MINOR.PATCH"
- * thread   any, also inside a handler
- * blocks   no
- * since    0.1 */
+ * thread   any
+ * blocks   no */
 CONCUR_API const char *concur_version(void);
 
 #ifdef __cplusplus
