@@ -199,29 +199,28 @@ static void add_engines(unsigned engines, struct cnc_text *t)
 }
 
 static const char reference_head[] =
-    "<!-- Made from src/options/options.def; do not edit. After a build: tests/unit/core_options --reference > "
-    "docs/options.md -->\n"
+    "<!-- Made from src/options/options.def; do not edit. After a build: build/dev/tests/unit/options_options --reference "
+    "> docs/options.md -->\n"
     "# Options\n\n"
-    "Every option has one name, which serves everywhere. Later layers win:\n\n"
+    "An option has the same name everywhere. A later layer wins over an earlier one:\n\n"
     "| layer | how |\n|---|---|\n"
     "| default | the tables below |\n"
     "| code | `concur_server_set(server, NULL, \"threads_max\", \"32\")` |\n"
     "| file | `threads_max = 32` in the file given to `concur_server_new()` |\n"
-    "| environment | `CONCUR_THREADS_MAX=32`; a list is parted by commas; never under setuid |\n"
-    "| override | `concur_server_override()`, which the flags of a command line use |\n\n"
-    "What a section for one route says, in whatever layer, goes before what is said for the server:\n\n"
+    "| environment | `CONCUR_THREADS_MAX=32`; a list is separated by commas; not read under setuid or setgid |\n"
+    "| override | `concur_server_override()`, for command-line flags |\n\n"
+    "A value in the section of a route wins over every value for the server, in whatever layer:\n\n"
     "```\n# server.conf\nengine = thread\nlisten = \"127.0.0.1:8080\"\nlisten = \"unix:/run/shop.sock mode=0660\"\n\n"
     "route \"POST /upload\" {\n    body_max = 100m\n}\n```\n\n"
-    "Values with other characters than letters, digits and `_ - . : / [ ]` stand in quotes. In double quotes a "
-    "backslash\n"
-    "takes the special meaning off the next character. Comments begin with `#` or `//`, or stand in `/* */`.\n\n"
-    "Sizes are bytes, or take `k`, `m`, `g` (1024 each). Times have a unit, `ms`, `s`, `m` or\n"
-    "`h`, and only 0 needs none: other servers read `keepalive_timeout = 15` as seconds. Switches are `on`, `yes`, "
-    "`true`,\n"
-    "`1` or `off`, `no`, `false`, `0`. An option that an engine does not heed is accepted, and `run` says so.\n"
-    "An error names value, origin and what is allowed: `workers=9999 (server.conf:12): at most 1024`.\n\n"
-    "The file is read with libconfuse, which keeps its scanner in the process: a program that creates servers with\n"
-    "configuration files from several threads, or uses libconfuse itself, must do so one at a time.\n";
+    "A value with other characters than letters, digits and `_ - . : / [ ]` needs quotes. In double quotes a backslash\n"
+    "takes away the special meaning of the next character. Comments begin with `#` or `//`, or stand in `/* */`.\n\n"
+    "Sizes are in bytes, or in `k`, `m`, `g` (1024 each). Times need a unit, `ms`, `s`, `m` or `h`, except 0: other\n"
+    "servers read `keepalive_timeout = 15` as seconds. Switches are `on`, `yes`, `true`, `1` or `off`, `no`, `false`, "
+    "`0`.\n"
+    "An option that the engine does not use is accepted, and `run` says so. An error names the value, where it comes\n"
+    "from, and what is allowed: `workers=9999 (server.conf:12): at most 1024`.\n\n"
+    "The file is read with libconfuse, whose scanner is one for the whole process. So threads must not create servers\n"
+    "with configuration files at the same time, nor use libconfuse themselves meanwhile.\n";
 
 static void add_row(const struct cnc_option_row *row, struct cnc_text *t)
 {
@@ -243,8 +242,8 @@ char *cnc_options_reference(void)
     struct cnc_text t = { 0 };
     cnc_text_add(&t, "%s", reference_head);
     cnc_text_add(
-        &t, "\nScope: `start` is fixed when the server starts, `reload` may change by a reload, `route` may stand in a "
-            "route's\nsection.\n\n| option | default | allowed | unit | scope | engines | |\n"
+        &t, "\nScope: `start`: fixed when the server starts. `reload`: may change by a reload. `route`: may stand in the "
+            "section\nof a route.\n\n| option | default | allowed | unit | scope | engines | |\n"
             "|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < cnc_option_count; i++)
         add_row(&cnc_option_rows[i], &t);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of options and its layers but the file. `core_options --reference` prints the page docs/options.md.
+ * The table of options and its layers but the file. `options_options --reference` prints the page docs/options.md.
  */
 #include "options_rig.h"
 
@@ -611,7 +611,7 @@ START_TEST(the_page_is_current)
     committed[fread(committed, 1, sizeof committed - 1, f)] = '\0';
     fclose(f);
     char *reference = cnc_options_reference();
-    ck_assert_msg(strcmp(committed, reference) == 0, "make it again: core_options --reference > docs/options.md");
+    ck_assert_msg(strcmp(committed, reference) == 0, "make it again: options_options --reference > docs/options.md");
     free(reference);
 }
 END_TEST
