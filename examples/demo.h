@@ -10,6 +10,7 @@
  *   demo_stop.c    those of them that wait for the server's stop
  *   demo_async.c   those of them that answer later
  *   demo_shared.c  what handlers share, and routes that show it
+ *   demo_facts.c   what a request and its reply tell about themselves
  */
 #ifndef DEMO_H
 #define DEMO_H
@@ -92,5 +93,6 @@ void demo_abort_add(concur_server *server);
 void demo_stop_add(concur_server *server);
 void demo_async_add(concur_server *server);
 void demo_shared_add(concur_server *server, bool is_unsafe);
+void demo_facts_add(concur_server *server);
 
 #endif

@@ -86,6 +86,12 @@ enum {
     CONCUR_IN_COOKIE = 5  /* pairs of the Cookie fields (RFC 6265 §4.2), as sent */
 };
 
+/* What concur_request_version() returns: ten times the major version plus the minor one. */
+enum {
+    CONCUR_HTTP_1_0 = 10,
+    CONCUR_HTTP_1_1 = 11
+};
+
 /* Levels of concur_log_fn; lower is more severe. */
 enum {
     CONCUR_LOG_ERROR = 1,

@@ -245,6 +245,16 @@ static size_t carrier_peer(struct cnc_stream *stream, char *out, size_t n)
     return cnc_address_text((struct sockaddr *)&ss, len, out, n);
 }
 
+static size_t carrier_local(struct cnc_stream *stream, char *out, size_t n)
+{
+    struct cnc_conn *conn = stream->carrier;
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    if (getsockname(cnc_io_fd(&conn->io), (struct sockaddr *)&ss, &len) < 0)
+        len = 0;
+    return cnc_address_text((struct sockaddr *)&ss, len, out, n);
+}
+
 const struct cnc_carrier_ops cnc_conn_carrier = {
     .room = carrier_room,
     .reply = carrier_reply,
@@ -258,6 +268,7 @@ const struct cnc_carrier_ops cnc_conn_carrier = {
     .check = carrier_check,
     .move = carrier_move,
     .peer = carrier_peer,
+    .local = carrier_local,
 };
 
 /* No request exists, or none any more: the connection answers for itself and closes. */

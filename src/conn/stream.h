@@ -62,6 +62,8 @@ struct cnc_carrier_ops {
     void (*move)(struct cnc_stream *, struct cnc_stream *to);
     /* The peer's address as text with a NUL; returns its length. */
     size_t (*peer)(struct cnc_stream *, char *out, size_t n);
+    /* The same for our own end. NULL: this carrier does not know it. */
+    size_t (*local)(struct cnc_stream *, char *out, size_t n);
 };
 
 /* What the carrier tells the request. */

@@ -165,6 +165,7 @@ static struct pool_run *make_run(concur_request *r)
     struct pool_run *run = cnc_malloc(sizeof *run);
     if (!run)
         return NULL;
+    cnc_facts_before_move(r);
     *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_dispatch_late, .started.run = on_dispatch_started };
     cnc_link_init(&run->job.link);
     if (cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->setup->cfg.output_high) < 0) {
@@ -294,6 +295,7 @@ static bool copy_head(concur_request *r, const struct cnc_http_head *head, const
     memcpy(r->fields, head->fields, fields);
     r->field_count = head->field_count;
     r->method_text = head->method_text;
+    r->target = head->target;
     r->query = head->query;
     r->content_length = head->content_length;
     r->path.p = path;

@@ -88,13 +88,19 @@ static bool same_name(const char *a, const char *b, size_t n)
     return true;
 }
 
+/* The nth field of that name, from 0; field_count: there is none. */
+static size_t field_find(const concur_request *r, const char *name, size_t nth)
+{
+    size_t n = strlen(name), i;
+    for (i = 0; i < r->field_count; i++)
+        if (r->fields[i].name_len == n && same_name(r->head + r->fields[i].name, name, n) && nth-- == 0)
+            break;
+    return i;
+}
+
 static const char *field_get(concur_request *r, const char *name)
 {
-    size_t n = strlen(name);
-    for (size_t i = 0; i < r->field_count; i++)
-        if (r->fields[i].name_len == n && same_name(r->head + r->fields[i].name, name, n))
-            return field_at(r, i, NULL);
-    return NULL;
+    return field_at(r, field_find(r, name, 0), NULL);
 }
 
 /* ---- parameters ---- */
@@ -226,12 +232,14 @@ static struct cnc_pairs *parse_cookies(concur_request *r)
     return pairs;
 }
 
+/* Stands for pairs that there is no memory for. */
+static const struct cnc_pairs lookup_lost = { 0 };
+
 /* Some of what was sent might be taken for all of it. */
 static const struct cnc_pairs *no_memory_for(concur_request *r, const char *what)
 {
-    static const struct cnc_pairs none = { 0 };
     cnc_request_failed(r, "has no memory for its %s, or not in request_memory: as if none were sent", what);
-    return &none;
+    return &lookup_lost;
 }
 
 static const struct cnc_pairs *lookup_parse(concur_request *r, int where)
@@ -258,21 +266,73 @@ static const struct cnc_pairs *pairs_of(concur_request *r, int where)
     return *slot;
 }
 
+/* The value of the nth pair of that name; NULL: there is none. */
+static const char *pairs_find(const struct cnc_pairs *pairs, const char *name, size_t nth)
+{
+    for (size_t i = 0; pairs && i < pairs->count; i++)
+        if (strcmp(pairs->list[i].name, name) == 0 && nth-- == 0)
+            return pairs->list[i].value;
+    return NULL;
+}
+
 const char *concur_request_get(concur_request *r, int where, const char *name)
+{
+    return concur_request_nth(r, where, name, 0);
+}
+
+const char *concur_request_nth(concur_request *r, int where, const char *name, size_t i)
 {
     if (!CNC_REQUEST_IS_MINE(r) || !name)
         return NULL;
     if (where == CONCUR_IN_HEADER)
-        return field_get(r, name);
+        return field_at(r, field_find(r, name, i), NULL);
     if (where == CONCUR_IN_PARAM)
-        return param_get(r, name);
+        return i == 0 ? param_get(r, name) : NULL;
     if (where < CONCUR_IN_PARAM || where > CONCUR_IN_COOKIE)
         return NULL;
+    return pairs_find(pairs_of(r, where), name, i);
+}
+
+static int count_fields(const concur_request *r, const char *name)
+{
+    int n = 0;
+    if (!name)
+        return r->field_count;
+    while (field_find(r, name, (size_t)n) < r->field_count)
+        n++;
+    return n;
+}
+
+static int count_params(const concur_request *r, const char *name)
+{
+    int n = 0;
+    for (size_t i = 0; r->match.route && i < r->match.param_count; i++)
+        n += !name || strcmp(r->match.route->params[i], name) == 0;
+    return n;
+}
+
+static int count_pairs(concur_request *r, int where, const char *name)
+{
     const struct cnc_pairs *pairs = pairs_of(r, where);
+    int n = 0;
+    if (pairs == &lookup_lost)
+        return CONCUR_E_NOMEM;
+    if (!pairs && (r->flags & CNC_REQ_SPOOLED) && is_form(r))
+        return CONCUR_E_LIMIT;
     for (size_t i = 0; pairs && i < pairs->count; i++)
-        if (strcmp(pairs->list[i].name, name) == 0)
-            return pairs->list[i].value;
-    return NULL;
+        n += !name || strcmp(pairs->list[i].name, name) == 0;
+    return n;
+}
+
+int concur_request_count(concur_request *r, int where, const char *name)
+{
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    if (where < CONCUR_IN_PARAM || where > CONCUR_IN_COOKIE)
+        return CONCUR_E_INVAL;
+    if (where == CONCUR_IN_HEADER)
+        return count_fields(r, name);
+    return where == CONCUR_IN_PARAM ? count_params(r, name) : count_pairs(r, where, name);
 }
 
 const char *concur_request_at(concur_request *r, int where, size_t i, const char **name)

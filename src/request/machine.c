@@ -203,6 +203,8 @@ static void machine_end(concur_request *r)
     struct cnc_home *home = r->home;
     if (r->ends)
         run_ends(r);
+    if (CNC_UNLIKELY(r->data != NULL))
+        cnc_request_free_data(r);
     if (cnc_timer_is_set(&r->deadline))
         cnc_home_timer_cancel(home, &r->deadline);
     cnc_link_remove(&r->link);

@@ -58,11 +58,14 @@ CNC_HOT int cnc_reply_head(concur_request *r, int status, struct cnc_slice type,
         .minor = r->minor,
         .keep_alive = (r->flags & CNC_REQ_KEEP_ALIVE) != 0,
     };
+    size_t body = piece->n;
     r->output = last ? CNC_OUTPUT_END : CNC_OUTPUT_BODY;
     int rc = r->stream.down->reply(&r->stream, &reply, piece, last);
     if (CNC_LIKELY(rc >= 0)) {
         if (CNC_UNLIKELY(!has_content))
             r->flags |= CNC_REQ_NO_BODY_OUT;
+        r->status = status;
+        r->sent = r->flags & CNC_REQ_NO_BODY_OUT ? 0 : (int64_t)body;
         return rc;
     }
     r->output = rc == CONCUR_E_NOMEM ? CNC_OUTPUT_NONE : CNC_OUTPUT_BODY;
@@ -75,11 +78,14 @@ int cnc_reply_data(concur_request *r, struct cnc_piece *piece, bool last)
         cnc_piece_drop(piece);
         return carrier_failed(r, r->gone ? r->gone : CONCUR_E_GONE);
     }
+    size_t body = piece->n;
     if (last)
         r->output = CNC_OUTPUT_END;
     int rc = r->stream.down->data(&r->stream, piece, last);
     if (CNC_UNLIKELY(rc < 0))
         r->output = CNC_OUTPUT_BODY;
+    else if (!(r->flags & CNC_REQ_NO_BODY_OUT))
+        r->sent += (int64_t)body;
     return carrier_failed(r, rc);
 }
 

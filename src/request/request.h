@@ -80,7 +80,7 @@ struct concur_request {
     char *head;
     struct cnc_http_field *fields;
     uint16_t field_count;
-    struct cnc_http_span method_text, query;
+    struct cnc_http_span method_text, target, query;
     int64_t content_length;
     struct cnc_slice path; /* decoded, NUL-terminated */
     char *texts;           /* room behind it for the parameters of one route */
@@ -99,9 +99,13 @@ struct concur_request {
     void *on_body_arg;
     const struct cnc_pairs *pairs[3]; /* query, form and cookies, parsed on demand */
     const char *peer, *id_text; /* made on demand */
+    struct cnc_data *data;      /* of the program's, in the arena (data.c) */
+    struct cnc_facts *facts;    /* in the arena, made on demand (facts.c); NULL: not yet */
 
     /* reply */
     int reply_rc;          /* the error that sticks */
+    int status;            /* of the reply that has begun; 0: none has */
+    int64_t sent;          /* bytes of its body that the carrier took */
     const char *why;       /* what was wrong with a call of the program's, for the log; static text, NULL: nothing */
     struct cnc_slice type; /* of the field Content-Type that the program added, in the arena; p NULL: none was */
     char *extra;           /* other field lines, in the arena */
@@ -171,6 +175,12 @@ int cnc_body_end(concur_request *r, int rc); /* entered; calls on_body's end, on
 void cnc_body_give_up(concur_request *r);  /* entered; no more will come */
 void cnc_body_deinit(concur_request *r);
 bool cnc_body_is_pending(const concur_request *r);
+
+/* data.c */
+void cnc_request_free_data(concur_request *r);
+
+/* facts.c */
+void cnc_facts_before_move(concur_request *r); /* the channel to another thread does not know everything */
 
 /* reply.c */
 /* A page of the library's own for a status, with fields that belong to it. */
