@@ -131,19 +131,13 @@ CONCUR_API int concur_reply_end(concur_request *request);
 
 /* Tells whether the reply has begun. After that its status and its fields cannot be changed.
  *
- * returns  0: it has not; else its status
- * thread   home, also in on_end
- * blocks   no
- * since    0.1 */
+ * returns  0: it has not; else its status */
 CONCUR_API int concur_reply_status(concur_request *request);
 
 /* Tells how much of the reply's body was produced so far. The head and the framing do not count. What was produced may
  * still wait for the client to read it.
  *
- * returns  bytes; 0 if no reply has begun, and for a reply without a body, such as one to HEAD
- * thread   home, also in on_end
- * blocks   no
- * since    0.1 */
+ * returns  bytes; 0 if no reply has begun, and for a reply without a body, such as one to HEAD */
 CONCUR_API int64_t concur_reply_sent(concur_request *request);
 
 #ifdef __cplusplus

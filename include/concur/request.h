@@ -56,7 +56,7 @@ CONCUR_API const char *concur_request_id(concur_request *request);
  *          without braces or star
  * returns  the value; "" for a name without one ("?a" and "?a="). NULL: absent; a bad `where` or name; or a form that is
  *          not in memory or has another media type. If memory for the query, the form or the cookies runs out, none of
- *          their values is found and the log says so; parameters and headers need none. Repeated calls are cheap: the
+ *          their values is found and the log says so, as does concur_request_count(); parameters and headers need none. Repeated calls are cheap: the
  *          text is made once */
 CONCUR_API const char *concur_request_get(concur_request *request, int where, const char *name);
 
@@ -67,6 +67,58 @@ CONCUR_API const char *concur_request_get(concur_request *request, int where, co
  * name     receives the name, unless it is NULL or NULL is returned
  * returns  the value; NULL: there are no more, or as for concur_request_get() */
 CONCUR_API const char *concur_request_at(concur_request *request, int where, size_t i, const char **name);
+
+/* Looks up one of several values with the same name.
+ *
+ * where, name  as with concur_request_get()
+ * i            0 for the first value of that name, which is the one that concur_request_get() returns
+ * returns      the value; NULL: there is no such value, or as with concur_request_get() */
+CONCUR_API const char *concur_request_nth(concur_request *request, int where, const char *name, size_t i);
+
+/* Counts values. It also tells a value that is absent from one that could not be read.
+ *
+ * where    as with concur_request_get()
+ * name     as with concur_request_get(); NULL: values of any name are counted
+ * returns  0 or more: so many values; CONCUR_E_NOMEM: there is no memory for the query, the form or the cookies;
+ *          CONCUR_E_LIMIT: the form is over `body_memory`, so it is in a file; CONCUR_E_INVAL: bad `where` */
+CONCUR_API int concur_request_count(concur_request *request, int where, const char *name);
+
+/* Gives the host that the request is for: that of an absolute target, else the field Host (RFC 9112 §3.2.2, §3.3).
+ *
+ * returns  "example.org", "example.org:8080" or "[2001:db8::1]:8080", as sent; "" if an HTTP/1.0 client sent none. Never
+ *          NULL */
+CONCUR_API const char *concur_request_host(concur_request *request);
+
+/* Gives the target as it was sent (RFC 9112 §3.2): not decoded, with its query.
+ *
+ * returns  text such as "/a%20b?x=1", "http://example.org/a" or "*". Never NULL */
+CONCUR_API const char *concur_request_target(concur_request *request);
+
+/* Gives the target's query as it was sent: not decoded, without the "?" before it.
+ *
+ * returns  text, "" for an empty query; NULL: the target has no "?" */
+CONCUR_API const char *concur_request_query(concur_request *request);
+
+/* Gives the HTTP version of the request (RFC 9110 §2.5).
+ *
+ * returns  one of CONCUR_HTTP_*; a later minor version of HTTP/1 counts as CONCUR_HTTP_1_1 */
+CONCUR_API int concur_request_version(concur_request *request);
+
+/* Gives the address at the other end of the connection, without its port.
+ *
+ * returns  "192.0.2.1" or "2001:db8::1", without brackets; "unix:" on a Unix socket; "" if it is not known. Never NULL */
+CONCUR_API const char *concur_request_peer_address(concur_request *request);
+
+/* Gives the port at the other end of the connection.
+ *
+ * returns  1 to 65535; 0: it has none, or it is not known */
+CONCUR_API int concur_request_peer_port(concur_request *request);
+
+/* Gives the server's own end of the connection: of several addresses, and of one such as "0.0.0.0:80", the one that the
+ * client reached.
+ *
+ * returns  "192.0.2.1:80", "[2001:db8::1]:80" or "unix:PATH"; "" if it is not known. Never NULL */
+CONCUR_API const char *concur_request_local(concur_request *request);
 
 /* ---- the body ---- */
 
@@ -120,6 +172,22 @@ CONCUR_API int concur_request_resume(concur_request *request);
  * n        bytes; 0 is fine
  * returns  memory aligned for any type, not cleared; never free it. NULL: out of memory, or over `request_memory` */
 CONCUR_API void *concur_request_alloc(concur_request *request, size_t n);
+
+/* Keeps a pointer of the program's with the request, instead of an earlier one with the same key.
+ *
+ * key      any address that is the caller's own, such as that of a static variable: each part of a program has a key of
+ *          its own. It is compared and never read. NULL is a key like any other
+ * data     NULL: nothing is kept with that key any more
+ * free_fn  called once, as free_fn(data), at home: when another pointer is set with that key, or at the request's end,
+ *          after every on_end. NULL: nothing to call
+ * returns  CONCUR_OK; CONCUR_E_NOMEM; CONCUR_E_STATE: the request is ending. After an error data is still the caller's,
+ *          and an earlier pointer stays */
+CONCUR_API int concur_request_set_data(concur_request *request, const void *key, void *data, concur_free_fn free_fn);
+
+/* Gives the pointer that concur_request_set_data() keeps.
+ *
+ * returns  the pointer; NULL: none is kept with that key */
+CONCUR_API void *concur_request_data(concur_request *request, const void *key);
 
 /* Tells whether anybody still waits for the reply. On a loop it knows what the loop has seen so far. On a thread that
  * runs one request it looks at the connection, so that a long handler can ask now and then.
@@ -191,110 +259,6 @@ CONCUR_API int concur_request_on_stop(concur_request *request, concur_handler_fn
 
 /* Gives the request's server, which the caller does not own. Never NULL. */
 CONCUR_API concur_server *concur_request_server(concur_request *request);
-
-/* Looks up one of several values with the same name.
- *
- * where, name  as with concur_request_get()
- * i            0 for the first value of that name, which is the one that concur_request_get() returns
- * returns      the value; NULL: there is no such value, or as with concur_request_get(). The request's, valid until it
- *              ends
- * thread       home
- * blocks       no
- * since        0.1 */
-CONCUR_API const char *concur_request_nth(concur_request *request, int where, const char *name, size_t i);
-
-/* Counts values. It also tells a value that is absent from one that could not be read.
- *
- * where    as with concur_request_get()
- * name     as with concur_request_get(); NULL: values of any name are counted
- * returns  0 or more: so many values; CONCUR_E_NOMEM: there is no memory for the query, the form or the cookies;
- *          CONCUR_E_LIMIT: the form is over `body_memory`, so it is in a file; CONCUR_E_INVAL: bad `where`
- * thread   home
- * blocks   no
- * since    0.1 */
-CONCUR_API int concur_request_count(concur_request *request, int where, const char *name);
-
-/* Tells the host that the request is for: that of an absolute target, else the field Host (RFC 9112 §3.2.2, §3.3).
- *
- * returns  "example.org", "example.org:8080" or "[2001:db8::1]:8080", as sent; "" if an HTTP/1.0 client sent none. Never
- *          NULL; the request's, valid until it ends
- * thread   home
- * blocks   no
- * since    0.1 */
-CONCUR_API const char *concur_request_host(concur_request *request);
-
-/* Tells the target as it was sent (RFC 9112 §3.2): not decoded, with its query.
- *
- * returns  text such as "/a%20b?x=1", "http://example.org/a" or "*". Never NULL; the request's, valid until it ends
- * thread   home
- * blocks   no
- * since    0.1 */
-CONCUR_API const char *concur_request_target(concur_request *request);
-
-/* Tells the target's query as it was sent: not decoded, without the "?" before it.
- *
- * returns  text, "" for an empty query; NULL: the target has no "?". The request's, valid until it ends
- * thread   home
- * blocks   no
- * since    0.1 */
-CONCUR_API const char *concur_request_query(concur_request *request);
-
-/* Tells the HTTP version of the request (RFC 9110 §2.5).
- *
- * returns  one of CONCUR_HTTP_*; a later minor version of HTTP/1 counts as CONCUR_HTTP_1_1
- * thread   home
- * blocks   no
- * since    0.1 */
-CONCUR_API int concur_request_version(concur_request *request);
-
-/* Tells the address at the other end of the connection, without its port.
- *
- * returns  "192.0.2.1" or "2001:db8::1", without brackets; "unix:" on a Unix socket; "" if it is not known. Never NULL;
- *          the request's, valid until it ends
- * thread   home
- * blocks   no
- * since    0.1 */
-CONCUR_API const char *concur_request_peer_address(concur_request *request);
-
-/* Tells the port at the other end of the connection.
- *
- * returns  1 to 65535; 0: it has none, or it is not known
- * thread   home
- * blocks   no
- * since    0.1 */
-CONCUR_API int concur_request_peer_port(concur_request *request);
-
-/* Tells the server's own end of the connection: of several addresses, and of one such as "0.0.0.0:80", the one that the
- * client reached.
- *
- * returns  "192.0.2.1:80", "[2001:db8::1]:80" or "unix:PATH"; "" if it is not known. Never NULL; the request's, valid
- *          until it ends
- * thread   home
- * blocks   no
- * since    0.1 */
-CONCUR_API const char *concur_request_local(concur_request *request);
-
-/* Keeps a pointer of the program's with the request, instead of an earlier one with the same key.
- *
- * key      any address that is the caller's own, such as that of a static variable: each part of a program has a key of
- *          its own. It is compared and never read. NULL is a key like any other
- * data     NULL: nothing is kept with that key any more
- * free_fn  called once, as free_fn(data), at home: when another pointer is set with that key, or at the request's end,
- *          after every on_end. NULL: nothing to call
- * returns  CONCUR_OK; CONCUR_E_NOMEM; CONCUR_E_STATE: the request is ending. After an error data is still the caller's,
- *          and an earlier pointer stays
- * thread   home
- * blocks   no
- * since    0.1 */
-CONCUR_API int concur_request_set_data(concur_request *request, const void *key, void *data, concur_free_fn free_fn);
-
-/* Gives the pointer that concur_request_set_data() keeps.
- *
- * returns  the pointer; NULL: none is kept with that key
- * thread   home, also in on_end
- * blocks   no
- * since    0.1 */
-CONCUR_API void *concur_request_data(concur_request *request, const void *key);
 
 #ifdef __cplusplus
 }
