@@ -55,6 +55,36 @@ extern "C" {
  * returns  as above; CONCUR_E_STATE: the reply has begun. CONCUR_E_INVAL and CONCUR_E_NOMEM are remembered */
 CONCUR_API int concur_reply_header(concur_request *request, const char *name, const char *value);
 
+/* Replaces all fields of a name by one, or adds it if there is none.
+ *
+ * name, value, returns: as for concur_reply_header() */
+CONCUR_API int concur_reply_set_header(concur_request *request, const char *name, const char *value);
+
+/* Removes all fields of a name that were added. It is no error if there is none.
+ *
+ * name, returns: as for concur_reply_header() */
+CONCUR_API int concur_reply_remove_header(concur_request *request, const char *name);
+
+/* Gives the value of a field that was added to the reply; of several with the same name the first.
+ *
+ * name     in any case
+ * returns  the value, the request's; NULL: none was added, or memory ran out. Each call makes the text anew */
+CONCUR_API const char *concur_reply_get_header(concur_request *request, const char *name);
+
+/* Adds a Set-Cookie field (RFC 6265 §4.1). To remove a cookie from the client, set it again with the same domain and path
+ * and with max_age 0.
+ *
+ * name     a token; "__Secure-..." needs CONCUR_COOKIE_SECURE, "__Host-..." also path "/" and no domain
+ * value    visible ASCII without quotes, commas, semicolons and backslashes; it may be enclosed in quotes. The library
+ *          does not encode it
+ * domain   the host and its subdomains get the cookie back; NULL: only the host that set it
+ * path     begins with "/": only targets under it get the cookie back; NULL: the folder of the request's path
+ * max_age  seconds until the client drops it; -1: when its session ends
+ * flags    CONCUR_COOKIE_* bits
+ * returns  as for concur_reply_header(); CONCUR_E_INVAL also for what clients would ignore */
+CONCUR_API int concur_reply_cookie(concur_request *request, const char *name, const char *value, const char *domain,
+                                   const char *path, int64_t max_age, int flags);
+
 /* Replies with a text, as text/plain; charset=utf-8 unless a field says otherwise.
  *
  * text     copied; NULL: an empty body */
@@ -75,6 +105,14 @@ CONCUR_API int concur_reply_printf(concur_request *request, int status, const ch
  *          returns. On any thread of the library. NULL: the bytes are copied */
 CONCUR_API int concur_reply_bytes(concur_request *request, int status, const char *type, const void *bytes, size_t n,
                                   concur_free_fn free_fn, void *arg);
+
+/* Replies with a redirect (RFC 9110 §15.4): the field Location, and a body of one line.
+ *
+ * status   301, 302, 303, 307 or 308
+ * location a URI or a path such as "/login?next=%2F" (RFC 3986 §4.1): ASCII, anything else percent-encoded. Copied. The
+ *          library does not look where it leads: do not pass on what a client sent unchecked
+ * returns  as above; CONCUR_E_INVAL: another status, or no such location */
+CONCUR_API int concur_reply_redirect(concur_request *request, int status, const char *location);
 
 /* Replies with a body that a function produces while it is sent.
  *

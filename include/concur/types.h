@@ -86,6 +86,15 @@ enum {
     CONCUR_IN_COOKIE = 5  /* pairs of the Cookie fields (RFC 6265 §4.2), as sent */
 };
 
+/* Flags of concur_reply_cookie(); a set of bits, of the last three at most one. */
+enum {
+    CONCUR_COOKIE_SECURE = 1,     /* Secure: sent over TLS only */
+    CONCUR_COOKIE_HTTP_ONLY = 2,  /* HttpOnly: scripts in the page do not see it */
+    CONCUR_COOKIE_LAX = 4,        /* SameSite=Lax: from other sites only when somebody follows a link */
+    CONCUR_COOKIE_STRICT = 8,     /* SameSite=Strict: never from other sites */
+    CONCUR_COOKIE_CROSS_SITE = 16 /* SameSite=None: from other sites too; needs CONCUR_COOKIE_SECURE */
+};
+
 /* What concur_request_version() returns: ten times the major version plus the minor one. */
 enum {
     CONCUR_HTTP_1_0 = 10,

@@ -140,15 +140,13 @@ static int reply_whole(concur_request *r, int status, struct cnc_slice type, str
 
 /* ---- pages of the library's own ---- */
 
-static int add_field(concur_request *r, struct cnc_slice name, struct cnc_slice value);
-
 static void add_allow(concur_request *r)
 {
     char allow[512];
     struct cnc_slice path = r->path.p[0] == '*' ? (struct cnc_slice){ "", 0 } : r->path;
     size_t n = cnc_router_allow(&r->server->setup->router, path, allow, sizeof allow);
     if (n)
-        (void)add_field(r, CNC_SLICE("Allow"), (struct cnc_slice){ allow, n });
+        (void)cnc_reply_put_field(r, CNC_SLICE("Allow"), (struct cnc_slice){ allow, n });
 }
 
 void cnc_reply_page(concur_request *r, int status)
@@ -166,7 +164,7 @@ void cnc_reply_page(concur_request *r, int status)
     if (status == 503) {
         char seconds[20];
         size_t len = cnc_decimal(seconds, r->server->setup->limits.retry_after_s);
-        (void)add_field(r, CNC_SLICE("Retry-After"), (struct cnc_slice){ seconds, len });
+        (void)cnc_reply_put_field(r, CNC_SLICE("Retry-After"), (struct cnc_slice){ seconds, len });
     }
     struct cnc_piece piece = { .p = body, .n = status == 204 ? 0 : n };
     int rc = cnc_reply_head(r, status, default_type, (int64_t)piece.n, &piece, true);
@@ -176,7 +174,7 @@ void cnc_reply_page(concur_request *r, int status)
 
 /* ---- fields ---- */
 
-static int add_field(concur_request *r, struct cnc_slice name, struct cnc_slice value)
+int cnc_reply_put_field(concur_request *r, struct cnc_slice name, struct cnc_slice value)
 {
     size_t need = name.n + 2 + value.n + 2;
     if (r->extra_len + need > r->extra_cap) {
@@ -207,7 +205,7 @@ static int set_type(concur_request *r, struct cnc_slice type)
     return r->type.p ? CONCUR_OK : CONCUR_E_NOMEM;
 }
 
-int concur_reply_header(concur_request *r, const char *name, const char *value)
+int cnc_reply_may_change(concur_request *r)
 {
     if (!CNC_REQUEST_IS_MINE(r))
         return CONCUR_E_HOME;
@@ -215,20 +213,33 @@ int concur_reply_header(concur_request *r, const char *name, const char *value)
         return CONCUR_E_GONE;
     if (r->output != CNC_OUTPUT_NONE || (r->flags & CNC_REQ_ENDING))
         return CONCUR_E_STATE;
-    if (r->reply_rc)
-        return r->reply_rc;
+    return r->reply_rc;
+}
+
+int cnc_reply_check_field(concur_request *r, const char *name, const char *value)
+{
     struct cnc_slice n = cnc_reply_slice(name), v = cnc_reply_slice(value);
+    int rc = cnc_reply_may_change(r);
+    if (rc < 0)
+        return rc;
     if (!name || !cnc_http_is_token(n.p, n.n))
         r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field's name is no token");
     else if (!value || !cnc_http_is_value(v.p, v.n))
         r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field's value has bytes that may not be sent");
     else if (cnc_http_is_reserved(n.p, n.n))
         r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field that the library alone may send");
-    else if (cnc_equal_lower(n.p, n.n, "content-type", 12))
-        r->reply_rc = set_type(r, v);
-    else
-        r->reply_rc = add_field(r, n, v);
     return r->reply_rc;
+}
+
+int concur_reply_header(concur_request *r, const char *name, const char *value)
+{
+    struct cnc_slice n = cnc_reply_slice(name), v = cnc_reply_slice(value);
+    int rc = cnc_reply_check_field(r, name, value);
+    if (rc < 0)
+        return rc;
+    rc = cnc_equal_lower(n.p, n.n, "content-type", 12) ? set_type(r, v) : cnc_reply_put_field(r, n, v);
+    r->reply_rc = rc;
+    return rc;
 }
 
 /* ---- whole ---- */

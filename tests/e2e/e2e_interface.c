@@ -58,11 +58,40 @@ START_TEST(facts)
 }
 END_TEST
 
+/* ---- fields of a reply ---- */
+
+/* The head has the lines, and not the other one. */
+static void expect_lines(const char *request, int status, const char *lines, const char *lacks)
+{
+    struct reply r;
+    ask(demo.port, request, status, &r);
+    ck_assert_msg(strstr(r.head, lines) && (!lacks || !strstr(r.head, lacks)), "%s: %s: %s", demo.engine, request, r.head);
+    reply_free(&r);
+}
+
+START_TEST(fields)
+{
+    START(_i);
+    expect_lines(GET("/test/fields"), 200, "X-Three: 3\r\nx-one: one\r\n", "X-Two");
+    expect_lines(GET("/test/fields-away"), 200, "X-Three: 3\r\nx-one: one\r\n", "X-Two");
+    expect_lines(GET("/test/redirect?to=/a%2520b"), 302, "Location: /a%20b\r\n", NULL);
+    expect_lines(GET("/test/redirect?to=http://example.org/&status=308"), 308, "Location: http://example.org/\r\n", NULL);
+    expect_lines(GET("/test/redirect?to=/a%0d%0aX-Injected:1"), 500, "\r\n", "X-Injected");
+    expect_lines(GET("/test/redirect?status=304&to=/"), 500, "\r\n", "Location");
+    expect_lines(GET("/test/cookie"), 200,
+                 "Set-Cookie: session=1; Domain=example.org; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Strict\r\n"
+                 "Set-Cookie: plain=2\r\n", NULL);
+    expect_lines(GET("/test/cookie?value=a;b"), 500, "\r\n", "Set-Cookie");
+    stop();
+}
+END_TEST
+
 static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "interface", 60);
     const int n = variant_count();
     tcase_add_loop_test(t, facts, 0, n);
+    tcase_add_loop_test(t, fields, 0, n);
 }
 
 int main(int argc, char **argv)
