@@ -82,7 +82,7 @@ static char *skip_string(char *p, int *line)
     char quote = *p++;
     for (; *p && *p != quote; p++) {
         if (p[0] == '$' && p[1] == '{')
-            fail(*line, "variables are not put in: ${");
+            fail(*line, "variables are not replaced: ${");
         p += p[0] == '\\' && p[1];
         *line += *p == '\n';
     }
@@ -118,7 +118,7 @@ static void blank_comments(char *text)
         else if (*p == '#' || (*p == '/' && (p[1] == '/' || p[1] == '*')))
             p = blank_comment(p, &line);
         else if (p[0] == '$' && p[1] == '{')
-            fail(line, "variables are not put in: ${");
+            fail(line, "variables are not replaced: ${");
         else
             line += *p == '\n';
     }

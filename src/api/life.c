@@ -339,7 +339,7 @@ void concur_server_free(concur_server *s)
     if (!s || cnc_server_is_copy(s)) /* of a copy nothing is known: threads that had its locks are not here */
         return;
     if (cnc_server_is_inside(s)) {
-        cnc_log(&s->log, CONCUR_LOG_ERROR, "concur_server_free() in a callback of the server has no effect");
+        cnc_log(&s->log, CONCUR_LOG_ERROR, "concur_server_free() was called in a callback of the server, and does nothing");
         return;
     }
     if (s->has_thread) {

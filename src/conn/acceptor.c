@@ -234,7 +234,7 @@ static void cannot_accept(struct cnc_acceptor *a, int err)
     if (cnc_accept_is_closed(err))
         cnc_loop_break(loop, "a listening socket was closed");
     else if (cnc_accept_starves(&a->starved, err, open, cnc_home_now(a->drv->home)))
-        cnc_loop_break(loop, "nothing can be accepted, and nothing is left whose end would help");
+        cnc_loop_break(loop, "it can accept nothing, and has no connection whose end would help");
 }
 
 /* The number of a new connection was free: is it one that should not have been? */

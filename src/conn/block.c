@@ -57,7 +57,7 @@ int cnc_block_flush(struct cnc_conn *conn, size_t down_to)
 /* There is no loop to be had, so nobody would see the peer while the request waits. */
 static void refuse_to_wait(struct cnc_driver *drv, struct cnc_conn *conn)
 {
-    drv->ops->runs_short(drv, "a request that waits is answered 503");
+    drv->ops->runs_short(drv, "a request that waits is answered with 503");
     cnc_conn_lose(conn, CONCUR_E_FULL);
     conn->fail_status = 503;
     cnc_conn_step(conn, CNC_CONN_ON_BAD);

@@ -50,12 +50,13 @@ int cnc_configure_check(const concur_server *server, const struct cnc_setup *set
 {
     const struct cnc_engine_ops *ops = setup->ops;
     if (!ops)
-        return cnc_error_set(CONCUR_E_UNSUPPORTED, "engine %s: this build has none", cnc_engine_name(setup->cfg.engine));
+        return cnc_error_set(CONCUR_E_UNSUPPORTED, "engine %s is not in this build", cnc_engine_name(setup->cfg.engine));
     if (setup->cfg.listen.count == 0)
-        return cnc_error_set(CONCUR_E_LISTEN, "no address to listen on: concur_server_listen() or the option listen");
+        return cnc_error_set(CONCUR_E_LISTEN, "no address to listen on: call concur_server_listen() or set the option listen");
     if (ops->plan && (server->needs & CONCUR_NEED_SHARED_MEMORY))
         return cnc_error_set(CONCUR_E_UNSUPPORTED,
-                             "engine %s has several processes, and the program's handlers share its memory", ops->name);
+                             "engine %s has several processes, but the program's handlers must share memory "
+                             "(concur_server_require())", ops->name);
     return cnc_setup_check(setup);
 }
 

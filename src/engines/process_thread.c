@@ -86,7 +86,8 @@ static void front_role_tell_of_wait(struct front_role *e, int64_t waited_ms)
     const struct cnc_front *front = &e->front;
     struct cnc_log *log = &e->serving.server->log;
     unsigned free = cnc_book_free_total(&front->book);
-    const char *why = free ? "the workers that have threads take none" : "all threads of all workers are taken (threads_max)";
+    const char *why = free ? "workers with free threads take no requests"
+                           : "all threads of all workers are taken (threads_max)";
     if (waited_ms)
         cnc_log(log, CONCUR_LOG_WARN, "%s: %u requests wait for one, the first for %lld ms", why, front->queue_len,
                 (long long)waited_ms);
@@ -109,11 +110,11 @@ static void front_role_tell(struct cnc_front *front, enum cnc_front_news news, u
     struct cnc_log *log = &e->serving.server->log;
     int64_t now = cnc_home_now(e->serving.home);
     if (news == CNC_FRONT_REFUSED && front_role_is_due(&e->refused_told_at, &e->refused, now)) {
-        cnc_log(log, CONCUR_LOG_WARN, "worker %u has no descriptor, memory or thread for a request, and is left out for a while; "
-                "%u such refusals", slot, e->refused);
+        cnc_log(log, CONCUR_LOG_WARN, "worker %u has no descriptor, memory or thread for a request, and gets none for a while; "
+                "refused %u times", slot, e->refused);
         e->refused = 0;
     } else if (news == CNC_FRONT_STUCK && front_role_is_due(&e->stuck_told_at, &e->stuck, now)) {
-        cnc_log(log, CONCUR_LOG_WARN, "worker %u does not take what it is given, and is left out until it does; seen %u times",
+        cnc_log(log, CONCUR_LOG_WARN, "worker %u does not read its link, and gets no requests until it does; seen %u times",
                 slot, e->stuck);
         e->stuck = 0;
     } else if (news == CNC_FRONT_HELD) {

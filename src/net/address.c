@@ -97,7 +97,7 @@ static int parse_brackets(struct cnc_address *a, struct cnc_slice host, in_port_
     if (zone)
         return address_refuse(err, size, text, "zones such as %.*s are not supported", (int)(host.p + host.n - zone), zone);
     if (!parse_ipv6(a, host, port))
-        return address_refuse(err, size, text, "what stands in brackets is no IPv6 address");
+        return address_refuse(err, size, text, "no IPv6 address in the brackets");
     const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->addr;
     if (IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr))
         return address_refuse(err, size, text, "a link-local address needs a zone, and zones are not supported");
@@ -130,7 +130,7 @@ static int parse_ip(struct cnc_address *a, struct cnc_slice s, const char *text,
     if (parse_ipv4(a, host, port))
         return CONCUR_OK;
     if (memchr(host.p, ':', host.n))
-        return address_refuse(err, size, text, "an IPv6 address stands in brackets: [::1]:80");
+        return address_refuse(err, size, text, "an IPv6 address needs brackets: [::1]:80");
     if (host.n == 0)
         return address_refuse(err, size, text, "no host; write *:PORT for every address of this machine");
     return address_refuse(err, size, text, "host names are not looked up; write an IPv4 address, [IPV6], * or localhost");
@@ -164,7 +164,7 @@ static int parse_fd(struct cnc_address *a, struct cnc_slice number, const char *
 {
     uint64_t fd;
     if (!cnc_parse_decimal(number.p, number.n, INT_MAX, &fd))
-        return address_refuse(err, size, text, "after fd: stands the number of an open descriptor");
+        return address_refuse(err, size, text, "fd: needs the number of an open descriptor");
     a->kind = CNC_ADDRESS_FD;
     a->fd = (int)fd;
     return CONCUR_OK;
@@ -187,7 +187,7 @@ static bool parse_mode(struct cnc_slice s, int *out)
 static int parse_word(struct cnc_address *a, struct cnc_slice word, const char *text, char *err, size_t size)
 {
     if (has_prefix(word, "tls=")) { /* never served in clear text instead */
-        (void)address_refuse(err, size, text, "this version has no TLS: let a proxy in front of it speak TLS");
+        (void)address_refuse(err, size, text, "this version has no TLS: put a proxy in front that has it");
         return CONCUR_E_UNSUPPORTED;
     }
     if (has_prefix(word, "mode=")) {
@@ -197,7 +197,7 @@ static int parse_word(struct cnc_address *a, struct cnc_slice word, const char *
             return address_refuse(err, size, text, "mode= takes an octal number from 0 to 0777, such as 0660");
         return CONCUR_OK;
     }
-    return address_refuse(err, size, text, "after an address of unix: may stand mode=OCTAL, after others nothing");
+    return address_refuse(err, size, text, "only mode=OCTAL may follow an address, and only one of unix:");
 }
 
 int cnc_address_parse(struct cnc_address *out, const char *text, char *err, size_t err_size)

@@ -127,10 +127,10 @@ static const char *judge_descriptor(int fd)
     if (get_flag(fd, SO_TYPE, &type) < 0)
         return errno == EBADF ? "no such descriptor is open" : errno == ENOTSOCK ? "not a socket" : strerror(errno);
     if (type != SOCK_STREAM) /* a SEQPACKET listens, too, and has no stream of bytes */
-        return "a stream socket is wanted, and it is of another type";
+        return "it is not a stream socket";
     if (get_flag(fd, SO_DOMAIN, &family) < 0 || (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
-        return "a socket of IPv4, IPv6 or Unix is wanted";
-    return get_flag(fd, SO_ACCEPTCONN, &listens) < 0 || !listens ? "a socket that does not listen" : NULL;
+        return "it is not a socket of IPv4, IPv6 or Unix";
+    return get_flag(fd, SO_ACCEPTCONN, &listens) < 0 || !listens ? "the socket does not listen" : NULL;
 }
 
 /* The descriptor that somebody else opened stays theirs: ours is a copy. */
@@ -153,7 +153,7 @@ static int open_bound(int fd, struct cnc_listener_file *file, const struct cnc_a
 {
     const char *failed = NULL;
     if (bind_address(fd, file, address) < 0)
-        failed = errno == EADDRINUSE && is_something_else(address) ? "the path leads to something that is no socket" : "bind";
+        failed = errno == EADDRINUSE && is_something_else(address) ? "something that is not a socket has this path" : "bind";
     else if (set_inherited(fd, address, options) < 0)
         failed = "setsockopt";
     else if (cnc_sys_listen(fd, options->backlog) < 0)

@@ -77,7 +77,7 @@ static void note_unknown(struct cnc_options *o, const char *variable, size_t n, 
     struct cnc_text *to = cnc_option_row(option) || nearest ? &o->near_variables : &o->variables;
     size_t start = to->n;
     if (cnc_option_row(option)) {
-        cnc_text_add(to, "%.*s: has no effect; a program or its file may say this", (int)n, variable);
+        cnc_text_add(to, "%.*s: has no effect; set it in the program or its file", (int)n, variable);
     } else if (nearest) {
         variable_name(nearest, meant);
         cnc_text_add(to, "%.*s: no such option; did you mean %s?", (int)n, variable, meant);

@@ -44,7 +44,7 @@ static bool is_enough(struct cnc_options_file *f)
         struct cnc_section server = { CNC_SECTION_SERVER, "" };
         size_t at = f->o->errors.n;
         int rc = cnc_options_fail(f->o, CONCUR_E_OPTION, server, "", NULL, f->path,
-                                  "more mistakes than %d: the rest is not shown", CNC_MISTAKES_MAX);
+                                  "more than %d mistakes: the others are not shown", CNC_MISTAKES_MAX);
         remember(f, INT_MAX, at, rc);
     }
     return true;
@@ -137,7 +137,7 @@ static int read_fd(struct cnc_options_file *f, int fd, char **out)
     else if (n > FILE_SIZE_MAX)
         fail_to_read(f, "larger than 1 MiB");
     else if (strlen(text) != n)
-        fail_to_read(f, "holds a NUL byte; a text is wanted");
+        fail_to_read(f, "it has a NUL byte, so it is not a text");
     if (f->rc != CONCUR_OK) {
         cnc_free(text);
         text = NULL;

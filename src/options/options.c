@@ -184,7 +184,7 @@ static int refuse_name(struct cnc_options *o, struct cnc_section section, const 
     else if (cnc_section_find(name))
         cnc_text_add(&why, "is a section: %s \"PATTERN\" { ... }", name);
     else if (row && section.kind == CNC_SECTION_SERVER)
-        cnc_text_add(&why, "belongs into a section: route \"PATTERN\" { ... }");
+        cnc_text_add(&why, "belongs in a section: route \"PATTERN\" { ... }");
     else if (row)
         cnc_text_add(&why, "is an option of the whole server, not of a %s", cnc_section_kinds[section.kind].word);
     else if (nearest)

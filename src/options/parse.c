@@ -101,7 +101,7 @@ static int parse_number(const struct cnc_option_row *row, const char *text, int6
         return CONCUR_OK;
     }
     if (lacks_unit(row, text)) {
-        cnc_text_add(err, "a time has a unit: %.20sms or %.20ss", text, text);
+        cnc_text_add(err, "a time needs a unit: %.20sms or %.20ss", text, text);
         return CONCUR_E_OPTION;
     }
     if (!read_number(row, text, &v))

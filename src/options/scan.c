@@ -96,9 +96,9 @@ static const char *judge_rest(struct cnc_scan *s, int line)
 {
     struct cnc_token after = cnc_scan_peek(s);
     if (cnc_token_is_sign(after, ',') && after.line == line)
-        return "several values stand in braces, with commas between";
+        return "several values need braces, with commas between them";
     if (cnc_token_is_text(after) && after.line == line && !starts_statement(s, after))
-        return "something stands after the value; a value with spaces is put in quotes";
+        return "something follows the value; a value with spaces needs quotes";
     return NULL;
 }
 
@@ -157,9 +157,9 @@ static void refuse_shape(struct cnc_scan *s, struct cnc_token name, char *word, 
     word[n ? n : strlen(word)] = '\0';
     unsigned kind = cnc_section_find(word);
     if (kind)
-        scan_refuse(s, name.line, word, "a title in quotes and { belong after it: %s \"...\" { ... }", word);
+        scan_refuse(s, name.line, word, "a title in quotes and { must follow: %s \"...\" { ... }", word);
     else if (has_colon)
-        scan_refuse(s, name.line, word, "an = stands after the name, not a colon: %s = %s", word, *value ? value : "...");
+        scan_refuse(s, name.line, word, "use = after the name, not a colon: %s = %s", word, *value ? value : "...");
     else
         scan_refuse(s, name.line, word, "no = after the name: %s = %s", word, *value ? value : "...");
 }
@@ -192,7 +192,7 @@ static void scan_enter(struct cnc_scan *s, struct cnc_token name, struct cnc_tok
 {
     char *begin = s->start;
     if (has_title(s, title)) {
-        cnc_scan_tell(s, name.line, "a section with this title was there before");
+        cnc_scan_tell(s, name.line, "there is a section with this title already");
         skip_block(s);
         cnc_scan_blank(begin, s->at);
         return;
@@ -221,16 +221,16 @@ static void take_section(struct cnc_scan *s, struct cnc_token name, const char *
     }
     if (kind && s->section.kind != CNC_SECTION_SERVER)
         cnc_options_file_tell(s->file, name.line, CONCUR_E_OPTION, s->section, word, NULL,
-                              "no section stands in another");
+                              "a section cannot be in another section");
     else if (kind && !cnc_section_kinds[kind].missing)
         cnc_options_file_tell(s->file, name.line, CONCUR_E_OPTION, s->section, word, NULL,
-                              "a title in quotes belongs before the brace");
+                              "a title in quotes must come before the brace");
     else if (!kind && !cnc_option_row(word))
         cnc_options_file_tell(s->file, name.line, CONCUR_E_OPTION, s->section, word, NULL,
-                              "no such section; there is route \"PATTERN\" { ... }");
+                              "no such section; use route \"PATTERN\" { ... }");
     else if (!kind)
         cnc_options_file_tell(s->file, name.line, CONCUR_E_OPTION, s->section, word, NULL,
-                              "is an option, not a section: an = stands after it");
+                              "is an option, not a section: put = after it");
     else
         cnc_options_file_refuse_name(s->file, name.line, s->section, word);
     skip_block(s);
@@ -285,10 +285,10 @@ static void statements(struct cnc_scan *s)
         s->start = s->at;
         t = cnc_scan_next(s, &why);
         if (closes) {
-            cnc_scan_tell(s, t.line, "a closing brace that closes nothing");
+            cnc_scan_tell(s, t.line, "this closing brace closes nothing");
             cnc_scan_blank(s->start, s->at);
         } else if (!cnc_token_is_text(t) || t.n == 0) {
-            scan_refuse(s, t.line, "", "a name must stand here");
+            scan_refuse(s, t.line, "", "a name is missing here");
         } else if (why) {
             scan_refuse(s, t.line, "", "%s", why);
         } else {

@@ -56,8 +56,8 @@ const size_t cnc_option_count = CNC_COUNT(cnc_option_rows);
 const struct cnc_section_kind cnc_section_kinds[CNC_SECTIONS] = {
     [CNC_SECTION_SERVER] = { "", CNC_SCOPE_SERVER, NULL },
     [CNC_SECTION_ROUTE] = { "route", CNC_SCOPE_ROUTE, NULL },
-    [CNC_SECTION_TLS] = { "tls", 0, "this version has no TLS: let a proxy in front of it speak TLS" },
-    [CNC_SECTION_UPSTREAM] = { "upstream", 0, "this version does not ask other servers" },
+    [CNC_SECTION_TLS] = { "tls", 0, "this version has no TLS: put a proxy in front that has it" },
+    [CNC_SECTION_UPSTREAM] = { "upstream", 0, "this version makes no requests to other servers" },
 };
 
 /* An id is never given twice: one enumerator each, so that the compiler sees to it. */

@@ -57,10 +57,10 @@ static const char *judge_escape(const char *p)
     while (!is_hex && digits < 3 && p[1 + digits] >= '0' && p[1 + digits] <= '7')
         value = value * 8 + (unsigned)(p[1 + digits++] - '0');
     if (is_hex && p[2] == '0' && (p[3] == '0' || cnc_hex(p[3]) < 0))
-        return "a value holds no NUL byte";
+        return "a value cannot have a NUL byte";
     if (value > 0xff || cnc_is_digit(p[1 + digits]))
         return "a number after a backslash is octal, at most \\377; write \\\\ for a backslash";
-    return digits > 0 && value == 0 ? "a value holds no NUL byte" : NULL;
+    return digits > 0 && value == 0 ? "a value cannot have a NUL byte" : NULL;
 }
 
 /* What is wrong with the string at s->at, or NULL; *end becomes its closing quote, or the end of its line. */
@@ -70,7 +70,7 @@ static const char *judge_string(struct cnc_scan *s, char **end, int *lines)
     const char *why = NULL;
     for (; *p && *p != quote && *p != '\n'; p++) {
         if (quote == '"' && p[0] == '$' && p[1] == '{')
-            why = "variables are not put in; write \\${ if ${ is meant";
+            why = "variables are not replaced; write \\${ if ${ is meant";
         else if (quote == '"' && p[0] == '\\' && !why)
             why = judge_escape(p);
         if (p[0] == '\\' && p[1])
@@ -84,11 +84,11 @@ static const char *judge_word(const char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (p[i] == '$' && i + 1 < n && p[i + 1] == '{')
-            return "variables are not put in";
+            return "variables are not replaced";
         if (strchr("*+()", p[i]) || (unsigned char)p[i] < 0x20 || p[i] == 0x7f)
-            return "a value with other characters than letters, digits and _ - . : / [ ] stands in quotes";
+            return "a value with other characters than letters, digits and _ - . : / [ ] needs quotes";
     }
-    return n > 1 && p[n - 1] == ';' ? "a value has no ; after it" : NULL;
+    return n > 1 && p[n - 1] == ';' ? "a value must not be followed by ;" : NULL;
 }
 
 static size_t word_length(const char *p)

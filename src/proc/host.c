@@ -25,7 +25,7 @@ int cnc_host_reap(atomic_long *master, const struct cnc_board *board)
     if (result != CONCUR_AGAIN)
         return result;
     if (got < 0)
-        return cnc_error_set(CONCUR_E_SYS, "the master has ended, and somebody else has taken its exit status");
+        return cnc_error_set(CONCUR_E_SYS, "the master has ended, but another call of waitpid() took its exit status");
     if (WIFEXITED(status) && WEXITSTATUS(status) <= -CONCUR_E_BUSY)
         return -WEXITSTATUS(status);
     char how[48];

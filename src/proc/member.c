@@ -308,7 +308,7 @@ bool cnc_member_is_silent(const struct cnc_member *mem)
 static void report(struct cnc_master *m, const struct cnc_member *mem, int status, bool known)
 {
     bool asked = mem->slot.state == CNC_SLOT_DRAIN || mem->slot.state == CNC_SLOT_TERM;
-    char who[64], how[48] = "nobody knows how";
+    char who[64], how[48] = "its exit status is unknown";
     if (status == 0 && (asked || mem->leaves))
         return;
     if (mem->slot.state == CNC_SLOT_KILL && !mem->slot.wanted)

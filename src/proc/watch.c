@@ -122,7 +122,7 @@ static void give_up(struct cnc_master *m, struct cnc_generation *gen, unsigned g
 {
     const char *name = gen->plan.groups[g].name;
     gen->given_up = true;
-    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "no %s can be started any more: answering 503 until a reload", name);
+    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "no %s can be started: answering 503 until a reload", name);
     cnc_master_say(m, CNC_NOTE_EVENT, 0, "given up: answering 503");
     for (unsigned i = 0; i < gen->count; i++) {
         struct cnc_member *mem = &gen->members[i];

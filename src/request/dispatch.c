@@ -83,7 +83,7 @@ static void dispatch_serve_here(concur_request *r, struct cnc_home *here)
     }
     while (here->live)
         if (cnc_home_turn(here, -1) < 0) {
-            cnc_server_runs_short(server, "what waits on a thread is given up");
+            cnc_server_runs_short(server, "requests that wait on this thread are given up");
             cnc_request_lose_loop(here);
         }
 }
@@ -187,7 +187,7 @@ static void to_pool(concur_request *r)
 {
     struct pool_run *run = make_run(r);
     if (!run) {
-        cnc_request_failed(r, "has no memory for its way to a thread: 503");
+        cnc_request_failed(r, "has no memory to be passed to a thread: 503");
         if (!(r->flags & CNC_REQ_ON_STACK))
             cnc_request_enter(r);
         cnc_request_leave(r, 503);
@@ -200,7 +200,7 @@ static void to_pool(concur_request *r)
     detach(r);
     int rc = cnc_pool_submit(r->server->pool, &run->job);
     if (rc == CONCUR_E_NOMEM || rc == CONCUR_E_SYS)
-        cnc_request_failed(r, "cannot have a thread: %s: 503", rc == CONCUR_E_SYS ? cnc_error_text() : "out of memory");
+        cnc_request_failed(r, "gets no thread: %s: 503", rc == CONCUR_E_SYS ? cnc_error_text() : "out of memory");
     if (rc < 0)
         end_here(run, 503);
 }
@@ -370,7 +370,7 @@ static void dispatch_discard(concur_request *r)
 
 static int dispatch_no_memory(concur_server *server)
 {
-    cnc_failure(server, "a request has no memory for its head, or not in request_memory: 503");
+    cnc_failure(server, "a request's head needs more memory than there is, or than request_memory allows: 503");
     return 503;
 }
 

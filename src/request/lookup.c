@@ -238,7 +238,7 @@ static const struct cnc_pairs lookup_lost = { 0 };
 /* Some of what was sent might be taken for all of it. */
 static const struct cnc_pairs *no_memory_for(concur_request *r, const char *what)
 {
-    cnc_request_failed(r, "has no memory for its %s, or not in request_memory: as if none were sent", what);
+    cnc_request_failed(r, "needs more memory for its %s than there is, or than request_memory allows: no value is found", what);
     return &lookup_lost;
 }
 

@@ -155,7 +155,7 @@ static void apply_known(concur_request *r, int rc)
     if (none && status == 500)
         cnc_request_failed(r, "returned %d (%s): 500", rc, name);
     else if (!none && rc != CONCUR_E_GONE && rc != CONCUR_E_NOMEM) /* giving it up says the latter */
-        cnc_request_failed(r, "returned %d (%s): its reply is cut off", rc, name);
+        cnc_request_failed(r, "returned %d (%s): its reply is aborted", rc, name);
     if (none)
         cnc_reply_page(r, status);
     else

@@ -9,7 +9,7 @@
 #include "request/reply_internal.h"
 
 static const char default_text[] = CNC_HTTP_TEXT_TYPE;
-const char cnc_reply_impossible_piece[] = "a piece of impossible length, or one without bytes";
+const char cnc_reply_impossible_piece[] = "a piece of an impossible length, or NULL instead of bytes";
 static const struct cnc_slice default_type = { default_text, sizeof default_text - 1 };
 
 /* ---- towards the carrier ---- */
@@ -223,11 +223,11 @@ int cnc_reply_check_field(concur_request *r, const char *name, const char *value
     if (rc < 0)
         return rc;
     if (!name || !cnc_http_is_token(n.p, n.n))
-        r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field's name is no token");
+        r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field's name is not a token");
     else if (!value || !cnc_http_is_value(v.p, v.n))
         r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field's value has bytes that may not be sent");
     else if (cnc_http_is_reserved(n.p, n.n))
-        r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field that the library alone may send");
+        r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, "a field that only the library may send");
     return r->reply_rc;
 }
 

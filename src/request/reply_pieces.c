@@ -78,14 +78,16 @@ static int may_push(concur_request *r)
         return CONCUR_E_GONE;
     if (r->flags & CNC_REQ_PUSHING)
         return CONCUR_OK;
-    return r->output == CNC_OUTPUT_NONE ? cnc_reply_misuse(r, CONCUR_E_STATE, "there was no concur_reply_begin()") : CONCUR_E_STATE;
+    return r->output == CNC_OUTPUT_NONE ? cnc_reply_misuse(r, CONCUR_E_STATE, "concur_reply_begin() was not called")
+                                        : CONCUR_E_STATE;
 }
 
 /* A client that does not read must not fill the memory, whatever the program makes of what it is told. */
 static int write_too_much(concur_request *r)
 {
     cnc_log(&r->server->log, CONCUR_LOG_ERROR,
-            "request %016llx: route \"%s\" was told to wait and writes on: its reply is over output_max, %lld bytes",
+            "request %016llx: route \"%s\" writes on after CONCUR_AGAIN: its reply is over output_max, %lld "
+            "bytes, and is aborted",
             (unsigned long long)r->id, cnc_request_route_name(r), (long long)r->server->setup->cfg.output_max);
     r->reply_rc = CONCUR_E_LIMIT;
     cnc_reply_abort(r, CONCUR_E_LIMIT);
@@ -101,7 +103,7 @@ int concur_reply_write(concur_request *r, const void *bytes, size_t n)
         return CONCUR_OK;
     if (!bytes || n > CNC_PIECE_MAX) { /* a body that lacks a piece must not end as if it were whole */
         r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, cnc_reply_impossible_piece);
-        cnc_request_failed(r, "has its reply cut off");
+        cnc_request_failed(r, "has its reply aborted");
         cnc_reply_abort(r, CONCUR_E_INVAL);
         return CONCUR_E_INVAL;
     }
@@ -169,7 +171,7 @@ static int judge_pull(concur_request *r, int rc, size_t n, size_t room)
         return rc;
     bool fits = n <= room && (r->reply_left < 0 || (n ? (uint64_t)n <= (uint64_t)r->reply_left : r->reply_left == 0));
     if (!fits)
-        return cnc_reply_misuse(r, CONCUR_E_LIMIT, "concur_reply_pull() got another length than it was told");
+        return cnc_reply_misuse(r, CONCUR_E_LIMIT, "concur_reply_pull() got another length than was announced");
     return n ? CONCUR_OK : PULL_ENDED;
 }
 

@@ -55,7 +55,7 @@ static int write_all(int fd, const char *p, size_t n)
 
 static int failed(concur_request *r, int error)
 {
-    cnc_request_failed(r, "cannot have its body kept in %s: %s: 503", r->server->setup->spool_dir, strerror(error));
+    cnc_request_failed(r, "cannot keep its body in %s: %s: 503", r->server->setup->spool_dir, strerror(error));
     return 503;
 }
 
@@ -175,7 +175,7 @@ static int spool_send_away(struct cnc_spool *s)
     arrive(s);
     cnc_home_unref(s->home);
     r->refs--;
-    cnc_request_failed(r, "cannot have its body kept: no thread writes it: %s: 503",
+    cnc_request_failed(r, "cannot keep its body: no thread can write it: %s: 503",
                        rc == CONCUR_E_SYS ? cnc_error_text() : concur_strerror(rc));
     return 503;
 }

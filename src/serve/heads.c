@@ -119,7 +119,8 @@ static void serve_queue(struct cnc_heads *h)
                 cnc_home_timer(h->serving.home, &h->retry, cnc_home_now(h->serving.home) + RETRY_MS);
         } else if (rc != CONCUR_OK) {
             cnc_log(&h->serving.server->log, CONCUR_LOG_ERROR, "heads: a complete head of %zu bytes cannot be passed on: %s",
-                    cnc_conn_input(conn).n, rc == CONCUR_E_LIMIT ? "the system allows no message as large" : "no worker is left");
+                    cnc_conn_input(conn).n,
+                    rc == CONCUR_E_LIMIT ? "the system allows no message of that size" : "no worker is left");
             cnc_driver_refuse(drv, conn, 503);
         }
     }
@@ -149,7 +150,7 @@ static void look_for_starvation(struct cnc_heads *h)
 {
     struct cnc_home *home = h->serving.home;
     if (cnc_accept_starves(&h->starved, ENOMEM, h->serving.drv.count, cnc_home_now(home)))
-        cnc_loop_break(home->loop, "no connection can be taken, and nothing is left whose end would help");
+        cnc_loop_break(home->loop, "it can take no connection, and has none whose end would help");
 }
 
 static void take_conns(struct cnc_heads *h)
@@ -163,7 +164,7 @@ static void take_conns(struct cnc_heads *h)
         if (rc == CONCUR_E_GONE || rc == CONCUR_AGAIN)
             break;
         if (rc < 0) {
-            cnc_log(&server->log, CONCUR_LOG_WARN, "heads: no memory or descriptor for a connection, it is closed");
+            cnc_log(&server->log, CONCUR_LOG_WARN, "heads: no memory or descriptor for a connection, which is closed");
             look_for_starvation(h);
         }
         if (!conn)

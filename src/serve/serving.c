@@ -160,7 +160,7 @@ static void on_serving_stop_fd(struct cnc_io *io, unsigned ready)
     struct cnc_serving *s = CNC_CONTAINER(io, struct cnc_serving, stop_io);
     (void)ready;
     if (!cnc_sys_eventfd_clear(cnc_io_fd(io)))
-        cnc_loop_break(s->home->loop, "the descriptor that tells of a stop was closed");
+        cnc_loop_break(s->home->loop, "the descriptor that reports a stop was closed");
     cnc_acceptor_nudge(&s->acceptor);
     serving_tell_of_stop(s);
     if (s->home->blocking) /* a request may be waiting in this very loop, and nobody else looks meanwhile */
@@ -339,7 +339,7 @@ static void warn_of_stall(const struct cnc_serving *s, int64_t ms, unsigned call
         cnc_log(log, CONCUR_LOG_WARN, "the loop stood still for %lld ms, in %u calls; the last was for route \"%s\"",
                 (long long)ms, calls, name);
     else
-        cnc_log(log, CONCUR_LOG_WARN, "the loop stood still for %lld ms, in no call for a request", (long long)ms);
+        cnc_log(log, CONCUR_LOG_WARN, "the loop stood still for %lld ms, outside of any request", (long long)ms);
 }
 
 /* The model's weak spot, said aloud: a handler that held the loop. */

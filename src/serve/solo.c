@@ -246,7 +246,7 @@ static void pause_accepting(struct cnc_solo *solo, int err)
     if (cnc_accept_is_closed(err))
         solo->sick = "a listening socket was closed";
     else if (cnc_accept_starves(&solo->starved, err, 0, now))
-        solo->sick = "nothing can be accepted, and nothing is left whose end would help";
+        solo->sick = "it can accept nothing, and has no connection whose end would help";
 }
 
 static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
@@ -331,9 +331,9 @@ static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
     if (i >= 0 && (unsigned)i < solo->gate.listeners)
         return solo_take(solo, (unsigned)i);
     if (i == CNC_GATE_BROKEN)
-        solo->sick = "where it waits for connections was closed";
+        solo->sick = "the descriptor on which it waits for connections was closed";
     if (!cnc_sys_eventfd_clear(server->stop_fd))
-        solo->sick = "the descriptor that tells of a stop was closed";
+        solo->sick = "the descriptor that reports a stop was closed";
     if (place->is_child)
         cnc_place_hear(server);
     return NULL;

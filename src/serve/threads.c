@@ -74,7 +74,7 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
         park(t, home, conn);
     while (home->live)
         if (cnc_home_turn(home, -1) < 0) { /* its loop has come to life, so there is a driver */
-            cnc_server_runs_short(t->server, "what waits on a thread is given up");
+            cnc_server_runs_short(t->server, "requests that wait on this thread are given up");
             cnc_driver_lose_loop(drv);
         }
     while (home->local.head)

@@ -42,7 +42,7 @@ int cnc_server_hooks(concur_server *server, int what, const char *detail)
             rc = said;
     }
     cnc_server_leave(before);
-    return rc < 0 ? cnc_error_set(rc, "a hook of the program refused: %s", concur_strerror(rc)) : rc;
+    return rc < 0 ? cnc_error_set(rc, "a hook of the program returned an error: %s", concur_strerror(rc)) : rc;
 }
 
 void cnc_server_free_hooks(concur_server *server)

@@ -74,16 +74,16 @@ static struct held *hold(struct cnc_home *home, concur_server *server)
 static void *make(struct held *held, concur_local *local)
 {
     if (held->closing)
-        return local_fail(CONCUR_E_STATE, "the thread ends, nothing new is made");
+        return local_fail(CONCUR_E_STATE, "the thread ends, so nothing new is made");
     if (held->values[local->index].making)
-        return local_fail(CONCUR_E_STATE, "asked for by the function that makes it");
+        return local_fail(CONCUR_E_STATE, "its own make function asked for it");
     held->values[local->index].making = true;
     concur_server *before = cnc_server_enter(local->server);
     void *p = local->make(local->arg);
     cnc_server_leave(before);
     held->values[local->index].making = false;
     held->values[local->index].p = p;
-    return p ? p : local_fail(CONCUR_E_NOMEM, "the function that makes it returned NULL");
+    return p ? p : local_fail(CONCUR_E_NOMEM, "its make function returned NULL");
 }
 
 void *concur_local_get(concur_local *local)

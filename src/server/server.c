@@ -54,7 +54,7 @@ int cnc_server_note(concur_server *server, int code, const char *fmt, ...)
 int cnc_server_claim(concur_server *server)
 {
     if (!server->here && !(server->here = cnc_sys_map_own(sizeof *server->here)))
-        return cnc_error_set(CONCUR_E_NOMEM, "out of memory: no page of its own for the server");
+        return cnc_error_set(CONCUR_E_NOMEM, "out of memory: no page for the server");
     atomic_store(server->here, 1);
     atomic_store(&server->owner, (long)getpid());
     return CONCUR_OK;

@@ -114,5 +114,5 @@ int cnc_setup_check(const struct cnc_setup *setup)
     const char *dir = setup->cfg.body_dir;
     if (!*dir || cnc_sys_can_create_in(dir))
         return CONCUR_OK;
-    return cnc_error_set(CONCUR_E_OPTION, "body_dir=%s: no files can be made there: %s", dir, strerror(errno));
+    return cnc_error_set(CONCUR_E_OPTION, "body_dir=%s: cannot create files there: %s", dir, strerror(errno));
 }

@@ -21,7 +21,8 @@ static int check_name(const char *what, const char *name)
     if (!name)
         return cnc_error_set(CONCUR_E_INVAL, "%s: no name", what);
     if (!shared_is_name(name))
-        return cnc_error_set(CONCUR_E_INVAL, "%s \"%.80s\": a name is 1 to %d letters, digits and _, no digit first",
+        return cnc_error_set(CONCUR_E_INVAL, "%s \"%.80s\": a name has 1 to %d letters, digits and _, and does not begin "
+                             "with a digit",
                              what, name, CNC_SHARED_NAME_MAX);
     return CONCUR_OK;
 }

@@ -233,7 +233,7 @@ static int make_plan(struct cnc_setup *setup, struct cnc_plan *plan)
     (void)cnc_plan_add(plan, (struct cnc_group){ .role = CNC_ROLE_REFUSER, .accepts = true, .when = CNC_GROUP_GIVEN_UP,
                                                  .count = 1, .most = 1 });
     if (setup->ops->lends && !setup->ledger.pages && !cnc_ledger_open(&setup->ledger, (uint32_t)cfg->connections_max))
-        return cnc_error_set(CONCUR_E_NOMEM, "out of memory: no ledger of %lld connections", (long long)cfg->connections_max);
+        return cnc_error_set(CONCUR_E_NOMEM, "out of memory: no ledger for %lld connections", (long long)cfg->connections_max);
     return CONCUR_OK;
 }
 

@@ -136,7 +136,7 @@ static int64_t now_ms(void)
 /* A client may send as many as it likes. */
 START_TEST(a_folder_that_goes_away)
 {
-    static const char told[] = "cannot have its body kept in ";
+    static const char told[] = "cannot keep its body in ";
     char gone[80];
     snprintf(gone, sizeof gone, "%s/bodies", folder);
     ck_assert_int_eq(mkdir(gone, 0700), 0);
@@ -174,7 +174,8 @@ START_TEST(a_folder_that_is_none)
         live_set(&l, "body_dir", dir);
         ck_assert_int_eq(concur_server_check(l.server), CONCUR_E_OPTION);
         ck_assert_int_eq(concur_server_start(l.server), CONCUR_E_OPTION);
-        snprintf(line, sizeof line, "body_dir=%s: no files can be made there: %s\n", dir, i ? "Not a directory" : "No such file or directory");
+        snprintf(line, sizeof line, "body_dir=%s: cannot create files there: %s\n", dir,
+                 i ? "Not a directory" : "No such file or directory");
         ck_assert_str_eq(concur_server_error(l.server), line);
         concur_server_free(l.server);
     }
@@ -190,7 +191,7 @@ START_TEST(a_reload_to_a_folder_that_is_none)
     ck_assert_int_eq(upload(&l), 200);
     write_file("listen = \"127.0.0.1:0\"\nbody_memory = 1k\nbody_dir = /nonexistent/bodies\n");
     ck_assert_int_eq(concur_server_reload(l.server), CONCUR_OK);
-    wait_for(&l, "reload refused: body_dir=/nonexistent/bodies: no files can be made there: No such file");
+    wait_for(&l, "reload refused: body_dir=/nonexistent/bodies: cannot create files there: No such file");
     ck_assert_int_eq(upload(&l), 200);
     live_end(&l, 1000);
 }

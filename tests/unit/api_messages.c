@@ -182,7 +182,7 @@ START_TEST(a_hook_that_refuses)
     concur_server_listen(s, "127.0.0.1:0");
     concur_server_hook(s, CONCUR_HOOK_WORKER_START, refuse, NULL);
     run(s, NULL, out, sizeof out);
-    expect_count(concur_engine_name(engines[_i]), out, "a hook of the program refused", 1);
+    expect_count(concur_engine_name(engines[_i]), out, "a hook of the program returned an error", 1);
     expect_count(concur_engine_name(engines[_i]), out, "\n", 1);
     concur_server_free(s);
 }
@@ -279,7 +279,7 @@ START_TEST(start_and_reload_tell_the_log)
     expect_count(name, lines[0], text, 1);
     write_file("listen = \"127.0.0.1:0\"\nengine: thread\nfields_max = 0\n\nqueue_max = many\n");
     ck_assert_int_eq(concur_server_reload(s), CONCUR_OK);
-    snprintf(text, sizeof text, "reload refused: engine (%s:2): an = stands after the name", path);
+    snprintf(text, sizeof text, "reload refused: engine (%s:2): use = after the name", path);
     wait_for_event(s, text);
     (void)concur_server_dispatch(s);
     for (int k = 0; k < 3; k++) {

@@ -79,7 +79,7 @@ START_TEST(a_file_at_the_path_survives)
     ck_assert_int_eq(write(fd, "precious", 8), 8);
     concur_server *s = make(_i + 1, "new");
     ck_assert_int_eq(start(s), CONCUR_E_LISTEN);
-    ck_assert_msg(strstr(concur_server_error(s), "no socket"), "%s", concur_server_error(s));
+    ck_assert_msg(strstr(concur_server_error(s), "not a socket"), "%s", concur_server_error(s));
     concur_server_free(s);
     int again = open(path, O_RDONLY | O_CLOEXEC);
     ck_assert_int_ge(again, 0);

@@ -96,7 +96,7 @@ START_TEST(a_file_stays)
     ck_assert_int_eq(write(fd, "precious", 8), 8);
     close(fd);
     expect_refused();
-    ck_assert_ptr_nonnull(strstr(cnc_error_text(), "no socket"));
+    ck_assert_ptr_nonnull(strstr(cnc_error_text(), "not a socket"));
 }
 END_TEST
 
@@ -270,10 +270,10 @@ START_TEST(a_descriptor_that_cannot_be_served)
     int packets = bound(path, SOCK_SEQPACKET, true);
     expect_not_adopted(987, "no such descriptor is open");
     expect_not_adopted(pipes[0], "not a socket");
-    expect_not_adopted(udp, "a stream socket is wanted, and it is of another type");
-    expect_not_adopted(packets, "a stream socket is wanted, and it is of another type");
-    expect_not_adopted(tcp, "a socket that does not listen");
-    expect_not_adopted(pair[0], "a socket that does not listen");
+    expect_not_adopted(udp, "it is not a stream socket");
+    expect_not_adopted(packets, "it is not a stream socket");
+    expect_not_adopted(tcp, "the socket does not listen");
+    expect_not_adopted(pair[0], "the socket does not listen");
     int all[] = { pipes[0], pipes[1], pair[0], pair[1], udp, tcp, packets };
     for (size_t i = 0; i < CNC_COUNT(all); i++)
         close(all[i]);

@@ -70,53 +70,53 @@ START_TEST(errors_of_a_file_have_lines)
           "route \"GET /\": blockin (%s): no such option; did you mean blocking?\n" },
         { "route \"GET /\" {\n\n engine = event\n}\n", 3,
           "route \"GET /\": engine (%s): is an option of the whole server, not of a route\n" },
-        { "\nblocking = on\n", 2, "blocking (%s): belongs into a section: route \"PATTERN\" { ... }\n" },
+        { "\nblocking = on\n", 2, "blocking (%s): belongs in a section: route \"PATTERN\" { ... }\n" },
         { "backlog = 1\n#\n\nbacklog = 2\n", 4, "backlog=2 (%s): given before, in " },
         { "route \"/\" {\nbody_max = 1\nbody_max = 1\n}\n", 3, "route \"/\": body_max=1 (%s): given before, in " },
-        { "route \"/\" {\n}\nroute \"/\" {\n}\n", 3, "%s: a section with this title was there before\n" },
+        { "route \"/\" {\n}\nroute \"/\" {\n}\n", 3, "%s: there is a section with this title already\n" },
         { "listen = {\"fd:3\",\n\"nonsense\"}\n", 2, "listen=nonsense (%s): \"nonsense\": no port" },
         { "backlog 5\n", 1, "backlog (%s): no = after the name: backlog = 5\n" },
         { "backlog\nengine = thread\n", 1, "backlog (%s): no = after the name: backlog = ...\n" },
         { "\nbacklog", 2, "backlog (%s): no = after the name: backlog = ...\n" },
-        { "engine: thread\n", 1, "engine (%s): an = stands after the name, not a colon: engine = thread\n" },
-        { "\nengine:thread\n", 2, "engine (%s): an = stands after the name, not a colon: engine = thread\n" },
-        { "engine :thread\n", 1, "engine (%s): an = stands after the name, not a colon: engine = thread\n" },
-        { "engine : thread\n", 1, "engine (%s): an = stands after the name, not a colon: engine = ...\n" },
-        { "engine:\n", 1, "engine (%s): an = stands after the name, not a colon: engine = ...\n" },
+        { "engine: thread\n", 1, "engine (%s): use = after the name, not a colon: engine = thread\n" },
+        { "\nengine:thread\n", 2, "engine (%s): use = after the name, not a colon: engine = thread\n" },
+        { "engine :thread\n", 1, "engine (%s): use = after the name, not a colon: engine = thread\n" },
+        { "engine : thread\n", 1, "engine (%s): use = after the name, not a colon: engine = ...\n" },
+        { "engine:\n", 1, "engine (%s): use = after the name, not a colon: engine = ...\n" },
         { "listen: 127.0.0.1:80\n", 1,
-          "listen (%s): an = stands after the name, not a colon: listen = 127.0.0.1:80\n" },
-        { "backlog = 5\n}\n", 2, "%s: a closing brace that closes nothing\n" },
+          "listen (%s): use = after the name, not a colon: listen = 127.0.0.1:80\n" },
+        { "backlog = 5\n}\n", 2, "%s: this closing brace closes nothing\n" },
         { "backlog = {5}\n", 1, "backlog (%s): takes one value, not a list\n" },
         { "backlog += 5\n", 1, "backlog (%s): takes one value: = and not +=\n" },
         { "listen = { \"fd:3\" 'fd:4' }\n", 1, "listen (%s): a comma is missing in the list\n" },
         { "listen = { \"fd:3\",\n = }\n", 2, "listen (%s): a value is missing in the list\n" },
         { "\nlisten = { \"fd:3\",\n", 2, "listen (%s): a list that starts here has no end\n" },
-        { "listen = fd:3, fd:4\n", 1, "listen (%s): several values stand in braces, with commas between\n" },
-        { "\nheader_timeout = 15 s\nbacklog = 5\n", 2, "header_timeout (%s): something stands after the value; " },
-        { "backlog = 5;\n", 1, "backlog (%s): a value has no ; after it\n" },
-        { "\nroute {\n}\n", 2, "route (%s): a title in quotes belongs before the brace\n" },
-        { "\nroute \"/\" blocking = on\n", 2, "route (%s): a title in quotes and { belong after it: route \"...\" {" },
-        { "\nroute GET /x {\nblocking = on\n}\n", 2, "route (%s): a title in quotes and { belong after it: route" },
+        { "listen = fd:3, fd:4\n", 1, "listen (%s): several values need braces, with commas between them\n" },
+        { "\nheader_timeout = 15 s\nbacklog = 5\n", 2, "header_timeout (%s): something follows the value; " },
+        { "backlog = 5;\n", 1, "backlog (%s): a value must not be followed by ;\n" },
+        { "\nroute {\n}\n", 2, "route (%s): a title in quotes must come before the brace\n" },
+        { "\nroute \"/\" blocking = on\n", 2, "route (%s): a title in quotes and { must follow: route \"...\" {" },
+        { "\nroute GET /x {\nblocking = on\n}\n", 2, "route (%s): a title in quotes and { must follow: route" },
         { "route = 5\n", 1, "route (%s): is a section: route \"PATTERN\" { ... }\n" },
-        { "\nserver {\nbacklog = x\n}\n", 2, "server (%s): no such section; there is route " },
-        { "backlog {\n}\n", 1, "backlog (%s): is an option, not a section: an = stands after it\n" },
-        { "route \"/\" {\nroute \"/x\" {\n}\n}\n", 2, "route \"/\": route (%s): no section stands in another\n" },
+        { "\nserver {\nbacklog = x\n}\n", 2, "server (%s): no such section; use route " },
+        { "backlog {\n}\n", 1, "backlog (%s): is an option, not a section: put = after it\n" },
+        { "route \"/\" {\nroute \"/x\" {\n}\n}\n", 2, "route \"/\": route (%s): a section cannot be in another section\n" },
         { "\nroute \"/\" {\nbody_max = 1\n", 2, "%s: a section that starts here has no end\n" },
         { "backlog =\n\n", 1, "backlog (%s): no value after the =\n" },
-        { "= 5\n", 1, "%s: a name must stand here\n" },
+        { "= 5\n", 1, "%s: a name is missing here\n" },
         { "\nlisten = *:80\n", 2, "listen (%s): a value with other characters" },
         { "\nbacklog = 1+1\n", 2, "backlog (%s): a value with other characters" },
         { "\nname = \"abc\n\n", 2, "name (%s): a string that starts here has no end on its line\n" },
         { "\nname = 'abc\\'\n\n", 2, "name (%s): a string that starts here has no end on its line\n" },
         { "#\n/* abc\n\n", 2, "%s: a comment that starts here has no end\n" },
-        { "\nname = ${HOME}\n", 2, "name (%s): variables are not put in" },
-        { "\nname = \"${HOME}\"\n", 2, "name (%s): variables are not put in" },
+        { "\nname = ${HOME}\n", 2, "name (%s): variables are not replaced" },
+        { "\nname = \"${HOME}\"\n", 2, "name (%s): variables are not replaced" },
         { "\nname = \"\\999\"\n", 2, "name (%s): a number after a backslash is octal" },
         { "\nname = \"\\400\"\n", 2, "name (%s): a number after a backslash is octal" },
         { "\nname = \"\\1234\"\n", 2, "name (%s): a number after a backslash is octal" },
-        { "\nname = \"a\\0b\"\n", 2, "name (%s): a value holds no NUL byte\n" },
-        { "\nname = \"a\\x0\"\n", 2, "name (%s): a value holds no NUL byte\n" },
-        { "\n\"\" = 5\n", 2, "%s: a name must stand here\n" },
+        { "\nname = \"a\\0b\"\n", 2, "name (%s): a value cannot have a NUL byte\n" },
+        { "\nname = \"a\\x0\"\n", 2, "name (%s): a value cannot have a NUL byte\n" },
+        { "\n\"\" = 5\n", 2, "%s: a name is missing here\n" },
     };
     for (size_t i = 0; i < CNC_COUNT(rows); i++) {
         char expected[256];
@@ -146,7 +146,7 @@ START_TEST(what_this_version_lacks)
     } rows[] = {
         { "\ntls \"site\" {\n\ncertificate = x\n}\n", 2, "tls (%s): this version has no TLS" },
         { "tls \"site\" { }\n", 1, "tls (%s): this version has no TLS" },
-        { "\n\nupstream price {\n}\n", 3, "upstream (%s): this version does not ask other servers" },
+        { "\n\nupstream price {\n}\n", 3, "upstream (%s): this version makes no requests to other servers" },
         { "#\nlisten = \"[::1]:443 tls=site\"\n", 2, "listen=[::1]:443 tls=site (%s): " },
         { "listen = { '[::1]:80',\n'[::1]:443 tls=site' }\n", 2, "listen=[::1]:443 tls=site (%s): " },
     };
@@ -186,44 +186,44 @@ static const struct {
     const char *says; /* %s: PATH:LINE */
 } mistakes[] = {
     { "threads_max = 99999\n", 1, 0, "threads_max=99999 (%s): at most 65536\n" },
-    { "keepalive_timeout = 15\n", 1, 0, "keepalive_timeout=15 (%s): a time has a unit: 15ms or 15s\n" },
+    { "keepalive_timeout = 15\n", 1, 0, "keepalive_timeout=15 (%s): a time needs a unit: 15ms or 15s\n" },
     { "engine = treads\n", 1, 0,
       "engine=treads (%s): one of prefork, thread, event, process-thread, process-event, "
       "event-pool; did you mean thread?\n" },
     { "wokers = 2 # c\n", 1, 0, "wokers (%s): no such option; did you mean workers?\n" },
     { "zzzz = { 1, # c\n 2 }\n", 2, 0, "zzzz (%s): no such option\n" },
-    { "master: on\n", 1, 0, "master (%s): an = stands after the name, not a colon: master = on\n" },
+    { "master: on\n", 1, 0, "master (%s): use = after the name, not a colon: master = on\n" },
     { "backlog 5\n", 1, 0, "backlog (%s): no = after the name: backlog = 5\n" },
     { "name = \"abc\n", 1, 0, "name (%s): a string that starts here has no end on its line\n" },
     { "body_dir = 'it\\'s\n", 1, 0, "body_dir (%s): a string that starts here has no end on its line\n" },
-    { "queue_max = 5;\n", 1, 0, "queue_max (%s): a value has no ; after it\n" },
+    { "queue_max = 5;\n", 1, 0, "queue_max (%s): a value must not be followed by ;\n" },
     { "header_timeout = 15 s\n", 1, 0,
-      "header_timeout (%s): something stands after the value; a value with spaces is put in quotes\n" },
+      "header_timeout (%s): something follows the value; a value with spaces needs quotes\n" },
     { "server {\n  backlog = 9\n  location / {\n }\n}\n", 5, 0,
-      "server (%s): no such section; there is route \"PATTERN\" { ... }\n" },
+      "server (%s): no such section; use route \"PATTERN\" { ... }\n" },
     { "route GET /x {\n  blocking = on\n}\n", 3, 0,
-      "route (%s): a title in quotes and { belong after it: route \"...\" { ... }\n" },
+      "route (%s): a title in quotes and { must follow: route \"...\" { ... }\n" },
     { "route \"GET /y\" {\n/* c\n*/ blockin = on\n}\n", 4, 2,
       "route \"GET /y\": blockin (%s): no such option; did you mean blocking?\n" },
     { "route \"GET /z\" { body_max = x }\n", 1, 0,
       "route \"GET /z\": body_max=x (%s): a size such as 512, 64k, 1m or 2g, from 0 to 1024g\n" },
     { "route '/v' {\n}\nroute '/v' {\n body_memory = x\n}\n", 5, 2,
-      "%s: a section with this title was there before\n" },
+      "%s: there is a section with this title already\n" },
     { "output_high = -1\n", 1, 0, "output_high=-1 (%s): a size such as 512, 64k, 1m or 2g, from 1k to 1g\n" },
     { "fields_max = {1,\n2}\n", 2, 0, "fields_max (%s): takes one value, not a list\n" },
     { "listen = {\"fd:3\",\n\"nonsense\"}\n", 2, 1,
       "listen=nonsense (%s): \"nonsense\": no port; write ADDRESS:PORT, [IPV6]:PORT, *:PORT, unix:/PATH or "
       "fd:NUMBER\n" },
     { "tls \"site\" {\n certificate = x\n}\n", 3, 0,
-      "tls (%s): this version has no TLS: let a proxy in front of it speak TLS\n" },
-    { "}\n", 1, 0, "%s: a closing brace that closes nothing\n" },
+      "tls (%s): this version has no TLS: put a proxy in front that has it\n" },
+    { "}\n", 1, 0, "%s: this closing brace closes nothing\n" },
     { "workers_max = *\n", 1, 0,
       "workers_max (%s): a value with other characters than letters, digits and _ - . : / [ ] "
-      "stands in quotes\n" },
+      "needs quotes\n" },
     { "linger_max = \"\\777\"\n", 1, 0,
       "linger_max (%s): a number after a backslash is octal, at most \\377; write \\\\ for a backslash\n" },
     { "park_after += 5ms\n", 1, 0, "park_after (%s): takes one value: = and not +=\n" },
-    { "blocking = on\n", 1, 0, "blocking (%s): belongs into a section: route \"PATTERN\" { ... }\n" },
+    { "blocking = on\n", 1, 0, "blocking (%s): belongs in a section: route \"PATTERN\" { ... }\n" },
 };
 
 static const char *const fine[] = {
@@ -290,7 +290,7 @@ START_TEST(nobody_reads_a_thousand_mistakes)
     for (const char *p = cnc_options_errors(o); *p; p++)
         lines += *p == '\n';
     ck_assert_int_eq(lines, CNC_MISTAKES_MAX + 1);
-    expect_in(cnc_options_errors(o), ": more mistakes than 100: the rest is not shown\n");
+    expect_in(cnc_options_errors(o), ": more than 100 mistakes: the others are not shown\n");
     free(text);
 }
 END_TEST
@@ -329,7 +329,7 @@ START_TEST(files_that_cannot_be_read)
     expect_in(cnc_options_errors(o), "/tmp: Is a directory\n");
     write_bytes("backlog = 5\0\n", 13);
     ck_assert_int_eq(cnc_options_load_file(o, path), CONCUR_E_OPTION);
-    expect_in(cnc_options_errors(o), ": holds a NUL byte");
+    expect_in(cnc_options_errors(o), ": it has a NUL byte");
     memset(large, '\n', (1 << 20) + 1);
     write_bytes(large, (1 << 20) + 1);
     ck_assert_int_eq(cnc_options_load_file(o, path), CONCUR_E_OPTION);

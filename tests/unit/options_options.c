@@ -194,9 +194,9 @@ START_TEST(refused_values_say_what_is_allowed)
         { "line_max", "1s", "line_max=1s (override): a size such as 512, 64k, 1m or 2g, from 64 to 1m\n" },
         { "retry_after", "1ms", "retry_after=1ms (override): at least 1s\n" },
         { "retry_after", "0", "retry_after=0 (override): at least 1s\n" },
-        { "retry_after", "1", "retry_after=1 (override): a time has a unit: 1ms or 1s\n" },
-        { "keepalive_timeout", "15", "keepalive_timeout=15 (override): a time has a unit: 15ms or 15s\n" },
-        { "keepalive_timeout", "15000", "keepalive_timeout=15000 (override): a time has a unit: 15000ms or 15000s\n" },
+        { "retry_after", "1", "retry_after=1 (override): a time needs a unit: 1ms or 1s\n" },
+        { "keepalive_timeout", "15", "keepalive_timeout=15 (override): a time needs a unit: 15ms or 15s\n" },
+        { "keepalive_timeout", "15000", "keepalive_timeout=15000 (override): a time needs a unit: 15000ms or 15000s\n" },
         { "retry_after", "2h", "retry_after=2h (override): at most 1h\n" },
         { "retry_after", "1d", "retry_after=1d (override): a time such as 500ms, 15s, 2m or 1h, from 1s to 1h\n" },
         { "tcp_nodelay", "maybe", "tcp_nodelay=maybe (override): on, yes, true or 1; off, no, false or 0\n" },
@@ -257,7 +257,7 @@ END_TEST
 START_TEST(options_keep_to_their_sections)
 {
     ck_assert_int_eq(set(CNC_LAYER_CODE, "blocking", "on"), CONCUR_E_OPTION);
-    expect_in(cnc_options_errors(o), "blocking (code): belongs into a section: route \"PATTERN\" { ... }\n");
+    expect_in(cnc_options_errors(o), "blocking (code): belongs in a section: route \"PATTERN\" { ... }\n");
     ck_assert_int_eq(cnc_options_set(o, CNC_LAYER_CODE, "route GET /", "engine", "event", NULL), CONCUR_E_OPTION);
     expect_in(cnc_options_errors(o),
               "route \"GET /\": engine (code): is an option of the whole server, not of a route\n");
@@ -282,7 +282,7 @@ START_TEST(what_this_version_lacks)
         { "tls web", "backlog", "5", "tls \"web\": backlog (code): this version has no TLS" },
         { NULL, "tls", "web", "tls (code): this version has no TLS" },
         { "upstream price", "server", "x",
-          "upstream \"price\": server (code): this version does not ask other servers" },
+          "upstream \"price\": server (code): this version makes no requests to other servers" },
     };
     for (size_t i = 0; i < CNC_COUNT(rows); i++) {
         struct cnc_options *one = cnc_options_create();
@@ -480,8 +480,8 @@ START_TEST(unknown_variables)
         ck_assert_int_eq(cnc_options_resolve(o, &config), CONCUR_OK);
         const char *text = cnc_options_notes(o, CNC_NOTES_WARNINGS);
         expect_in(text, "CONCUR_TREADS_MAX: no such option; did you mean CONCUR_THREADS_MAX?\n");
-        expect_in(text, "CONCUR_BLOCKING: has no effect; a program or its file may say this\n");
-        expect_in(text, "CONCUR_ENVIRONMENT: has no effect; a program or its file may say this\n");
+        expect_in(text, "CONCUR_BLOCKING: has no effect; set it in the program or its file\n");
+        expect_in(text, "CONCUR_ENVIRONMENT: has no effect; set it in the program or its file\n");
         ck_assert_ptr_null(strstr(text, "NAEM"));
         ck_assert_ptr_null(strstr(text, "SERVER"));
         ck_assert_ptr_null(strstr(text, "OTHER"));

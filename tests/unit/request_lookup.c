@@ -220,7 +220,7 @@ static atomic_uint lines;
 static void count_line(int level, const char *line, void *arg)
 {
     (void)arg;
-    if (level == CONCUR_LOG_ERROR && strstr(line, "has no memory for its "))
+    if (level == CONCUR_LOG_ERROR && strstr(line, "needs more memory for its "))
         atomic_fetch_add(&lines, 1);
 }
 

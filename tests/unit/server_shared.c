@@ -346,10 +346,10 @@ START_TEST(names_and_sizes_are_checked)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         concur_server *s = make();
         ck_assert_ptr_null(concur_server_counter(s, bad[i], NULL));
-        expect_stuck(s, CONCUR_E_INVAL, "no digit first");
+        expect_stuck(s, CONCUR_E_INVAL, "does not begin with a digit");
         s = make();
         ck_assert_ptr_null(concur_server_shared(s, bad[i], 8));
-        expect_stuck(s, CONCUR_E_INVAL, "no digit first");
+        expect_stuck(s, CONCUR_E_INVAL, "does not begin with a digit");
     }
     concur_server *s = make();
     ck_assert_ptr_null(concur_server_counter(s, NULL, NULL));

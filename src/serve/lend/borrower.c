@@ -130,7 +130,7 @@ static void is_short(struct cnc_borrower *b)
         b->short_since = now;
     if (now - b->short_since < SHORT_MS || atomic_load(&server->draining))
         return;
-    cnc_log(&server->log, CONCUR_LOG_ERROR, "nothing could be begun for %lld ms: this worker ends",
+    cnc_log(&server->log, CONCUR_LOG_ERROR, "no request could be begun for %lld ms: this worker ends",
             (long long)(now - b->short_since));
     cnc_place_stop(server, server->setup->cfg.stop_timeout);
 }
