@@ -50,13 +50,13 @@ static const char usage[] =
     "  --workers N       worker processes\n"
     "  --threads N       threads that serve requests (threads_max)\n"
     "  --pool N          threads for offloaded work and blocking routes (pool_threads)\n"
-    "  --root DIR        the folder of files to serve\n"
+    "  --root DIR        the directory of files to serve\n"
     "  --config FILE     a configuration file\n"
     "  --set KEY=VALUE   any option; may be repeated\n"
     "  --unsafe          adds /crash, /hang, /test/fork, /test/leak, /test/lock-crash and /test/reload\n"
-    "  --events          prints what happens to the server's processes, a line each\n"
+    "  --events          prints events of the server's processes, one a line\n"
     "  --check           checks flags, environment and file, and exits\n"
-    "  --dump            prints the options in force with their origin, and exits\n"
+    "  --dump            prints the current options and where each was set, and exits\n"
     "  --help            prints this and every option\n";
 
 static const struct option flags[] = {
@@ -99,7 +99,7 @@ static bool is_folder(const char *path)
     struct stat st;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return true;
-    fprintf(stderr, "concur-demo: --root %s: not a folder\n", path);
+    fprintf(stderr, "concur-demo: --root %s: not a directory\n", path);
     return false;
 }
 

@@ -25,12 +25,12 @@ struct command {
 
 static const char usage[] =
     "usage: guestbook [flags]\n"
-    "  --database FILE  the book, made if there is none (guestbook.db)\n"
+    "  --database FILE  the database, made if it does not exist (guestbook.db)\n"
     "  --config FILE    a configuration file\n"
     "  --check          checks flags, environment and file, and exits\n"
     "  --help           prints this and every option\n"
     "  --NAME VALUE     an option of the library, such as --engine thread or --listen 127.0.0.1:8080\n"
-    "Environment: GUESTBOOK_TOKEN, what DELETE /entries/ID asks for; without it nobody can remove an entry.\n";
+    "Environment: GUESTBOOK_TOKEN, the token for DELETE /entries/ID; without it nobody can remove an entry.\n";
 
 /* Does the library have this option? Its own help lists them all. */
 static bool is_option(const char *name)

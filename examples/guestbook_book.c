@@ -62,7 +62,7 @@ static bool use_wal(sqlite3 *db)
 static const char *why_useless(sqlite3 *db)
 {
     if (sqlite3_db_readonly(db, "main") == 1)
-        return "may not be written";
+        return "is not writable";
     if (use_wal(db) && sqlite3_exec(db, schema, NULL, NULL, NULL) == SQLITE_OK)
         return NULL;
     return sqlite3_errcode(db) == SQLITE_OK ? "not a file that can have a write-ahead log" : sqlite3_errmsg(db);

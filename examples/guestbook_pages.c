@@ -218,7 +218,7 @@ static int drop(concur_request *r, void *arg)
     int64_t id;
     if (!may_remove(r, site)) {
         concur_reply_header(r, "WWW-Authenticate", "Bearer");
-        return concur_reply_text(r, 401, "Whoever removes entries has a token.\n");
+        return concur_reply_text(r, 401, "Removing entries needs a token.\n");
     }
     if (!parse_id(concur_request_get(r, CONCUR_IN_PARAM, "id"), &id))
         return 404;

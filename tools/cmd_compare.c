@@ -21,20 +21,20 @@ enum { WORKLOADS_MAX = 32, WORDS_MAX = 64, DESCRIPTORS = 65536 };
 static const char usage[] =
     "usage: concur compare [flags] [--app PROGRAM [ARGS ...]] [-- PROGRAM [ARGS ...]]\n"
     "\n"
-    "Starts a program on one engine after the other, sends load, and says what each engine costs it. Any program that "
-    "is built\n"
-    "on libconcur will do, unchanged: engine, address and options go by CONCUR_* variables.\n"
+    "Starts a program on one engine after the other, sends load, and says what each engine costs it. Works with any\n"
+    "unchanged program that uses libconcur: engine, address and options are set by CONCUR_* variables.\n"
     "\n"
-    "  --app PROGRAM ARGS   the program, up to the next flag of these here; after -- all words are its own\n"
+    "  --app PROGRAM ARGS   the program and its arguments, up to the next flag listed here; after --\n"
+    "                       all words belong to the program\n"
     "                       (default: concur-demo)\n"
     "  --url PATH           GET this path; may be repeated\n"
     "  --workload FILE|NAME a workload; may be repeated\n"
     "                       (default: / for your program, seven workloads for concur-demo)\n"
     "  --engines A,B        engines (default: all six)\n"
     "  --rounds N           rounds of each engine, in turn (3)\n"
-    "  --seconds S          seconds of load that count in a round (default: as the workload says)\n"
-    "  --json FILE          everything, for programs (docs/compare.md)\n"
-    "  --write-config FILE  the advised engine and its settings, as a configuration file\n"
+    "  --seconds S          measured seconds in a round (default: as the workload says)\n"
+    "  --json FILE          writes all results as JSON (docs/compare.md)\n"
+    "  --write-config FILE  writes a configuration file with the advised engine and its settings\n"
     "  --help               prints this\n"
     "\n"
     "Exit status: 0 compared, 1 nothing could be compared, 2 a bad flag, 3 stopped by a signal, 4 the machine was too "
@@ -118,7 +118,7 @@ static bool take_app(struct command *c, int argc, char **argv, int *at, bool to_
             return complain("--app", "too many words");
         c->app[c->word_count++] = argv[++*at];
     }
-    return c->word_count > 0 || complain("--app", "a program is wanted");
+    return c->word_count > 0 || complain("--app", "a program is missing");
 }
 
 static bool take_value(struct command *c, const char *flag, char *value)
@@ -147,7 +147,7 @@ static bool parse(struct command *c, int argc, char **argv)
             if (!take_app(c, argc, argv, &i, flag[2] == '\0'))
                 return false;
         } else if (i + 1 >= argc || is_flag(argv[i + 1])) {
-            return complain(flag, "a value is wanted");
+            return complain(flag, "a value is missing");
         } else if (!take_value(c, flag, argv[++i])) {
             return false;
         }
@@ -273,7 +273,7 @@ static bool write_config(const char *path, const struct comparison *result)
     advice_make(&a, result);
     if (a.engine)
         return write_file(path, result, advice_write);
-    fprintf(stderr, "concur compare: %s: not written, nothing can be advised\n", path);
+    fprintf(stderr, "concur compare: %s: not written: no engine can be advised\n", path);
     return true;
 }
 

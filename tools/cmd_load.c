@@ -17,19 +17,19 @@ enum { EXIT_RAN = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_ALL_GOOD = 3 };
 static const char usage[] =
     "usage: concur load URL [flags]\n"
     "\n"
-    "Sends requests to an HTTP/1.1 server, checks each answer, prints what came and how long it took.\n"
+    "Sends requests to an HTTP/1.1 server, checks each answer, prints what was answered and how long it took.\n"
     "\n"
     "  -c, --connections N  connections (64)\n"
     "  -t, --threads N      threads (1)\n"
-    "  -d, --duration S     seconds that count (2); what -w says comes before them\n"
-    "  -w, --warmup S       seconds that do not count (0.3)\n"
+    "  -d, --duration S     measured seconds (2), after those of -w\n"
+    "  -w, --warmup S       seconds before the measurement (0.3)\n"
     "  -R, --rate N         requests per second, in all; latency counts from when a request was due.\n"
-    "                       Without it each connection asks as soon as it has its answer\n"
-    "  -p, --pipeline N     requests under way on each connection\n"
+    "                       Without it each connection sends a request as soon as it has its answer\n"
+    "  -p, --pipeline N     requests sent ahead on each connection\n"
     "      --close          a connection for each request\n"
-    "      --timeout S      seconds after which an answer is missing (5)\n"
-    "      --workload FILE  requests, clients and times from a file; of the URL only host and port count.\n"
-    "                       -d, -w, -R and --timeout overrule it\n"
+    "      --timeout S      seconds after which an answer counts as missing (5)\n"
+    "      --workload FILE  requests, clients and times from a file; only the URL's host and port are used.\n"
+    "                       -d, -w, -R and --timeout win over the file\n"
     "      --json           prints one JSON object\n"
     "      --help           prints this\n"
     "\n"
@@ -121,11 +121,11 @@ static bool parse(struct command *c, int argc, char **argv)
     if (c->help)
         return true;
     if (optind + 1 != argc)
-        return complain("one URL is wanted");
+        return complain("one URL is needed");
     if (c->file && (c->closes || c->pipeline > 0 || c->connections > 0))
-        return complain("-c, -p and --close do not go with --workload");
+        return complain("-c, -p and --close cannot be used with --workload");
     if (c->closes && c->pipeline > 1)
-        return complain("-p does not go with --close");
+        return complain("-p cannot be used with --close");
     c->url = argv[optind];
     return true;
 }

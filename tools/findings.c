@@ -232,7 +232,7 @@ static void compare_answers(struct section *s, const struct workload_request *q,
         size_t from = where_they_part(row->seen[request], usual->seen[request]);
         append_seen(here, sizeof here, row->seen[request], from);
         append_seen(there, sizeof there, usual->seen[request], from);
-        add(s, FINDING_DIFFERS, row->engine, "%s answers %s %s otherwise: %s, where %s says %s", row->engine, q->method,
+        add(s, FINDING_DIFFERS, row->engine, "%s answers %s %s differently: %s, where %s says %s", row->engine, q->method,
             q->target, here, usual->engine, there);
     }
 }
@@ -287,7 +287,7 @@ static void find_cpu(struct section *s)
             least = user_us(&s->rows[i]);
     if (least >= cpu_from_us)
         add(s, FINDING_CPU, NULL,
-            "a request burns %.2f ms of processor time in the program itself, on every engine: a core does "
+            "a request uses %.2f ms of processor time in the program itself, on every engine: a core can do "
             "%.0f/s at most",
             least / 1000, 1e6 / least);
 }
@@ -338,7 +338,7 @@ static void say_ended(struct section *s, const struct row *row)
         snprintf(after, sizeof after, ", after %llu answers on average",
                  (unsigned long long)(row->typical.counts.of[LOAD_GOOD] / row->run_count));
     add(s, FINDING_CRASH, row->engine,
-        "%s: the program crashed (%s) in %u of %zu rounds%s: a crash costs all that would have come. With master = on "
+        "%s: the program crashed (%s) in %u of %zu rounds%s: a crash costs everything that follows. With master = on "
         "it "
         "would be started again",
         row->engine, how, rounds, row->run_count, after);
@@ -377,14 +377,14 @@ static void find_crash(struct section *s, const struct row *row)
             crashes == 1 ? " was" : "s were", (double)(t->counts.of[LOAD_GOOD] + all) / crashes, (double)all / crashes,
             list, silence(t, quiet));
     else if (all > t->counts.of[LOAD_TIMEOUT])
-        add(s, FINDING_CRASH, row->engine, "%s: %llu requests were lost (%s), though no process was seen to end",
+        add(s, FINDING_CRASH, row->engine, "%s: %llu requests were lost (%s), although no process was seen to end",
             row->engine, (unsigned long long)all, list);
 }
 
 static void find_no_victim(struct section *s, const struct row *row)
 {
     if (s->workload->kill_worker_every_ms && is_measured(row) && !row->typical.kills)
-        add(s, FINDING_CRASH, row->engine, "%s: no worker was killed, since there is none beside the program",
+        add(s, FINDING_CRASH, row->engine, "%s: no worker was killed, since the program has none",
             row->engine);
 }
 

@@ -23,7 +23,7 @@ static void print_usage(FILE *out)
     fputs("usage: concur COMMAND ...\n\n", out);
     for (int i = 0; i < COMMANDS; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
-    fputs("\nconcur COMMAND --help says more.\n", out);
+    fputs("\nMore: concur COMMAND --help\n", out);
 }
 
 int main(int argc, char **argv)
@@ -36,7 +36,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc > 1)
-        fprintf(stderr, "concur: no command %s\n", argv[1]);
+        fprintf(stderr, "concur: %s: no such command\n", argv[1]);
     print_usage(stderr);
     return 2;
 }

@@ -160,17 +160,17 @@ static bool has_runs(const struct section *s)
 static void print_noise(FILE *out, const struct comparison *c)
 {
     if (!c->noise_count)
-        fputs("\nNoise: not known, no engine went on serving.\n", out);
+        fputs("\nNoise: not known, since no engine kept serving.\n", out);
     else
         fprintf(
             out,
             "\nNoise: %s under %s, %zu times in turn against itself, differs by %.1f %%; smaller differences are ties "
             "(=).\n",
             c->noise_engine, c->noise_workload, c->noise_count, c->noise * 100);
-    fprintf(out, "Neither client nor server, but others, used %.0f %% of the machine.\n", c->others * 100);
+    fprintf(out, "Other programs used %.0f %% of the machine.\n", c->others * 100);
     if (judge_is_too_noisy(c))
         fprintf(out,
-                "THE MACHINE WAS TOO NOISY: more than %.0f %% of noise, or %.0f %% used by others. Do not quote this "
+                "THE MACHINE WAS TOO NOISY: more than %.0f %% of noise, or %.0f %% used by other programs. Do not quote this "
                 "table.\n",
                 NOISE_MAX * 100, OTHERS_MAX * 100);
 }
@@ -178,7 +178,7 @@ static void print_noise(FILE *out, const struct comparison *c)
 void table_print(FILE *out, const struct comparison *c, const char *repeat)
 {
     if (c->was_stopped)
-        fputs("\nStopped; this is what there is.\n", out);
+        fputs("\nStopped; these are the results so far.\n", out);
     for (size_t i = 0; i < c->section_count; i++)
         if (has_runs(&c->sections[i]))
             print_section(out, c, &c->sections[i], repeat);

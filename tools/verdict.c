@@ -15,7 +15,8 @@ void verdict_on(struct load_result *r)
     r->saturated = true;
     r->why[0] = '\0';
     if (r->busiest + r->starved >= saturated_from)
-        snprintf(r->why, sizeof r->why, "a thread of it was busy for %.0f %% of the time, and without a processor for %.0f %%",
+        snprintf(r->why, sizeof r->why, "one of its threads was busy for %.0f %% of the time, and without a processor for "
+                 "%.0f %%",
                  r->busiest * 100, r->starved * 100);
     else if (late >= late_from && late > latency / late_part)
         snprintf(r->why, sizeof r->why, "it sent 1 request in 100 more than %.1f ms late", (double)late / 1e6);

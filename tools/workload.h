@@ -14,7 +14,7 @@
 enum workload_kind {
     WORKLOAD_KEEPALIVE, /* one request at a time on a connection that stays */
     WORKLOAD_CLOSE,     /* a connection for each request */
-    WORKLOAD_PIPELINE,  /* `depth` requests under way on each connection */
+    WORKLOAD_PIPELINE,  /* `depth` requests sent ahead on each connection */
     WORKLOAD_IDLE,      /* one request each, if there is one, then silence; asked to stay open */
     WORKLOAD_SLOW_SEND, /* sends `slow_bytes` of a request every `slow_ms` */
     WORKLOAD_SLOW_READ, /* reads `slow_bytes` of the answer every `slow_ms` */

@@ -461,7 +461,7 @@ static void check_whole(cfg_t *cfg)
 {
     const char *name = cfg_getstr(cfg, "name");
     if (!name || !*name || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(name))
-        fail(cfg->line, "name: wanted, of small letters, digits, - and _");
+        fail(cfg->line, "name: needed, with lower-case letters, digits, - and _");
     else if (cfg_size(cfg, "clients") == 0)
         fail(cfg->line, "no clients");
 }

@@ -56,8 +56,8 @@ CONCUR_API const char *concur_request_id(concur_request *request);
  *          without braces or star
  * returns  the value; "" for a name without one ("?a" and "?a="). NULL: absent; a bad `where` or name; or a form that is
  *          not in memory or has another media type. If memory for the query, the form or the cookies runs out, none of
- *          their values is found and the log says so, as does concur_request_count(); parameters and headers need none. Repeated calls are cheap: the
- *          text is made once */
+ *          their values is found; the log and concur_request_count() say so. Parameters and headers need no memory.
+ *          Repeated calls are cheap: the text is made once */
 CONCUR_API const char *concur_request_get(concur_request *request, int where, const char *name);
 
 /* Enumerates values in the order in which they were sent; parameters in the order of the pattern.

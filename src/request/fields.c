@@ -132,7 +132,7 @@ static const char *cookie_fault(struct cnc_slice name, struct cnc_slice value, c
     int sites = flags & (CONCUR_COOKIE_LAX | CONCUR_COOKIE_STRICT | CONCUR_COOKIE_CROSS_SITE);
     bool is_secure = (flags & CONCUR_COOKIE_SECURE) != 0;
     if (!cnc_http_is_token(name.p, name.n))
-        return "a cookie's name is no token";
+        return "a cookie's name is not a token";
     if (!value.p || !is_cookie_value(value))
         return "a cookie's value has bytes that may not be in one";
     if (domain && !is_cookie_domain(cnc_reply_slice(domain)))

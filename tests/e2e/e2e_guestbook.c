@@ -351,7 +351,7 @@ START_TEST(a_book_that_cannot_be_used_is_refused)
     post("name=a&text=a", 303);
     stop();
     ck_assert_int_eq(chmod(database, 0444), 0);
-    expect_refused(engine_name(_i), database, "may not be written");
+    expect_refused(engine_name(_i), database, "is not writable");
     ck_assert_int_eq(chmod(database, 0644), 0);
     ck_assert_int_eq(chmod(folder, 0555), 0);
     snprintf(path, sizeof path, "%s/other.db", folder);

@@ -170,7 +170,7 @@ START_TEST(a_comparison)
     has("Noise: event under /, 4 times in turn against itself");
     has("concur compare --url / --engines ");
     ck_assert_ptr_null(strstr(output, "that is not this engine"));
-    ck_assert_ptr_null(strstr(output, "otherwise"));
+    ck_assert_ptr_null(strstr(output, "differently"));
     char *text = read_file(json), *engine = read_file(config);
     ck_assert(json_walk(text, ignore, NULL));
     ck_assert_int_eq(run(CONCUR_DEMO, check), 0);
@@ -200,7 +200,7 @@ START_TEST(answers_that_differ)
                                   "--engines", "event,thread", "--rounds",  "1",     "--seconds",
                                   "0.2",       "--",           CONCUR_DEMO, NULL };
     run(CONCUR_TOOL, words);
-    has("thread answers GET /whoami otherwise: ");
+    has("thread answers GET /whoami differently: ");
     has("thread answers wrongly: ");
     has("with other content");
     has("event answers wrongly: ");
@@ -279,14 +279,14 @@ static const struct {
     const char *says;
 } mistakes[] = {
     { { "compare", "--frobnicate" }, "no such flag" },
-    { { "compare", "--url" }, "a value is wanted" },
-    { { "compare", "--url", "--json" }, "a value is wanted" },
+    { { "compare", "--url" }, "a value is missing" },
+    { { "compare", "--url", "--json" }, "a value is missing" },
     { { "compare", "--url", "price" }, "a path begins with /" },
     { { "compare", "--workload", "nosuch" }, "nosuch: no such workload" },
     { { "compare", "--engines", "event,fast" }, "fast: no such engine" },
     { { "compare", "--rounds", "0" }, "--rounds 0: a number from 1" },
     { { "compare", "--seconds", "1x" }, "--seconds 1x: a number" },
-    { { "compare", "--app", "--url", "/" }, "a program is wanted" },
+    { { "compare", "--app", "--url", "/" }, "a program is missing" },
     { { "compare", "--app", "x", "--app", "y" }, "one program only" },
 };
 
@@ -342,7 +342,7 @@ START_TEST(ctrl_c_prints_what_there_is)
         nanosleep(&look, NULL);
     kill(-pid, SIGINT);
     ck_assert_int_eq(finish(pid, out), 3);
-    has("Stopped; this is what there is.");
+    has("Stopped; these are the results so far.");
     nothing_is_left();
 }
 END_TEST

@@ -182,7 +182,7 @@ START_TEST(a_handler_that_burns)
             s->rows[i].runs[k].user_part = 0.9;
         }
     judge(&c);
-    expect(FINDING_CPU, NULL, "burns 0.90 ms of processor time in the program itself");
+    expect(FINDING_CPU, NULL, "uses 0.90 ms of processor time in the program itself");
 }
 END_TEST
 
@@ -284,7 +284,7 @@ START_TEST(an_engine_that_answers_otherwise)
         see(&s->rows[i], "a", "a", "a");
     see(&s->rows[PREFORK], "z", "z", "z");
     judge(&c);
-    expect(FINDING_DIFFERS, "prefork", "prefork answers GET /price otherwise: \"z\", where event says \"a\"");
+    expect(FINDING_DIFFERS, "prefork", "prefork answers GET /price differently: \"z\", where event says \"a\"");
 }
 END_TEST
 
@@ -310,7 +310,7 @@ START_TEST(the_place_of_a_difference)
             seen->hash = i == PREFORK;
         }
     judge(&c);
-    expect(FINDING_DIFFERS, "prefork", "otherwise: ..\"he price is 5\", where event says ..\"he price is 4\"");
+    expect(FINDING_DIFFERS, "prefork", "differently: ..\"he price is 5\", where event says ..\"he price is 4\"");
 }
 END_TEST
 

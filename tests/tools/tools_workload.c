@@ -145,7 +145,7 @@ static const struct {
     { "", 1, "name" },
     { NAME, 2, "no clients" },
     { ONE, 2, "name" },
-    { "name = \"A b\"\n" ONE, 3, "small letters" },
+    { "name = \"A b\"\n" ONE, 3, "lower-case letters" },
     { NAME "/* one\ntwo */ # three\nduration_ms = 5\n" ONE, 4, "duration_ms = 5: from 100" },
     { NAME "\n\ntimeout_ms = 0\n" ONE, 4, "timeout_ms" },
     { NAME "warmup_ms = -1\n" ONE, 2, "warmup_ms" },
