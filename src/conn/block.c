@@ -59,7 +59,7 @@ static void refuse_to_wait(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     drv->ops->runs_short(drv, "a request that waits is answered with 503");
     cnc_conn_lose(conn, CONCUR_E_FULL);
-    conn->fail_status = 503;
+    conn->exchange.status = 503;
     cnc_conn_step(conn, CNC_CONN_ON_BAD);
 }
 
@@ -71,7 +71,7 @@ static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
         return true;
     }
     cnc_conn_finish(conn);
-    while (drv->count && (conn->stream || conn->state == CNC_CONN_CLOSED))
+    while (drv->count && (conn->exchange.stream || conn->state == CNC_CONN_CLOSED))
         if (cnc_home_turn(drv->home, -1) < 0) {
             drv->ops->runs_short(drv, "a request that waits is given up");
             cnc_driver_lose_loop(drv);
@@ -149,7 +149,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
         cnc_conn_flush(conn);
         while (CNC_UNLIKELY(drv->home->local.head != NULL))
             cnc_home_settle(drv->home);
-        if (CNC_UNLIKELY(drv->home->live != 0) && !conn->stream)
+        if (CNC_UNLIKELY(drv->home->live != 0) && !conn->exchange.stream)
             look_aside(drv->home);
         if (CNC_UNLIKELY(!drv->count))
             return false;
@@ -160,7 +160,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
             cnc_conn_finish(conn);
             return false;
         }
-        if (conn->stream) {
+        if (conn->exchange.stream) {
             if (!turn_loop(drv, conn))
                 return false;
             continue;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * A connection: the HTTP machine between a transport and one request at a time. The same connection is driven by events on
- * a loop (driver.c) or by a thread that blocks (block.c); states.c holds its state table, input.c and output.c pump the bytes.
+ * A connection: a descriptor with its transport, buffers and deadline, and the exchange that is under way on it (exchange.h). The
+ * same connection is driven by events on a loop (driver.c) or by a thread that blocks (block.c); states.c holds its state table,
+ * input.c and output.c pump the bytes.
  */
 #ifndef CNC_CONN_H
 #define CNC_CONN_H
 
-#include "conn/stream.h"
+#include "conn/exchange.h"
 #include "exec/home.h"
 #include "exec/pool.h"
 #include "net/transport.h"
@@ -27,9 +28,10 @@ enum cnc_conn_state {
 enum cnc_conn_event {
     CNC_CONN_ON_BYTES,       /* first bytes of a head */
     CNC_CONN_ON_HEAD,        /* head complete */
-    CNC_CONN_ON_BAD,         /* the peer broke the protocol; conn->fail_status says how */
+    CNC_CONN_ON_BAD,         /* the peer broke the protocol; conn->exchange.status says how */
     CNC_CONN_ON_REPLY_KEEP,  /* reply ended, the connection persists */
     CNC_CONN_ON_REPLY_CLOSE, /* reply ended, the connection does not */
+    CNC_CONN_ON_READ,        /* the rest of a body, which nobody wanted, was read */
     CNC_CONN_ON_ABORT,       /* reply cut short */
     CNC_CONN_ON_FLUSHED,     /* all output is with the kernel */
     CNC_CONN_ON_EOF,
@@ -37,6 +39,13 @@ enum cnc_conn_event {
     CNC_CONN_ON_DEADLINE,
     CNC_CONN_ON_DRAIN, /* the server stops */
     CNC_CONN_EVENTS
+};
+
+/* What is to be done after a step, in this order. */
+enum {
+    CNC_CONN_DO_LOSE = 1,  /* tell the request, if there is one, that its client is gone */
+    CNC_CONN_DO_PAGE = 2,  /* answer with a page of exchange.status */
+    CNC_CONN_DO_FINISH = 4 /* shut the write side */
 };
 
 /* Deadline classes: one queue each, all members with the same duration, so that the queue is sorted by itself. */
@@ -54,21 +63,13 @@ enum cnc_conn_class {
 
 enum {
     CNC_CONN_LAST = 1,         /* close after this reply */
-    CNC_CONN_EXPECT = 2,       /* 100 Continue is due when the body is wanted */
-    CNC_CONN_BODY_WANTED = 4,  /* the request takes body pieces */
-    CNC_CONN_BODY_PAUSED = 8,  /* ... but not now */
-    CNC_CONN_BODY_TOLD = 16,   /* body_end was delivered, or nobody wants it */
-    CNC_CONN_DISCARD = 32,     /* reply done: read the rest of the body and throw it away */
-    CNC_CONN_DRAIN_WANTED = 64,
     CNC_CONN_SERVED = 128,     /* at least one request was answered since the class was set */
     CNC_CONN_MUST_LINGER = 256,/* input may be unread: shut down and discard before closing */
     CNC_CONN_RESET = 512,      /* close with a reset, so that truncation is visible */
     CNC_CONN_DIRTY = 1024,     /* linked in the driver's list of connections to look at after this turn */
     CNC_CONN_EOF = 2048,       /* the peer shut its side: nothing more is read */
     CNC_CONN_WATCHED = 4096,   /* io is known to the loop */
-    CNC_CONN_BODY_HOLD = 8192, /* pieces must be able to stay in place: read into a buffer of the connection's own */
     CNC_CONN_FRESH = 16384,    /* no byte of a request seen yet */
-    CNC_CONN_REPLYING = 32768, /* the reply's head is out */
     CNC_CONN_LENT = 131072,    /* in a worker: it belongs to the front, and is plain */
     CNC_CONN_READY = 65536,    /* a complete head waits for another home to take the connection */
     CNC_CONN_STOPPED = 262144, /* input was left that could be gone on with: output has to leave first, or others have
@@ -76,41 +77,36 @@ enum {
     CNC_CONN_QUEUED = 524288,  /* in the driver's queue of those that go on with what is here */
     CNC_CONN_KEPT = 1048576,   /* in a worker: the front has given it away, and wants to know of its end; it is plain */
     CNC_CONN_COPIED = 2097152, /* a process that does not read may hold a copy: shut down before it is closed */
-    CNC_CONN_SHUT = 8388608, /* its write side has been shut */
-    CNC_CONN_DRAIN_WHOLE = 4194304 /* with DRAIN_WANTED: when nothing is queued any more */
+    CNC_CONN_SHUT = 8388608 /* its write side has been shut */
 };
 
 struct cnc_chunk; /* queued output */
 struct cnc_input; /* buffered input and a half-parsed head */
 
-/* The hot struct of a connection. INV: stream != NULL only in BUSY. */
+/* The hot struct of a connection. INV: exchange.stream != NULL only in BUSY. */
 struct cnc_conn {
     struct cnc_io io;
     struct cnc_job job; /* its link is in one of the driver's class queues, or in the pool's queue */
     struct cnc_driver *drv;         /* that drives it; between two drivers, the one it left */
-    struct cnc_stream *stream;      /* the request under way; NULL once its reply is complete */
     struct cnc_input *in;           /* NULL when nothing is buffered */
     struct cnc_chunk *out;          /* first of the queue; NULL when nothing waits to be sent */
     int64_t deadline;               /* of its class; with CNC_CONN_READY: when the head was complete */
-    struct cnc_http_body body;
     struct cnc_conn *next; /* with DIRTY or QUEUED, of which there is never but one */
     const struct cnc_transport_ops *transport;
     union {
         void *ext;     /* the transport's state; NULL when plain */
         uint64_t loan; /* with CNC_CONN_LENT or CNC_CONN_KEPT: its number (ledger.h) */
     };
+    struct cnc_exchange exchange; /* the one under way, or the last one */
     uint64_t moved;    /* bytes read or written since the class's deadline was set */
     uint32_t unacked;  /* bytes the peer had not acknowledged when CNC_CLASS_WRITE was entered */
-    uint32_t held;     /* bytes of a body piece that the request left in place */
-    uint32_t discarded;
     uint32_t requests; /* begun on this connection */
     uint32_t flags;
-    union {
-        uint16_t fail_status;
-        uint16_t tries; /* in a front, of a request that waits or is lent: workers that have refused it */
-    };
-    uint8_t state, class, mask, framing;
+    uint8_t state, class, mask;
 };
+
+/* Memory of an idle connection. Ten thousand of them are usual. */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct cnc_conn) <= 296, "an idle connection has grown");
 
 struct cnc_conn_limits {
     struct cnc_http_limits http;
@@ -156,11 +152,20 @@ struct cnc_conn_ops {
     void (*closed)(struct cnc_driver *);
 };
 
+/* What a connection says for itself, in its protocol's words. */
+struct cnc_protocol {
+    /* No request exists, or none any more: the last reply is a page with this status. */
+    void (*page)(struct cnc_conn *, int status);
+    /* The request takes its body, which the peer holds back until it hears so. */
+    void (*go_on)(struct cnc_conn *);
+};
+
 /* Drives connections at one home. */
 struct cnc_driver {
     struct cnc_home *home;
     const struct cnc_conn_limits *limits;
     const struct cnc_conn_ops *ops;
+    const struct cnc_protocol *protocol;
     void *owner;             /* the server, for ops */
     void *lender;            /* whoever takes connections from here, for ops->handover */
     const atomic_bool *draining; /* the server stops: replies say close */
@@ -231,7 +236,11 @@ int cnc_block_flush(struct cnc_conn *conn, size_t down_to);
 /* Shared by the files of this folder. */
 void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn); /* driver.c: conn is the current one from now on */
 void cnc_conn_unwatch(struct cnc_conn *conn);                      /* driver.c */
-void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev); /* states.c */
+/* states.c: pure: sets the state, and returns CNC_CONN_DO_*. NULL: the pair is a bug. */
+typedef unsigned cnc_states_fn(struct cnc_conn *);
+extern cnc_states_fn *const cnc_states_table[CNC_CONN_STATES][CNC_CONN_EVENTS];
+void cnc_conn_carry_out(struct cnc_conn *conn, unsigned todo); /* step.c: CNC_CONN_DO_* */
+void cnc_conn_illegal(struct cnc_conn *conn);                  /* step.c */
 void cnc_conn_touch(struct cnc_conn *conn);                        /* turns.c: look at conn after this turn */
 void cnc_turns_init(struct cnc_driver *drv);
 void cnc_turns_deinit(struct cnc_driver *drv);
@@ -239,8 +248,7 @@ void cnc_turns_deinit(struct cnc_driver *drv);
 void cnc_turns_queue(struct cnc_conn *conn);
 void cnc_turns_unlist(struct cnc_conn *conn); /* turns.c: conn is not looked at, unless by an event */
 void cnc_conn_finish(struct cnc_conn *conn);                       /* driver.c: flush, watch, deadline; may free */
-void cnc_conn_lose(struct cnc_conn *conn, int reason);             /* states.c: tells the request */
-void cnc_conn_fail(struct cnc_conn *conn, int status);             /* output.c: an error page of the connection's own */
+void cnc_conn_lose(struct cnc_conn *conn, int reason);             /* step.c: tells the request */
 void cnc_conn_read(struct cnc_conn *conn, bool wait);              /* input.c */
 void cnc_conn_resume(struct cnc_conn *conn);                       /* input.c: goes on with buffered input */
 bool cnc_conn_reads(const struct cnc_conn *conn);                  /* input.c: should more be read? */
@@ -254,10 +262,53 @@ size_t cnc_conn_queued(const struct cnc_conn *conn);                /* queue.c: 
 void cnc_conn_free_output(struct cnc_conn *conn);                  /* queue.c */
 const char *cnc_conn_state_name(int state);                        /* states.c */
 extern const struct cnc_carrier_ops cnc_conn_carrier;              /* output.c */
+extern const struct cnc_protocol cnc_http1;                        /* output.c */
 
 /* driver.c: has the peer taken anything since unacked was noted? A full socket buffer empties a good while before it takes
  * more from us. Notes it anew. */
 bool cnc_conn_peer_takes(struct cnc_conn *conn);
+
+/* A step of the connection's table, and what it asks for. */
+static inline void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev)
+{
+    cnc_states_fn *fn = cnc_states_table[conn->state][ev];
+    if (CNC_UNLIKELY(!fn)) {
+        cnc_conn_illegal(conn);
+        return;
+    }
+    unsigned todo = fn(conn);
+    if (CNC_UNLIKELY(todo))
+        cnc_conn_carry_out(conn, todo);
+}
+
+/* CNC_EXCHANGE_DO_*, in this order. */
+static inline void cnc_conn_carry_out_exchange(struct cnc_conn *conn, unsigned todo)
+{
+    struct cnc_stream *stream = conn->exchange.stream;
+    if (todo & CNC_EXCHANGE_DO_LET_GO) {
+        conn->exchange.stream = NULL;
+        stream->carrier = NULL;
+    }
+    if (todo & CNC_EXCHANGE_DO_CONTINUE)
+        conn->drv->protocol->go_on(conn);
+    if ((todo & CNC_EXCHANGE_DO_TELL_END) && stream)
+        stream->up->body_end(stream);
+}
+
+/* Steps of the exchange. Where its reply ends, the connection has a step of its own to take. */
+static inline void cnc_conn_step_body(struct cnc_conn *conn, enum cnc_exchange_body_event ev)
+{
+    unsigned todo = cnc_exchange_step_body(&conn->exchange, ev);
+    if (todo)
+        cnc_conn_carry_out_exchange(conn, todo);
+}
+
+static inline void cnc_conn_step_reply(struct cnc_conn *conn, enum cnc_exchange_reply_event ev)
+{
+    unsigned todo = cnc_exchange_step_reply(&conn->exchange, ev);
+    if (todo)
+        cnc_conn_carry_out_exchange(conn, todo);
+}
 
 /* The library itself goes on with it, at its next turn. Only between two requests output has to leave first. */
 static inline bool cnc_conn_waits_for_turn(const struct cnc_conn *conn)
@@ -270,11 +321,6 @@ static inline bool cnc_conn_waits_for_turn(const struct cnc_conn *conn)
 static inline bool cnc_conn_can_resume(const struct cnc_conn *conn)
 {
     return conn->in || conn->state == CNC_CONN_BUSY || (conn->flags & CNC_CONN_EOF);
-}
-
-static inline bool cnc_conn_body_is_done(const struct cnc_conn *conn)
-{
-    return cnc_http_body_is_done(&conn->body) && conn->held == 0;
 }
 
 #endif

@@ -12,7 +12,7 @@ static void on_driver_tick(struct cnc_tick *tick);
 void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct cnc_conn_limits *limits,
                      const struct cnc_conn_ops *ops, void *owner, const atomic_bool *draining)
 {
-    *drv = (struct cnc_driver){ .home = home, .limits = limits, .ops = ops, .owner = owner, .draining = draining };
+    *drv = (struct cnc_driver){ .home = home, .limits = limits, .ops = ops, .protocol = &cnc_http1, .owner = owner, .draining = draining };
     for (int i = 0; i < CNC_CLASSES; i++)
         cnc_link_init(&drv->classes[i]);
     cnc_turns_init(drv);
@@ -85,7 +85,7 @@ void cnc_driver_hold(struct cnc_conn *conn)
 void cnc_driver_release(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
-    CNC_ASSERT(!conn->stream);
+    CNC_ASSERT(!conn->exchange.stream);
     cnc_conn_unwatch(conn);
     cnc_driver_hold(conn);
     if (drv->current == conn)
@@ -156,8 +156,7 @@ static enum cnc_conn_class class_of(const struct cnc_conn *conn)
     case CNC_CONN_LINGER:
         return CNC_CLASS_LINGER;
     case CNC_CONN_BUSY:
-        if (!cnc_conn_body_is_done(conn) && (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD)) &&
-            !(conn->flags & CNC_CONN_BODY_PAUSED))
+        if (!cnc_exchange_is_read(&conn->exchange) && cnc_exchange_takes(&conn->exchange))
             return CNC_CLASS_BODY;
         return CNC_CLASS_NONE;
     default:
@@ -247,17 +246,17 @@ static void update_watch(struct cnc_conn *conn)
 
 static void tell_of_room(struct cnc_conn *conn)
 {
-    size_t most = conn->flags & CNC_CONN_DRAIN_WHOLE ? 0 : conn->drv->limits->output_low;
+    size_t most = conn->exchange.flags & CNC_EXCHANGE_DRAIN_WHOLE ? 0 : conn->drv->limits->output_low;
     if (cnc_conn_queued(conn) > most)
         return;
-    conn->flags &= (uint32_t) ~(CNC_CONN_DRAIN_WANTED | CNC_CONN_DRAIN_WHOLE);
-    conn->stream->up->drain(conn->stream);
+    conn->exchange.flags &= (uint8_t) ~(CNC_EXCHANGE_DRAIN_WANTED | CNC_EXCHANGE_DRAIN_WHOLE);
+    conn->exchange.stream->up->drain(conn->exchange.stream);
 }
 
 /* Output left: goes on with what waited for that. */
 static void after_output(struct cnc_conn *conn)
 {
-    if (CNC_UNLIKELY((conn->flags & CNC_CONN_DRAIN_WANTED) && conn->stream))
+    if (CNC_UNLIKELY((conn->exchange.flags & CNC_EXCHANGE_DRAIN_WANTED) && conn->exchange.stream))
         tell_of_room(conn);
     if (!conn->out)
         cnc_conn_step(conn, CNC_CONN_ON_FLUSHED);
@@ -267,7 +266,7 @@ CNC_HOT void cnc_conn_finish(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
     cnc_conn_flush(conn);
-    if (conn->state == CNC_CONN_FLUSH || (conn->flags & CNC_CONN_DRAIN_WANTED))
+    if (conn->state == CNC_CONN_FLUSH || (conn->exchange.flags & CNC_EXCHANGE_DRAIN_WANTED))
         after_output(conn);
     if (conn->state == CNC_CONN_CLOSED)
         drv->scratch_len = 0;
@@ -343,7 +342,7 @@ void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status
 {
     conn->drv = drv;
     conn->flags &= (uint32_t)~CNC_CONN_READY;
-    conn->fail_status = (uint16_t)status;
+    conn->exchange.status = (uint16_t)status;
     drv->count++;
     cnc_driver_enter(drv, conn);
     cnc_conn_step(conn, cnc_home_need_scratch(drv->home) < 0 ? CNC_CONN_ON_ERROR : CNC_CONN_ON_BAD);

@@ -160,7 +160,7 @@ static bool input_is_over(const struct cnc_conn *conn, struct turn *turn)
 /* A request without a body is a step; of one with a body the pieces are. The clock is read before it if more is here. */
 static void input_count_request(const struct cnc_conn *conn, struct turn *turn, size_t behind)
 {
-    if (CNC_UNLIKELY(!cnc_http_body_is_done(&conn->body)))
+    if (CNC_UNLIKELY(!cnc_http_body_is_done(&conn->exchange.machine)))
         return;
     turn->steps++;
     if (CNC_UNLIKELY(behind && !turn->began))
@@ -188,7 +188,7 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct turn 
         return false;
     }
     if (CNC_UNLIKELY(verdict != CNC_HTTP_HEAD_DONE)) {
-        conn->fail_status = (uint16_t)verdict;
+        conn->exchange.status = (uint16_t)verdict;
         cnc_conn_step(conn, CNC_CONN_ON_BAD);
         return false;
     }
@@ -199,9 +199,9 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct turn 
         return false;
     }
     cnc_conn_step(conn, CNC_CONN_ON_HEAD);
-    cnc_http_body_init(&conn->body, head);
-    if ((head->flags & CNC_HTTP_EXPECT_CONTINUE) && !cnc_conn_body_is_done(conn))
-        conn->flags |= CNC_CONN_EXPECT;
+    cnc_http_body_init(&conn->exchange.machine, head);
+    if ((head->flags & CNC_HTTP_EXPECT_CONTINUE) && !cnc_exchange_is_read(&conn->exchange))
+        conn->exchange.flags |= CNC_EXCHANGE_EXPECT;
     const char *bytes = in->p;
     in->p += head->len;
     in->n -= head->len;
@@ -212,51 +212,42 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct turn 
     if (saved && conn->in)
         drop_head(conn->in);
     if (CNC_UNLIKELY(status)) {
-        conn->fail_status = (uint16_t)status;
+        conn->exchange.status = (uint16_t)status;
         cnc_conn_step(conn, CNC_CONN_ON_BAD);
     }
     return conn->state != CNC_CONN_CLOSED;
 }
 
-static void body_told(struct cnc_conn *conn)
-{
-    conn->flags |= CNC_CONN_BODY_TOLD;
-    if (conn->stream && (conn->flags & CNC_CONN_BODY_WANTED))
-        conn->stream->up->body_end(conn->stream);
-}
-
 /* Hands one piece up. True: go on. */
 static bool input_give_piece(struct cnc_conn *conn, struct cnc_slice *in, struct cnc_slice piece)
 {
-    struct cnc_stream *stream = conn->stream;
-    conn->flags |= CNC_CONN_BODY_PAUSED; /* before the call, which may already take it back */
-    int rc = stream->up->body(stream, piece.p, piece.n);
-    if (rc == CONCUR_AGAIN && conn->stream) {
-        conn->held = (uint32_t)piece.n;
+    struct cnc_exchange *x = &conn->exchange;
+    cnc_conn_step_body(conn, CNC_EXCHANGE_ON_PIECE); /* before the call, which may already resume */
+    int rc = x->stream->up->body(x->stream, piece.p, piece.n);
+    if (rc == CONCUR_AGAIN && x->stream) {
+        x->held = (uint32_t)piece.n;
         in->n += (size_t)(in->p - piece.p);
         in->p = piece.p;
-        return !(conn->flags & CNC_CONN_BODY_PAUSED);
+        return x->body != CNC_EXCHANGE_BODY_PAUSED;
     }
-    conn->flags &= (uint32_t)~CNC_CONN_BODY_PAUSED;
-    if (rc < 0)
-        conn->flags &= (uint32_t)~CNC_CONN_BODY_WANTED;
+    cnc_conn_step_body(conn, rc < 0 ? CNC_EXCHANGE_ON_REFUSE : CNC_EXCHANGE_ON_RESUME);
     return true;
 }
 
 /* A piece that was left in place is offered again. */
 static bool give_held(struct cnc_conn *conn, struct cnc_slice *in)
 {
-    struct cnc_slice piece = { in->p, conn->held };
-    conn->held = 0;
+    struct cnc_slice piece = { in->p, conn->exchange.held };
+    conn->exchange.held = 0;
     in->p += piece.n;
     in->n -= piece.n;
-    return !conn->stream || input_give_piece(conn, in, piece);
+    return !conn->exchange.stream || input_give_piece(conn, in, piece);
 }
 
 static void input_discard(struct cnc_conn *conn, size_t n)
 {
-    conn->discarded += (uint32_t)n;
-    if (conn->discarded > conn->drv->limits->linger_max)
+    conn->exchange.discarded += (uint32_t)n;
+    if (conn->exchange.discarded > conn->drv->limits->linger_max)
         cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
 }
 
@@ -264,26 +255,26 @@ static void input_discard(struct cnc_conn *conn, size_t n)
 static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
 {
     struct cnc_slice piece;
-    if (conn->held)
+    if (conn->exchange.held)
         return give_held(conn, in);
-    if ((conn->flags & CNC_CONN_BODY_HOLD) && !input_own(conn, in)) {
+    if ((conn->exchange.flags & CNC_EXCHANGE_HOLD) && !input_own(conn, in)) {
         out_of_memory(conn);
         return false;
     }
-    int verdict = cnc_http_body_next(&conn->body, &conn->drv->limits->http, in, &piece);
+    int verdict = cnc_http_body_next(&conn->exchange.machine, &conn->drv->limits->http, in, &piece);
     switch (verdict) {
     case CNC_HTTP_BODY_MORE:
         return false;
     case CNC_HTTP_BODY_DATA:
-        if (conn->stream && (conn->flags & CNC_CONN_BODY_WANTED))
+        if (conn->exchange.stream && conn->exchange.body == CNC_EXCHANGE_BODY_WANTED)
             return input_give_piece(conn, in, piece);
         input_discard(conn, piece.n);
         return true;
     case CNC_HTTP_BODY_END:
         return true;
     default:
-        conn->fail_status = (uint16_t)verdict;
-        if (conn->flags & CNC_CONN_DISCARD)
+        conn->exchange.status = (uint16_t)verdict;
+        if (conn->exchange.body == CNC_EXCHANGE_BODY_REST)
             cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
         else
             cnc_conn_step(conn, CNC_CONN_ON_BAD);
@@ -294,28 +285,26 @@ static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
 /* A request is under way, or its unread body is. True: go on. */
 static bool busy(struct cnc_conn *conn, struct cnc_slice *in, struct turn *turn)
 {
-    bool takes = (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD)) && !(conn->flags & CNC_CONN_BODY_PAUSED);
-    if (!cnc_conn_body_is_done(conn)) {
-        if (takes && (in->n || conn->held) && input_is_over(conn, turn)) {
+    bool takes = cnc_exchange_takes(&conn->exchange);
+    if (!cnc_exchange_is_read(&conn->exchange)) {
+        if (takes && (in->n || conn->exchange.held) && input_is_over(conn, turn)) {
             conn->flags |= CNC_CONN_STOPPED;
             return false;
         }
         turn->steps += takes;
-        bool on = takes && (in->n || conn->held) && parse_body(conn, in);
+        bool on = takes && (in->n || conn->exchange.held) && parse_body(conn, in);
         if (CNC_UNLIKELY(!on && (conn->flags & CNC_CONN_EOF)) && conn->state == CNC_CONN_BUSY && !in->n)
             cnc_conn_step(conn, CNC_CONN_ON_EOF); /* nor will the rest come */
         return on;
     }
-    if (!(conn->flags & CNC_CONN_BODY_TOLD) && (conn->flags & CNC_CONN_BODY_WANTED)) {
-        body_told(conn);
+    if (conn->exchange.body == CNC_EXCHANGE_BODY_WANTED) {
+        cnc_conn_step_body(conn, CNC_EXCHANGE_ON_COMPLETE);
         return true;
     }
-    if (conn->stream)
+    if (conn->exchange.stream)
         return false;
-    if (conn->flags & CNC_CONN_DISCARD) {
-        conn->flags &= (uint32_t)~CNC_CONN_DISCARD;
-        conn->state = CNC_CONN_IDLE;
-    }
+    if (conn->exchange.body == CNC_EXCHANGE_BODY_REST)
+        cnc_conn_step(conn, CNC_CONN_ON_READ);
     return conn->state == CNC_CONN_IDLE;
 }
 
@@ -350,9 +339,9 @@ CNC_HOT static void consume(struct cnc_conn *conn, struct cnc_slice *in)
                 return;
             break;
         case CNC_CONN_LINGER:
-            conn->discarded += (uint32_t)in->n;
+            conn->exchange.discarded += (uint32_t)in->n;
             in->n = 0;
-            if (conn->discarded > conn->drv->limits->linger_max)
+            if (conn->exchange.discarded > conn->drv->limits->linger_max)
                 cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
             return;
         default:
@@ -417,6 +406,13 @@ void cnc_conn_resume(struct cnc_conn *conn)
         look_for_end(conn);
 }
 
+/* What comes next is a body that somebody takes, be it to throw it away. */
+static bool is_body_used(const struct cnc_conn *conn)
+{
+    return !cnc_exchange_is_read(&conn->exchange) &&
+           (cnc_exchange_takes(&conn->exchange) || conn->exchange.body == CNC_EXCHANGE_BODY_PAUSED);
+}
+
 CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)
 {
     size_t have = conn->in ? conn->in->len - conn->in->at : 0;
@@ -427,11 +423,9 @@ CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)
     case CNC_CONN_HEAD: /* whose replies wait gets nothing more taken, wherever its last read ended */
         return !conn->out && !(conn->flags & CNC_CONN_STOPPED);
     case CNC_CONN_BUSY:
-        if (conn->flags & (CNC_CONN_BODY_PAUSED | CNC_CONN_STOPPED))
+        if (conn->exchange.body == CNC_EXCHANGE_BODY_PAUSED || (conn->flags & CNC_CONN_STOPPED))
             return false;
-        if (!cnc_conn_body_is_done(conn))
-            return conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD) || have < conn->drv->limits->pipeline_max;
-        return have < conn->drv->limits->pipeline_max;
+        return is_body_used(conn) || have < conn->drv->limits->pipeline_max;
     case CNC_CONN_LINGER:
         return true;
     default:
@@ -443,8 +437,7 @@ CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)
 static size_t most_when_busy(const struct cnc_conn *conn)
 {
     size_t have = conn->in ? conn->in->len - conn->in->at : 0, most = conn->drv->limits->pipeline_max;
-    bool is_used = !cnc_conn_body_is_done(conn) && (conn->flags & (CNC_CONN_BODY_WANTED | CNC_CONN_DISCARD));
-    return is_used || have >= most ? CNC_HOME_SCRATCH : most - have;
+    return is_body_used(conn) || have >= most ? CNC_HOME_SCRATCH : most - have;
 }
 
 CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
@@ -454,7 +447,7 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
     size_t room = CNC_HOME_SCRATCH;
     bool busy = conn->state == CNC_CONN_BUSY;
     if (CNC_UNLIKELY(conn->in || busy)) {
-        bool hold = busy && (conn->flags & CNC_CONN_BODY_HOLD);
+        bool hold = busy && (conn->exchange.flags & CNC_EXCHANGE_HOLD);
         size_t most = busy ? most_when_busy(conn) : CNC_HOME_SCRATCH;
         size_t least = hold && !conn->in ? CHUNK_FROM : most < INPUT_MIN ? most : INPUT_MIN;
         if ((conn->in || hold) && grow_input(conn, least) < 0) {

@@ -35,9 +35,9 @@ static int put_chunk(struct cnc_conn *conn, struct cnc_piece *piece)
 
 static int put_body(struct cnc_conn *conn, struct cnc_piece *piece, bool last)
 {
-    bool chunked = conn->framing == CNC_HTTP_FRAME_CHUNKED;
+    bool chunked = conn->exchange.framing == CNC_HTTP_FRAME_CHUNKED;
     int rc = CONCUR_OK;
-    if (piece->n && conn->framing != CNC_HTTP_FRAME_NONE) {
+    if (piece->n && conn->exchange.framing != CNC_HTTP_FRAME_NONE) {
         if (cnc_queue_is_made(conn, piece->p))
             rc = cnc_queue_made(conn, piece->n, chunked);
         else
@@ -49,31 +49,20 @@ static int put_body(struct cnc_conn *conn, struct cnc_piece *piece, bool last)
     return rc;
 }
 
-/* RFC 9110 §10.1.1: only while no reply has begun. It might be left out where some of the body has come, but what the client
- * gets is not to depend on how its packets arrived. */
-static void send_continue(struct cnc_conn *conn)
-{
-    if (!(conn->flags & CNC_CONN_EXPECT) || (conn->flags & CNC_CONN_REPLYING))
-        return;
-    conn->flags &= (uint32_t)~CNC_CONN_EXPECT;
-    (void)cnc_conn_put(conn, CNC_HTTP_CONTINUE.p, CNC_HTTP_CONTINUE.n);
-}
-
 /* Will the connection come to a request boundary, if this reply ends now? A body that nobody reads is drained if it is known
  * to be small; else the connection closes, so that its bytes can never be taken for a request. */
 static bool finds_boundary(const struct cnc_conn *conn)
 {
-    if (cnc_conn_body_is_done(conn))
+    if (cnc_exchange_is_read(&conn->exchange))
         return true;
-    int64_t left = cnc_http_body_left(&conn->body);
-    return left >= 0 && left <= (int64_t)conn->drv->limits->pipeline_max && !(conn->flags & CNC_CONN_EXPECT);
+    int64_t left = cnc_http_body_left(&conn->exchange.machine);
+    return left >= 0 && left <= (int64_t)conn->drv->limits->pipeline_max && !(conn->exchange.flags & CNC_EXCHANGE_EXPECT);
 }
 
-static void output_let_go(struct cnc_conn *conn, struct cnc_stream *stream)
+CNC_HOT static void output_let_go(struct cnc_conn *conn)
 {
     bool keep = !(conn->flags & CNC_CONN_LAST);
-    stream->carrier = NULL;
-    conn->stream = NULL;
+    cnc_conn_step_reply(conn, CNC_EXCHANGE_ON_END);
     if (CNC_UNLIKELY(keep && !finds_boundary(conn))) {
         keep = false; /* a reply that was streamed might have read it, but did not */
         conn->flags |= CNC_CONN_MUST_LINGER;
@@ -82,14 +71,11 @@ static void output_let_go(struct cnc_conn *conn, struct cnc_stream *stream)
     cnc_conn_touch(conn);
 }
 
-CNC_HOT static int after_put(struct cnc_conn *conn, struct cnc_stream *stream, int rc, bool last)
+/* More of the reply comes. */
+static int after_put(struct cnc_conn *conn, int rc)
 {
     if (CNC_UNLIKELY(rc < 0))
         return rc;
-    if (CNC_LIKELY(last)) {
-        output_let_go(conn, stream);
-        return CONCUR_OK;
-    }
     if (conn->out && cnc_conn_queued(conn) > conn->drv->limits->output_high) {
         if (!conn->drv->home->blocking)
             return CONCUR_AGAIN;
@@ -136,14 +122,19 @@ CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_repl
     }
     cnc_http_reply_frame(r);
     CNC_ASSERT(last ? r->framing <= CNC_HTTP_FRAME_LENGTH : !piece->n);
-    conn->framing = r->framing;
+    conn->exchange.framing = r->framing;
     if (!r->keep_alive)
         conn->flags |= CNC_CONN_LAST;
     bool large = piece->n > CNC_QUEUE_COPY_MAX && r->framing == CNC_HTTP_FRAME_LENGTH;
     int rc = CNC_UNLIKELY(large) ? cnc_queue_reply(conn, r, piece) : put_reply(conn, r, piece);
-    if (CNC_LIKELY(rc == CONCUR_OK))
-        conn->flags |= CNC_CONN_REPLYING;
-    return after_put(conn, stream, rc, last);
+    if (CNC_UNLIKELY(rc < 0))
+        return rc;
+    if (CNC_LIKELY(last)) {
+        output_let_go(conn);
+        return CONCUR_OK;
+    }
+    cnc_conn_step_reply(conn, CNC_EXCHANGE_ON_BEGIN);
+    return after_put(conn, rc);
 }
 
 static int carrier_data(struct cnc_stream *stream, struct cnc_piece *piece, bool last)
@@ -153,14 +144,15 @@ static int carrier_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
     int rc = put_body(conn, piece, last);
     if (made && rc == CONCUR_OK && conn->drv->home->blocking && cnc_queue_is_batch(conn))
         return cnc_block_flush(conn, 0);
-    return after_put(conn, stream, rc, last);
+    if (rc == CONCUR_OK && last)
+        output_let_go(conn);
+    return last ? rc : after_put(conn, rc);
 }
 
 static void carrier_abort(struct cnc_stream *stream)
 {
     struct cnc_conn *conn = stream->carrier;
-    stream->carrier = NULL;
-    conn->stream = NULL;
+    cnc_conn_step_reply(conn, CNC_EXCHANGE_ON_ABORT);
     cnc_conn_step(conn, CNC_CONN_ON_ABORT);
     cnc_conn_touch(conn);
 }
@@ -168,15 +160,15 @@ static void carrier_abort(struct cnc_stream *stream)
 static void carrier_want_body(struct cnc_stream *stream, bool hold)
 {
     struct cnc_conn *conn = stream->carrier;
-    conn->flags |= CNC_CONN_BODY_WANTED | (hold ? CNC_CONN_BODY_HOLD : 0);
-    send_continue(conn);
+    conn->exchange.flags |= hold ? CNC_EXCHANGE_HOLD : 0;
+    cnc_conn_step_body(conn, CNC_EXCHANGE_ON_WANT);
     cnc_conn_touch(conn);
 }
 
 static void carrier_resume_body(struct cnc_stream *stream)
 {
     struct cnc_conn *conn = stream->carrier;
-    conn->flags &= (uint32_t)~CNC_CONN_BODY_PAUSED;
+    cnc_conn_step_body(conn, CNC_EXCHANGE_ON_RESUME);
     cnc_conn_touch(conn);
 }
 
@@ -206,7 +198,7 @@ static void carrier_want_drain(struct cnc_stream *stream, bool whole)
 {
     struct cnc_conn *conn = stream->carrier;
     cnc_queue_try(conn);
-    conn->flags |= CNC_CONN_DRAIN_WANTED | (whole ? CNC_CONN_DRAIN_WHOLE : 0);
+    conn->exchange.flags |= CNC_EXCHANGE_DRAIN_WANTED | (whole ? CNC_EXCHANGE_DRAIN_WHOLE : 0);
     cnc_conn_touch(conn);
 }
 
@@ -231,7 +223,7 @@ static void carrier_move(struct cnc_stream *stream, struct cnc_stream *to)
     struct cnc_conn *conn = stream->carrier;
     to->down = stream->down;
     to->carrier = conn;
-    conn->stream = to;
+    conn->exchange.stream = to;
     stream->carrier = NULL;
 }
 
@@ -271,8 +263,12 @@ const struct cnc_carrier_ops cnc_conn_carrier = {
     .local = carrier_local,
 };
 
-/* No request exists, or none any more: the connection answers for itself and closes. */
-void cnc_conn_fail(struct cnc_conn *conn, int status)
+static void output_continue(struct cnc_conn *conn)
+{
+    (void)cnc_conn_put(conn, CNC_HTTP_CONTINUE.p, CNC_HTTP_CONTINUE.n);
+}
+
+static void output_page(struct cnc_conn *conn, int status)
 {
     char body[CNC_HTTP_PAGE_MAX], retry[40] = "Retry-After: ";
     size_t n = cnc_http_page(body, status);
@@ -294,3 +290,8 @@ void cnc_conn_fail(struct cnc_conn *conn, int status)
     cnc_queue_commit(conn, cnc_http_reply_head(room, &r));
     (void)cnc_conn_put(conn, body, n);
 }
+
+const struct cnc_protocol cnc_http1 = {
+    .page = output_page,
+    .go_on = output_continue,
+};

@@ -56,9 +56,8 @@ static void cancel_one(struct cnc_conn *conn, int reason)
 {
     struct cnc_driver *drv = conn->drv;
     cnc_driver_enter(drv, conn);
-    if (conn->stream)
-        cnc_conn_lose(conn, reason);
-    conn->state = CNC_CONN_CLOSED;
+    cnc_conn_lose(conn, reason);
+    cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     drv->scratch_len = 0;
     cnc_conn_finish(conn);
 }

@@ -397,7 +397,7 @@ CNC_HOT static int on_dispatch_request(struct cnc_conn *conn, const struct cnc_h
         dispatch_discard(r);
         return status;
     }
-    conn->stream = &r->stream;
+    conn->exchange.stream = &r->stream;
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
     int found = cnc_router_find(&r->server->setup->router, r->method, method, r->path, 0, &r->match);
     if (CNC_LIKELY(found == CNC_ROUTE_FOUND)) {

@@ -183,7 +183,7 @@ static inline int rig_on_request(struct cnc_conn *conn, const struct cnc_http_he
     if (strcmp(q->path, "/no") == 0)
         return 503;
     q->stream = (struct cnc_stream){ .down = &cnc_conn_carrier, .up = &rig_up, .carrier = conn };
-    conn->stream = &q->stream;
+    conn->exchange.stream = &q->stream;
     if (strcmp(q->path, "/now") == 0)
         rig_failed(q, rig_reply(q, 200, "ok", true));
     else if (strcmp(q->path, "/large") == 0)

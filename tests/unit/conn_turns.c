@@ -76,10 +76,10 @@ static struct cnc_stream_ops counting_up;
 static int on_request_with_body(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
 {
     int status = on_request(conn, head, bytes);
-    if (conn->stream) {
+    if (conn->exchange.stream) {
         counting_up = rig_up;
         counting_up.body = on_piece;
-        conn->stream->up = &counting_up;
+        conn->exchange.stream->up = &counting_up;
     }
     return status;
 }
@@ -309,10 +309,10 @@ static int take_later(struct cnc_stream *s, const char *p, size_t n)
 static int on_request_that_spins(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
 {
     int status = on_request(conn, head, bytes);
-    if (conn->stream && strcmp(rig.requests[client_of(conn) - clients].path, "/hold") == 0) {
+    if (conn->exchange.stream && strcmp(rig.requests[client_of(conn) - clients].path, "/hold") == 0) {
         counting_up = rig_up;
         counting_up.body = take_later;
-        conn->stream->up = &counting_up;
+        conn->exchange.stream->up = &counting_up;
     }
     return status;
 }

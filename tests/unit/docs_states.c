@@ -119,9 +119,11 @@ static void upper(const char *s, char *out, size_t size)
 
 /* What the source's table has behind "[EVENT] = " in the block of a state, up to the comma; "-" if nothing. A block is one
  * line, or ends on a line of its own. */
+static const char *first_table = "table[";
+
 static void source_cell(const char *state_key, const char *event_key, char *out, size_t size)
 {
-    const char *table = strstr(source, "table[");
+    const char *table = strstr(source, first_table);
     ck_assert_ptr_nonnull(table);
     const char *block = strstr(table, state_key);
     ck_assert_msg(block != NULL, "no %s", state_key);
@@ -165,7 +167,7 @@ static void compare_events(const struct table *t, const char *start, const char 
         ck_assert_str_eq(t->cell[n + 1][0], name);
     }
     ck_assert_uint_eq(n + 1, t->rows);
-    ck_assert_msg(n > 3 && strcmp(t->cell[n][0], last) == 0, "the source's list was not understood");
+    ck_assert_msg(n > 2 && strcmp(t->cell[n][0], last) == 0, "the source's list was not understood");
 }
 
 /* The columns of the matrix and the rows of the list of states, both in the order of the enum. */
@@ -211,6 +213,26 @@ START_TEST(the_connection)
 }
 END_TEST
 
+START_TEST(the_exchange)
+{
+    struct table t;
+    read_table("### Its body", "| event |", &t);
+    compare_states("### Its body", &t, CNC_EXCHANGE_BODY_STATES, cnc_exchange_body_name);
+    look_into("src/conn/exchange.h");
+    compare_events(&t, "enum cnc_exchange_body_event {", "CNC_EXCHANGE_ON_", "SKIP");
+    look_into("src/conn/exchange.c");
+    first_table = "exchange_body_table[";
+    compare(&t, "[CNC_EXCHANGE_BODY_%s] = {", "[CNC_EXCHANGE_ON_%s] = ", "BODY(%s)");
+    read_table("### Its reply", "| event |", &t);
+    compare_states("### Its reply", &t, CNC_EXCHANGE_REPLY_STATES, cnc_exchange_reply_name);
+    look_into("src/conn/exchange.h");
+    compare_events(&t, "enum cnc_exchange_reply_event {", "CNC_EXCHANGE_ON_", "ABORT");
+    look_into("src/conn/exchange.c");
+    first_table = "exchange_reply_table[";
+    compare(&t, "[CNC_EXCHANGE_REPLY_%s] = {", "[CNC_EXCHANGE_ON_%s] = ", "REPLY(%s)");
+}
+END_TEST
+
 static bool is_listed(const struct table *actions, const char *name)
 {
     for (size_t row = 1; row < actions->rows; row++)
@@ -220,7 +242,7 @@ static bool is_listed(const struct table *actions, const char *name)
 }
 
 /* Cells of the matrix behind heading are rows of its list of actions, and those are functions of the source. */
-static void compare_actions(const char *heading, const char *parameters)
+static void compare_actions(const char *heading, const char *returns, const char *parameters)
 {
     struct table t, actions;
     read_table(heading, "| event |", &t);
@@ -231,7 +253,7 @@ static void compare_actions(const char *heading, const char *parameters)
                           t.cell[row][column]);
     for (size_t row = 1; row < actions.rows; row++) {
         char function[512];
-        snprintf(function, sizeof function, "static void %.150s(%s)", actions.cell[row][0], parameters);
+        snprintf(function, sizeof function, "static %s %.150s(%s)", returns, actions.cell[row][0], parameters);
         ck_assert_msg(strstr(source, function) != NULL, "no action %s", actions.cell[row][0]);
     }
 }
@@ -239,11 +261,11 @@ static void compare_actions(const char *heading, const char *parameters)
 START_TEST(every_action_is_explained)
 {
     look_into("src/conn/states.c");
-    compare_actions("## Connection", "struct cnc_conn *conn");
+    compare_actions("## Connection", "unsigned", "struct cnc_conn *conn");
     look_into("src/proc/slot.c");
-    compare_actions("## Worker slot", "struct cnc_slot *slot, const struct step *s");
+    compare_actions("## Worker slot", "void", "struct cnc_slot *slot, const struct step *s");
     look_into("src/proc/generation.c");
-    compare_actions("## Generation", "struct cnc_master *m, struct cnc_generation *gen, int64_t now");
+    compare_actions("## Generation", "void", "struct cnc_master *m, struct cnc_generation *gen, int64_t now");
 }
 END_TEST
 
@@ -305,6 +327,7 @@ int main(void)
     TCase *tests = tcase_create("all");
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, the_connection);
+    tcase_add_test(tests, the_exchange);
     tcase_add_test(tests, every_action_is_explained);
     tcase_add_test(tests, the_request);
     tcase_add_test(tests, the_slot);

@@ -172,14 +172,14 @@ static int lend_to(struct cnc_front_worker *w, struct cnc_conn *conn)
 bool cnc_front_may_lend(const struct cnc_front *f, const struct cnc_conn *conn)
 {
     int64_t now = cnc_home_now(f->drv->home);
-    return now >= f->hold_until && cnc_book_pick(&f->book, f->cfg.for_life, conn->tries, now) != CNC_BOOK_WAIT;
+    return now >= f->hold_until && cnc_book_pick(&f->book, f->cfg.for_life, conn->exchange.tries, now) != CNC_BOOK_WAIT;
 }
 
 int cnc_front_lend(struct cnc_front *f, struct cnc_conn *conn)
 {
     int64_t now = cnc_home_now(f->drv->home);
     while (now >= f->hold_until) {
-        int slot = cnc_book_pick(&f->book, f->cfg.for_life, conn->tries, now);
+        int slot = cnc_book_pick(&f->book, f->cfg.for_life, conn->exchange.tries, now);
         if (slot < 0)
             return slot == CNC_BOOK_NOBODY ? CONCUR_E_FULL : CONCUR_AGAIN;
         struct cnc_front_worker *w = &f->workers[slot];
@@ -250,7 +250,7 @@ static void refused(struct cnc_front_worker *w, struct cnc_conn *conn, uint32_t 
     struct cnc_front *f = w->front;
     if (!(flags & CNC_LOAN_BUSY)) {
         cnc_book_refused(&f->book, w->slot, cnc_home_now(f->drv->home));
-        conn->tries++;
+        conn->exchange.tries++;
         f->cfg.tell(f, CNC_FRONT_REFUSED, w->slot, 0);
     }
     cnc_front_lend_again(f, conn);

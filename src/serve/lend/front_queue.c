@@ -116,7 +116,7 @@ static void front_queue_tell_of_wait(struct cnc_front *f, int64_t waited_ms, int
 void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     struct cnc_front *f = drv->lender;
-    conn->tries = 0;
+    conn->exchange.tries = 0;
     int rc = cnc_link_alone(&f->queue) ? cnc_front_lend(f, conn) : CONCUR_AGAIN;
     if (rc == CONCUR_AGAIN && f->queue_len < f->cfg.queue_max) {
         cnc_front_queue(f, conn);
