@@ -93,7 +93,7 @@ static void count_process(const struct cnc_board_row *row, void *arg)
     *(unsigned *)arg += 1;
 }
 
-/* What a row says is hearsay, so nothing but numbers and names of ours gets into the text. */
+/* Any worker may have written nonsense into a row, so only its numbers and our own names get into the text. */
 static void add_process(const struct cnc_board_row *row, void *arg)
 {
     struct text *t = arg;

@@ -53,7 +53,7 @@ static inline bool cnc_slice_equal(struct cnc_slice a, struct cnc_slice b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-/* ASCII only, whatever the host's locale. */
+/* ASCII only, in every locale of the host. */
 static inline char cnc_lower(char c)
 {
     return (c >= 'A' && c <= 'Z') ? (char)(c | 0x20) : c;

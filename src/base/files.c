@@ -9,7 +9,7 @@
 
 #include "base/sys.h"
 
-#define WAIT_MS 10 /* at most, until it is looked again whether somebody makes something */
+#define WAIT_MS 10 /* at most, until the next check whether a thread needs several descriptors */
 #define PROBES_MAX 64
 
 struct cnc_files_state cnc_files_state;
@@ -36,7 +36,7 @@ static void sleep_while_made(int maker)
     (void)syscall(SYS_futex, &cnc_files_state.making, FUTEX_WAIT_PRIVATE, maker, &t, NULL, 0);
 }
 
-/* True: nobody makes anything any more. What a parent made was not made here. */
+/* True: no thread of this process needs several descriptors any more. A parent's need does not count here. */
 static bool files_is_over(void)
 {
     int maker = atomic_load(&cnc_files_state.making);

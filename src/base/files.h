@@ -19,18 +19,18 @@
 /* One for the process, whichever server asks. A forked process finds it as it was: who makes something is told by its process,
  * and a call under way that is counted still only asks for more room. */
 struct cnc_files_state {
-    atomic_int making;   /* process id of whoever needs several at once; 0: nobody does */
+    atomic_int making;   /* process id of the one that needs several at once; 0: none */
     atomic_uint opening; /* calls under way that open one */
     atomic_bool watches; /* forks of this process are noticed */
     atomic_bool is_shared; /* it may have had a child by fork(), which has the descriptors that were open then */
 };
 extern struct cnc_files_state cnc_files_state;
 
-/* From here on forks are noticed. The C library calls us back at each fork() of the program, as long as we are loaded; programs that
- * a child executes instead (vfork, posix_spawn, popen) do not have our descriptors, and are not meant. */
+/* From here on forks are noticed. The C library calls us at each fork() of the program, as long as the library is loaded.
+ * Programs that a child executes (vfork, posix_spawn, popen) do not have our descriptors and do not count. */
 void cnc_files_watch_forks(void);
 
-/* May somebody else have a descriptor of ours open, so that close() alone does not end its connection? */
+/* May another process have our descriptors open, so that close() alone does not end a connection? */
 static inline bool cnc_files_is_shared(void)
 {
     return atomic_load_explicit(&cnc_files_state.is_shared, memory_order_relaxed);
@@ -66,12 +66,12 @@ struct cnc_files_hold {
     int highest; /* number that was free */
 };
 
-/* Makes sure that n descriptors (an epoll, a pipe, others) can be had, and keeps the library's other threads from taking any until
- * cnc_files_made(). 0, or -errno: they cannot, and there is nothing to be ended. */
+/* Makes sure that n descriptors (an epoll, a pipe, others) are free, and keeps the library's other threads from taking any
+ * until cnc_files_made(). 0, or -errno: they are not free, and cnc_files_made() must not be called. */
 int cnc_files_make(struct cnc_files_hold *hold, unsigned n);
 void cnc_files_made(struct cnc_files_hold *hold);
 
-#define CNC_FILES_PROCESS 20 /* what a process opens beyond what it was born with, before its first connection */
+#define CNC_FILES_PROCESS 20 /* descriptors that a process opens itself before its first connection */
 
 /* The limit with which this process could open n more. */
 unsigned cnc_files_needed(unsigned n);

@@ -112,7 +112,7 @@ void cnc_sys_close_others(int *keep, unsigned n)
     close_from_to(from, UINT_MAX);
 }
 
-/* A folder has a link for each folder within it, and two more. */
+/* st_nlink of a directory is its number of subdirectories plus 2; /proc/self/task has one for each thread. */
 unsigned cnc_sys_thread_count(void)
 {
     struct stat st;

@@ -147,22 +147,22 @@ static inline ssize_t cnc_sys_pread(int fd, void *p, size_t n, int64_t at)
     return CNC_FAULT(CNC_FAULT_READ, EIO) ? -1 : pread(fd, p, n, (off_t)at);
 }
 
-/* To a file. No signal comes of it, whatever the program has set for those. */
+/* To a file. Raises no signal, whatever the program has set for SIGPIPE and SIGXFSZ. */
 ssize_t cnc_sys_write(int fd, const void *p, size_t n);
-/* To stderr, whatever that is: likewise, and it never waits for a reader. At most PIPE_BUF bytes; may take fewer. */
+/* To stderr, of any kind: raises no signal either, and never waits for a reader. At most PIPE_BUF bytes; may take fewer. */
 ssize_t cnc_sys_write_at_once(int fd, const void *p, size_t n);
 bool cnc_sys_is_open(int fd);
-/* What stdio holds for the program goes out, so that a fork does not double it. Waits for no other thread: where there are any,
- * only stdout and stderr, and these if nobody is at them. */
+/* Flushes stdio, so that a fork does not write the program's output twice. Never waits for other threads: if there are any,
+ * it flushes only stdout and stderr, and only if no thread is using them. */
 void cnc_sys_flush_stdio(void);
 
-/* Whatever opens a descriptor says so (files.h). */
+/* Each call that opens a descriptor is reported (files.h). */
 #define CNC_OPENS(call) (cnc_files_begin(), cnc_files_took(call))
 
 /* Linux carries the descriptor over CLOEXEC at birth; flags adds SOCK_NONBLOCK where wanted. */
 int cnc_sys_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 
-/* Bytes that a connected socket is likely to take now; 0: it is full, or nobody knows. */
+/* Bytes that a connected socket is likely to take now; 0: it is full, or that is unknown. */
 size_t cnc_sys_send_room(int fd);
 
 static inline int cnc_sys_socket(int family, int type)
@@ -196,7 +196,8 @@ static inline int cnc_sys_shutdown_write(int fd)
     return shutdown(fd, SHUT_WR);
 }
 
-/* Resets a TCP connection, whoever else has the descriptor. -1: it is none, or not connected any more. */
+/* Resets a TCP connection, even if other processes have the descriptor. -1: not a TCP connection, or not connected any
+ * more. */
 static inline int cnc_sys_reset(int fd)
 {
     const struct sockaddr none = { .sa_family = AF_UNSPEC };
@@ -291,7 +292,7 @@ static inline bool cnc_sys_eventfd_clear(int fd)
     return got == (ssize_t)sizeof n || (got < 0 && errno == EAGAIN);
 }
 
-/* Another number for what fd is. */
+/* A copy of fd, with another number. */
 static inline int cnc_sys_copy(int fd)
 {
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(fcntl(fd, F_DUPFD_CLOEXEC, CNC_FILES_LOW));
@@ -337,7 +338,7 @@ static inline int cnc_sys_thread(pthread_t *out, const pthread_attr_t *attr, voi
     return CNC_FAULT(CNC_FAULT_THREAD, EAGAIN) ? EAGAIN : pthread_create(out, attr, fn, arg);
 }
 
-/* Signals by which a fault of the program is reported: nobody blocks these. */
+/* Signals by which the system reports a fault of the program: no thread of the library blocks these. */
 bool cnc_sys_is_fault(int sig);
 /* Blocks all others on this thread: the program's signals are for its own threads. */
 void cnc_sys_block_signals(sigset_t *before);
@@ -375,16 +376,17 @@ static inline int cnc_sys_pidfd(pid_t pid)
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS((int)syscall(SYS_pidfd_open, pid, 0));
 }
 
-/* Of this one child, without waiting for it: pid, 0: still runs, or -1 (it is nobody's, or somebody else has taken it). */
+/* Takes the exit status of this child, without waiting: pid, 0: still runs, or -1: it is not a child, or its status was
+ * taken already. */
 pid_t cnc_sys_waitpid(pid_t pid, int *status);
 
 /* Has this child stopped (1) or gone on (2) since the last look? 0: neither, or it has ended. Waits for nothing. */
 int cnc_sys_child_stop(int pidfd, pid_t pid);
-/* What a process is at, as /proc tells: 'T' stopped, 't' stopped for a debugger, 'R', 'S' ...; 0: unknown. */
+/* State of a process, from /proc: 'T' stopped, 't' stopped by a debugger, 'R', 'S' ...; 0: unknown. */
 char cnc_sys_process_state(pid_t pid);
 
-/* By its pidfd: when somebody else has waited for the child, its pid may be another process's by now. By pid only where the
- * system has no pidfds (-1). */
+/* Uses the pidfd: once the child was waited for, its pid may belong to another process. Uses the pid only if the system has
+ * no pidfds (-1). */
 static inline int cnc_sys_kill(int pidfd, pid_t pid, int sig)
 {
     return pidfd >= 0 ? (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) : kill(pid, sig);
@@ -396,9 +398,9 @@ int cnc_sys_socketpair(int fds[2]);
 void cnc_sys_die_with_parent(void);
 /* Closes every descriptor from 3 up but those of keep (n of them, in any order; it is sorted). */
 void cnc_sys_close_others(int *keep, unsigned n);
-/* Threads of this process, a sanitizer's own left out; 1 if that cannot be known. */
+/* Threads of this process, without those of a sanitizer; 1 if that cannot be known. */
 unsigned cnc_sys_thread_count(void);
-/* Has this process no other thread? One that was joined is there for a moment longer, so up to 50 ms are waited for that. */
+/* Has this process only one thread? A thread that was joined still shows for a moment, so this waits up to 50 ms. */
 bool cnc_sys_is_alone(void);
 /* Processor cores that this process may use: affinity, and the quota of its control group. At least 1. */
 unsigned cnc_sys_cores(void);
@@ -410,7 +412,7 @@ _Noreturn void cnc_sys_end_process(int status);
 
 /* Sleeps while *word is value, until woken, at most ms. False: the time is over. May wake for no reason. */
 bool cnc_sys_sleep_while(atomic_uint *word, unsigned value, int64_t ms);
-/* Wakes one thread that sleeps on word. The memory may be gone by then: it is a name only. */
+/* Wakes one thread that sleeps on word. The futex word is only an address here; its memory may already be freed. */
 void cnc_sys_wake_one(atomic_uint *word);
 
 /* CLOCK_MONOTONIC, ms from now, for timed waits. */

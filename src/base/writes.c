@@ -67,8 +67,8 @@ static bool writes_has_room(int fd)
     return size <= 0 || ioctl(fd, FIONREAD, &unread) < 0 || unread <= size / 2;
 }
 
-/* Whoever else has this stderr must not find it changed, so that it does not wait holds for a descriptor of our own. Where there is
- * none to be had, a look must do. */
+/* Other processes may share this stderr, so its flags must not change: a descriptor of our own is made non-blocking. If
+ * none can be opened, poll() must do. */
 static ssize_t write_at_once(int fd, const void *p, size_t n)
 {
     char path[32];

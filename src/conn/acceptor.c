@@ -56,7 +56,7 @@ static unsigned how_to_watch(const struct cnc_acceptor *a)
     return a->cfg.exclusive && !a->shy ? CNC_IO_READ | CNC_IO_EXCLUSIVE : CNC_IO_READ;
 }
 
-/* Out of turn, so that the new way holds. */
+/* Registers again at once, so that the new mask takes effect. */
 static void watch_again(struct cnc_acceptor *a, struct cnc_acceptor_socket *s)
 {
     s->watched = cnc_io_watch(a->drv->home->loop, &s->io, how_to_watch(a)) == CONCUR_OK;

@@ -23,16 +23,17 @@ struct cnc_accept_from {
 
 /* A connection, which belongs to no driver yet; NULL and *err: none. */
 struct cnc_conn *cnc_accept(int listener, const struct cnc_accept *how, int *err);
-/* Would the next try fail as well? Then a pause is due. */
+/* Would the next try fail too? Then accepting must pause. */
 bool cnc_accept_fails_again(int err);
-/* Is the listening socket none any more, since somebody has closed its descriptor? */
+/* Was the descriptor of the listening socket closed? */
 bool cnc_accept_is_closed(int err);
 
-/* Since when every try fails while nothing is open here whose end could help. */
+/* Since when every try fails while no connection is open here whose end could help. */
 struct cnc_starved {
-    int64_t since; /* 0: it is not so */
+    int64_t since; /* 0: this is not the case */
 };
-/* A try has failed, or (err == 0) has not; open: connections of this process. True: for so long that this process cannot serve. */
+/* Records a try that failed, or (err == 0) succeeded; open: connections of this process. True: tries have failed for so
+ * long that this process cannot serve. */
 bool cnc_accept_starves(struct cnc_starved *starved, int err, unsigned open, int64_t now);
 #define CNC_STARVED_MS 2000
 
@@ -43,10 +44,10 @@ struct cnc_acceptor_config {
     unsigned connections_max; /* open at once, over all drivers that share `open` */
     atomic_uint *open;
     bool exclusive;           /* other processes accept from the same sockets: one of them is woken, not all */
-    bool (*ask_room)(void *arg); /* optional: asks others to close a connection that counts here. False: nobody has one */
+    bool (*ask_room)(void *arg); /* optional: asks others to close a connection that counts here. False: none has one */
     void *ask_room_arg;
-    int own[CNC_ACCEPTOR_OWN]; /* descriptors of this process that stay open, beside the listening ones and the loop's; -1: none */
-    void (*pass_on)(void *arg); /* optional: nothing can be accepted here, and no other process was told of what waits */
+    int own[CNC_ACCEPTOR_OWN]; /* other descriptors that stay open, besides the listening ones and the loop's; -1: none */
+    void (*pass_on)(void *arg); /* optional: called when this process cannot accept and no other one was woken */
     void *pass_on_arg;
     void (*warn)(void *arg, const char *what, int err); /* at most once a second */
     void *warn_arg;
@@ -67,7 +68,8 @@ struct cnc_acceptor {
     unsigned count;
     struct cnc_timer retry;
     bool running, paused;
-    bool shy;               /* may have no room: is woken beside the others, for none of whom it may be taken */
+    bool shy; /* this process may be full: it then watches without EPOLLEXCLUSIVE, so that a wake-up that it cannot use is
+               * not taken from another process */
     int64_t warned_at;
     uint64_t pauses;
     struct cnc_starved starved;

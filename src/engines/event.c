@@ -8,7 +8,7 @@
  *
  * Handler runs in:   the loop's thread, one at a time.
  * Crash costs:       the process.
- * What blocks what:  a handler that blocks stands in everybody's way; the stall warning says so. With pool_threads, blocking
+ * What blocks what:  a handler that blocks stops everybody; the stall warning says so. With pool_threads, blocking
  *                    routes and offloads run on the pool instead.
  * Overload:          connections wait in the kernel's queue; over connections_max idle ones go, then accepting pauses.
  * Stop:              accepting ends, requests under way finish, idle connections go after drain_idle; at the deadline the

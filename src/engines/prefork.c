@@ -15,7 +15,7 @@
  *                    or keeps its connection: when no worker is idle and another client waits, replies are the last of
  *                    their connections, and silent connections are closed.
  * Overload:          connections wait in the kernel's queue while more workers are started, then until one is free.
- * Stop:              every worker finishes its connection; one that holds on past the deadline is killed.
+ * Stop:              every worker finishes its connection; one that has not finished soon after the deadline is killed.
  */
 #include "base/sys.h"
 #include "engines/engine.h"

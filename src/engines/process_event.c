@@ -9,9 +9,9 @@
  * Handler runs in:   the loop of one of the workers, one at a time there; there is a worker for every usable core.
  * Crash costs:       the worker and what it had in flight; another one takes its place at once. Connections that wait in the
  *                    kernel's queue are lost to nobody: all workers share the one socket.
- * What blocks what:  a handler that blocks stands in the way of its own worker's connections, no other's.
+ * What blocks what:  a handler that blocks stops the connections of its own worker only.
  * Overload:          as on event, for each worker, which has its share of connections_max.
- * Stop:              as on event, in every worker at once; one that holds on past the deadline is killed.
+ * Stop:              as on event, in every worker at once; one that has not finished soon after the deadline is killed.
  */
 #include "serve/looped.h"
 
@@ -25,7 +25,7 @@ static void process_event_plan(const struct cnc_config *cfg, struct cnc_plan *ou
 const struct cnc_engine_ops cnc_engine_process_event = {
     .id = CONCUR_ENGINE_PROCESS_EVENT,
     .name = "process-event",
-    .divides_connections = true, /* whoever has its share pauses, and the others take what comes */
+    .divides_connections = true, /* a worker that has its share pauses, and the others accept what comes */
     .plan = process_event_plan,
     .worker = {
         .name = "loop",

@@ -12,8 +12,8 @@
  * Crash costs:       the worker and what its threads had in flight: 502 where no byte of the reply was out, else the
  *                    connection is cut off. A front that dies costs the connections that idle or wait there.
  * What blocks what:  once all threads of all workers are taken, requests wait in the front, in order. None waits in a worker.
- * Overload:          over queue_max waiting requests, or after queue_timeout, 503 with Retry-After. Who leaves while it waits
- *                    is dropped, and its handler never runs.
+ * Overload:          over queue_max waiting requests, or after queue_timeout, 503 with Retry-After. A waiting request
+ *                    whose client leaves is dropped, and its handler never runs.
  * Stop:              the front first: what it has queued still gets its thread; then the workers.
  */
 #include "base/sys.h"
@@ -95,7 +95,7 @@ static void front_role_tell_of_wait(struct front_role *e, int64_t waited_ms)
         cnc_log(log, CONCUR_LOG_WARN, "%s: %u requests wait for one, and one was refused (queue_max)", why, front->queue_len);
 }
 
-/* The master ends it if it does not end by itself: it takes nothing, but what it has is nobody else's. */
+/* If it does not end by itself, the master ends it: it takes no loans, but it alone can finish those that it has. */
 static void tell_of_silence(struct front_role *e, unsigned slot)
 {
     concur_server *server = e->serving.server;

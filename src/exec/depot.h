@@ -39,7 +39,7 @@ void cnc_chunk_put(struct cnc_chunks *chunks, struct cnc_depot *depot, void *chu
 void cnc_chunks_free(struct cnc_chunks *chunks);
 /* For cnc_depot_rest(). depot may be NULL. */
 unsigned cnc_depot_uses(struct cnc_depot *depot);
-/* Frees what is there, unless somebody has used it since uses was told. depot may be NULL. */
+/* Frees all chunks, unless one was used since `uses` was read. depot may be NULL. */
 void cnc_depot_rest(struct cnc_depot *depot, unsigned uses);
 
 #endif

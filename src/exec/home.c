@@ -265,7 +265,7 @@ static void wait_without_loop(struct cnc_home *home, int64_t max_wait_ms)
     run_timers(home);
 }
 
-/* Says why once more: what has just run may have failed in ways of its own. */
+/* Sets the error again: a task that has just run may have set another one. */
 __attribute__((noinline)) static int home_say_broken(struct cnc_home *home)
 {
     return cnc_loop_turn(home->loop, 0);

@@ -19,7 +19,7 @@
 #include "http/http.h"
 #include "loop/loop.h"
 
-/* Embedded in what is to run; linked in at most one queue at a time. */
+/* Embedded in the object whose function runs; linked in at most one queue at a time. */
 struct cnc_task {
     struct cnc_task *next;
     void (*run)(struct cnc_task *);
@@ -55,7 +55,7 @@ struct cnc_home {
     uint64_t id_next, id_end; /* request ids this home may give out */
     atomic_ullong served;   /* requests begun here; the owner writes, anyone reads */
     bool blocking;          /* a thread that may block, not a loop */
-    atomic_llong *busy_since; /* borrowed: where the start of a handler is told; NULL: to nobody */
+    atomic_llong *busy_since; /* borrowed: where the start of a handler is reported; NULL: nowhere */
     struct cnc_link away;   /* jobs for a pool, sent off together when what is queued has run */
     void (*send_away)(struct cnc_home *); /* takes all of them */
     void *away_to;          /* whose pool: for send_away */
@@ -93,7 +93,8 @@ void cnc_home_free_locals(struct cnc_home *home);
 void cnc_home_leave(struct cnc_home *home);
 /* The home that the calling thread has adopted and not left; NULL: none. */
 struct cnc_home *cnc_home_here(void);
-/* Refuses further posts, runs what is queued, frees everything but the shell, which dies with its last reference. */
+/* Refuses further posts, runs what is queued, frees everything but the struct itself, which is freed with its last
+ * reference. */
 void cnc_home_close(struct cnc_home **home);
 void cnc_home_ref(struct cnc_home *home);
 void cnc_home_unref(struct cnc_home *home);

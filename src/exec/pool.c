@@ -7,7 +7,8 @@
 
 #define CALLS_MAX 2 /* different functions that are broadcast */
 
-/* A function that is to run at a thread's home. It has its place from the start: what a stop tells must not lack memory. */
+/* A function that will run at a thread's home. It is allocated with the thread, so that a stop cannot fail for lack of
+ * memory. */
 struct call {
     struct cnc_task task;
     struct worker *worker;
@@ -31,7 +32,7 @@ struct worker {
     bool has_job;           /* the job under way has not ended */
 };
 
-/* Jobs of one class and the threads for them, which take no others. Guarded by the pool's mu, but what is atomic. */
+/* Jobs of one class and the threads for them, which take no others. Guarded by the pool's mu, except atomics. */
 struct lane {
     struct cnc_link queue;
     struct cnc_link idlers; /* the last to fall asleep comes first */
@@ -122,7 +123,7 @@ static void wake(struct worker *w)
     cnc_sys_wake_one(&w->awake);
 }
 
-/* Until somebody wakes this thread, at most for idle_ms. Before that has passed it gives memory back. */
+/* Sleeps until this thread is woken, at most for idle_ms. It returns memory before that time is over. */
 static void wait_for_job(const struct cnc_pool *pool, struct worker *w)
 {
     const int64_t first = pool->cfg.idle_ms < CNC_HOME_REST_MS ? pool->cfg.idle_ms : CNC_HOME_REST_MS;
@@ -137,7 +138,7 @@ static void wait_for_job(const struct cnc_pool *pool, struct worker *w)
         in_time = cnc_sys_sleep_while(&w->awake, 0, pool->cfg.idle_ms - first);
 }
 
-/* mu held, released meanwhile. False: nobody woke this thread for idle_ms, and it is no longer among the idlers. */
+/* mu held, released meanwhile. False: this thread was not woken for idle_ms, and is no longer in the list of idle ones. */
 static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
 {
     struct lane *lane = w->lane;
@@ -354,7 +355,7 @@ static void mark_locked(struct cnc_pool *pool, int64_t now)
     pool->mark_at = now;
 }
 
-/* mu held. True: somebody is to be told, when mu is free. */
+/* mu held. True: call the function for waiting jobs when mu is free. */
 static bool is_strained_locked(struct cnc_pool *pool)
 {
     bool is = pool->user.thread_error || pool->library.thread_error || pool->refused || atomic_load(&pool->user.waiting) > 0;
@@ -399,7 +400,7 @@ static bool cancel(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job
     return queued;
 }
 
-/* Without threads of its own, the library's work waits with the others. */
+/* If the library's jobs have no threads of their own, they wait with the others. */
 static struct lane *library_lane(struct cnc_pool *pool)
 {
     return pool->library.threads_max ? &pool->library : &pool->user;

@@ -18,7 +18,7 @@
 
 struct cnc_pool;
 
-/* Embedded in what is to run. INV: its link stands alone unless it is queued. */
+/* Embedded in the object whose function runs. INV: its link is alone unless it is queued. */
 struct cnc_job {
     struct cnc_link link;
     void (*run)(struct cnc_job *, struct cnc_home *here); /* on a pool thread; the job may be gone afterwards */
@@ -54,11 +54,11 @@ int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job);
 int cnc_pool_submit_library(struct cnc_pool *pool, struct cnc_job *job);
 /* Any thread. Submits a ring of users' jobs at once, first to last; those that the pool refuses stay in jobs, and it says why. */
 int cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs);
-/* The same, but none of them is to wait: a job is taken only while a thread is free for it or can be started. CONCUR_OK;
- * CONCUR_E_FULL: no thread is free for the first of those that are left; else why none can be started. */
+/* The same, but no job waits: one is taken only if a thread is free for it or can be started. CONCUR_OK; CONCUR_E_FULL: no
+ * thread is free for the first job left in the list; else why no thread can be started. */
 int cnc_pool_submit_now(struct cnc_pool *pool, struct cnc_link *jobs);
-/* On a thread of the pool, whose home is here: the job that it runs needs the thread no longer, though it has not returned
- * yet. False: that was said before. */
+/* On a thread of the pool, whose home is here: its job has not returned yet, but does not need the thread any more. False:
+ * this was called before. */
 bool cnc_pool_job_ends(struct cnc_pool *pool, struct cnc_home *here);
 /* Any thread. Threads that no job of a user has. */
 unsigned cnc_pool_free(const struct cnc_pool *pool);
@@ -69,13 +69,13 @@ int cnc_pool_reserve(struct cnc_pool *pool);
 int cnc_pool_submit_reserved(struct cnc_pool *pool, struct cnc_job *job);
 /* The same for a ring of jobs, first to last; those that cannot be taken stay in jobs, their promises used. */
 void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs);
-/* Any thread. True: the job was still queued and is no more. Each for jobs of its own class. */
+/* Any thread. True: the job was queued, and is removed from the queue. One function for each class of jobs. */
 bool cnc_pool_cancel(struct cnc_pool *pool, struct cnc_job *job);
 bool cnc_pool_cancel_library(struct cnc_pool *pool, struct cnc_job *job);
 /* Any thread. Takes users' jobs that wait, first to last, into a ring, up to the first that is not due; is_due must not call
  * the pool. */
 void cnc_pool_withdraw(struct cnc_pool *pool, bool (*is_due)(struct cnc_job *, void *arg), void *arg, struct cnc_link *taken);
-/* Any thread. True when a user's job waits for a thread: whoever holds one should let go soon. */
+/* Any thread. True if a user's job waits for a thread: a thread should then finish soon. */
 bool cnc_pool_is_wanted(struct cnc_pool *pool);
 /* Any thread. Has fn(home, arg) called at the home of every thread; of calls that have not happened yet the last counts. */
 void cnc_pool_broadcast(struct cnc_pool *pool, void (*fn)(struct cnc_home *, int arg), int arg);

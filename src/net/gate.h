@@ -16,14 +16,15 @@ struct cnc_gate {
 /* listeners and others are borrowed. CONCUR_OK or CONCUR_E_SYS. */
 int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener_count, const int *others,
                   unsigned other_count);
-/* Tells anew of what waits at the first count of the listeners that it was opened with. False: nobody can wait here any more. */
+/* Reports again the connections that wait at the first `count` of its listeners. False: the gate is broken; its descriptor
+ * was closed. */
 bool cnc_gate_look(struct cnc_gate *gate, const int *listeners, unsigned count);
 /* Stands at fd no more; before it is closed. */
 void cnc_gate_leave(struct cnc_gate *gate, int fd);
 void cnc_gate_close(struct cnc_gate *gate);
 #define CNC_GATE_BROKEN (-2)
 /* Which is ready: 0.. a listener, then the others; -1: none within timeout_ms (-1: no limit), or a signal came;
- * CNC_GATE_BROKEN: nobody can wait here any more, its descriptor was closed. */
+ * CNC_GATE_BROKEN: its descriptor was closed. */
 int cnc_gate_wait(const struct cnc_gate *gate, int timeout_ms);
 
 #endif

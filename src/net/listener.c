@@ -39,7 +39,7 @@ static const char *listener_path_of(const struct cnc_address *address)
     return ((const struct sockaddr_un *)&address->addr)->sun_path;
 }
 
-/* What is at the path itself, no symbolic link followed. False: nothing, or nobody can tell. */
+/* The file at the path itself; symbolic links are not followed. False: none, or that cannot be known. */
 static bool look_at_path(const struct cnc_address *address, struct stat *st)
 {
     return cnc_sys_lstat(listener_path_of(address), st) == 0;
@@ -133,7 +133,7 @@ static const char *judge_descriptor(int fd)
     return get_flag(fd, SO_ACCEPTCONN, &listens) < 0 || !listens ? "the socket does not listen" : NULL;
 }
 
-/* The descriptor that somebody else opened stays theirs: ours is a copy. */
+/* The descriptor belongs to the program that opened it: ours is a copy. */
 static int adopt(int *out, const struct cnc_address *address)
 {
     const char *why = judge_descriptor(address->fd);

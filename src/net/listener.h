@@ -9,7 +9,7 @@
 
 struct cnc_listener_options {
     int backlog;
-    /* What accepted sockets inherit. Not for FD: its options are its owner's. */
+    /* Options that accepted sockets get from the listening one. Not used for FD, whose options belong to its owner. */
     bool nodelay;            /* TCP_NODELAY */
     int64_t receive_wait_ms; /* SO_RCVTIMEO; 0: none */
 };

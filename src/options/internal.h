@@ -36,7 +36,7 @@ struct cnc_option_row {
     int64_t min, max;
     const char *unit;
     unsigned scope;   /* bits of enum cnc_option_scope */
-    unsigned engines; /* bit 1 << CONCUR_ENGINE_x for each engine that heeds it */
+    unsigned engines; /* bit 1 << CONCUR_ENGINE_x for each engine that uses it */
     const char *doc;
     size_t in_config, in_route; /* offset of its member, or CNC_NO_MEMBER */
 };

@@ -27,7 +27,7 @@ static const struct cnc_option_value *in_force(const struct cnc_options *o, cons
     return cnc_options_find(o, server, cnc_option_row(name), CNC_LAYER_OVERRIDE);
 }
 
-/* Options that only a master heeds, or only a pool. */
+/* Options that have an effect only with a master, or only with a pool. */
 static const char *lacks(const struct cnc_options *o, const struct cnc_option_row *row, unsigned engine)
 {
     static const char *const of_master[] = { "requests_per_worker", "start_timeout", "stuck_timeout",

@@ -30,7 +30,7 @@ static const struct suffix *suffixes(const struct cnc_option_row *row, size_t *c
     return plain;
 }
 
-/* A time has a unit, whatever the layer: other servers count the same option in seconds. */
+/* A time needs a unit, in every layer: other servers read the same option in seconds. */
 static bool lacks_unit(const struct cnc_option_row *row, const char *text)
 {
     size_t zeros = strspn(text, "0");

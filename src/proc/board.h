@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The scoreboard: a table in memory that all processes of a server share, a page for each generation, a row for each slot.
- * A row is written by the process in that slot alone, with plain stores; anybody may read it. It holds numbers, no pointers
- * and no indices: the master takes what workers write for hearsay, and nothing they write can lead it astray.
+ * Only the process in a slot writes its row, with plain stores; every process may read it. A row holds numbers, no pointers and
+ * no indices: the master does not trust them, so a worker that writes nonsense can do it no harm.
  */
 #ifndef CNC_BOARD_H
 #define CNC_BOARD_H
@@ -29,7 +29,7 @@ struct cnc_board_row {
     atomic_uint connections; /* now; so is the rest */
     atomic_uint threads, threads_idle, queued;
     atomic_uint free;        /* threads that a request could have */
-    atomic_uint lendable;    /* the same of a worker, as the process that lends to it has it, which alone writes it */
+    atomic_uint lendable;    /* the same of a worker, as the front counts it; only the front writes it */
     atomic_int pid;          /* 0: the process has not come to write it */
     atomic_uint group, number; /* of its generation's plan; its number there */
     atomic_int role;         /* what it does: as the group says */
@@ -53,7 +53,7 @@ struct cnc_board_row *cnc_board_row(struct cnc_board *board, unsigned page, unsi
 void cnc_board_use(struct cnc_board *board, unsigned page, unsigned slot);
 /* The process of a row has ended: its counts go to the past, the row is cleared. Master. */
 void cnc_board_fold(struct cnc_board *board, unsigned page, unsigned slot);
-/* What a process says of itself: who it is, and what it is at. The process of the row. */
+/* What a process reports about itself. Only the process of the row writes it. */
 void cnc_board_enter(struct cnc_board_row *row, unsigned group, unsigned number, int role, int64_t now);
 void cnc_board_set_state(struct cnc_board_row *row, enum cnc_board_state state, int64_t now);
 static inline bool cnc_board_is(const struct cnc_board_row *row, enum cnc_board_state state)
@@ -71,11 +71,12 @@ void cnc_board_ask_stop(struct cnc_board *board, int64_t at);
 int64_t cnc_board_stop_at(const struct cnc_board *board); /* INT64_MAX: nobody wants one */
 void cnc_board_ask_reload(struct cnc_board *board);
 bool cnc_board_take_reload(struct cnc_board *board);
-/* The same from the process of a slot: it may have been told of a connection that it does not take, and another one is to look. */
+/* The same from the process of a slot: it may have been woken for a connection that it does not take, so another process
+ * must look. */
 void cnc_board_ask_look(struct cnc_board *board, unsigned page, unsigned slot);
 /* A slot of the page that has asked since it was last taken; -1: none. Master. */
 int cnc_board_take_look(struct cnc_board *board, unsigned page);
-/* What the master ends with, CONCUR_OK or one of CONCUR_E_*: where its exit status goes to nobody, this is left of it. Master. */
+/* The master's result, CONCUR_OK or CONCUR_E_*, in case nobody can read its exit status. Master. */
 void cnc_board_set_result(struct cnc_board *board, int rc);
 /* CONCUR_AGAIN: it has not said so. */
 int cnc_board_result(const struct cnc_board *board);
@@ -89,7 +90,7 @@ void cnc_board_set_idle(struct cnc_board *board, unsigned page, unsigned slot, b
 bool cnc_board_is_idle(const struct cnc_board *board, unsigned page, unsigned slot);
 /* The master has said something to the process of a slot, which may be too busy to listen for it. Master. */
 void cnc_board_poke(struct cnc_board *board, unsigned page, unsigned slot);
-/* Was this process poked since it last asked? */
+/* Did the master signal this process since it last asked? */
 bool cnc_board_was_poked(struct cnc_board *board, unsigned page, unsigned slot);
 /* Does any worker of the page wait for a connection? */
 bool cnc_board_has_idle(const struct cnc_board *board, unsigned page);

@@ -17,8 +17,8 @@ bool cnc_child_is_alone(void);
  * the mask is empty. with_parent: the child dies with the calling thread. In the parent: the child's id, or -1 and errno. */
 pid_t cnc_child_fork(bool with_parent);
 
-/* Exit status of a process that could serve nobody any more, and says so itself: it is replaced, and is no crash of the program's
- * code. Others are the negative of CONCUR_E_*, and 23 for a leak. */
+/* Exit status of a process that could serve nobody: it is replaced, and does not count as a crash of the program's code.
+ * Other statuses are the negative of CONCUR_E_*, and 23 for a leak. */
 #define CNC_CHILD_SICK 40
 
 _Noreturn void cnc_child_sick(void);

@@ -277,7 +277,7 @@ void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64
     relieve(m, mem, now);
 }
 
-/* Who is meant by what a front says; NULL: another process may be in the slot by now, and has a link of its own. */
+/* The process that a front means; NULL: a later process may be in the slot by now, with its own link. */
 static struct cnc_member *worker_of(struct cnc_member *front, const struct cnc_note *note)
 {
     struct cnc_generation *gen = front->gen;
@@ -362,7 +362,7 @@ static void drain(struct cnc_master *m, struct cnc_member *mem, int64_t now)
         cnc_member_step(m, mem, CNC_SLOT_ON_DRAIN, now);
 }
 
-/* The requests that it has are to come to their end as well. Where its link has no room it is told at the next look. */
+/* Its current requests must end as well. If its link has no room, it is told at the next look. */
 static void generation_tell_of_stop(struct cnc_member *mem, int64_t now)
 {
     if (!mem->knows_of_stop && cnc_slot_serves(&mem->slot))

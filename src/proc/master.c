@@ -12,7 +12,7 @@
 #define WAIT_MAX_MS 60000
 #define LINE_EVERY_MS 1000
 #define LINE_EVERY_MAX_MS 30000
-#define LINE_CALM_MS 10000 /* without any: what it told of is over; longer than any delay between two starts */
+#define LINE_CALM_MS 10000 /* without such a line, the trouble counts as over; longer than any delay between two starts */
 
 void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...)
 {
@@ -127,7 +127,7 @@ static void look_at_reload(struct cnc_master *m, int64_t now)
         master_reload(m, now);
 }
 
-/* A row may have been written by somebody else: then another one looks in vain. */
+/* Another process may have written this row: then the look is in vain, which does no harm. */
 static void look_at_untaken(struct cnc_master *m, int64_t now)
 {
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {

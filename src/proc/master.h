@@ -20,12 +20,12 @@
 
 enum cnc_group_when {
     CNC_GROUP_START,   /* its processes are there from the start */
-    CNC_GROUP_GIVEN_UP /* they come when a group that is required cannot be had any more, in the place of all others */
+    CNC_GROUP_GIVEN_UP /* they start instead of all others when a required group has been given up */
 };
 
 enum cnc_group_link {
     CNC_LINK_NONE,
-    CNC_LINK_EACH,  /* each member has a link of its own to the one process of links_to, which drains first and ends before */
+    CNC_LINK_EACH,  /* each member has its own link to the process of links_to, which drains and ends first */
     CNC_LINK_SHARED /* all members have one end of one link, that process has the other */
 };
 
@@ -83,7 +83,7 @@ struct cnc_master_ops {
     /* The first generation serves, or something else that the host should know: one of CNC_NOTE_READY, _EVENT, _LOG (value:
      * level). */
     void (*tell)(void *arg, enum cnc_note_what what, int64_t value, const char *text);
-    /* A stop has begun: the master's copies of the listening sockets are to be closed. */
+    /* A stop has begun: close the master's copies of the listening sockets. */
     void (*stopping)(void *arg);
     /* Reads the configuration anew and fills the plan of the next generation. CONCUR_OK, or an error and nothing has changed.
      * NULL: there is none. */

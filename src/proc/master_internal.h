@@ -21,9 +21,9 @@ struct cnc_member {
     pid_t pid;
     int pidfd;  /* readable when it has ended; -1: no process, or the system has no such thing */
     int link;   /* our end of the link to it */
-    int lend;   /* with CNC_LINK_EACH: our copy of the other end of its link, for whom it links to */
+    int lend;   /* with CNC_LINK_EACH: our copy of the other end of its link, for the process that it links to */
     int64_t stopped_at; /* when it was seen to be stopped; 0: it is not */
-    int64_t silent_at;  /* when its end of a link was closed though it is to serve; 0: it is not */
+    int64_t silent_at;  /* when its end of a link was closed although it should serve; 0: it is open */
     unsigned owed;   /* CNC_OWES_*: messages for which there was no room yet */
     int64_t owed_at; /* when that is tried again; INT64_MAX: nothing is owed */
     pid_t dead;      /* with CNC_OWES_DEAD: who has died */
@@ -77,10 +77,10 @@ struct cnc_generation {
     int64_t full_until;         /* a front takes no messages until then */
     int64_t warm_until;         /* by then each process must have been forked */
     char told[256];             /* why a member could not start, as it was told last */
-    bool given_up;              /* a required group cannot be had; those for this case serve */
+    bool given_up;              /* a required group was given up; the group for this case serves */
 };
 
-/* A line that can come again and again, while what it tells of lasts. */
+/* A log line that would repeat as long as its cause lasts. */
 struct cnc_repeated {
     int64_t last; /* when it came, written or not */
     int64_t at;   /* not written before then */
@@ -119,7 +119,8 @@ bool cnc_master_make_room(struct cnc_master *m);
 void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned group, unsigned number);
 /* Tells the slot, and does what it asks for. */
 void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot_event ev, int64_t now);
-/* CONCUR_OK; CONCUR_AGAIN: no room; CONCUR_E_GONE: nothing reaches it any more. Then the link is closed, and who is to serve is replaced. */
+/* CONCUR_OK; CONCUR_AGAIN: no room; CONCUR_E_GONE: the link is broken and was closed. A process that should serve is then
+ * replaced. */
 int cnc_member_tell(struct cnc_member *mem, const struct cnc_note *note, int fd, int64_t now);
 /* There may be messages, or the end. */
 void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now);
@@ -142,7 +143,7 @@ void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64
 void cnc_generation_on_unlinked(struct cnc_member *front, const struct cnc_note *note, int64_t now);
 void cnc_generation_on_silent(struct cnc_member *front, const struct cnc_note *note, int64_t now);
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now);
-/* mem may have been told of a connection that it does not take: another one of those that serve is to look. */
+/* mem may have been woken for a connection that it does not take: another serving process must look. */
 void cnc_generation_pass_on(struct cnc_master *m, const struct cnc_member *mem, int64_t now);
 /* The times of a stop, as the moment has them: milliseconds until what is left is given up. */
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now);

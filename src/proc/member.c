@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * One process of the master's: its birth, what it says, its end.
+ * One process of the master: its start, its messages, its end.
  */
 #include <stdio.h>
 #include <sys/wait.h>
@@ -39,7 +39,7 @@ static void member_close_all(struct cnc_member *mem)
 
 /* ---- birth ---- */
 
-/* In the child: what is the master's is of no use here, and a copy kept open would hide its end from others. */
+/* In the child: closes the master's descriptors. A copy left open would hide the master's end from others. */
 static void forget_family(struct cnc_master *m)
 {
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {

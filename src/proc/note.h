@@ -26,10 +26,10 @@ enum cnc_note_what {
     CNC_NOTE_STOP_ALL = 8, /* value as STOP */
     CNC_NOTE_RELOAD = 9, /* the board asks for one: look at it */
     CNC_NOTE_RECYCLE = 10, /* a successor would be welcome */
-    CNC_NOTE_UNTAKEN = 22, /* the board says who asks for a LOOK to another one: look at it */
+    CNC_NOTE_UNTAKEN = 22, /* a process asks on the board that another one gets a LOOK: read the board */
     CNC_NOTE_LEAVING = 14, /* it ends by itself, as it should: by SIGTERM, or having served its share */
     CNC_NOTE_UNLINKED = 13, /* from a front: the link of LINK, with the same slot and value, has not arrived */
-    CNC_NOTE_SILENT = 20,   /* likewise: the worker in slot with this process id has closed its end of that link */
+    CNC_NOTE_SILENT = 20,   /* from a front: the worker in slot with this process id has closed its end of that link */
     /* to the host */
     CNC_NOTE_LOG = 11,  /* value: level */
     CNC_NOTE_EVENT = 12

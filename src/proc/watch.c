@@ -9,7 +9,7 @@
 #include "base/sys.h"
 
 #define STUCK_LOOK_MS 250
-#define STOPPED_MS 2000 /* for which a process may be stopped, as by a person who looks at it */
+#define STOPPED_MS 2000 /* for which a process may be stopped, for example by a person who examines it */
 #define SILENT_MS 1000  /* from the end of its link to its own */
 
 /* ---- successors ---- */
@@ -142,7 +142,7 @@ static void look_for_given_up(struct cnc_master *m, struct cnc_generation *gen, 
 
 /* ---- what is stuck ---- */
 
-/* One whose handler has held it for too long is killed, where that is asked for. */
+/* Kills a process whose handler has held it for too long, if stuck_timeout is set. */
 static void look_for_stuck(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     for (unsigned i = 0; i < gen->count; i++) {

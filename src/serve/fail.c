@@ -41,7 +41,7 @@ static int end_alone(struct cnc_serving *s, bool may_give_up)
     pthread_mutex_unlock(&server->mu);
     cnc_driver_stop_watching(&s->drv);
     cnc_serving_give_up(s);
-    cnc_home_settle(s->home); /* who waits is answered, as far as that can be sent at once */
+    cnc_home_settle(s->home); /* waiting clients are answered, as far as that can be sent at once */
     int rc = fail_let_go(s, may_give_up);
     if (rc == CONCUR_OK)
         rc = cnc_serving_join(server, s->threads, may_give_up);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The last process of a server whose workers cannot be had: a loop that answers 503 with Retry-After to every request, so
+ * The last process of a server that can start no workers: a loop that answers 503 with Retry-After to every request, so
  * that clients and balancers are told rather than kept waiting.
  */
 #include "serve/refuser.h"

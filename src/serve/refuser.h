@@ -4,7 +4,7 @@
 
 #include "server/role.h"
 
-/* Answers 503 to everybody, in the place of workers that cannot be had. */
+/* Answers 503 to everybody when no worker can be started. */
 extern const struct cnc_role cnc_role_refuser;
 
 #endif

@@ -163,7 +163,7 @@ static void on_serving_stop_fd(struct cnc_io *io, unsigned ready)
         cnc_loop_break(s->home->loop, "the descriptor that reports a stop was closed");
     cnc_acceptor_nudge(&s->acceptor);
     serving_tell_of_stop(s);
-    if (s->home->blocking) /* a request may be waiting in this very loop, and nobody else looks meanwhile */
+    if (s->home->blocking) /* a request may be waiting in this very loop, and no other code looks meanwhile */
         (void)cnc_serving_look(s, false);
 }
 
@@ -294,7 +294,7 @@ static void begin_drain(struct cnc_serving *s)
     if (s->drains)
         s->drains(s);
     cnc_place_pass_on(s->server);
-    /* The port is free for a successor as soon as nobody accepts any more. */
+    /* The port is free for a successor as soon as this process stops accepting. */
     pthread_mutex_lock(&s->server->mu);
     cnc_serving_shut_listeners(s->server);
     pthread_mutex_unlock(&s->server->mu);
@@ -327,7 +327,7 @@ static int64_t advance(struct cnc_serving *s, int64_t now)
     return now < stop_at + CNC_SERVING_PATIENCE_MS ? stop_at + CNC_SERVING_PATIENCE_MS : INT64_MAX;
 }
 
-/* One call is to blame; of several nobody knows which it was, since they are not timed one by one. */
+/* With one call it is clear which one took the time; several are not timed one by one. */
 static void warn_of_stall(const struct cnc_serving *s, int64_t ms, unsigned calls)
 {
     const struct cnc_route *route = s->home->last;

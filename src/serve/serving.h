@@ -60,10 +60,10 @@ enum {
     CNC_SERVING_BLOCKING_SOCKETS = 1, /* accepted ones may block */
     CNC_SERVING_BLOCKING_HOME = 2,    /* handlers run here, and may block: the loop is turned between them only */
     CNC_SERVING_NO_ACCEPT = 4,        /* connections come in another way */
-    CNC_SERVING_LATE = 8              /* who opened it calls cnc_serving_accept() when it may accept */
+    CNC_SERVING_LATE = 8              /* the caller calls cnc_serving_accept() when it may accept */
 };
 
-/* Opens the loop, and the server's pool if there is to be one. ops: the request's own, or with a handover. */
+/* Opens the loop, and the server's pool if it has one. ops: the request's own, or with a handover. */
 int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, unsigned flags);
 /* Begins to accept, unless it stops. */
 void cnc_serving_accept(struct cnc_serving *s);
@@ -73,7 +73,7 @@ int cnc_serving_look(struct cnc_serving *s, bool may_give_up);
 int cnc_serving_begin(struct cnc_serving *s);
 /* Tells the other processes how it goes, at most ten times a second; while threads are at work also without a turn. */
 void cnc_serving_publish(struct cnc_serving *s, int64_t now);
-/* Blocks until a stop is complete. CONCUR_OK, or CONCUR_E_BUSY if may_give_up and code of the program holds on a second
+/* Blocks until a stop is complete. CONCUR_OK, or CONCUR_E_BUSY if may_give_up and code of the program still runs a second
  * after the deadline. */
 int cnc_serving_run(struct cnc_serving *s, bool may_give_up);
 /* Gives up every request, wherever it is. */

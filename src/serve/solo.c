@@ -13,8 +13,8 @@
 #define HEAD_WAIT_MS 10  /* for a head, before it is waited for elsewhere */
 #define HEAD_HURRY_MS 1  /* ... while others wait to be accepted */
 #define STAY_MS 250  /* for which a kept connection's next request is waited for by a plain read */
-#define YIELD_MS 250 /* between two looks whether somebody waits for this worker */
-#define SILENT_MS 1000 /* for which a new connection may be silent though somebody waits: its request may be under way */
+#define YIELD_MS 250 /* between two checks whether another client waits */
+#define SILENT_MS 1000 /* how long a new connection may be silent while others wait: its request may be on the way */
 #define PUBLISH_EVERY 32 /* requests of a connection, and at its end */
 #define LINGER_MS 50 /* the same while a connection that was closed lingers */
 
@@ -96,7 +96,7 @@ static void on_solo_yield(struct cnc_timer *t)
     cnc_home_timer(solo->serving.home, t, cnc_home_now(solo->serving.home) + YIELD_MS);
 }
 
-/* Asked while the thread waits for its peer, when nobody else reads what the master says. */
+/* Called while the thread waits for its peer: only this thread reads the master's messages. */
 static bool gives_up(struct cnc_driver *drv)
 {
     concur_server *server = drv->owner;
@@ -125,7 +125,7 @@ static void solo_lost_loop(struct cnc_driver *drv)
 
 /* ---- one connection ---- */
 
-/* Nobody else could have this thread: who waits is seen when the peer is silent (on_solo_yield()). */
+/* A prefork worker has one thread, so it never gives up a connection here; on_solo_yield() does if other clients wait. */
 CNC_HOT static bool solo_is_wanted(void *arg)
 {
     (void)arg;

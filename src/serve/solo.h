@@ -13,13 +13,13 @@ struct cnc_solo {
     struct cnc_conn_ops ops;
     struct cnc_gate gate;
     char *room;                 /* owned; for a connection with a complete head of the process that waits for heads */
-    struct cnc_timer yield;     /* looks whether somebody waits while the connection is silent */
+    struct cnc_timer yield;     /* checks whether another client waits while the connection is silent */
     struct cnc_timer slow;      /* a head has taken long enough to be waited for elsewhere */
     unsigned long long accepted;
     unsigned long long recycle_at; /* requests after which this process ends; 0: never */
     int64_t warned_at;
     struct cnc_starved starved;
-    const char *sick;              /* why this process can serve nobody any more; static. NULL: it can */
+    const char *sick;              /* why this process can serve nobody; static. NULL: it can serve */
 };
 
 int cnc_solo_open(struct cnc_solo *solo, concur_server *server);

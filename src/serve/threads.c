@@ -4,7 +4,7 @@
 #include "base/sys.h"
 #include "request/request.h"
 
-#define LONG_WAIT_MS 100 /* in the queue: only then the client may have lost patience */
+#define LONG_WAIT_MS 100 /* time in the queue after which the client may have left */
 
 /* ---- on the threads ---- */
 
@@ -51,7 +51,7 @@ CNC_HOT static bool threads_is_wanted(void *arg)
     return t->server->setup->cfg.park_after == 0 || cnc_pool_is_wanted(t->pool) || (t->is_wanted && t->is_wanted(t));
 }
 
-/* Nobody waits any more for what it asked. Not worth a look unless it has waited. */
+/* The client has left. Checked only if the connection has waited. */
 static bool threads_has_left(const struct cnc_threads *t, const struct cnc_home *home, const struct cnc_conn *conn)
 {
     bool shut_is_left = !t->server->setup->limits.half_close; /* a reset is seen in any case */
@@ -136,7 +136,7 @@ static void on_threads_late(struct cnc_timer *timer)
         cnc_home_timer(home, timer, o.next + timeout);
 }
 
-/* One timer for all: when it fires it finds whoever is late, or nobody. */
+/* One timer for all: when it fires, all late connections are found, or none. */
 static void watch_queue(struct cnc_threads *t)
 {
     struct cnc_home *home = t->serving->home;
@@ -203,7 +203,7 @@ void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
 
 /* ---- how many were begun ---- */
 
-/* A thread that stays with a busy connection leaves no turn of the poller in which somebody would count. */
+/* A thread that stays with a busy connection causes no turn of the poller, in which threads are counted. */
 static int threads_count_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
 {
     struct cnc_threads *t = conn->drv->lender;

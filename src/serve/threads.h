@@ -42,8 +42,8 @@ int cnc_threads_open_poller(struct cnc_threads *threads, unsigned flags);
 void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn);
 /* The same, but conn waits with those in `list` for the end of the turn, when submit() is called. Poller. */
 void cnc_threads_await(struct cnc_threads *threads, struct cnc_conn *conn, struct cnc_link *list);
-/* Poller. Gives those in list to the threads, or lets them wait for one. Those for whom there is no room stay in list: returns
- * why, as cnc_pool_submit(). */
+/* Poller. Gives the connections in list to the threads, or lets them wait for one. Those for which there is no room stay in
+ * list; returns why, as cnc_pool_submit(). */
 int cnc_threads_queue(struct cnc_threads *threads, struct cnc_link *list);
 /* Poller. Answers all in list 503. */
 void cnc_threads_refuse(struct cnc_threads *threads, struct cnc_link *list);

@@ -43,7 +43,7 @@ void cnc_place_pass_on(concur_server *server)
     (void)cnc_note_tell(place->link, CNC_NOTE_UNTAKEN, 0); /* else the master sees it at its next look, in a minute at the latest */
 }
 
-/* This process goes on for a while, but its requests are to know. */
+/* This process goes on for a while, but its requests must know. */
 static void announce_stop(concur_server *server)
 {
     atomic_store(&server->stopping, true);

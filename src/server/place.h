@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * This process' place among those of the server: how it hears from the master, what it tells the others.
+ * This process among those of its server: the messages of the master, and what it reports to the others.
  */
 #ifndef CNC_PLACE_H
 #define CNC_PLACE_H
@@ -11,13 +11,13 @@
 struct cnc_engine_stats {
     unsigned threads, threads_idle, queued;
     unsigned long long requests, accepted, stalls;
-    unsigned jobs; /* that threads have, or that wait for one: while there are some, the numbers change without a turn */
+    unsigned jobs; /* that threads have, or that wait for one: while there are some, the numbers change between turns */
     unsigned free; /* threads that a request could have now */
     bool is_lent;  /* the connections belong to another process, which counts them */
 };
 
-/* Serving thread of a child. Takes what the master has said: a stop begins, what is for the role goes to place.told. Ends
- * the process when the master is gone. */
+/* Serving thread of a child. Reads the master's messages: begins a stop, or passes a message to the role by place.told.
+ * Ends the process when the master is gone. */
 void cnc_place_hear(concur_server *server);
 /* Serving thread of a child. Writes this process' row, and asks for a successor when its share of requests is served. */
 void cnc_place_publish(concur_server *server, const struct cnc_engine_stats *stats);
@@ -27,7 +27,8 @@ void cnc_place_begun(concur_server *server, unsigned long long requests);
 void cnc_place_stop(concur_server *server, int64_t ms);
 /* In a child: asks for a stop of the whole server. */
 void cnc_place_stop_all(concur_server *server, int64_t ms);
-/* Serving thread. This process may have been told of a connection that it does not take, and nobody else was: another one is to look. */
+/* Serving thread. Only this process may have been woken for a connection, and it does not take it: another process must
+ * look. */
 void cnc_place_pass_on(concur_server *server);
 /* Where there is a master: asks for a reload. */
 void cnc_place_reload(concur_server *server);

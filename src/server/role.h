@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What serves in one process, a role, and what an engine is made of: roles, and how many processes have each. engines/
- * fills these structs; tree/ starts the processes.
+ * A role is what serves in one process. An engine consists of roles and of the number of processes with each. engines/ fills
+ * these structs; tree/ starts the processes.
  */
 #ifndef CNC_SERVER_ROLE_H
 #define CNC_SERVER_ROLE_H
@@ -22,7 +22,7 @@ struct cnc_role {
     void (*stats)(concur_server *, struct cnc_engine_stats *);
     /* After run returned CONCUR_OK, or after open alone. NULLs server->engine. */
     void (*close)(concur_server *);
-    /* A note of the master's for this role alone; fd is its own from then on. NULL: there are none. */
+    /* A note of the master for this role only; fd belongs to the role from then on. NULL: there are no such notes. */
     void (*told)(concur_server *, const struct cnc_note *, int fd);
 };
 
@@ -45,7 +45,7 @@ struct cnc_engine_ops {
     struct cnc_role front; /* of a process before the workers: CNC_ROLE_FRONT or CNC_ROLE_HEADS, if the plan has one */
 };
 
-/* Adds a group; the caller sees to it that there is room for all. Its number in the plan. */
+/* Adds a group; the caller makes sure that there is room for all. Returns its number in the plan. */
 static inline unsigned cnc_plan_add(struct cnc_plan *plan, struct cnc_group group)
 {
     group.name = cnc_role_name(group.role);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the handlers of all processes share: counters, and memory under a lock. Both lie in mappings that are made
- * during the set-up, so that every process of the server inherits them at the same address; they go with the server.
- * Handles and names are memory of each process: read-only once the server runs.
+ * What the handlers of all processes share: counters, and memory with a lock. Both are in mappings that are made in the
+ * set-up, so that every process of the server has them at the same address; they are freed with the server. Each process
+ * has its own handles and names, which are read-only once the server runs.
  */
 #ifndef CNC_SHARED_H
 #define CNC_SHARED_H

@@ -52,7 +52,7 @@ static void on_signals_hup(int sig)
     errno = saved;
 }
 
-/* The program's handler hears of what it asked for, and of no more. */
+/* The program's handler is called only for the events that it asked for. */
 static void call_programs(int sig, siginfo_t *info, void *context)
 {
     const struct sigaction *own = &cnc_run_state.chld;

@@ -86,7 +86,7 @@ static int tree_fail(concur_server *server, int rc, bool starved)
     return -rc;
 }
 
-/* It ends as it should, by SIGTERM or having served its share, and nobody is to wonder why. */
+/* It ends normally, by SIGTERM or after requests_per_worker, so this is not reported as an unexpected end. */
 static void say_goodbye(const concur_server *server)
 {
     struct cnc_note note = { .what = CNC_NOTE_LEAVING };
@@ -94,7 +94,7 @@ static void say_goodbye(const concur_server *server)
         cnc_child_orphaned();
 }
 
-/* Until the master says that this generation serves. False: it is to stop before that. */
+/* Waits until the master says that this generation serves. False: it must stop before that. */
 static bool await_go(concur_server *server)
 {
     struct cnc_note note;

@@ -131,7 +131,7 @@ static uint64_t worth(const struct cnc_book_row *row, bool for_life)
     return for_life ? UINT64_C(1) << 32 | (UINT32_MAX - row->leases) : cnc_book_free(row);
 }
 
-/* Those that refuse are better than nobody only when there is nobody else to wait for. */
+/* A worker that refuses is tried only if there is no other worker to wait for. */
 static int pick_refuser(const struct cnc_book *book, bool for_life, unsigned tries)
 {
     unsigned refusers = 0, first = book->count;

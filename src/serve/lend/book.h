@@ -65,7 +65,7 @@ void cnc_book_lease_ended(struct cnc_book *book, unsigned slot);
  * Those that are left out get none, unless no other is there or will be: then each is tried once. tries: how many have refused
  * this one. CNC_BOOK_WAIT: nobody now; CNC_BOOK_NOBODY: all there are have refused it. */
 int cnc_book_pick(const struct cnc_book *book, bool for_life, unsigned tries, int64_t now);
-/* When somebody who is left out is to be tried again; INT64_MAX: nobody is. */
+/* When a worker that is left out is tried again; INT64_MAX: none is. */
 int64_t cnc_book_next(const struct cnc_book *book, int64_t now);
 /* Free threads of a worker, those on loans that it has not read taken off. */
 unsigned cnc_book_free(const struct cnc_book_row *row);

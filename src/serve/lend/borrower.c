@@ -52,7 +52,7 @@ static void is_free(struct cnc_threads *t)
         cnc_borrower_flush(b);
 }
 
-/* Those who wait at the front want the thread, or a front that drains wants the connection. */
+/* Requests that wait at the front need the thread, or a front that drains needs the connection. */
 CNC_HOT static bool borrower_is_wanted(void *threads)
 {
     const struct cnc_board_row *front = cnc_borrower_of(threads)->front;
@@ -60,8 +60,8 @@ CNC_HOT static bool borrower_is_wanted(void *threads)
                      cnc_board_is(front, CNC_BOARD_DRAINING));
 }
 
-/* What the front needs to know if this process dies now. On the poller several connections send in turn: there nobody can
- * tell. */
+/* Writes what the front needs to know if this process dies now. On the poller several connections send in turn, so it is
+ * unknown there. */
 static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_request)
 {
     struct cnc_ledger_row *row = cnc_ledger_own(cnc_borrower_of(drv->lender)->ledger, conn->loan);

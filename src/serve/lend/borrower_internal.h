@@ -14,7 +14,7 @@ static inline struct cnc_borrower *cnc_borrower_of(struct cnc_threads *t)
 }
 
 /* borrower_tell.c; any thread, unless it says otherwise */
-/* Tells what there is to tell, as far as the link takes it. */
+/* Sends the messages that wait, as far as the link has room. */
 void cnc_borrower_flush(struct cnc_borrower *b);
 /* A loan has ended, as note says. conn: goes back, and is not ours any more; NULL: it is closed. */
 void cnc_borrower_tell_end(struct cnc_borrower *b, const struct cnc_loan_note *note, struct cnc_conn *conn);
@@ -26,8 +26,8 @@ void cnc_borrower_greet(struct cnc_borrower *b, uint32_t front);
 void cnc_borrower_answer(struct cnc_borrower *b, uint32_t flags);
 /* Closes this process' copy of a connection that belongs to no driver. */
 void cnc_borrower_drop(struct cnc_borrower *b, struct cnc_conn *conn);
-/* Poller. Makes a place for the end of the next loan. False: the front does not read what it is told, and so is not listened to
- * either. */
+/* Poller. Reserves a place for the end of the next loan. False: the front does not read its messages, so no loan is read
+ * from it either. */
 bool cnc_borrower_may_read(struct cnc_borrower *b);
 /* Poller. There may be room on the link again. */
 void cnc_borrower_unclog(struct cnc_borrower *b);

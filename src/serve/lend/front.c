@@ -8,7 +8,7 @@
 
 #define NOTES_AT_ONCE 64 /* of one worker, before the others get their turn */
 #define OTHERS_MAX 1000000 /* as connections_max */
-#define GREET_MS 1000    /* for which a worker that does not greet keeps the others waiting */
+#define GREET_MS 1000    /* for which the front waits for the first message of a worker */
 
 static void open_up(struct cnc_front *f, int64_t now);
 static void hail(struct cnc_front_worker *w);
@@ -53,8 +53,8 @@ void cnc_front_watch(struct cnc_front_worker *w)
         cnc_front_lose(w); /* what it says would never be heard */
 }
 
-/* Every worker of the start has told how many threads it has: now one can say how many are too many. Those that do not tell
- * keep nobody waiting for long. */
+/* Every worker of the start has reported its threads, so the front knows when there are too many requests. It does not wait
+ * long for a worker that does not report. */
 static void open_up(struct cnc_front *f, int64_t now)
 {
     void (*ready)(struct cnc_front *) = f->cfg.ready;

@@ -58,14 +58,14 @@ struct cnc_front {
     int64_t greet_until;               /* ready is called then at the latest */
     int64_t hold_until;                /* the system has no room for descriptors under way; nothing is lent until then */
     int64_t held_told_at;
-    unsigned reap_turn, reap_left;     /* who is asked next to close an idle connection; how many may be asked */
+    unsigned reap_turn, reap_left;     /* worker that is asked next to close an idle connection; how many may be asked */
     bool is_known;                     /* some worker has told how many threads are free */
     bool drains;                       /* what stays with workers is theirs alone */
     unsigned long long lost, dropped, revoked; /* lent to a worker that died; left while they waited; taken back unread */
 };
 
 int cnc_front_open(struct cnc_front *front, struct cnc_driver *drv, const struct cnc_front_config *cfg);
-/* The process serves from now on: those who have not greeted in a while are not waited for. */
+/* The process serves from now on. It does not wait any longer for workers that have not reported after a while. */
 void cnc_front_begin(struct cnc_front *front);
 /* cnc_conn_ops.handover of the driver, whose lender is the front. */
 void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn);
@@ -83,7 +83,7 @@ void cnc_front_bury(struct cnc_front *front, unsigned slot, int64_t pid);
 bool cnc_front_ask_room(void *front);
 /* A stop has begun: connections that stay with workers are not waited for. */
 void cnc_front_drain(struct cnc_front *front);
-/* The stop's deadline: who waits gets 503, who is lent is given up. */
+/* The stop's deadline has passed: waiting requests get 503, and loans are given up. */
 void cnc_front_give_up(struct cnc_front *front);
 void cnc_front_close(struct cnc_front *front);
 

@@ -37,7 +37,7 @@ struct cnc_loan {
     uint32_t slot;
     uint32_t number;       /* which of those on that link */
     uint32_t next;         /* of those that were not read */
-    bool is_unread;        /* its bytes are kept: if nobody begins it, it is lent again */
+    bool is_unread;        /* its bytes are kept: if no worker begins it, it is lent again */
     bool is_refused;
     bool is_for_life;
 };
@@ -46,14 +46,14 @@ struct cnc_loan {
 void cnc_front_wake_by(struct cnc_front *f, int64_t at);
 void cnc_front_show(struct cnc_front *f, unsigned slot);
 void cnc_front_watch(struct cnc_front_worker *w);
-/* Nothing can be sent to it any more; what it has to say may still come. */
+/* Nothing can be sent to it any more; its last messages may still arrive. */
 void cnc_front_shut(struct cnc_front_worker *w);
 /* Nor does anything come from it. */
 void cnc_front_lose(struct cnc_front_worker *w);
 
 /* front_loans.c */
-/* CONCUR_OK: the connection is a worker's. CONCUR_AGAIN: nobody can take it now. Else never: CONCUR_E_FULL, all have refused
- * it; CONCUR_E_NOMEM. */
+/* CONCUR_OK: a worker has the connection. CONCUR_AGAIN: no worker can take it now. CONCUR_E_FULL: all have refused it;
+ * CONCUR_E_NOMEM: with both it will not be lent. */
 int cnc_front_lend(struct cnc_front *f, struct cnc_conn *conn);
 /* False: that would be CONCUR_AGAIN. */
 bool cnc_front_may_lend(const struct cnc_front *f, const struct cnc_conn *conn);

@@ -38,7 +38,7 @@ bool cnc_outbox_reserve(struct cnc_outbox *box, uint32_t more);
 void cnc_outbox_ask(struct cnc_outbox *box, uint32_t flags);
 /* A loan was read: taken, or not. */
 void cnc_outbox_read(struct cnc_outbox *box, bool taken);
-/* A loan that was taken has ended. True: its front, who lives, is to be told. */
+/* A loan that was taken has ended. True: its front lives and must be told. */
 bool cnc_outbox_end(struct cnc_outbox *box, uint64_t loan);
 /* Keeps a note for later; there is a place. */
 void cnc_outbox_keep(struct cnc_outbox *box, const struct cnc_loan_note *note, struct cnc_conn *conn);
@@ -48,7 +48,7 @@ void cnc_outbox_greet(struct cnc_outbox *box, uint32_t front);
 bool cnc_outbox_drop(struct cnc_outbox *box, struct cnc_outbox_note *out);
 /* The numbers of the moment, into a note that is about to be sent. */
 void cnc_outbox_stamp(const struct cnc_outbox *box, struct cnc_loan_note *note, uint32_t free);
-/* What is to be sent next; false: nothing. It stays until cnc_outbox_sent(). */
+/* The message to be sent next; false: none. It stays until cnc_outbox_sent(). */
 bool cnc_outbox_next(const struct cnc_outbox *box, uint32_t free, struct cnc_outbox_note *out);
 /* A note with these numbers has left: that of next(), or one that never came in here. */
 void cnc_outbox_sent(struct cnc_outbox *box, const struct cnc_loan_note *note, bool was_kept);
