@@ -5,13 +5,15 @@
  *     ./embed process-event & curl http://127.0.0.1:8080/; kill %1
  *
  * concur_server_start() gives one descriptor. When it is readable, concur_server_dispatch() calls the functions for the log
- * and for events, here, on this thread; at the end it says CONCUR_E_GONE. So the program ends when the server has ended,
- * whatever the engine.
+ * and for events, here, on this thread, where the server has processes of its own; at the end it says CONCUR_E_GONE. So the
+ * program ends when the server has ended, whatever the engine. Threads of the program's own begin after
+ * concur_server_start(), since some engines fork there. What they share with handlers has to be in <concur/shared.h>.
  */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <concur/concur.h>
@@ -52,21 +54,31 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* Until the server has ended. Returns how often the program's own work was done. */
-static unsigned loop(concur_server *server, int signals)
+/* So does the time for the program's own work: it comes also while there is much to dispatch. */
+static int open_timer(void)
 {
-    struct pollfd fds[2] = { { .fd = signals, .events = POLLIN }, { .fd = concur_server_fd(server), .events = POLLIN } };
+    const struct itimerspec every = { .it_interval.tv_nsec = WORK_EVERY_MS * 1000000L, .it_value.tv_nsec = 1 };
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    return fd >= 0 && timerfd_settime(fd, 0, &every, NULL) == 0 ? fd : -1;
+}
+
+/* Until the server has ended. Returns how often the program's own work was done. */
+static unsigned loop(concur_server *server, int signals, int timer)
+{
+    struct pollfd fds[3] = { { .fd = signals, .events = POLLIN },
+                             { .fd = concur_server_fd(server), .events = POLLIN },
+                             { .fd = timer, .events = POLLIN } };
     unsigned work = 0;
     for (;;) {
-        int n = poll(fds, 2, WORK_EVERY_MS);
-        if (n == 0)
+        struct signalfd_siginfo info;
+        uint64_t times;
+        if (poll(fds, 3, -1) <= 0)
+            continue; /* a signal of another kind */
+        if (fds[0].revents && read(signals, &info, sizeof info) == sizeof info)
+            concur_server_stop(server, 5000); /* and on, until what is under way is over */
+        if (fds[2].revents && read(timer, &times, sizeof times) == sizeof times)
             work++;
-        if (n > 0 && fds[0].revents) {
-            struct signalfd_siginfo info;
-            if (read(signals, &info, sizeof info) == sizeof info)
-                concur_server_stop(server, 5000); /* and on, until what is under way is over */
-        }
-        if (n > 0 && fds[1].revents && concur_server_dispatch(server) == CONCUR_E_GONE)
+        if (fds[1].revents && concur_server_dispatch(server) == CONCUR_E_GONE)
             return work;
     }
 }
@@ -78,15 +90,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "embed: no engine %s\n", argv[1]);
         return 2;
     }
-    int signals = open_signals(); /* before the first thread: all of them block what is read here */
+    int timer = open_timer(), signals = open_signals(); /* before the first thread: all of them block what is read here */
     concur_server *server = concur_server_new(engine, NULL);
     concur_server_listen(server, argc > 2 ? argv[2] : "127.0.0.1:8080");
     concur_server_log(server, on_log, NULL);
     concur_server_hook(server, CONCUR_HOOK_EVENT, on_event, NULL);
     concur_server_route(server, "GET /", 0, handler, NULL);
-    int rc = signals < 0 ? CONCUR_E_SYS : concur_server_start(server);
+    int rc = timer < 0 || signals < 0 ? CONCUR_E_SYS : concur_server_start(server);
     if (rc == CONCUR_OK) {
-        unsigned work = loop(server, signals);
+        unsigned work = loop(server, signals, timer);
         rc = concur_server_wait(server);
         printf("the end, after work done %u times\n", work);
     }
