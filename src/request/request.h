@@ -197,7 +197,7 @@ bool cnc_reply_is_pending(const concur_request *r);
 /* What a driver calls when a head is complete (conn.h). */
 extern const struct cnc_conn_ops cnc_request_conn_ops;
 
-/* async.c */
+/* async.c; the second in tickets.c */
 void cnc_async_cut(concur_request *r);     /* cuts every pending operation short */
 void cnc_async_warn_tickets(concur_request *r);
 
