@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "serve/serving.h"
+#include "serve/sockets.h"
 #include "server/place.h"
 #include "server/route_notes.h"
 #include "server/signals.h"
@@ -52,11 +53,11 @@ static int life_prepare(concur_server *s)
         return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
     rc = cnc_server_claim(s);
     if (rc == CONCUR_OK)
-        rc = cnc_serving_listen(s, !cnc_tree_is_due(s));
+        rc = cnc_sockets_open(s, !cnc_tree_is_due(s));
     if (rc == CONCUR_OK && !cnc_tree_is_due(s)) {
         rc = s->setup->ops->worker.open(s);
         if (rc < 0)
-            cnc_serving_close_listeners(s);
+            cnc_sockets_close(s);
     }
     if (rc < 0) {
         cnc_server_close_stop(s);
@@ -70,7 +71,7 @@ static void close_engine(concur_server *s)
 {
     if (!cnc_tree_is_due(s))
         s->setup->ops->worker.close(s);
-    cnc_serving_close_listeners(s);
+    cnc_sockets_close(s);
 }
 
 /* The one process that serves, from its first hook to its last. */
@@ -183,7 +184,7 @@ static int start_tree(concur_server *s)
     if (rc == CONCUR_OK)
         return rc;
     rc = cnc_api_fail(s, rc, "%s", cnc_error_text());
-    cnc_serving_close_listeners(s);
+    cnc_sockets_close(s);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
     return rc;
 }
@@ -291,7 +292,7 @@ static int wait_tree(concur_server *s)
     s->has_tree = false;
     pthread_mutex_lock(&s->mu);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
-    cnc_serving_close_listeners(s); /* the sockets were the master's; this is what was known of them */
+    cnc_sockets_close(s); /* the sockets were the master's; this is what was known of them */
     pthread_mutex_unlock(&s->mu);
     return s->result;
 }

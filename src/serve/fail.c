@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "serve/serving.h"
+#include "serve/sockets.h"
 #include "server/place.h"
 
 #define LOOK_MS 5 /* between two looks whether the threads have let go; no loop tells any more */
@@ -37,7 +38,7 @@ static int end_alone(struct cnc_serving *s, bool may_give_up)
     atomic_store(&server->draining, true);
     cnc_acceptor_stop(&s->acceptor);
     pthread_mutex_lock(&server->mu);
-    cnc_serving_shut_listeners(server);
+    cnc_sockets_shut(server);
     pthread_mutex_unlock(&server->mu);
     cnc_driver_stop_watching(&s->drv);
     cnc_serving_give_up(s);

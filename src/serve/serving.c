@@ -3,98 +3,17 @@
 
 #include "base/error.h"
 #include "base/sys.h"
-#include "net/listener.h"
 #include "proc/board.h"
+#include "serve/sockets.h"
 
-#define FLUSH_MS 250  /* after giving requests up: for their last bytes to leave */
 #define LIBRARY_THREADS 2 /* beside pool_threads, for what the library itself writes to files; started when it does */
-
-/* ---- listening sockets ---- */
-
-static int open_one(concur_server *server, unsigned i, const struct cnc_listener_options *options, bool alone)
-{
-    char why[CNC_ADDRESS_ERROR_MAX];
-    struct cnc_server_socket *s = &server->sockets[i];
-    s->fd = s->copy = -1;
-    if (cnc_address_parse(&s->address, server->setup->cfg.listen.items[i], why, sizeof why) < 0)
-        return cnc_error_set(CONCUR_E_LISTEN, "%s", why);
-    int rc = cnc_listener_open(&s->fd, &s->file, &s->address, options);
-    if (rc < 0)
-        return rc;
-    (void)cnc_listener_text(s->fd, s->text, sizeof s->text);
-    s->inherits = s->address.kind == CNC_ADDRESS_IPV4 || s->address.kind == CNC_ADDRESS_IPV6;
-    s->nodelay = options->nodelay;
-    s->receive_wait_ms = options->receive_wait_ms;
-    if (!alone)
-        return CONCUR_OK;
-    s->copy = cnc_sys_copy(s->fd);
-    return s->copy >= 0 ? CONCUR_OK : cnc_server_note(server, CONCUR_E_SYS, "cannot listen: %s", strerror(errno));
-}
-
-/* A generation that wants something else says so to each socket that it accepts: the listening ones belong to all. */
-struct cnc_accept cnc_serving_how_to_accept(const concur_server *server, unsigned i, bool blocking)
-{
-    const struct cnc_server_socket *s = &server->sockets[i];
-    const struct cnc_setup *setup = server->setup;
-    int64_t wait = blocking ? setup->receive_wait_ms : 0;
-    bool is_tcp = s->address.kind != CNC_ADDRESS_UNIX;
-    return (struct cnc_accept){
-        .non_blocking = !blocking,
-        .sets_nodelay = is_tcp && !(s->inherits && s->nodelay == setup->cfg.tcp_nodelay),
-        .nodelay = setup->cfg.tcp_nodelay,
-        .sets_wait = blocking && wait != (s->inherits ? s->receive_wait_ms : 0),
-        .receive_wait_ms = wait,
-    };
-}
-
-int cnc_serving_listen(concur_server *server, bool alone)
-{
-    const struct cnc_config *cfg = &server->setup->cfg;
-    struct cnc_listener_options options = { .backlog = (int)cfg->backlog, .nodelay = cfg->tcp_nodelay,
-                                            .receive_wait_ms = server->setup->receive_wait_ms };
-    size_t n = cfg->listen.count;
-    int rc = CONCUR_OK;
-    if (n == 0)
-        return cnc_error_set(CONCUR_E_LISTEN, "no address to listen on");
-    server->sockets = cnc_calloc(n, sizeof *server->sockets);
-    if (!server->sockets)
-        return CONCUR_E_NOMEM;
-    while (rc == CONCUR_OK && server->socket_count < n) {
-        rc = open_one(server, server->socket_count, &options, alone);
-        server->socket_count++;
-    }
-    if (rc < 0)
-        cnc_serving_close_listeners(server);
-    return rc;
-}
-
-void cnc_serving_shut_listeners(concur_server *server)
-{
-    for (unsigned i = 0; i < server->socket_count; i++) {
-        struct cnc_server_socket *s = &server->sockets[i];
-        if (s->fd >= 0 && s->address.kind == CNC_ADDRESS_UNIX && !server->place.is_child && server->place.link < 0)
-            cnc_listener_unlink(&s->address, &s->file);
-        cnc_sys_close(&s->fd);
-        cnc_sys_close(&s->copy);
-    }
-}
-
-void cnc_serving_close_listeners(concur_server *server)
-{
-    cnc_serving_shut_listeners(server);
-    cnc_free(server->sockets);
-    server->sockets = NULL;
-    server->socket_count = 0;
-}
-
-/* ---- the loop ---- */
 
 bool cnc_serving_gives_up(struct cnc_driver *drv)
 {
     return cnc_server_is_late(drv->owner);
 }
 
-/* Both sides write before they look (serving_is_over() reads the number after draining was set), so that one of them sees. */
+/* Both sides write before they look (stop_is_over() reads the number after draining was set), so that one of them sees. */
 void cnc_serving_closed(struct cnc_driver *drv)
 {
     concur_server *server = drv->owner;
@@ -135,25 +54,6 @@ static void look_at_listeners(void *arg)
         cnc_place_pass_on(s->server);
 }
 
-/* At every home where requests run. */
-static void tell_homes(struct cnc_serving *s, void (*fn)(struct cnc_home *, int), int arg)
-{
-    fn(s->home, arg);
-    if (s->threads)
-        cnc_pool_broadcast(s->threads, fn, arg);
-    if (s->server->pool)
-        cnc_pool_broadcast(s->server->pool, fn, arg);
-}
-
-/* Once: those that come later see it by themselves. */
-static void serving_tell_of_stop(struct cnc_serving *s)
-{
-    if (s->has_told || !cnc_server_is_stopping(s->server))
-        return;
-    s->has_told = true;
-    tell_homes(s, cnc_request_tell_stop_all, 0);
-}
-
 /* A stop was asked for or announced, or a connection that a thread closed makes room for another. */
 static void on_serving_stop_fd(struct cnc_io *io, unsigned ready)
 {
@@ -162,7 +62,7 @@ static void on_serving_stop_fd(struct cnc_io *io, unsigned ready)
     if (!cnc_sys_eventfd_clear(cnc_io_fd(io)))
         cnc_loop_break(s->home->loop, "the descriptor that reports a stop was closed");
     cnc_acceptor_nudge(&s->acceptor);
-    serving_tell_of_stop(s);
+    cnc_serving_tell_of_stop(s);
     if (s->home->blocking) /* a request may be waiting in this very loop, and no other code looks meanwhile */
         (void)cnc_serving_look(s, false);
 }
@@ -232,7 +132,7 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
     struct cnc_accept_from from[CNC_LISTEN_MAX];
     unsigned count = flags & CNC_SERVING_NO_ACCEPT ? 0 : server->socket_count;
     for (unsigned i = 0; i < count; i++)
-        from[i] = (struct cnc_accept_from){ server->sockets[i].fd, cnc_serving_how_to_accept(server, i, blocking_sockets) };
+        from[i] = (struct cnc_accept_from){ server->sockets[i].fd, cnc_sockets_accept_how(server, i, blocking_sockets) };
     int rc = open_pool(s, server);
     if (rc == CONCUR_OK)
         rc = cnc_home_create(&s->home, server->clock, server->setup->limits.http.fields_max,
@@ -277,56 +177,6 @@ void cnc_serving_close(struct cnc_serving *s)
     cnc_home_close(&s->home);
 }
 
-static bool serving_is_over(const struct cnc_serving *s)
-{
-    return !s->more_may_come && s->drv.count == 0 && s->home->live == 0 && atomic_load(&s->server->connections) == 0;
-}
-
-static void begin_drain(struct cnc_serving *s)
-{
-    s->phase = CNC_SERVING_DRAIN;
-    atomic_store(&s->server->draining, true);
-    if (s->server->place.row)
-        cnc_board_set_state(s->server->place.row, CNC_BOARD_DRAINING, cnc_clock_now(s->server->clock));
-    cnc_acceptor_stop(&s->acceptor);
-    cnc_driver_drain(&s->drv);
-    serving_tell_of_stop(s);
-    if (s->drains)
-        s->drains(s);
-    cnc_place_pass_on(s->server);
-    /* The port is free for a successor as soon as this process stops accepting. */
-    pthread_mutex_lock(&s->server->mu);
-    cnc_serving_shut_listeners(s->server);
-    pthread_mutex_unlock(&s->server->mu);
-}
-
-void cnc_serving_give_up(struct cnc_serving *s)
-{
-    s->phase = CNC_SERVING_CANCEL;
-    tell_homes(s, cnc_request_give_up_all, CONCUR_E_STOPPING);
-    if (s->gave_up)
-        s->gave_up(s);
-}
-
-/* Moves the stop on; returns when it wants to look again. */
-static int64_t advance(struct cnc_serving *s, int64_t now)
-{
-    int64_t stop_at = atomic_load(&s->server->stop_at);
-    if (stop_at == INT64_MAX)
-        return INT64_MAX;
-    if (s->phase == CNC_SERVING_ON)
-        begin_drain(s);
-    if (now < stop_at)
-        return stop_at;
-    if (s->phase == CNC_SERVING_DRAIN)
-        cnc_serving_give_up(s);
-    if (now < stop_at + FLUSH_MS)
-        return stop_at + FLUSH_MS;
-    s->phase = CNC_SERVING_FORCE;
-    cnc_driver_cancel(&s->drv, CONCUR_E_STOPPING); /* again at each turn: threads give connections back */
-    return now < stop_at + CNC_SERVING_PATIENCE_MS ? stop_at + CNC_SERVING_PATIENCE_MS : INT64_MAX;
-}
-
 /* With one call it is clear which one took the time; several are not timed one by one. */
 static void warn_of_stall(const struct cnc_serving *s, int64_t ms, unsigned calls)
 {
@@ -356,15 +206,6 @@ static void check_stall(struct cnc_serving *s, int64_t began)
         return;
     s->stall_warned_at = now;
     warn_of_stall(s, now - began, calls);
-}
-
-int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give_up)
-{
-    int64_t left = atomic_load(&server->stop_at) - cnc_clock_now(server->clock);
-    if (!pool || cnc_pool_stop(pool, left > 0 ? left : 0) == CONCUR_OK)
-        return CONCUR_OK;
-    cnc_pool_broadcast(pool, cnc_request_give_up_all, CONCUR_E_STOPPING);
-    return cnc_pool_stop(pool, may_give_up ? CNC_SERVING_PATIENCE_MS : -1);
 }
 
 #define PUBLISH_MS 100
@@ -419,15 +260,6 @@ int cnc_serving_begin(struct cnc_serving *s)
     return rc;
 }
 
-/* What the program has at this thread goes here, and not with the home: that closes under the server's lock. */
-static int serving_end(struct cnc_serving *s, bool may_give_up)
-{
-    int rc = cnc_serving_join(s->server, s->server->pool, may_give_up);
-    if (rc == CONCUR_OK)
-        cnc_home_leave(s->home);
-    return rc;
-}
-
 void cnc_serving_accept(struct cnc_serving *s)
 {
     if (s->phase == CNC_SERVING_ON)
@@ -437,17 +269,7 @@ void cnc_serving_accept(struct cnc_serving *s)
 CNC_HOT int cnc_serving_look(struct cnc_serving *s, bool may_give_up)
 {
     int64_t stop_at = atomic_load_explicit(&s->server->stop_at, memory_order_relaxed);
-    if (CNC_LIKELY(stop_at == INT64_MAX))
-        return CONCUR_AGAIN;
-    int64_t now = cnc_clock_now(s->server->clock);
-    int64_t next = advance(s, now);
-    if (serving_is_over(s))
-        return serving_end(s, may_give_up);
-    if (may_give_up && now >= stop_at + CNC_SERVING_PATIENCE_MS)
-        return CONCUR_E_BUSY;
-    if (next != INT64_MAX)
-        cnc_home_timer(s->home, &s->stop_timer, next);
-    return CONCUR_AGAIN;
+    return CNC_LIKELY(stop_at == INT64_MAX) ? CONCUR_AGAIN : cnc_serving_move_stop(s, may_give_up);
 }
 
 CNC_HOT int cnc_serving_run(struct cnc_serving *s, bool may_give_up)

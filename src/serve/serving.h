@@ -48,14 +48,6 @@ struct cnc_serving {
 
 #define CNC_SERVING_PATIENCE_MS 1000 /* after the deadline of a stop: for code of the program to let go */
 
-/* Opens the server's listening sockets. alone: no other process has them too. */
-int cnc_serving_listen(concur_server *server, bool alone);
-/* Closes the sockets; their addresses are still told. A socket's file goes with the process that made it. */
-void cnc_serving_shut_listeners(concur_server *server);
-void cnc_serving_close_listeners(concur_server *server);
-/* How connections of the i-th socket are accepted; blocking: the sockets may block. */
-struct cnc_accept cnc_serving_how_to_accept(const concur_server *server, unsigned i, bool blocking);
-
 enum {
     CNC_SERVING_BLOCKING_SOCKETS = 1, /* accepted ones may block */
     CNC_SERVING_BLOCKING_HOME = 2,    /* handlers run here, and may block: the loop is turned between them only */
@@ -76,13 +68,17 @@ void cnc_serving_publish(struct cnc_serving *s, int64_t now);
 /* Blocks until a stop is complete. CONCUR_OK, or CONCUR_E_BUSY if may_give_up and code of the program still runs a second
  * after the deadline. */
 int cnc_serving_run(struct cnc_serving *s, bool may_give_up);
-/* Gives up every request, wherever it is. */
+/* stop.c: moves a stop on that was asked for; as cnc_serving_look(). */
+int cnc_serving_move_stop(struct cnc_serving *s, bool may_give_up);
+/* stop.c: tells requests that a stop has begun, once. */
+void cnc_serving_tell_of_stop(struct cnc_serving *s);
+/* stop.c: gives up every request, wherever it is. */
 void cnc_serving_give_up(struct cnc_serving *s);
 /* fail.c: the loop is broken, as the thread's last error says, and with it this process can serve nobody. A process of several ends,
  * and the master makes another one. Where there is one alone everything is given up and joined. CONCUR_E_SYS, or CONCUR_E_BUSY if
  * may_give_up and code of the program holds on. */
 int cnc_serving_fail(struct cnc_serving *s, bool may_give_up);
-/* Stops a pool whose threads run requests: lets them finish until the stop's deadline, then gives them up. CONCUR_OK or
+/* stop.c: stops a pool whose threads run requests: lets them finish until the stop's deadline, then gives them up. CONCUR_OK or
  * CONCUR_E_BUSY as with cnc_serving_run(). */
 int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give_up);
 void cnc_serving_close(struct cnc_serving *s);

@@ -8,6 +8,7 @@
 #include "proc/board.h"
 #include "request/request.h"
 #include "serve/heads.h"
+#include "serve/sockets.h"
 
 #define PAUSE_MS 50  /* when descriptors have run out */
 #define HEAD_WAIT_MS 10  /* for a head, before it is waited for elsewhere */
@@ -252,7 +253,7 @@ static void pause_accepting(struct cnc_solo *solo, int err)
 static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
 {
     concur_server *server = solo->serving.server;
-    struct cnc_accept how = cnc_serving_how_to_accept(server, i, true);
+    struct cnc_accept how = cnc_sockets_accept_how(server, i, true);
     int err = 0;
     struct cnc_conn *conn = cnc_accept(server->sockets[i].fd, &how, &err);
     if (!conn && cnc_accept_fails_again(err)) {

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a child of the master does, from its fork to its end.
+ */
+#include <sys/random.h>
+
+#include "base/error.h"
+#include "base/sys.h"
+#include "serve/refuser.h"
+#include "serve/sockets.h"
+#include "server/signals.h"
+#include "tree/tree_internal.h"
+
+static const struct cnc_role *child_role_of(const concur_server *server, int role)
+{
+    const struct cnc_engine_ops *ops = server->setup->ops;
+    bool is_front = role == CNC_ROLE_FRONT || role == CNC_ROLE_HEADS;
+    return is_front ? &ops->front : role == CNC_ROLE_REFUSER ? &cnc_role_refuser : &ops->worker;
+}
+
+static unsigned long long with_jitter(unsigned long long n)
+{
+    unsigned more = 0;
+    (void)!getrandom(&more, sizeof more, GRND_NONBLOCK);
+    return n ? n + more % (n / 10 + 1) : 0;
+}
+
+/* What was copied from the master, and must be this process' own. */
+static int child_settle(concur_server *server, const struct cnc_child *child)
+{
+    struct cnc_place *place = &server->place;
+    server->setup = child->setup; /* for life: what other generations have is never looked at here */
+    atomic_store(&server->stop_timeout, server->setup->cfg.stop_timeout);
+    if (place->lines >= 0)
+        server->log.up = place->lines;
+    *place = (struct cnc_place){ .board = place->board, .generation = child->generation,
+                                 .number = child->number, .page = child->page, .slot = child->slot, .link = child->link,
+                                 .lend = child->peer, .peer_slot = child->peer_slot,
+                                 .up = -1, .lines = -1, .master_fd = -1, .master = place->master, .is_child = true,
+                                 .recycle_at = with_jitter((unsigned long long)server->setup->cfg.requests_per_worker) };
+    place->row = cnc_board_row(place->board, child->page, child->slot);
+    if (child->peer_slot < CNC_BOARD_SLOTS)
+        place->peer_row = cnc_board_row(place->board, child->page, child->peer_slot);
+    cnc_board_enter(place->row, child->group, child->number, child->role, cnc_clock_now(server->clock));
+    atomic_store(&server->stop_at, INT64_MAX);
+    (void)!getrandom(&server->id_base, sizeof server->id_base, GRND_NONBLOCK);
+    cnc_server_close_stop(server);
+    int rc = cnc_server_claim(server);
+    if (rc < 0)
+        return rc;
+    rc = cnc_server_open_stop(server);
+    cnc_signals_adopt(server);
+    return rc < 0 ? cnc_error_set(CONCUR_E_SYS, "eventfd: %s", strerror(errno)) : CONCUR_OK;
+}
+
+/* starved: what failed was the library's own, for want of memory or descriptors. */
+static int child_fail(concur_server *server, int rc, bool starved)
+{
+    struct cnc_note note = { .what = CNC_NOTE_FAILED, .value = rc, .slot = starved };
+    const char *text = *cnc_error_text() ? cnc_error_text() : concur_strerror(rc);
+    size_t n = strlen(text);
+    memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
+    (void)cnc_note_deliver(server->place.link, &note); /* else the exit status has to do as a reason */
+    return -rc;
+}
+
+/* It ends normally, by SIGTERM or after requests_per_worker, so this is not reported as an unexpected end. */
+static void say_goodbye(const concur_server *server)
+{
+    struct cnc_note note = { .what = CNC_NOTE_LEAVING };
+    if (!server->place.was_told && cnc_note_deliver(server->place.link, &note) != CONCUR_OK)
+        cnc_child_orphaned();
+}
+
+/* Waits until the master says that this generation serves. False: it must stop before that. */
+static bool await_go(concur_server *server)
+{
+    struct cnc_note note;
+    int fd = -1;
+    for (;;) {
+        int rc = cnc_note_receive(server->place.link, &note, &fd, true);
+        if (rc == CONCUR_E_GONE)
+            cnc_child_orphaned();
+        if (rc != CONCUR_OK)
+            continue;
+        if (note.what == CNC_NOTE_GO)
+            return true;
+        if (note.what == CNC_NOTE_STOP) {
+            server->place.was_told = true;
+            return false;
+        }
+        if (server->place.told)
+            server->place.told(server, &note, fd);
+        else
+            cnc_sys_close(&fd);
+    }
+}
+
+static int serve_child(concur_server *server, const struct cnc_role *role)
+{
+    static const struct cnc_note ready = { .what = CNC_NOTE_READY };
+    int rc = role->open(server);
+    if (rc < 0)
+        return child_fail(server, rc, rc == CONCUR_E_NOMEM || rc == CONCUR_E_SYS);
+    server->place.told = role->told;
+    if (cnc_note_deliver(server->place.link, &ready) != CONCUR_OK)
+        cnc_child_orphaned();
+    if (await_go(server)) {
+        cnc_board_set_state(server->place.row, CNC_BOARD_SERVING, cnc_clock_now(server->clock));
+        rc = role->run(server, true);
+        if (rc == CONCUR_E_SYS) /* and has said why */
+            return CNC_CHILD_SICK;
+    }
+    if (rc != CONCUR_E_BUSY) {
+        cnc_sockets_shut(server);
+        role->close(server);
+    }
+    if (rc == CONCUR_OK)
+        say_goodbye(server);
+    return -rc;
+}
+
+int cnc_tree_child(void *arg, const struct cnc_child *child)
+{
+    concur_server *server = arg;
+    bool hooks = child->role == CNC_ROLE_WORKER;
+    int rc = child_settle(server, child);
+    if (rc < 0)
+        return child_fail(server, rc, true);
+    (void)cnc_server_enter(server);
+    if (hooks && (rc = cnc_server_hooks(server, CONCUR_HOOK_WORKER_START, "")) < 0)
+        return child_fail(server, rc, false);
+    int status = serve_child(server, child_role_of(server, child->role));
+    if (hooks && status != -CONCUR_E_BUSY && status != CNC_CHILD_SICK)
+        (void)cnc_server_hooks(server, CONCUR_HOOK_WORKER_EXIT, "");
+    return status;
+}
