@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "advice.h"
+#include "print/advice.h"
 #include "commands.h"
-#include "compare.h"
+#include "judge/compare.h"
 #include "places.h"
 
 enum { WORKLOADS_MAX = 32, WORDS_MAX = 64, DESCRIPTORS = 65536 };

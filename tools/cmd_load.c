@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 
 #include "commands.h"
-#include "load_report.h"
+#include "print/load_report.h"
 
 enum { EXIT_RAN = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_ALL_GOOD = 3 };
 

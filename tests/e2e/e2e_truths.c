@@ -10,7 +10,7 @@
 
 #include "e2e/client.h"
 #include "e2e/harness.h"
-#include "load.h"
+#include "load/load.h"
 
 enum { CONNECTIONS = 8, CARELESS_MS = 20, CPU_MS = 5, LEAK_BYTES = 1024, CRASH_EVERY = 1000 };
 

@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app.h"
 #include "json_walk.h"
+#include "measure/app.h"
 
 enum { WORDS = 32, OUTPUT = 65536, MOMENTS = 14, MOMENT_MS = 90 };
 

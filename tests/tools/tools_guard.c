@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "guard.h"
+#include "measure/guard.h"
 
 /* The program is this one, with a task. It and all it starts hold the writing end of a pipe: its end is theirs. */
 static char self[] = "/proc/self/exe";

@@ -2,7 +2,7 @@
  *
  * The histogram against the sorted values themselves.
  */
-#include "histogram.h"
+#include "load/histogram.h"
 
 #include <check.h>
 #include <math.h>

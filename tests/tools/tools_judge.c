@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "advice.h"
-#include "compare.h"
 #include "json_walk.h"
+#include "judge/compare.h"
+#include "print/advice.h"
 
 enum { EVENT, PREFORK, THREAD, ROWS };
 

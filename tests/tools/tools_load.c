@@ -3,7 +3,7 @@
  * The load client against a small server in this process: that it counts what came, keeps the rate, and shows a stall of
  * known length in the percentiles as arithmetic says.
  */
-#include "load.h"
+#include "load/load.h"
 
 #include <check.h>
 #include <math.h>

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plan.h"
-#include "verdict.h"
-#include "wakes.h"
+#include "load/plan.h"
+#include "load/verdict.h"
+#include "load/wakes.h"
 
 enum { WAKES = 200 };
 

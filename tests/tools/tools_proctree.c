@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proctree.h"
+#include "measure/proctree.h"
 
 static char folder[64];
 

@@ -2,7 +2,7 @@
  *
  * The response reader: a table of bytes, fed whole, byte by byte and cut at every place, must give the same verdict.
  */
-#include "response.h"
+#include "load/response.h"
 
 #include <check.h>
 #include <stdlib.h>

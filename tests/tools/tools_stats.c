@@ -5,7 +5,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "stats.h"
+#include "judge/stats.h"
 
 START_TEST(the_median_is_in_the_middle)
 {

@@ -2,7 +2,7 @@
  *
  * Workload files: those that are shipped, what one says, and that each mistake is named with its line.
  */
-#include "workload.h"
+#include "load/workload.h"
 
 #include <check.h>
 #include <stdio.h>

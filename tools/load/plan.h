@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the connections of a group share while a load runs: requests as bytes, and the pace. Read only once made.
+ */
+#ifndef TOOLS_PLAN_H
+#define TOOLS_PLAN_H
+
+#include "load/load.h"
+#include "load/response.h"
+
+struct prepared {
+    char *bytes; /* owned */
+    size_t len;
+    bool is_head;
+    int status;
+    unsigned weight_to; /* of this request and those before it */
+    struct expected expected;
+};
+
+struct plan {
+    const struct workload_group *group;
+    struct prepared *requests; /* owned */
+    unsigned weights;
+    double interval_ns; /* between two requests of a connection; 0: closed loop */
+    int64_t timeout_ns, slow_ns, stagger_ns;
+};
+
+/* 0 or -ENOMEM; plan_deinit is due in either case. */
+int plan_init(struct plan *p, const struct workload *w, const struct workload_group *g, const char *host);
+void plan_deinit(struct plan *p);
+/* One of the requests, by weight; `chance` is any number. */
+const struct prepared *plan_pick(const struct plan *p, uint32_t chance);
+
+#endif

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOOLS_VERDICT_H
+#define TOOLS_VERDICT_H
+
+#include "load/load.h"
+
+/* Sets `saturated` and `why` by what the client measured of itself. */
+void verdict_on(struct load_result *r);
+
+#endif
