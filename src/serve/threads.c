@@ -59,6 +59,14 @@ static bool threads_has_left(const struct cnc_threads *t, const struct cnc_home 
     return cnc_clock_now(home->clock) - conn->deadline >= LONG_WAIT_MS && cnc_sys_poll(&p, 1, 0) > 0;
 }
 
+/* Whoever lent it is told. */
+static void close_unserved(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    if (drv->ops->gone)
+        drv->ops->gone(drv, conn);
+    cnc_conn_end(drv, conn);
+}
+
 static void threads_serve(struct cnc_job *job, struct cnc_home *home)
 {
     struct cnc_conn *conn = CNC_CONTAINER(job, struct cnc_conn, job);
@@ -69,7 +77,7 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
     if (!drv || cnc_server_is_late(t->server))
         to_lot(t, conn);
     else if (threads_has_left(t, home, conn))
-        cnc_conn_end(drv, conn);
+        close_unserved(drv, conn);
     else if (cnc_block_serve(drv, conn, threads_is_wanted, t))
         park(t, home, conn);
     while (home->live)

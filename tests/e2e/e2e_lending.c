@@ -441,6 +441,35 @@ START_TEST(what_a_dead_worker_has_not_looked_at)
 }
 END_TEST
 
+/* ---- a client that leaves just when it is lent ---- */
+
+/* The front finds two things when it goes on: a thread is free, and then that the client has left. So it lends a connection
+ * that the worker closes without an answer. The front hears of that; else a stop waits for a connection that nobody has. */
+START_TEST(one_who_leaves_when_lent)
+{
+    struct client busy, left;
+    pid_t pids[PIDS_MAX];
+    if (!has_front(engine_name(_i)))
+        return;
+    demo_start(&demo, "process-thread", "--workers", "1", "--threads", "1", "--set", "stop_timeout=60s", NULL);
+    ck_assert_int_eq(demo_pids(&demo, pids, PIDS_MAX), 3);
+    client_open(&busy, demo.port);
+    ck_assert(client_text(&busy, "GET /block/400 HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+    nap_ms(50);
+    client_open(&left, demo.port);
+    ck_assert(client_text(&left, GET));
+    nap_ms(150); /* it waits in the front, for longer than the worker takes for granted that its client is there */
+    hold(pids[1]);
+    ck_assert_int_eq(read_status(&busy), 200);
+    nap_ms(100); /* the worker has told the front; where it has not yet, the test is easier to pass */
+    client_abort(&left);
+    ck_assert_int_eq(kill(pids[1], SIGCONT), 0);
+    expect_alive(demo.port, WAIT_MS);
+    client_close(&busy);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 /* ---- a front that is stopped ---- */
 
 /* Nothing in a worker waits for it: clients whose connections are there go on, far beyond what a link holds of notes. */
@@ -581,6 +610,7 @@ static void add(Suite *s)
     tcase_add_loop_test(t, threads_come_back, 0, engine_count());
     tcase_add_loop_test(t, a_stopped_worker, 0, engine_count());
     tcase_add_loop_test(t, what_a_dead_worker_has_not_looked_at, 0, engine_count());
+    tcase_add_loop_test(t, one_who_leaves_when_lent, 0, engine_count());
     tcase_add_loop_test(t, a_stopped_front, 0, engine_count());
     tcase_add_loop_test(t, a_share_of_requests, 0, engine_count());
     tcase_add_loop_test(t, a_drain, 0, engine_count());
