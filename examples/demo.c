@@ -171,6 +171,7 @@ static concur_server *make_server(const struct command *c)
     demo_async_add(server);
     demo_shared_add(server, c->is_unsafe);
     demo_facts_add(server);
+    demo_around_add(server);
     demo_fields_add(server);
     return server;
 }

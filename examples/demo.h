@@ -10,6 +10,7 @@
  *   demo_stop.c    those of them that wait for the server's stop
  *   demo_async.c   those of them that answer later
  *   demo_shared.c  what handlers share, and routes that show it
+ *   demo_around.c  those of them that are about what runs before and after handlers, and about error pages
  *   demo_fields.c  those of them that are about the fields of a reply
  *   demo_facts.c   what a request and its reply tell about themselves
  */
@@ -95,6 +96,7 @@ void demo_stop_add(concur_server *server);
 void demo_async_add(concur_server *server);
 void demo_shared_add(concur_server *server, bool is_unsafe);
 void demo_facts_add(concur_server *server);
+void demo_around_add(concur_server *server);
 void demo_fields_add(concur_server *server);
 
 #endif

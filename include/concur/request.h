@@ -214,6 +214,14 @@ CONCUR_API int concur_request_gone(concur_request *request);
  * returns  CONCUR_OK; CONCUR_E_GONE: given up */
 CONCUR_API int concur_request_deadline(concur_request *request, unsigned ms);
 
+/* Lets a request go on that a function of concur_server_before() held back with CONCUR_AGAIN. Nothing else may be pending
+ * when the callback that calls this returns, or the library answers 500.
+ *
+ * returns  CONCUR_OK: it goes on, never from within this call
+ *          CONCUR_E_STATE  nothing holds it back, or it was replied to
+ *          CONCUR_E_GONE   given up */
+CONCUR_API int concur_request_pass(concur_request *request);
+
 /* Registers a function for the case that the request is given up before its reply is complete. Several run in reverse
  * order, each at most once.
  *

@@ -66,6 +66,45 @@ CONCUR_API concur_server *concur_server_new(int engine, const char *config);
 CONCUR_API int concur_server_route(concur_server *server, const char *pattern, unsigned flags,
                                    concur_handler_fn handler, void *arg);
 
+/* Adds a function that runs before the handlers of all routes under a prefix: access control, say. It runs when the head
+ * of the request is complete and before the body is read, once for each request, also if there is no route for the path
+ * or the method. Functions run in the order in which they were added. They run on the thread that a handler without
+ * CONCUR_ROUTE_BLOCKING would have, so on a loop they must not block.
+ *
+ * prefix   literal text, such as "/api": the path "/api" itself and all under "/api/", but not "/apis"; "/": every path.
+ *          It is compared with the decoded path, as concur_request_path() gives it
+ * flags    CONCUR_ROUTES_* bits or 0
+ * before   returns
+ *          CONCUR_OK       it has replied: neither later functions nor the handler run. Or it has not replied, and the
+ *                          request goes on. Then nothing may be left pending, or the library answers 500
+ *          CONCUR_AGAIN    it left something pending and decides later: it replies, or calls concur_request_pass()
+ *          CONCUR_DECLINE  404, as if there were no route
+ *          else            as concur_handler_fn */
+CONCUR_API int concur_server_before(concur_server *server, const char *prefix, int flags, concur_handler_fn before,
+                                    void *arg);
+
+/* Adds a function that runs before the head of a reply leaves, for every request under a prefix that gets a reply, also
+ * one of the library. It may add, replace and remove fields; it cannot reply. Functions run in the order in which they
+ * were added.
+ *
+ * prefix, flags  as for concur_server_before()
+ * after          gets the reply's status. Returns CONCUR_OK, or a negative code: then the call that replies returns that
+ *                code and sends nothing, as after a refused field. An error page is sent in any case, and the error is
+ *                logged. If memory for a reply runs out, it runs again for the error page */
+CONCUR_API int concur_server_after(concur_server *server, const char *prefix, int flags, concur_status_fn after, void *arg);
+
+/* Adds a function that makes error pages in place of the library's: for a route that is missing, a status or an error
+ * that a handler returns, a deadline, a full queue. Allow of 405 and Retry-After of 503 are set already. What the library
+ * answers before there is a request keeps its page: 400, 408, 414, 431, 503 of a server that takes no more connections or
+ * requests, and 502 of process-thread.
+ *
+ * status   400..599, or one of CONCUR_PAGE_*. For one status the function of that status is called, else that of its
+ *          class, else that of all. A second function for the same replaces the first
+ * page     replies with the status that it gets, or another, before it returns; it cannot reply later. Returns
+ *          CONCUR_OK; CONCUR_DECLINE if it did not reply: the library's page is sent. After an error that is sent too,
+ *          and the error is logged */
+CONCUR_API int concur_server_page(concur_server *server, int status, concur_status_fn page, void *arg);
+
 /* Sets an option in the code layer: the program's own default. A later layer wins over an earlier one:
  * default < code < configuration file < environment (CONCUR_<NAME>) < override.
  *

@@ -65,6 +65,18 @@ enum {
     CONCUR_HOOK_EVENT = 4         /* something happened to the server's processes */
 };
 
+/* Flags of concur_server_before() and concur_server_after(). */
+enum {
+    CONCUR_ROUTES_MAIN_ONLY = 1 /* not for requests that another request makes within the server. This version has none */
+};
+
+/* For concur_server_page(), in place of one status. */
+enum {
+    CONCUR_PAGE_ALL = 0, /* every status from 400 */
+    CONCUR_PAGE_4XX = 4,
+    CONCUR_PAGE_5XX = 5
+};
+
 /* Needs that concur_server_require() takes, as bits. */
 enum {
     CONCUR_NEED_SHARED_MEMORY = 1 /* all handlers and the program itself run in one process and share its memory */
@@ -139,6 +151,10 @@ typedef int (*concur_handler_fn)(concur_request *request, void *arg);
 /* Called when something has ended, at the request's home. rc is CONCUR_OK or a negative reason unless the registration
  * says otherwise; `return rc;` answers with its status. Returns as concur_handler_fn. */
 typedef int (*concur_done_fn)(concur_request *request, int rc, void *arg);
+
+/* A reply with this status is about to be made: see concur_server_after() and concur_server_page(), which also say what
+ * the function returns. Runs at the request's home. */
+typedef int (*concur_status_fn)(concur_request *request, int status, void *arg);
 
 /* Takes a piece of the request's body, at the request's home.
  *

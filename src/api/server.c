@@ -172,6 +172,8 @@ const char *concur_server_error(const concur_server *s)
 void cnc_api_destroy(concur_server *s)
 {
     cnc_router_deinit(&s->routes);
+    cnc_route_hooks_deinit(&s->route_hooks);
+    cnc_pages_deinit(&s->pages);
     cnc_setup_unref(&s->setup);
     cnc_shares_deinit(&s->shares);
     cnc_locals_deinit(&s->locals);

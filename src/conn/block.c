@@ -91,6 +91,16 @@ __attribute__((noinline)) static void look_aside(struct cnc_home *home)
         cnc_home_turn(home, 0);
 }
 
+/* A task may have asked for the request's body, of which some is here already: no event will come for that. */
+__attribute__((noinline)) static void settle_tasks(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    cnc_home_settle(drv->home);
+    if (!drv->count || !conn->exchange.stream || conn->state != CNC_CONN_BUSY)
+        return;
+    drv->current = conn;
+    cnc_conn_resume(conn);
+}
+
 /* For the first head of a connection, or the rest of one: it is usually on its way. */
 struct head_wait {
     int64_t until;
@@ -148,7 +158,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
     for (;;) {
         cnc_conn_flush(conn);
         while (CNC_UNLIKELY(drv->home->local.head != NULL))
-            cnc_home_settle(drv->home);
+            settle_tasks(drv, conn);
         if (CNC_UNLIKELY(drv->home->live != 0) && !conn->exchange.stream)
             look_aside(drv->home);
         if (CNC_UNLIKELY(!drv->count))

@@ -142,7 +142,7 @@ int concur_request_on_body(concur_request *r, concur_data_fn data, concur_done_f
         return CONCUR_E_INVAL;
     if (r->gone)
         return CONCUR_E_GONE;
-    if (!(r->match.route->flags & CONCUR_ROUTE_STREAM) || r->on_data || !r->stream.carrier)
+    if (!r->match.route || !(r->match.route->flags & CONCUR_ROUTE_STREAM) || r->on_data || !r->stream.carrier)
         return CONCUR_E_STATE;
     if (r->flags & CNC_REQ_BODY_DONE)
         return CONCUR_E_STATE; /* a route that declined had asked for it whole: no piece will come any more */

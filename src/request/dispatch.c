@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 #include "conn/channel.h"
+#include "request/around.h"
 #include "request/request.h"
 #include "request/spool.h"
 
@@ -387,6 +388,60 @@ static int start_deadline(concur_request *r, const struct cnc_driver *drv)
     return 0;
 }
 
+/* Nothing is left before its handler. status: 0, or what is answered instead. */
+CNC_HOT static void dispatch_go_on(concur_request *r, int status)
+{
+    if (CNC_LIKELY(status == 0))
+        status = dispatch_prepare(r);
+    if (CNC_LIKELY(status == 0)) {
+        cnc_request_run(r);
+        return;
+    }
+    if (!(r->flags & CNC_REQ_ON_STACK)) {
+        if (status == CONCUR_AGAIN)
+            return;
+        cnc_request_enter(r);
+    }
+    cnc_request_leave(r, status == CONCUR_AGAIN ? CONCUR_OK : status);
+}
+
+/* Its path may be under a hook's prefix. late: it is answered without them. */
+static void dispatch_hooked(concur_request *r, int status, bool late)
+{
+    cnc_around_begin(r);
+    r->refused = status;
+    if (late || cnc_around_pass(r))
+        dispatch_go_on(r, status);
+}
+
+static void on_dispatch_pass(struct cnc_task *task)
+{
+    concur_request *r = CNC_CONTAINER(task, concur_request, pass_task);
+    r->flags &= ~(uint32_t)(CNC_REQ_HOOK_WAITS | CNC_REQ_PASS_DUE);
+    r->refs--;
+    if (r->output != CNC_OUTPUT_NONE || r->gone) { /* something else answered meanwhile */
+        cnc_request_enter(r);
+        cnc_request_leave(r, CONCUR_OK);
+    } else if (cnc_around_may_pass(r) && cnc_around_pass(r)) {
+        dispatch_go_on(r, r->refused);
+    }
+}
+
+int concur_request_pass(concur_request *r)
+{
+    if (!CNC_REQUEST_IS_MINE(r))
+        return CONCUR_E_HOME;
+    if (r->gone)
+        return CONCUR_E_GONE;
+    if (!(r->flags & CNC_REQ_HOOK_WAITS) || (r->flags & CNC_REQ_PASS_DUE) || r->output != CNC_OUTPUT_NONE)
+        return CONCUR_E_STATE;
+    r->flags |= CNC_REQ_PASS_DUE;
+    r->pass_task.run = on_dispatch_pass;
+    cnc_request_hold(r);
+    cnc_home_defer(r->home, &r->pass_task);
+    return CONCUR_OK;
+}
+
 CNC_HOT static int on_dispatch_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
 {
     concur_request *r = create(conn, head);
@@ -400,19 +455,13 @@ CNC_HOT static int on_dispatch_request(struct cnc_conn *conn, const struct cnc_h
     conn->exchange.stream = &r->stream;
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
     int found = cnc_router_find(&r->server->setup->router, r->method, method, r->path, 0, &r->match);
-    if (CNC_LIKELY(found == CNC_ROUTE_FOUND)) {
-        status = start_deadline(r, conn->drv);
-        if (CNC_LIKELY(status == 0))
-            status = dispatch_prepare(r);
-    } else {
-        status = refusal(r, found);
-    }
-    if (CNC_LIKELY(status == 0)) {
-        cnc_request_run(r);
-    } else if (status != CONCUR_AGAIN) {
-        cnc_request_enter(r);
-        cnc_request_leave(r, status);
-    }
+    bool is_found = CNC_LIKELY(found == CNC_ROUTE_FOUND);
+    status = is_found ? start_deadline(r, conn->drv) : refusal(r, found);
+    bool hooked = is_found ? r->match.route->hooked : r->server->setup->router.hooks != NULL;
+    if (CNC_UNLIKELY(hooked))
+        dispatch_hooked(r, status, is_found && status != 0);
+    else
+        dispatch_go_on(r, status);
     return 0;
 }
 

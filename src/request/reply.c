@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/sys.h"
+#include "request/around.h"
 #include "request/reply_internal.h"
 
 static const char default_text[] = CNC_HTTP_TEXT_TYPE;
@@ -47,6 +48,13 @@ CNC_HOT static struct cnc_slice type_of(const concur_request *r, struct cnc_slic
 CNC_HOT int cnc_reply_head(concur_request *r, int status, struct cnc_slice type, int64_t length,
                              struct cnc_piece *piece, bool last)
 {
+    if (CNC_UNLIKELY(r->flags & CNC_REQ_AFTER_DUE)) {
+        int rc = cnc_around_reply(r, status);
+        if (rc < 0) {
+            cnc_piece_drop(piece);
+            return rc;
+        }
+    }
     bool has_content = CNC_LIKELY(status == 200) || cnc_http_has_content(status);
     struct cnc_http_reply reply = {
         .status = status,
@@ -115,9 +123,9 @@ int cnc_reply_may_begin(concur_request *r, int status, struct cnc_slice type)
         return CONCUR_E_HOME;
     if (cnc_server_is_stray(r->server))
         return CONCUR_E_FORKED;
-    if (CNC_UNLIKELY(r->gone))
+    if (CNC_UNLIKELY(r->gone) && !(r->flags & CNC_REQ_PAGE))
         return CONCUR_E_GONE;
-    if (CNC_UNLIKELY(r->output != CNC_OUTPUT_NONE || (r->flags & CNC_REQ_ENDING)))
+    if (CNC_UNLIKELY(r->output != CNC_OUTPUT_NONE || (r->flags & (CNC_REQ_ENDING | CNC_REQ_AFTER_RUNS))))
         return CONCUR_E_STATE;
     if (CNC_UNLIKELY(status < 200 || status > 599))
         return cnc_reply_misuse(r, CONCUR_E_INVAL, "a reply's status must be 200 to 599");
@@ -149,16 +157,12 @@ static void add_allow(concur_request *r)
         (void)cnc_reply_put_field(r, CNC_SLICE("Allow"), (struct cnc_slice){ allow, n });
 }
 
-void cnc_reply_page(concur_request *r, int status)
+/* Those that belong to the page; what a handler collected belonged to its own reply. */
+static void page_fields(concur_request *r, int status)
 {
-    char body[CNC_HTTP_PAGE_MAX];
-    size_t n = cnc_http_page(body, status);
-    if (!r->stream.carrier || r->output != CNC_OUTPUT_NONE) {
-        cnc_reply_abort(r, CONCUR_E_GONE);
-        return;
-    }
-    r->extra_len = 0; /* what a handler collected belonged to its own reply */
+    r->extra_len = 0;
     r->type.p = NULL;
+    r->reply_rc = CONCUR_OK;
     if (status == 405 || (status == 204 && r->method == CNC_HTTP_OPTIONS))
         add_allow(r); /* RFC 9110 §15.5.6 */
     if (status == 503) {
@@ -166,10 +170,33 @@ void cnc_reply_page(concur_request *r, int status)
         size_t len = cnc_decimal(seconds, r->server->setup->limits.retry_after_s);
         (void)cnc_reply_put_field(r, CNC_SLICE("Retry-After"), (struct cnc_slice){ seconds, len });
     }
+}
+
+static void plain_page(concur_request *r, int status)
+{
+    char body[CNC_HTTP_PAGE_MAX];
+    size_t n = cnc_http_page(body, status);
     struct cnc_piece piece = { .p = body, .n = status == 204 ? 0 : n };
     int rc = cnc_reply_head(r, status, default_type, (int64_t)piece.n, &piece, true);
     if (rc < 0)
         cnc_reply_abort(r, rc);
+}
+
+void cnc_reply_page(concur_request *r, int status)
+{
+    if (!r->stream.carrier || r->output != CNC_OUTPUT_NONE) {
+        cnc_reply_abort(r, CONCUR_E_GONE);
+        return;
+    }
+    r->flags |= CNC_REQ_PAGE;
+    page_fields(r, status);
+    bool made = status >= 400 && CNC_UNLIKELY(r->server->pages.count > 0) && cnc_around_page(r, status);
+    if (!made) {
+        if (r->server->pages.count)
+            page_fields(r, status);
+        plain_page(r, status);
+    }
+    r->flags &= ~(uint32_t)CNC_REQ_PAGE;
 }
 
 /* ---- fields ---- */
@@ -209,7 +236,7 @@ int cnc_reply_may_change(concur_request *r)
 {
     if (!CNC_REQUEST_IS_MINE(r))
         return CONCUR_E_HOME;
-    if (r->gone)
+    if (r->gone && !(r->flags & CNC_REQ_PAGE))
         return CONCUR_E_GONE;
     if (r->output != CNC_OUTPUT_NONE || (r->flags & CNC_REQ_ENDING))
         return CONCUR_E_STATE;

@@ -74,7 +74,7 @@ static int may_push(concur_request *r)
         return CONCUR_E_FORKED;
     if (r->reply_rc && r->output == CNC_OUTPUT_ABORT)
         return r->reply_rc;
-    if (r->gone)
+    if (r->gone && !(r->flags & CNC_REQ_PAGE))
         return CONCUR_E_GONE;
     if (r->flags & CNC_REQ_PUSHING)
         return CONCUR_OK;

@@ -45,7 +45,12 @@ enum {
     CNC_REQ_ENDING = 262144,  /* on_end functions run */
     CNC_REQ_REWOUND = 524288, /* the spooled body is at offset 0 */
     CNC_REQ_DRAIN_DUE = 1048576, /* the drain task is queued */
-    CNC_REQ_STOP_DUE = 2097152   /* the stop task is queued */
+    CNC_REQ_STOP_DUE = 2097152,  /* the stop task is queued */
+    CNC_REQ_AFTER_DUE = 4194304,  /* hooks run before the head of a reply leaves */
+    CNC_REQ_AFTER_RUNS = 8388608, /* ... and do */
+    CNC_REQ_PAGE = 16777216,      /* a page is made: there may be a reply though the request was given up */
+    CNC_REQ_HOOK_WAITS = 33554432, /* a hook decides later */
+    CNC_REQ_PASS_DUE = 67108864   /* ... and has decided: the pass task is queued */
 };
 
 /* Something pending that can be cut short: a timer, a wait, an offload. Linked in the request. */
@@ -75,6 +80,8 @@ struct concur_request {
     int gone;             /* 0, or why it was given up; INV: not 0 where output is CNC_OUTPUT_ABORT */
     uint8_t state, output, method, minor;
     unsigned skip;        /* routes that declined */
+    unsigned hook_at;     /* the next hook before the handler (around.c) */
+    int refused;          /* what is answered when the hooks have let it pass; 0: its handler runs */
 
     /* the head: bytes with NULs in place, fields as offsets into it */
     char *head;
@@ -123,7 +130,7 @@ struct concur_request {
     struct cnc_timer deadline;
     int64_t deadline_at;   /* INT64_MAX: none */
     unsigned waits;        /* descriptor waits */
-    struct cnc_task pump_task, gone_task, drain_task, stop_task;
+    struct cnc_task pump_task, gone_task, drain_task, stop_task, pass_task;
 
     struct cnc_match match; /* last: its parameters are not cleared */
 };

@@ -21,6 +21,7 @@ struct cnc_route {
     concur_handler_fn handler;
     void *arg;
     unsigned flags;           /* CONCUR_ROUTE_* */
+    bool hooked;              /* its paths may be under the prefix of a hook */
     bool blocking;            /* the flag, unless its section says otherwise */
     struct cnc_route_config cfg;
     unsigned method_count;    /* 0: any */
@@ -39,6 +40,7 @@ struct cnc_router {
     struct cnc_route *first, **tail;
     struct cnc_route *refused; /* only their text is of use */
     unsigned count;
+    const struct cnc_route_hooks *hooks; /* borrowed from the server; NULL: there are none */
 };
 
 struct cnc_match {

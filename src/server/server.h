@@ -14,6 +14,7 @@
 #include "server/failure.h"
 #include "server/local.h"
 #include "server/log.h"
+#include "server/route_hooks.h"
 #include "server/setup.h"
 #include "server/shared.h"
 
@@ -70,6 +71,8 @@ struct concur_server {
     /* what the program said; read-only once it runs */
     struct cnc_options *options;
     struct cnc_router routes;
+    struct cnc_route_hooks route_hooks;
+    struct cnc_pages pages;
     struct cnc_shares shares;
     struct cnc_locals locals;
     struct cnc_link hooks;     /* owned; in the order of registration */

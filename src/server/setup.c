@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/sys.h"
+#include "server/route_hooks.h"
 
 static uint32_t bounded(int64_t v)
 {
@@ -47,6 +48,8 @@ static int add_route(struct cnc_setup *setup, const struct cnc_route *given)
     if (rc < 0)
         return rc;
     struct cnc_route *route = CNC_CONTAINER(setup->router.tail, struct cnc_route, next);
+    const struct cnc_route_hooks *hooks = setup->router.hooks;
+    route->hooked = hooks && cnc_route_hooks_may_cover(hooks, route->pattern);
     rc = cnc_options_resolve_route(setup->options, route->pattern, &route->cfg);
     if (route->cfg.blocking == CNC_BLOCKING_AUTO)
         route->blocking = (route->flags & CONCUR_ROUTE_BLOCKING) != 0;
@@ -61,6 +64,7 @@ static int setup_fill(struct cnc_setup *setup, const struct cnc_router *routes)
     int rc = cnc_options_resolve(setup->options, &setup->cfg);
     if (rc == CONCUR_E_NOMEM)
         return rc; /* cfg is not filled then */
+    setup->router.hooks = routes->hooks;
     for (const struct cnc_route *r = routes->first; r; r = r->next) {
         int one = add_route(setup, r);
         if (one == CONCUR_E_NOMEM)

@@ -86,12 +86,155 @@ START_TEST(fields)
 }
 END_TEST
 
+/* ---- around handlers ---- */
+
+struct expected {
+    const char *request;
+    int status;
+    const char *body; /* NULL: any */
+    const char *line; /* NULL, or within the head */
+    const char *lacks;
+};
+
+static void expect_all(const struct expected *rows, size_t n)
+{
+    struct reply r;
+    for (size_t i = 0; i < n; i++) {
+        ask(demo.port, rows[i].request, rows[i].status, &r);
+        bool ok = (!rows[i].body || strcmp(r.body, rows[i].body) == 0) && (!rows[i].line || strstr(r.head, rows[i].line)) &&
+                  (!rows[i].lacks || !strstr(r.head, rows[i].lacks));
+        ck_assert_msg(ok, "%s: %s: %s\n%s", demo.engine, rows[i].request, r.head, r.body);
+        reply_free(&r);
+    }
+}
+
+#define BODY "Host: e2e\r\nContent-Length: 5\r\n\r\nabcde"
+#define ALL_FOUR "X-After: 200\r\nX-Order: abcd\r\n"
+
+static const struct expected arounds[] = {
+    { GET("/test/around"), 200, "GET, 2 before\n", "X-Handler: replaced\r\n", "X-Secret" },
+    { GET("/test/around"), 200, NULL, "X-After: 200\r\n", NULL },
+    { "DELETE /test/around HTTP/1.1\r\nHost: e2e\r\n\r\n", 200, "DELETE, 2 before\n", NULL, NULL },
+    { GET("/test/x/../around?before=nothing"), 200, "GET, 2 before\n", NULL, NULL },
+    { GET("/test/around/away"), 200, "GET, 2 before\n", "X-Order: abcd\r\n", NULL },
+    { "POST /test/around/body HTTP/1.1\r\n" BODY, 200, "5 bytes\n", ALL_FOUR, NULL },
+    { "POST /test/around/body-away HTTP/1.1\r\n" BODY, 200, "5 bytes\n", ALL_FOUR, NULL },
+    { "POST /test/around/stream HTTP/1.1\r\n" BODY, 200, "5 bytes\n", ALL_FOUR, NULL },
+    { GET("/test/around/begin"), 200, "one two\n", ALL_FOUR, NULL },
+    { GET("/test/around/x/first"), 200, "GET, 2 before\n", "X-Order: abcd\r\n", NULL },
+    { GET("/test/around?before=answer"), 403, "answered\n", "X-After: 403\r\nX-Order: acd\r\n", "X-Handler" },
+    { GET("/test/around/away?before=answer"), 403, "answered\n", "X-After: 403\r\nX-Order: acd\r\n", NULL },
+    { "POST /test/around/body?before=answer HTTP/1.1\r\n" BODY, 403, "answered\n", "X-After: 403\r\n", NULL },
+    { "POST /test/around/stream?before=answer HTTP/1.1\r\n" BODY, 403, "answered\n", NULL, NULL },
+    { GET("/test/around?before=pull"), 200, NULL, "X-After: 200\r\nX-Order: acd\r\n", NULL },
+    { GET("/test/around?before=status"), 418, NULL, "X-After: 418\r\nX-Order: acd\r\n", NULL },
+    { GET("/test/around?before=error"), 503, NULL, "X-After: 503\r\nX-Order: acd\r\n", NULL },
+    { GET("/test/around?before=decline"), 404, NULL, "X-After: 404\r\nX-Order: acd\r\n", NULL },
+    { GET("/test/around?before=later"), 200, "GET, 2 before\n", "X-Order: abcd\r\n", NULL },
+    { GET("/test/around/away?before=later"), 200, "GET, 2 before\n", "X-Order: abcd\r\n", NULL },
+    { "POST /test/around/body?before=later HTTP/1.1\r\n" BODY, 200, "5 bytes\n", ALL_FOUR, NULL },
+    { "POST /test/around/body-away?before=later HTTP/1.1\r\n" BODY, 200, "5 bytes\n", ALL_FOUR, NULL },
+    { "POST /test/around/stream?before=later HTTP/1.1\r\n" BODY, 200, "5 bytes\n", ALL_FOUR, NULL },
+    { GET("/test/around?before=offload"), 200, "GET, 2 before\n", "X-Order: abcd\r\n", NULL },
+    { "POST /test/around/body-away?before=offload HTTP/1.1\r\n" BODY, 200, "5 bytes\n", ALL_FOUR, NULL },
+    { GET("/test/around?before=later-answer"), 401, "later\n", "X-Order: acd\r\n", NULL },
+    { GET("/test/around/away?before=later-answer"), 401, "later\n", "X-Order: acd\r\n", NULL },
+    { GET("/test/around?before=pending"), 500, NULL, "X-After: 500\r\n", NULL },
+    { GET("/test/around/away?before=pending"), 500, NULL, "X-After: 500\r\n", NULL },
+    { GET("/test/around?before=never"), 500, NULL, "X-After: 500\r\n", NULL },
+    { GET("/test/around?after=fail"), 502, NULL, "X-After: 502\r\n", "X-Order" },
+    { GET("/test/around/missing"), 404, NULL, "X-After: 404\r\nX-Order: abcd\r\n", NULL },
+    { GET("/test/around/missing?before=answer"), 403, "answered\n", NULL, NULL },
+    { GET("/test/around/missing?before=later"), 404, NULL, "X-Order: abcd\r\n", NULL },
+    { GET("/test/around/body"), 405, NULL, "Allow: POST, OPTIONS\r\nX-After: 405\r\nX-Order: abcd\r\n", NULL },
+    { "OPTIONS /test/around/body HTTP/1.1\r\nHost: e2e\r\n\r\n", 204, NULL, "X-After: 204\r\n", NULL },
+    { GET("/test/arounds"), 404, NULL, NULL, "X-After" },
+    { GET("/test"), 404, NULL, NULL, "X-After" },
+    { GET("/hello/around"), 200, NULL, NULL, "X-After" },
+};
+
+START_TEST(around)
+{
+    START(_i);
+    expect_all(arounds, COUNT(arounds));
+    stop();
+}
+END_TEST
+
+/* One connection, one request after the other: what was held back does not come between. */
+START_TEST(around_pipelined)
+{
+    static const char *const answers[] = { "GET, 2 before\n", "answered\n", "GET, 2 before\n", "5 bytes\n", "Hello, World!" };
+    struct client c;
+    struct reply r;
+    START(_i);
+    client_open(&c, demo.port);
+    ck_assert(client_text(&c, GET("/test/around?before=later") GET("/test/around?before=answer") GET("/test/around/away?before=later")
+                              "POST /test/around/body?before=later HTTP/1.1\r\n" BODY GET("/")));
+    for (size_t i = 0; i < COUNT(answers); i++) {
+        client_read(&c, &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && strcmp(r.body, answers[i]) == 0, "%s: %zu: %s", demo.engine, i, reply_kind_name(&r));
+        reply_free(&r);
+    }
+    client_close(&c);
+    stop();
+}
+END_TEST
+
+/* ---- pages ---- */
+
+static const struct expected pages[] = {
+    { GET("/test/page/none"), 404, "Nothing at /test/page/none\n", "Content-Type: text/plain; charset=utf-8\r\n", NULL },
+    { GET("/test/page/status/404"), 404, "Nothing at /test/page/status/404\n", NULL, "X-Handler" },
+    { GET("/test/page/status/403"), 403, "{\"status\":403}", "Content-Type: application/json\r\n", "X-Handler" },
+    { GET("/test/page/away/403"), 403, "{\"status\":403}", NULL, NULL },
+    { GET("/test/page/status/500"), 500, "{\"status\":500}", NULL, NULL },
+    { GET("/test/page/status/0"), 500, "{\"status\":500}", NULL, NULL },
+    { GET("/test/page/status/-14"), 503, "{\"status\":503}", "Retry-After: ", NULL },
+    { GET("/test/page/status/302"), 302, "302 Found\n", NULL, NULL },
+    { GET("/test/page/post"), 405, "{\"status\":405}", "Allow: POST, OPTIONS\r\n", NULL },
+    { "POST /test/page/post HTTP/1.1\r\nHost: e2e\r\nContent-Length: 2000\r\n\r\n", 413, "{\"status\":413}", NULL, NULL },
+    { "BREW /test/page/post HTTP/1.1\r\nHost: e2e\r\n\r\n", 501, "{\"status\":501}", NULL, NULL },
+    { GET("/test/page/deadline"), 504, "{\"status\":504}", NULL, NULL },
+    { GET("/test/page/status/500?page=push"), 500, "pushed\n", NULL, NULL },
+    { GET("/test/page/deadline?page=push"), 504, "pushed\n", NULL, NULL },
+    { GET("/test/page/status/500?page=none"), 500, "500 Internal Server Error\n", NULL, NULL },
+    { GET("/test/page/status/503?page=none"), 503, "503 Service Unavailable\n", "Retry-After: ", NULL },
+    { GET("/test/page/away/500?page=error"), 500, "500 Internal Server Error\n", NULL, "Bad" },
+    { GET("/test/page/status/500?page=other"), 200, "all is well\n", NULL, NULL },
+    { GET("/test/pages"), 404, "404 Not Found\n", NULL, NULL },
+    { "GET /test/page/\x01 HTTP/1.1\r\nHost: e2e\r\n\r\n", 400, "400 Bad Request\n", NULL, NULL },
+};
+
+START_TEST(own_pages)
+{
+    struct client c;
+    struct reply r;
+    START(_i, "--set", "body_max=1000");
+    expect_all(pages, COUNT(pages));
+    client_open(&c, demo.port);
+    ck_assert(client_text(&c, "HEAD /test/page/none HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+    client_read(&c, &r, true, WAIT_MS);
+    ck_assert(r.kind == REPLY_OK && r.status == 404 && reply_field_is(&r, "Content-Length", "27"));
+    reply_free(&r);
+    ck_assert(client_text(&c, GET("/test/page/status/500?page=unfinished")));
+    client_read(&c, &r, false, WAIT_MS); /* cut off, and it can be seen; what was not sent yet is lost as a whole */
+    ck_assert_msg(r.kind == REPLY_TRUNCATED || r.kind == REPLY_RESET, "%s: %s", demo.engine, reply_kind_name(&r));
+    reply_free(&r);
+    client_close(&c);
+    stop();
+}
+END_TEST
+
 static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "interface", 60);
     const int n = variant_count();
     tcase_add_loop_test(t, facts, 0, n);
     tcase_add_loop_test(t, fields, 0, n);
+    tcase_add_loop_test(t, around, 0, n);
+    tcase_add_loop_test(t, around_pipelined, 0, n);
+    tcase_add_loop_test(t, own_pages, 0, n);
 }
 
 int main(int argc, char **argv)
