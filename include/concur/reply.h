@@ -85,6 +85,22 @@ CONCUR_API const char *concur_reply_get_header(concur_request *request, const ch
 CONCUR_API int concur_reply_cookie(concur_request *request, const char *name, const char *value, const char *domain,
                                    const char *path, int64_t max_age, int flags);
 
+/* Sends an interim reply before the reply begins (RFC 9110 §15.2): 103 with Link fields, so that the client can fetch what
+ * the page will need (RFC 8297), or 102. Any number may be sent; the reply still has to follow. An HTTP/1.0 client is sent
+ * nothing. 100 and 101 are the library's.
+ *
+ *     static const char *const links[] = { "</style.css>; rel=preload; as=style" };
+ *     concur_reply_interim(r, 103, "Link", links, 1);
+ *
+ * status   102..199
+ * name     of the fields, as for concur_reply_header(); may be NULL if n is 0
+ * values   n values, each in a field of its own. Copied. They are not fields of the reply
+ * returns  as above, but no error is remembered; CONCUR_E_FULL: more than `output_max` waits to be sent, nothing was added
+ * blocks   no on a loop, where it leaves when the callback has returned; else it is sent at once, and waits as
+ *          concur_reply_write() does */
+CONCUR_API int concur_reply_interim(concur_request *request, int status, const char *name, const char *const *values,
+                                    size_t n);
+
 /* Replies with a text, as text/plain; charset=utf-8 unless a field says otherwise.
  *
  * text     copied; NULL: an empty body */

@@ -90,6 +90,8 @@ static void pass_bytes_down(struct cnc_channel *ch, struct cnc_down *d, struct c
     if (d->kind == CNC_DOWN_REPLY) {
         d->reply.date = cnc_home_date(ch->here);
         rc = lower->down->reply(lower, &d->reply, piece, d->last);
+    } else if (d->kind == CNC_DOWN_INTERIM) {
+        rc = lower->down->interim(lower, piece);
     } else {
         rc = lower->down->data(lower, piece, d->last);
     }
@@ -129,7 +131,7 @@ void cnc_channel_run_down(struct cnc_task *task)
         cnc_channel_ref(ch);
     if (!had)
         settle_bytes(ch, d->m.cost);
-    else if (d->kind == CNC_DOWN_REPLY || d->kind == CNC_DOWN_DATA)
+    else if (d->kind <= CNC_DOWN_INTERIM)
         pass_bytes_down(ch, d, &piece);
     else if (d->kind == CNC_DOWN_WANT_BODY)
         lower->down->want_body(lower, d->hold);

@@ -148,6 +148,11 @@ static int channel_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
     return send_down(stream->carrier, CNC_DOWN_DATA, NULL, piece, last, waits);
 }
 
+static int channel_interim(struct cnc_stream *stream, struct cnc_piece *piece)
+{
+    return send_down(stream->carrier, CNC_DOWN_INTERIM, NULL, piece, false, false);
+}
+
 static void channel_request_tell(struct cnc_channel *ch, enum cnc_down_kind kind, bool hold)
 {
     struct cnc_down *d = cnc_message_get(ch, ch->there, sizeof *d, false);
@@ -265,6 +270,7 @@ const struct cnc_carrier_ops cnc_channel_carrier = {
     .room = channel_room,
     .reply = channel_reply,
     .data = channel_data,
+    .interim = channel_interim,
     .abort = channel_abort,
     .want_body = channel_want_body,
     .resume_body = channel_resume_body,

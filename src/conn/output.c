@@ -149,6 +149,17 @@ static int carrier_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
     return last ? rc : after_put(conn, rc);
 }
 
+/* A thread sends it at once: its handler may compute for long now. On a loop it leaves when the callback has returned. */
+static int carrier_interim(struct cnc_stream *stream, struct cnc_piece *piece)
+{
+    struct cnc_conn *conn = stream->carrier;
+    int rc = put_piece(conn, piece);
+    if (rc == CONCUR_OK && conn->drv->home->blocking)
+        return cnc_block_flush(conn, conn->drv->limits->output_high);
+    cnc_conn_touch(conn);
+    return after_put(conn, rc);
+}
+
 static void carrier_abort(struct cnc_stream *stream)
 {
     struct cnc_conn *conn = stream->carrier;
@@ -251,6 +262,7 @@ const struct cnc_carrier_ops cnc_conn_carrier = {
     .room = carrier_room,
     .reply = carrier_reply,
     .data = carrier_data,
+    .interim = carrier_interim,
     .abort = carrier_abort,
     .want_body = carrier_want_body,
     .resume_body = carrier_resume_body,

@@ -39,6 +39,8 @@ struct cnc_carrier_ops {
     int (*reply)(struct cnc_stream *, struct cnc_http_reply *, struct cnc_piece *, bool last);
     /* More of the body. As reply, but after any error the request calls abort. */
     int (*data)(struct cnc_stream *, struct cnc_piece *, bool last);
+    /* A whole interim head, before the reply begins. As data; after CONCUR_E_NOMEM nothing was said. */
+    int (*interim)(struct cnc_stream *, struct cnc_piece *);
     /* Room for a piece of the body that is made in place: data() with these bytes copies nothing. *n: how many. NULL: out of
      * memory. Valid until data(), or the next call of this. */
     char *(*room)(struct cnc_stream *, size_t *n);

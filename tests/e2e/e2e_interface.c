@@ -86,6 +86,43 @@ START_TEST(fields)
 }
 END_TEST
 
+#define HINTS                                                                                                          \
+    "HTTP/1.1 102 \r\n\r\n"                                                                                 \
+    "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload; as=style\r\nLink: </b.js>; rel=preload; as=script\r\n\r\n"
+
+/* They come before the reply, which the client reads as if there had been none; also on the next request. */
+static void expect_hints(const char *target)
+{
+    char head[128], got[sizeof HINTS] = "";
+    struct client c;
+    struct reply r;
+    client_open(&c, demo.port);
+    for (int i = 0; i < 2; i++) {
+        snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: e2e\r\n\r\n", target);
+        ck_assert(client_text(&c, head) && client_wait_bytes(&c, sizeof HINTS - 1, WAIT_MS));
+        memcpy(got, c.in + c.at, sizeof HINTS - 1);
+        ck_assert_msg(strcmp(got, HINTS) == 0, "%s: %s: %s", demo.engine, target, got);
+        c.at += sizeof HINTS - 1;
+        c.n -= sizeof HINTS - 1;
+        client_read(&c, &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && r.status == 200 && reply_field_is(&r, "X-Reply", "1"), "%s: %s", demo.engine, target);
+        ck_assert_str_eq(r.body, "hints\n");
+        reply_free(&r);
+    }
+    client_close(&c);
+}
+
+START_TEST(interim)
+{
+    START(_i);
+    expect_hints("/test/hints");
+    expect_hints("/test/hints-away");
+    expect("GET /test/hints HTTP/1.0\r\n\r\n", 200, "hints\n");
+    expect(GET("/test/hints-bad"), 200, "ok\n");
+    stop();
+}
+END_TEST
+
 /* ---- around handlers ---- */
 
 struct expected {
@@ -232,6 +269,7 @@ static void add(Suite *s)
     const int n = variant_count();
     tcase_add_loop_test(t, facts, 0, n);
     tcase_add_loop_test(t, fields, 0, n);
+    tcase_add_loop_test(t, interim, 0, n);
     tcase_add_loop_test(t, around, 0, n);
     tcase_add_loop_test(t, around_pipelined, 0, n);
     tcase_add_loop_test(t, own_pages, 0, n);
