@@ -8,6 +8,8 @@
  *   GET /test/ends-away     the same in a blocking route
  *   any /test/values        "N of a, N in all, second S\n" of the query
  *   GET /test/progress      begins, writes, and tells before each step what has begun and how much was produced
+ *   POST /test/json         a route whose body is whole in memory, up to its body_max of 1,000  "N bytes\n"
+ *   POST /test/json-away    the same in a blocking route, with the server's body_max
  *   GET /test/kept          keeps two buffers with the request; a timer answers with what is kept  "one two\n"
  */
 #include <stdio.h>
@@ -56,6 +58,17 @@ static int progress(concur_request *r, void *arg)
     write_progress(r);
     write_progress(r);
     return concur_reply_end(r);
+}
+
+/* No look at a file: there is none. */
+static int json(concur_request *r, void *arg)
+{
+    size_t n;
+    const char *body = concur_request_body(r, &n);
+    (void)arg;
+    if (!body || concur_request_body_fd(r) != -1 || body[n] != '\0')
+        return 500;
+    return concur_reply_printf(r, 200, NULL, "%zu bytes\n", n);
 }
 
 /* Two parts of a program, each with its own key. */
@@ -107,10 +120,13 @@ static const struct demo_route routes[] = {
     { "/test/values", 0, values },
     { "GET /test/progress", 0, progress },
     { "GET /test/kept", 0, kept },
+    { "POST /test/json", CONCUR_ROUTE_IN_MEMORY, json },
+    { "POST /test/json-away", CONCUR_ROUTE_IN_MEMORY | CONCUR_ROUTE_BLOCKING, json },
 };
 
 void demo_facts_add(concur_server *server)
 {
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         concur_server_route(server, routes[i].pattern, routes[i].flags, routes[i].handler, NULL);
+    concur_server_set(server, "route POST /test/json", "body_max", "1000");
 }

@@ -54,7 +54,9 @@ typedef enum {
 /* Flags of concur_server_route(). */
 enum {
     CONCUR_ROUTE_BLOCKING = 1, /* the handler may block: it runs on the pool if there is one, else in place */
-    CONCUR_ROUTE_STREAM = 2    /* the handler is called when the head is complete, before the body */
+    CONCUR_ROUTE_STREAM = 2,   /* the handler is called when the head is complete, before the body */
+    CONCUR_ROUTE_IN_MEMORY = 4 /* the body is whole in memory, however `body_memory` is set: up to `body_max` of the route,
+                                  at most 64m; a larger one is answered with 413 */
 };
 
 /* When a hook of concur_server_hook() is called. */

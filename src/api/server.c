@@ -82,8 +82,10 @@ int concur_server_route(concur_server *s, const char *pattern, unsigned flags, c
         return cnc_server_note(s, CONCUR_E_INVAL, "route: no pattern");
     if (!handler)
         return cnc_server_note(s, CONCUR_E_INVAL, "route \"%s\": no handler", pattern);
-    if (flags & ~(unsigned)(CONCUR_ROUTE_BLOCKING | CONCUR_ROUTE_STREAM))
+    if (flags & ~(unsigned)(CONCUR_ROUTE_BLOCKING | CONCUR_ROUTE_STREAM | CONCUR_ROUTE_IN_MEMORY))
         return cnc_server_note(s, CONCUR_E_INVAL, "route \"%s\": unknown flags 0x%x", pattern, flags);
+    if ((flags & CONCUR_ROUTE_STREAM) && (flags & CONCUR_ROUTE_IN_MEMORY))
+        return cnc_server_note(s, CONCUR_E_INVAL, "route \"%s\": a body comes in pieces or in memory, not both", pattern);
     int rc = cnc_router_add(&s->routes, pattern, flags, handler, arg);
     if (rc == CONCUR_E_INVAL)
         return cnc_server_note(s, rc, "%s", cnc_error_text());

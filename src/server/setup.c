@@ -5,6 +5,8 @@
 #include "base/sys.h"
 #include "server/route_hooks.h"
 
+#define IN_MEMORY_MAX (64 * 1024 * 1024) /* as the option body_memory */
+
 static uint32_t bounded(int64_t v)
 {
     return v > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)v;
@@ -42,6 +44,15 @@ static char *find_spool_dir(const struct cnc_config *cfg)
     return cnc_strdup(*cfg->body_dir ? cfg->body_dir : tmp && *tmp ? tmp : "/tmp");
 }
 
+/* No body of the route goes to a file: what memory may not hold is refused. */
+static void keep_in_memory(struct cnc_route_config *cfg)
+{
+    if (cfg->body_max > IN_MEMORY_MAX)
+        cfg->body_max = IN_MEMORY_MAX;
+    if (cfg->body_memory < cfg->body_max)
+        cfg->body_memory = cfg->body_max;
+}
+
 static int add_route(struct cnc_setup *setup, const struct cnc_route *given)
 {
     int rc = cnc_router_add(&setup->router, given->pattern, given->flags, given->handler, given->arg);
@@ -51,6 +62,8 @@ static int add_route(struct cnc_setup *setup, const struct cnc_route *given)
     const struct cnc_route_hooks *hooks = setup->router.hooks;
     route->hooked = hooks && cnc_route_hooks_may_cover(hooks, route->pattern);
     rc = cnc_options_resolve_route(setup->options, route->pattern, &route->cfg);
+    if (route->flags & CONCUR_ROUTE_IN_MEMORY)
+        keep_in_memory(&route->cfg);
     if (route->cfg.blocking == CNC_BLOCKING_AUTO)
         route->blocking = (route->flags & CONCUR_ROUTE_BLOCKING) != 0;
     else

@@ -2,6 +2,7 @@
  *
  * What the interface offers beside requests and replies themselves, on every engine with and without a pool.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -82,6 +83,40 @@ START_TEST(fields)
                  "Set-Cookie: session=1; Domain=example.org; Path=/; Max-Age=3600; Secure; HttpOnly; SameSite=Strict\r\n"
                  "Set-Cookie: plain=2\r\n", NULL);
     expect_lines(GET("/test/cookie?value=a;b"), 500, "\r\n", "Set-Cookie");
+    stop();
+}
+END_TEST
+
+/* ---- a body whole in memory ---- */
+
+/* n bytes, in one piece or in a chunk. */
+static void post(const char *target, size_t n, bool chunked, int status)
+{
+    static char request[200000];
+    struct reply r;
+    char said[32];
+    int head = snprintf(request, sizeof request, "POST %s HTTP/1.1\r\nHost: e2e\r\n", target);
+    head += chunked ? snprintf(request + head, 100, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n", n)
+                    : snprintf(request + head, 100, "Content-Length: %zu\r\n\r\n", n);
+    memset(request + head, 'x', n);
+    strcpy(request + head + n, chunked ? "\r\n0\r\n\r\n" : "");
+    ask(demo.port, request, status, &r);
+    snprintf(said, sizeof said, "%zu bytes\n", n);
+    ck_assert_msg(status != 200 || strcmp(r.body, said) == 0, "%s: %s %zu: %s", demo.engine, target, n, r.body);
+    reply_free(&r);
+}
+
+START_TEST(in_memory)
+{
+    START(_i, "--set", "body_memory=100", "--set", "body_max=150000");
+    for (int chunked = 0; chunked < 2; chunked++) {
+        post("/test/json", 1, chunked, 200);
+        post("/test/json", 1000, chunked, 200);
+        post("/test/json", 1001, chunked, 413);
+        post("/test/json-away", 150000, chunked, 200);
+        post("/test/json-away", 150001, chunked, 413);
+    }
+    expect("POST /test/json HTTP/1.1\r\nHost: e2e\r\n\r\n", 200, "0 bytes\n");
     stop();
 }
 END_TEST
@@ -269,6 +304,7 @@ static void add(Suite *s)
     const int n = variant_count();
     tcase_add_loop_test(t, facts, 0, n);
     tcase_add_loop_test(t, fields, 0, n);
+    tcase_add_loop_test(t, in_memory, 0, n);
     tcase_add_loop_test(t, interim, 0, n);
     tcase_add_loop_test(t, around, 0, n);
     tcase_add_loop_test(t, around_pipelined, 0, n);
