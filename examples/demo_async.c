@@ -8,10 +8,13 @@
  *   GET /test/after-offload      offload, then a timer, then the reply            "after offload\n"
  *   GET /test/order              offload, timer and post start after the handler  "ok\n" or "bad\n"
  *   GET /test/leave/{ms}         replies, and leaves a timer pending              "left\n"
+ *   GET /test/cancel             cancels a timer of a minute and a wait for ever    "cancelled\n"
+ *   GET /test/cancel-away        the same in a blocking route
  *   GET /test/await/{ms}         waits for a timer descriptor; ?limit=MS          "ready\n" or "timeout\n"
  *   GET /test/deadline/{ms}      a request deadline, nothing else happens         504
  *   GET /test/gone/{ms}          a blocking route that asks gone every 5 ms       "stayed\n"
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -229,6 +232,52 @@ static int await_done(concur_request *r, int rc, void *arg)
     return rc < 0 ? rc : concur_reply_text(r, 200, rc == CONCUR_READ ? "ready\n" : "bad\n");
 }
 
+struct cancel {
+    int fds[2]; /* a pipe */
+};
+
+static int never_timer(concur_request *r, void *arg)
+{
+    (void)r, (void)arg;
+    DEMO_COUNT(misuse);
+    return CONCUR_OK;
+}
+
+static int never_ready(concur_request *r, int rc, void *arg)
+{
+    (void)rc;
+    return never_timer(r, arg);
+}
+
+static int cancel_all(concur_request *r, void *arg)
+{
+    struct cancel *c = arg;
+    bool ok = concur_request_cancel_after(r, never_timer, NULL) == CONCUR_E_STATE;
+    ok &= concur_request_cancel_after(r, never_timer, c) == CONCUR_OK;
+    ok &= concur_request_cancel_after(r, never_timer, c) == CONCUR_E_STATE;
+    ok &= concur_request_cancel_await(r, c->fds[1]) == CONCUR_E_STATE;
+    ok &= concur_request_cancel_await(r, c->fds[0]) == CONCUR_OK;
+    ok &= concur_request_cancel_await(r, c->fds[0]) == CONCUR_E_STATE;
+    close(c->fds[0]);
+    close(c->fds[1]);
+    DEMO_COUNT(timers_run);
+    return ok ? concur_reply_text(r, 200, "cancelled\n") : 500;
+}
+
+static int cancel(concur_request *r, void *arg)
+{
+    struct cancel *c = concur_request_alloc(r, sizeof *c);
+    (void)arg;
+    if (!c || pipe2(c->fds, O_CLOEXEC) < 0)
+        return CONCUR_E_NOMEM;
+    if (write(c->fds[1], "x", 1) != 1 || concur_request_after(r, 60000, never_timer, c) < 0 ||
+        concur_request_await(r, c->fds[0], CONCUR_READ, 60000, never_ready, c) < 0 ||
+        concur_request_cancel_await(r, c->fds[0]) < 0 || read(c->fds[0], &(char){ 0 }, 1) != 1)
+        return 500;
+    int rc = concur_request_await(r, c->fds[0], CONCUR_READ, 60000, never_ready, c);
+    return rc < 0 ? rc : demo_after(r, 1, cancel_all, c);
+}
+
 static int await(concur_request *r, void *arg)
 {
     (void)arg;
@@ -316,6 +365,8 @@ static const struct demo_route routes[] = {
     { "GET /test/order", 0, order },
     { "GET /test/leave/{ms}", 0, reply_and_go_on },
     { "GET /test/await/{ms}", 0, await },
+    { "GET /test/cancel", 0, cancel },
+    { "GET /test/cancel-away", CONCUR_ROUTE_BLOCKING, cancel },
     { "GET /test/deadline/{ms}", 0, deadline },
     { "GET /test/gone/{ms}", CONCUR_ROUTE_BLOCKING, gone },
 };

@@ -47,6 +47,14 @@ CONCUR_API int concur_request_offload(concur_request *request, concur_work_fn wo
  *          CONCUR_E_INVAL  timer is NULL */
 CONCUR_API int concur_request_after(concur_request *request, unsigned ms, concur_handler_fn timer, void *arg);
 
+/* Cancels a timer of concur_request_after(): the one that was registered first of those with this function and arg. It is
+ * not called. A request that has nothing else pending when the callback returns needs a reply.
+ *
+ * returns  CONCUR_OK
+ *          CONCUR_E_STATE  there is no such timer: it has run, say; or the request is ending
+ *          CONCUR_E_GONE   given up: the timer is called in any case */
+CONCUR_API int concur_request_cancel_after(concur_request *request, concur_handler_fn timer, void *arg);
+
 /* Waits until a descriptor of the program's, such as a database socket, is ready. A request may wait for up to 16
  * descriptors at once, and once for each.
  *
@@ -64,6 +72,14 @@ CONCUR_API int concur_request_after(concur_request *request, unsigned ms, concur
  *          CONCUR_E_FULL   this thread needs a loop, and there are no descriptors left for one */
 CONCUR_API int concur_request_await(concur_request *request, int fd, int events, unsigned ms, concur_done_fn done,
                                     void *arg);
+
+/* Cancels a wait for a descriptor: its done function is not called, and the descriptor may be closed. A request that has
+ * nothing else pending when the callback returns needs a reply.
+ *
+ * returns  CONCUR_OK
+ *          CONCUR_E_STATE  this request does not wait for fd, or the request is ending
+ *          CONCUR_E_GONE   given up: done is called in any case */
+CONCUR_API int concur_request_cancel_await(concur_request *request, int fd);
 
 /* Makes a ticket. The request waits until the ticket is released; until then any thread may post functions to the
  * request's home. If the last ticket is released with no reply and nothing else pending, the answer is 500.

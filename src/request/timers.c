@@ -55,3 +55,21 @@ int concur_request_after(concur_request *r, unsigned ms, concur_handler_fn timer
     cnc_async_link(r, &a->op, cut_after);
     return CONCUR_OK;
 }
+
+int concur_request_cancel_after(concur_request *r, concur_handler_fn timer, void *arg)
+{
+    int rc = cnc_async_may_begin(r);
+    if (rc < 0)
+        return rc;
+    for (struct cnc_link *l = r->ops.next; l != &r->ops; l = l->next) {
+        struct after *a = CNC_CONTAINER(CNC_CONTAINER(l, struct cnc_op, link), struct after, op);
+        if (a->op.cut != cut_after || a->fn != timer || a->arg != arg)
+            continue;
+        cnc_home_timer_cancel(r->home, &a->timer);
+        cnc_link_remove(&a->op.link);
+        cnc_free(a);
+        cnc_request_release(r);
+        return CONCUR_OK;
+    }
+    return CONCUR_E_STATE;
+}

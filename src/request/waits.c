@@ -18,17 +18,24 @@ struct wait {
 };
 
 /* Entered. */
-static int end_wait(struct wait *w, int rc)
+static void drop_wait(struct wait *w)
 {
     concur_request *r = w->r;
-    concur_done_fn done = w->done;
-    void *arg = w->arg;
     (void)cnc_io_watch(r->home->loop, &w->io, 0);
     cnc_home_timer_cancel(r->home, &w->timer);
     cnc_link_remove(&w->op.link);
     cnc_free(w);
     r->waits--;
     cnc_request_release(r);
+}
+
+/* Entered. */
+static int end_wait(struct wait *w, int rc)
+{
+    concur_request *r = w->r;
+    concur_done_fn done = w->done;
+    void *arg = w->arg;
+    drop_wait(w);
     return done(r, rc, arg);
 }
 
@@ -60,14 +67,15 @@ static void cut_wait(struct cnc_op *op)
     (void)end_wait(w, w->r->gone);
 }
 
-static bool is_awaited(const concur_request *r, int fd)
+/* NULL: nothing waits for fd. */
+static struct wait *wait_of(const concur_request *r, int fd)
 {
     for (struct cnc_link *l = r->ops.next; l != &r->ops; l = l->next) {
         struct cnc_op *op = CNC_CONTAINER(l, struct cnc_op, link);
         if (op->cut == cut_wait && cnc_io_fd(&CNC_CONTAINER(op, struct wait, op)->io) == fd)
-            return true;
+            return CNC_CONTAINER(op, struct wait, op);
     }
-    return false;
+    return NULL;
 }
 
 int concur_request_await(concur_request *r, int fd, int events, unsigned ms, concur_done_fn done, void *arg)
@@ -79,7 +87,7 @@ int concur_request_await(concur_request *r, int fd, int events, unsigned ms, con
         return CONCUR_E_INVAL;
     if (r->waits == WAITS_MAX)
         return CONCUR_E_LIMIT;
-    if (is_awaited(r, fd))
+    if (wait_of(r, fd))
         return CONCUR_E_STATE;
     if (cnc_home_need_loop(r->home) < 0) {
         cnc_server_runs_short(r->server, "a request cannot wait for a descriptor");
@@ -102,5 +110,15 @@ int concur_request_await(concur_request *r, int fd, int events, unsigned ms, con
         cnc_home_timer(r->home, &w->timer, cnc_clock_now(r->home->clock) + ms);
     r->waits++;
     cnc_async_link(r, &w->op, cut_wait);
+    return CONCUR_OK;
+}
+
+int concur_request_cancel_await(concur_request *r, int fd)
+{
+    int rc = cnc_async_may_begin(r);
+    struct wait *w = rc < 0 ? NULL : wait_of(r, fd);
+    if (!w)
+        return rc < 0 ? rc : CONCUR_E_STATE;
+    drop_wait(w);
     return CONCUR_OK;
 }

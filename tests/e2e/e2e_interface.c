@@ -55,6 +55,8 @@ START_TEST(facts)
     expect(GET("/test/values?b=2"), 200, "0 of a, 1 in all, second (none)\n");
     expect(GET("/test/progress"), 202, "202 0\n202 6\n");
     expect(GET("/test/kept"), 200, "one two\n");
+    expect(GET("/test/cancel"), 200, "cancelled\n");
+    expect(GET("/test/cancel-away"), 200, "cancelled\n");
     stop();
 }
 END_TEST
