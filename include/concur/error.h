@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-enum {
+typedef enum {
     CONCUR_OK = 0,
     CONCUR_DECLINE = 1,         /* from a route's handler: not mine, ask the next route */
     CONCUR_AGAIN = 2,           /* not now; on_drain or concur_request_resume() says when */
@@ -36,7 +36,7 @@ enum {
     CONCUR_E_UPSTREAM = -16,    /* another server failed: 502 */
     CONCUR_E_LIMIT = -17,       /* over a size limit, or the caller's buffer is too small: 413 */
     CONCUR_E_BUSY = -18         /* something still runs and could not be waited for */
-};
+} concur_code;
 
 /* Says in a few words what a return code means.
  *

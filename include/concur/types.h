@@ -2,7 +2,8 @@
  *
  * Types that several headers share: opaque objects, engines, flags, and the functions that a program passes in.
  *
- * Enumerators have explicit values and are passed as int, so that more can be added. The function types never change.
+ * Enumerators have explicit values and are passed as int, so that more can be added. Flags and returned codes are int, too:
+ * the names of the enums are for variables and debuggers. The function types never change.
  *
  * A *home* is a serial executor: at most one thread runs it at a time, the thread may change between two callbacks, and
  * callbacks never nest. Every callback of a request runs at the request's home. So a request's own state needs no lock,
@@ -52,84 +53,84 @@ typedef enum {
 } concur_engine;
 
 /* Flags of concur_server_route(). */
-enum {
+typedef enum {
     CONCUR_ROUTE_BLOCKING = 1, /* the handler may block: it runs on the pool if there is one, else in place */
     CONCUR_ROUTE_STREAM = 2,   /* the handler is called when the head is complete, before the body */
     CONCUR_ROUTE_IN_MEMORY = 4 /* the body is whole in memory, however `body_memory` is set: up to `body_max` of the route,
                                   at most 64m; a larger one is answered with 413 */
-};
+} concur_route_flag;
 
 /* When a hook of concur_server_hook() is called. */
-enum {
+typedef enum {
     CONCUR_HOOK_BEFORE_FORK = 1,  /* a process of the server is about to be forked */
     CONCUR_HOOK_WORKER_START = 2, /* a process that runs handlers is about to serve */
     CONCUR_HOOK_WORKER_EXIT = 3,  /* it has served its last request */
     CONCUR_HOOK_EVENT = 4         /* something happened to the server's processes */
-};
+} concur_hook_moment;
 
 /* Flags of concur_server_before() and concur_server_after(). */
-enum {
+typedef enum {
     CONCUR_ROUTES_MAIN_ONLY = 1 /* not for requests that another request makes within the server. This version has none */
-};
+} concur_routes_flag;
 
 /* For concur_server_page(), in place of one status. */
-enum {
+typedef enum {
     CONCUR_PAGE_ALL = 0, /* every status from 400 */
     CONCUR_PAGE_4XX = 4,
     CONCUR_PAGE_5XX = 5
-};
+} concur_page_status;
 
 /* Needs that concur_server_require() takes, as bits. */
-enum {
+typedef enum {
     CONCUR_NEED_SHARED_MEMORY = 1 /* all handlers and the program itself run in one process and share its memory */
-};
+} concur_need;
 
 /* What concur_request_await() waits for, as bits. */
-enum {
+typedef enum {
     CONCUR_READ = 1,
     CONCUR_WRITE = 2
-};
+} concur_readiness;
 
 /* Where concur_request_get() and concur_request_at() look. */
-enum {
+typedef enum {
     CONCUR_IN_PARAM = 1,  /* parameters of the route's pattern, percent-decoded */
     CONCUR_IN_QUERY = 2,  /* the target's query, decoded: percent escapes, and "+" as space */
     CONCUR_IN_FORM = 3,   /* an application/x-www-form-urlencoded body in memory, decoded likewise */
     CONCUR_IN_HEADER = 4, /* the request's fields (RFC 9110 §6.3), as sent; names in any case. Host is that of an
                              absolute target if there is one (RFC 9112 §3.2.2) */
     CONCUR_IN_COOKIE = 5  /* pairs of the Cookie fields (RFC 6265 §4.2), as sent */
-};
+} concur_where;
 
 /* Flags of concur_reply_cookie(); a set of bits, of the last three at most one. */
-enum {
+typedef enum {
     CONCUR_COOKIE_SECURE = 1,     /* Secure: sent over TLS only */
     CONCUR_COOKIE_HTTP_ONLY = 2,  /* HttpOnly: scripts in the page do not see it */
     CONCUR_COOKIE_LAX = 4,        /* SameSite=Lax: from other sites only when somebody follows a link */
     CONCUR_COOKIE_STRICT = 8,     /* SameSite=Strict: never from other sites */
     CONCUR_COOKIE_CROSS_SITE = 16 /* SameSite=None: from other sites too; needs CONCUR_COOKIE_SECURE */
-};
+} concur_cookie_flag;
 
 /* What concur_request_version() returns: ten times the major version plus the minor one. */
-enum {
+typedef enum {
     CONCUR_HTTP_1_0 = 10,
     CONCUR_HTTP_1_1 = 11
-};
+} concur_http_version;
 
 /* Levels of concur_log_fn; lower is more severe. */
-enum {
+typedef enum {
     CONCUR_LOG_ERROR = 1,
     CONCUR_LOG_WARN = 2,
     CONCUR_LOG_INFO = 3,
     CONCUR_LOG_DEBUG = 4
-};
+} concur_log_level;
 
 /* What concur_server_text() writes. */
-enum {
+typedef enum {
     CONCUR_TEXT_HELP = 1, /* every option: default, bounds, unit and a line of documentation */
     CONCUR_TEXT_DUMP = 2, /* the current values and where each comes from, in the configuration file's syntax */
     CONCUR_TEXT_NOTES = 3 /* what should be looked at: options that the engine ignores, values from the environment,
                              CONCUR_* variables that name no option, routes that probably mean something else */
-};
+} concur_text;
 
 /* A route's handler, a posted function, a timer, a drain, the beginning of a stop. Runs at the request's home.
  *
