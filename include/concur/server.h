@@ -58,7 +58,7 @@ CONCUR_API concur_server *concur_server_new(int engine, const char *config);
  * OPTIONS 204 with Allow.
  *
  * Patterns that probably mean something else are accepted, with a line in the log and in CONCUR_TEXT_NOTES: the method
- * "get"; a segment ":id" or "<id>", which is literal text; a route that no request reaches because of another one.
+ * "get"; a segment ":id" or "<id>", which is literal text; a route behind another one that matches the same requests.
  *
  * pattern  "GET /hello/{name}", "GET,POST /form", "/static/" followed by "*rest"; without a method: any
  * flags    CONCUR_ROUTE_* bits or 0
@@ -148,13 +148,11 @@ CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void 
  *
  *   CONCUR_HOOK_BEFORE_FORK   Before each fork, in the process that forks: the master, or the host when it forks the
  *                             master. A place to flush what the child would inherit. If a hook returns a negative code,
- *                             nothing is forked and the hooks after it are not called. Never called on an engine of one
- *                             process
+ *                             nothing is forked and the hooks after it are not called. Never called without a master
  *   CONCUR_HOOK_WORKER_START  Once in every process that runs handlers, also on the engines of one process: after the
  *                             fork and before the first request, on the thread that is going to serve. If a hook returns
  *                             a negative code, this worker does not start, and neither the hooks after it nor those of
- *                             CONCUR_HOOK_WORKER_EXIT are called; on an engine of one process run and start return that
- *                             code
+ *                             CONCUR_HOOK_WORKER_EXIT are called; without a master run and start return that code
  *   CONCUR_HOOK_WORKER_EXIT   In the same processes, on the same thread, after the last request, thread and value of
  *                             concur_server_local() has ended. Not in a worker that crashed or was killed, nor in the
  *                             master, a front or a host. The returned value is ignored

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 
-/* May things be added to the server? Else the last error says why not. */
+/* May something be added to the server? If not, the last error says why. */
 static bool may_add(concur_server *s, const char *what)
 {
     if (!s)
@@ -70,7 +70,7 @@ void *concur_shared_lock(concur_shared *shared, int *owner_died)
     pthread_mutex_t *mu = &shared->region->mu;
     int err = pthread_mutex_lock(mu);
     if (err == EOWNERDEAD) {
-        /* At once: if this holder dies as well, the next one is to be told again, not to be refused for ever. */
+        /* At once: if this holder dies too, the next one must be told again, and not be refused for ever. */
         err = pthread_mutex_consistent(mu);
         if (owner_died)
             *owner_died = 1;

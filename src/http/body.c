@@ -14,7 +14,7 @@
 #define SIZE_MAX_VALUE ((int64_t)1 << 62)
 
 enum state {
-    S_BAD = 0, /* what the table holds by default; digits tells which status */
+    S_BAD = 0, /* default of the table; digits says which status */
     S_DONE = CNC_HTTP_BODY_IS_DONE,
     S_LENGTH,    /* left bytes are to come */
     S_DATA,      /* left bytes of chunk data are to come */

@@ -30,7 +30,7 @@ bool cnc_http_head_is_idle(const char *buf, size_t len)
     return true;
 }
 
-/* What only the whole head can tell; returns 0 or a status. */
+/* Checks that need the whole head; returns 0 or a status. */
 static __attribute__((noinline)) int judge_head(struct cnc_http_head *h)
 {
     const unsigned seen = h->seen;
@@ -121,7 +121,7 @@ CNC_HOT int cnc_http_head_parse(struct cnc_http_head *h, const struct cnc_http_l
             return verdict == CNC_HTTP_HEAD_DONE ? verdict : head_fail(h, verdict);
         scan = pos;
     }
-    /* No request line begins so, though its end may never come: a TLS handshake, say. */
+    /* No request line begins like this, and its end may never come: a TLS handshake, for example. */
     if (h->phase == CNC_HEAD_REQUEST_LINE && len > pos && buf[pos] != '\r' && !cnc_char_is(buf[pos], CNC_CHAR_TOKEN))
         return head_fail(h, 400);
     if (len >= window)

@@ -144,7 +144,7 @@ static inline bool cnc_http_body_is_done(const struct cnc_http_body *b)
     return b->state == CNC_HTTP_BODY_IS_DONE;
 }
 
-/* Exact number of bytes to come where Content-Length tells, 0 when done, -1 when chunked. */
+/* Exact number of bytes to come with Content-Length, 0 when done, -1 when chunked. */
 int64_t cnc_http_body_left(const struct cnc_http_body *b);
 
 /* Decodes a raw path once, merges nothing, removes dot segments (RFC 3986 §5.2.4). out has room for n + 1 bytes and gets
@@ -165,13 +165,13 @@ enum cnc_http_framing {
 
 struct cnc_http_reply {
     int status;               /* 200..599 */
-    int64_t length;           /* of the body; -1 unknown; cnc_http_reply_frame() says what the wire tells */
+    int64_t length;           /* of the body; -1: unknown; cnc_http_reply_frame() sets what is sent */
     struct cnc_slice type;    /* Content-Type; n 0: none */
     struct cnc_slice fields;  /* further field lines, ready made: "Name: value\r\n" each */
     struct cnc_slice date;    /* 29 bytes, as cnc_http_date() makes them */
     uint8_t method;           /* of the request: HEAD sends the length but no body (RFC 9110 §9.3.2) */
     uint8_t minor;            /* of the request */
-    bool keep_alive;          /* in: allowed; out of cnc_http_reply_frame(): what the wire says */
+    bool keep_alive;          /* in: allowed; after cnc_http_reply_frame(): what is sent */
     uint8_t framing;          /* set by cnc_http_reply_frame() */
 };
 
@@ -211,7 +211,7 @@ int cnc_http_method_parse(const char *p, size_t n);
 /* Field syntax for replies (RFC 9110 §5.1, §5.5): a token; visible bytes, obs-text, inner SP and HTAB, no CR, LF or NUL. */
 bool cnc_http_is_token(const char *p, size_t n);
 bool cnc_http_is_value(const char *p, size_t n);
-/* Names whose meaning is ours alone: Connection, Content-Length, Transfer-Encoding, Trailer, TE, Keep-Alive, Upgrade,
+/* Names that only the library may send: Connection, Content-Length, Transfer-Encoding, Trailer, TE, Keep-Alive, Upgrade,
  * Proxy-Connection, Date. */
 bool cnc_http_is_reserved(const char *p, size_t n);
 

@@ -38,7 +38,7 @@ static void on_loop_timer(evutil_socket_t fd, short what, void *arg)
     loop->armed_at = INT64_MAX;
 }
 
-/* The counter is cleared before whoever was woken looks at its queue, so no wake-up is lost. */
+/* The counter is cleared before the woken code looks at its queue, so no wake-up is lost. */
 static void on_loop_wake(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
@@ -61,8 +61,8 @@ static struct event_config *configure(void)
     return cfg;
 }
 
-/* Where its descriptors cannot be had libevent calls exit(1), and where memory is short it writes to stderr: so neither is asked
- * of it before it was had. *highest: number that its descriptors do not exceed. */
+/* If libevent gets no descriptors it calls exit(1), and if it gets no memory it writes to stderr. So both are taken first,
+ * to see that they are there. *highest: number that its descriptors do not exceed. */
 static struct event_base *new_base(const struct event_config *cfg, int *highest)
 {
     struct cnc_files_hold hold;
@@ -82,7 +82,7 @@ static struct event_base *new_base(const struct event_config *cfg, int *highest)
     return base;
 }
 
-/* libevent does not tell its epoll descriptor: it is the one that knows our waker. Looking changes nothing there. */
+/* libevent does not reveal its epoll descriptor: it is the one that has our waker. Looking changes nothing there. */
 static int find_epoll(const struct cnc_loop *loop, int highest)
 {
     struct epoll_event ev = { .events = EPOLLIN, .data.fd = loop->wake_fd };
@@ -198,7 +198,7 @@ static void arm(struct cnc_loop *loop, int64_t at)
         be_broken(loop, "its timer was closed");
 }
 
-/* A timer that should have fired by now is armed again: if it was closed, that tells. */
+/* A timer that should have fired by now is armed again; this shows whether it was closed. */
 static void run_ticks(struct cnc_loop *loop)
 {
     int64_t next = INT64_MAX;

@@ -43,10 +43,10 @@ void cnc_loop_destroy(struct cnc_loop **loop);
  * CONCUR_E_SYS: the loop is broken, as the thread's last error says; a descriptor of its own was closed, say. It may still be
  * destroyed, and its descriptors unwatched. */
 int cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms);
-/* Whoever drives the loop cannot go on either: makes the turn under way, or the next, say so; the first reason counts. Any
- * thread, which may have to wake it. why: static text. */
+/* The driver of the loop cannot go on: makes the current turn, or the next one, return that; the first reason counts. Any
+ * thread; another one may have to wake the loop. why: static text. */
 void cnc_loop_break(struct cnc_loop *loop, const char *why);
-/* Is that the number of a descriptor of its own? Then a new descriptor that has it says that ours was closed. */
+/* Is this the number of one of the loop's descriptors? If a new descriptor has that number, ours was closed. */
 bool cnc_loop_owns(const struct cnc_loop *loop, int fd);
 /* Milliseconds on the loop's clock, read once a turn. */
 int64_t cnc_loop_now(struct cnc_loop *loop);
@@ -73,8 +73,8 @@ void cnc_tick_deinit(struct cnc_loop *loop, struct cnc_tick *tick);
 /* Makes tick due at `at`, or earlier if it already was. */
 void cnc_tick_at(struct cnc_loop *loop, struct cnc_tick *tick, int64_t at);
 
-/* In a process that is the library's own: what libevent would write to stderr goes to say instead, and fatal is called before it
- * would end the process (NULL: nothing is). For the whole process; say == NULL: as libevent has it. */
+/* In a process of the library: libevent's messages go to say instead of stderr, and fatal is called before libevent ends
+ * the process (NULL: none). For the whole process; say == NULL: libevent's defaults. */
 void cnc_loop_say_to(void (*say)(const char *text), void (*fatal)(void));
 /* The libevent this runs with, for reports. */
 const char *cnc_loop_backend(void);

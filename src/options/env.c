@@ -23,7 +23,7 @@ static void variable_name(const char *option, char out[VARIABLE_MAX])
     out[n] = '\0';
 }
 
-/* What the layers that are not the environment say, the override included: it would win anyway. */
+/* The value from the other layers, the override included, since it wins anyway. */
 static const struct cnc_option_value *others_say(const struct cnc_options *o, const char *option)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };

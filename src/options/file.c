@@ -35,7 +35,7 @@ static void remember(struct cnc_options_file *f, int line, size_t at, int code)
     f->rc = f->rc ? f->rc : code;
 }
 
-/* True: there are so many already that nobody reads on. The first that is left out says so. */
+/* True: there are too many errors already. The first one left out says so. */
 static bool is_enough(struct cnc_options_file *f)
 {
     if (f->mistake_count < CNC_MISTAKES_MAX)
@@ -75,7 +75,7 @@ void cnc_options_file_refuse_name(struct cnc_options_file *f, int line, struct c
     remember(f, line, at, cnc_options_set_in(f->o, CNC_LAYER_FILE, section, name, "", origin_of(f, line, origin)));
 }
 
-/* What the shape of the file brought up and what its values did are two runs: they are told line by line. */
+/* Errors of the syntax and errors of the values come from two runs: they are sorted by line. */
 static void sort_mistakes(struct cnc_options_file *f, size_t start, bool is_first)
 {
     struct cnc_options_mistake *m = f->mistakes;
@@ -170,7 +170,7 @@ static struct cnc_section section_of(const cfg_t *cfg)
     return (struct cnc_section){ CNC_SECTION_SERVER, "" };
 }
 
-/* Each value as it is read. A mistake is kept and reading goes on, so that one run shows them all. */
+/* Called for each value. A mistake is recorded and reading goes on, so that one run shows them all. */
 static int on_file_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
     struct cnc_options_file *f = file_of(opt);

@@ -117,7 +117,7 @@ void cnc_options_drop(struct cnc_options *o, enum cnc_layer layer);
 
 /* options_file.c: the reading of one file. */
 #define CNC_MISTAKES_MAX 100 /* of a file, that are told */
-#define CNC_TITLE_MAX 256    /* room for a name or a title in what is told */
+#define CNC_TITLE_MAX 256    /* room for a name or a title in a message */
 
 struct cnc_options_mistake {
     int line;
@@ -139,7 +139,7 @@ void cnc_options_file_tell(struct cnc_options_file *f, int line, int code, struc
 /* The same for a name that cannot stand in this section. */
 void cnc_options_file_refuse_name(struct cnc_options_file *f, int line, struct cnc_section section, const char *name);
 
-/* options_scan.c: tells of everything in a file's text but wrong values, and leaves in it what libconfuse understands. */
+/* scan.c: reports everything wrong in a file's text except values, and leaves in it what libconfuse understands. */
 void cnc_options_scan(struct cnc_options_file *f, char *text);
 
 /* options_names.c */
@@ -155,7 +155,8 @@ void cnc_nearest_init(struct cnc_nearest *n, const char *typed);
 void cnc_nearest_try(struct cnc_nearest *n, const char *candidate);
 
 /* options_parse.c */
-/* Reads a value. CONCUR_OK, CONCUR_E_OPTION with at err what is allowed, or CONCUR_E_UNSUPPORTED with what is not there. */
+/* Reads a value. CONCUR_OK; CONCUR_E_OPTION, and err says what is allowed; or CONCUR_E_UNSUPPORTED, and err says what is
+ * missing. */
 int cnc_option_parse(const struct cnc_option_row *row, const char *text, int64_t *out, struct cnc_text *err);
 /* A number of the row's type as cnc_option_parse() reads it, in its largest exact unit. */
 void cnc_option_print(const struct cnc_option_row *row, int64_t number, struct cnc_text *out);

@@ -15,7 +15,7 @@ bool cnc_option_is_first_of_section(const struct cnc_options *o, const struct cn
     return v->section.kind != CNC_SECTION_SERVER;
 }
 
-/* What the program says is meant for every engine that it may get. Whoever runs it says it for this one. */
+/* The program's own values are meant for every engine that may be chosen; those of its user are meant for this one. */
 static bool is_for_this_run(const struct cnc_option_value *v)
 {
     return v->layer >= CNC_LAYER_FILE;
@@ -78,7 +78,7 @@ static void note_section(const struct cnc_options *o, const struct cnc_option_va
     cnc_text_end_line(t, start);
 }
 
-/* What somebody has to look at, or the rest. */
+/* The warnings, or the rest. */
 static void options_notes_collect(const struct cnc_options *o, bool warn, struct cnc_text *t)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };

@@ -71,7 +71,7 @@ static bool starts_statement(struct cnc_scan *s, struct cnc_token t)
            (cnc_token_is_text(after) && cnc_section_find(name) > 0);
 }
 
-/* A list after its brace: NULL, or what is wrong; *line becomes where. */
+/* Checks a list after its brace. NULL, or what is wrong; *line becomes the line. */
 static const char *judge_list(struct cnc_scan *s, int *line)
 {
     for (bool wants_comma = false;; wants_comma = !wants_comma) {
@@ -102,7 +102,7 @@ static const char *judge_rest(struct cnc_scan *s, int line)
     return NULL;
 }
 
-/* What stands after "NAME =", one value or a list. False: told of and dropped. */
+/* Checks the text after "NAME =", one value or a list. False: reported and dropped. */
 static bool take_value(struct cnc_scan *s, struct cnc_token name, const char *word, const struct cnc_option_row *row)
 {
     const char *why;

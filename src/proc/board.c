@@ -25,7 +25,7 @@ struct cnc_board {
 
 _Static_assert(CNC_BOARD_SLOTS % 64 == 0, "a bit for each slot");
 
-/* Memory that nobody touches costs nothing: only the rows in use are ever backed. */
+/* Untouched memory costs nothing: only rows in use take pages. */
 struct cnc_board *cnc_board_create(void)
 {
     struct cnc_board *board = cnc_sys_map_shared(sizeof *board);

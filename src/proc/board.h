@@ -65,8 +65,8 @@ const char *cnc_board_state_name(unsigned state);
 void cnc_board_set_serving(struct cnc_board *board, int engine, unsigned generation);
 int cnc_board_engine(const struct cnc_board *board);
 unsigned cnc_board_generation(const struct cnc_board *board);
-/* A wish of any process, which no full link can lose: a stop that gives up what is left at a time (monotonic ms; only ever sooner), a
- * reload. Whoever asks wakes the master. Async-signal-safe. */
+/* A request of any process, which a full link cannot lose: a stop with its deadline (monotonic ms; only ever made earlier),
+ * or a reload. The caller also wakes the master. Async-signal-safe. */
 void cnc_board_ask_stop(struct cnc_board *board, int64_t at);
 int64_t cnc_board_stop_at(const struct cnc_board *board); /* INT64_MAX: nobody wants one */
 void cnc_board_ask_reload(struct cnc_board *board);

@@ -79,7 +79,7 @@ static void generation_refuse(struct cnc_master *m, struct cnc_generation *gen, 
                        gen->number);
 }
 
-/* A newer one is to serve, or none: that is no failure. */
+/* A newer generation will serve, or none: this is not a failure. */
 static void generation_drop(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     (void)m;
@@ -167,7 +167,7 @@ int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int6
                                           .early_window_ms = plan->start_ms + EARLY_WINDOW_MS };
     int rc = make_members(gen);
     if (rc == CONCUR_OK && !cnc_master_make_room(m))
-        rc = CONCUR_E_NOMEM; /* now, and not when somebody has to be waited for */
+        rc = CONCUR_E_NOMEM; /* now, not only when the master waits for a process */
     if (rc < 0) {
         cnc_sys_close(&gen->shared[0]);
         cnc_sys_close(&gen->shared[1]);
@@ -341,7 +341,8 @@ static struct cnc_member *find_taker(struct cnc_master *m, struct cnc_generation
     return any;
 }
 
-/* The kernel tells one process of a connection. One that comes to the listening sockets later is told of what waits there. */
+/* The kernel wakes one process for a connection. A process that starts to watch the sockets later is woken for those that
+ * wait. */
 void cnc_generation_pass_on(struct cnc_master *m, const struct cnc_member *mem, int64_t now)
 {
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS && !m->stopping; g++) {

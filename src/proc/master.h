@@ -65,7 +65,7 @@ struct cnc_child {
     unsigned peer_slot;       /* of the process that its group links to, or of the first of the group that links to its own;
                                * CNC_BOARD_SLOTS: there is none */
     int link;                 /* to the master */
-    int peer;                 /* its end of the link between its group and the other one; -1: none, or it comes by a note */
+    int peer;                 /* its end of the link between its group and the other one; -1: none, or a note brings it */
     void *setup;              /* its generation's */
 };
 
@@ -74,7 +74,7 @@ struct cnc_master_ops {
     int (*child)(void *arg, const struct cnc_child *child);
     /* Before each fork; negative, with a sentence in the thread's last error: not now. */
     int (*before_fork)(void *arg);
-    /* Monotonic ms at which a stop gives up what is left; INT64_MAX: none was asked for. */
+    /* Deadline of a stop, monotonic ms; INT64_MAX: none was asked for. */
     int64_t (*stop_at)(void *arg);
     /* Was a reload asked for since the last look? */
     bool (*reload_asked)(void *arg);

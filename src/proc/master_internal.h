@@ -76,7 +76,7 @@ struct cnc_generation {
     int64_t spawn_at;           /* when varying groups are looked at next */
     int64_t full_until;         /* a front takes no messages until then */
     int64_t warm_until;         /* by then each process must have been forked */
-    char told[256];             /* why a member could not start, as it was told last */
+    char told[256];             /* why a member could not start, as last reported */
     bool given_up;              /* a required group was given up; the group for this case serves */
 };
 
@@ -105,10 +105,10 @@ struct cnc_master {
     bool was_up;       /* some generation has served */
     bool host_gone;
     bool reload_due;   /* asked for, and not begun yet */
-    struct cnc_repeated no_fork, no_start; /* what it says again and again: it cannot make a process, or a process cannot start */
-    unsigned looked;   /* row of the member that was last told to look for a connection */
+    struct cnc_repeated no_fork, no_start; /* repeated lines: it cannot make a process, or a process cannot start */
+    unsigned looked;   /* row of the member that last had to look for a connection */
     int result;
-    int refusal;       /* why the first generation does not come up, as far as that is known; else CONCUR_OK */
+    int refusal;       /* why the first generation does not start, if known; else CONCUR_OK */
 };
 
 /* master.c */
@@ -125,7 +125,7 @@ int cnc_member_tell(struct cnc_member *mem, const struct cnc_note *note, int fd,
 /* There may be messages, or the end. */
 void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now);
 void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now);
-/* It has closed its link, and nothing else will tell that it has ended: to be reaped by looking. */
+/* It has closed its link, and no other event reports its end: check whether it has ended. */
 bool cnc_member_is_silent(const struct cnc_member *mem);
 /* "worker 3 (pid 123)", or "front (pid 123)" where there is but one; n >= 48. */
 void cnc_member_text(const struct cnc_member *mem, char *out, size_t n);
@@ -145,7 +145,7 @@ void cnc_generation_on_silent(struct cnc_member *front, const struct cnc_note *n
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now);
 /* mem may have been woken for a connection that it does not take: another serving process must look. */
 void cnc_generation_pass_on(struct cnc_master *m, const struct cnc_member *mem, int64_t now);
-/* The times of a stop, as the moment has them: milliseconds until what is left is given up. */
+/* The deadline of a stop, in milliseconds from now. */
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now);
 /* The one process of the group that mem's group links to; NULL: it links to none. */
 struct cnc_member *cnc_generation_peer(struct cnc_member *mem);
@@ -163,8 +163,8 @@ void cnc_watch_stops(struct cnc_master *m, int64_t now);
 /* Why no generation has served yet: the last cause counts. Without effect once one has. */
 void cnc_master_refuse(struct cnc_master *m, int rc, const char *fmt, ...) CNC_PRINTF(3, 4);
 void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...) CNC_PRINTF(4, 5);
-/* A line that may come again and again: one a second at most, and while it goes on each gap is twice as long as the one before, up to
- * half a minute. It tells how many were left out before it. */
+/* A log line that may repeat: at most one a second, and each gap is twice as long as the one before, up to half a minute.
+ * It says how many were left out before it. */
 void cnc_master_say_rarely(struct cnc_master *m, struct cnc_repeated *r, int level, const char *fmt, ...) CNC_PRINTF(4, 5);
 
 #endif

@@ -228,8 +228,8 @@ void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot
 
 /* ---- what it says ---- */
 
-/* The members of a generation that starts usually fail for one reason, and it is told once: by the log, or, when nothing has
- * served yet, by the error of the start. */
+/* The members of a new generation usually fail for one reason, which is reported once: in the log or, if nothing has served
+ * yet, as the error of the start. */
 static void tell_why(struct cnc_master *m, const struct cnc_member *mem, const char *text)
 {
     struct cnc_generation *gen = mem->gen;
@@ -316,7 +316,7 @@ static void report(struct cnc_master *m, const struct cnc_member *mem, int statu
     cnc_member_text(mem, who, sizeof who);
     if (known)
         cnc_child_end_text(status, how, sizeof how);
-    /* A crash is no failure of the stop: it may even have come before it. */
+    /* A crash is not a failure of the stop: it may even have happened before it. */
     if (asked && m->stopping && m->result == CONCUR_OK && WIFEXITED(status))
         m->result = WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY : CONCUR_E_SYS;
     if (!mem->slot.was_ready && !mem->said_why)

@@ -13,12 +13,12 @@
 enum cnc_note_what {
     /* from the master to its children */
     CNC_NOTE_GO = 1,     /* serve */
-    CNC_NOTE_STOP = 2,   /* value: milliseconds until what is left is given up; slot: 1 if all of its generation stops */
+    CNC_NOTE_STOP = 2,   /* value: milliseconds until the deadline; slot: 1 if all of its generation stops */
     CNC_NOTE_LINK = 3,   /* to a front: slot has a worker, value its process id; the descriptor is the link to it */
     CNC_NOTE_RETIRE = 4, /* to a front: nothing more for the worker in slot */
     CNC_NOTE_DEAD = 5,   /* to a front: the worker in slot has ended, and was waited for */
     CNC_NOTE_STOPPING = 15, /* to a worker: a stop has begun; its STOP comes when its front has ended */
-    CNC_NOTE_LOOK = 21,     /* a connection may wait of which another process was told, and which that one does not take */
+    CNC_NOTE_LOOK = 21,     /* a connection may wait for which another process was woken that does not take it */
     /* from a child to the master */
     CNC_NOTE_READY = 6,  /* from a master to its host as well */
     CNC_NOTE_FAILED = 7, /* it cannot serve; value: why, CONCUR_E_*; text: the same in words; slot: 1 if the system had no room
@@ -44,7 +44,7 @@ struct cnc_note {
     char text[CNC_NOTE_TEXT_MAX + 1]; /* NUL-terminated; only what it holds is sent */
 };
 
-/* Never waits but if told to. fd: -1 for none; stays the caller's. CONCUR_OK, CONCUR_AGAIN (no room), CONCUR_E_GONE.
+/* Waits only if asked to. fd: -1 for none; stays the caller's. CONCUR_OK, CONCUR_AGAIN (no room), CONCUR_E_GONE.
  * Async-signal-safe. */
 int cnc_note_send(int link, const struct cnc_note *note, int fd, bool wait);
 /* Waits for room: on the link for as long as it takes, in the system for two seconds. CONCUR_OK; CONCUR_E_GONE; CONCUR_AGAIN: the

@@ -10,7 +10,7 @@
 #define DELAY_FIRST_MS 50
 #define DELAY_MAX_MS 1000
 #define STARVED_MAX_MS 4000 /* the same where the system has no room */
-#define SERVED_MS 5000  /* after so long the next one comes at once */
+#define SERVED_MS 5000  /* after this time of service the next one starts at once */
 #define STEADY_MS 10000 /* after so long the ends before it are forgotten */
 #define TERM_MS 1000    /* from SIGTERM to SIGKILL */
 

@@ -89,7 +89,7 @@ static void keep_size(struct cnc_master *m, struct cnc_generation *gen, unsigned
         }
 }
 
-/* Returns when it is to be called again; INT64_MAX: no group varies. */
+/* Returns when it must be called again; INT64_MAX: no group varies. */
 static int64_t keep_sizes(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     bool due = now >= gen->spawn_at, any = false;
@@ -171,7 +171,7 @@ void cnc_watch_stops(struct cnc_master *m, int64_t now)
         }
 }
 
-/* NULL: it is well, or there is time yet; then *next says until when. */
+/* NULL: it is well, or its time is not over; *next says when that is. */
 static const char *find_sickness(struct cnc_member *mem, int64_t now, int64_t *next)
 {
     int64_t stopped_until = mem->stopped_at + STOPPED_MS, silent_until = mem->silent_at + SILENT_MS;

@@ -44,8 +44,8 @@ void cnc_heads_close(struct cnc_heads *heads);
 bool cnc_heads_are_awaited(const concur_server *server);
 /* Passes a connection that drv has let go of. True: it is gone from here. False: there is no room for it now. */
 bool cnc_heads_pass(struct cnc_driver *drv, struct cnc_conn *conn);
-/* Takes a connection with a complete head, without waiting. room: of CNC_HEADS_ROOM bytes. CONCUR_OK; CONCUR_AGAIN: another
- * worker was faster, or it could not be kept; CONCUR_E_GONE: none will come any more. */
+/* Takes a connection with a complete head, without waiting. room: CNC_HEADS_ROOM bytes. CONCUR_OK; CONCUR_AGAIN: another
+ * worker was faster, or there was no memory for it; CONCUR_E_GONE: the link has ended. */
 int cnc_heads_take(struct cnc_driver *drv, char *room, struct cnc_conn **out);
 
 #endif

@@ -11,7 +11,7 @@
 
 struct cnc_strain {
     concur_server *server;
-    const char *option; /* that says how many threads there may be; static */
+    const char *option; /* the option that limits the threads; static */
     struct cnc_home *home;
     struct cnc_pool *pool;
     struct cnc_timer timer;

@@ -19,12 +19,12 @@ struct cnc_log {
     void *arg;
     bool to_stderr; /* only while run() owns the process, and only warnings and errors */
     int up;         /* where the process that has fn reads; 0: this is it */
-    atomic_uint lost; /* lines that could not be written, and not told of yet */
+    atomic_uint lost; /* lines that could not be written and were not yet reported */
     atomic_bool torn; /* the last one that was written was cut off before its end */
 };
 
-/* Any thread. Control characters, quotes of a peer's making and bytes over 0x7e become \xHH. Nothing waits for a log, but for the
- * program's own function: a line that cannot be written is lost, and the next one that can tells how many were. */
+/* Any thread. Control characters, backslashes and bytes over 0x7e become \xHH. Only the program's own function can make the
+ * log wait: a line that cannot be written is lost, and the next one that can says how many were. */
 void cnc_log(struct cnc_log *log, int level, const char *fmt, ...) CNC_PRINTF(3, 4);
 
 /* The same for each line of a text. */

@@ -16,8 +16,8 @@ struct cnc_role {
     /* Allocates; the server's listening sockets are open, and no thread runs yet. server->engine becomes the role's own.
      * CONCUR_OK, or an error noted in the server; undoes itself then. */
     int (*open)(concur_server *);
-    /* Serves on the calling thread until server->stop_at says stop and the stop is complete. may_give_up: returns
-     * CONCUR_E_BUSY a second after the deadline rather than waiting on for code of the program. */
+    /* Serves on the calling thread until a stop (server->stop_at) is complete. may_give_up: returns CONCUR_E_BUSY a second
+     * after the deadline if code of the program still runs. */
     int (*run)(concur_server *, bool may_give_up);
     void (*stats)(concur_server *, struct cnc_engine_stats *);
     /* After run returned CONCUR_OK, or after open alone. NULLs server->engine. */
@@ -37,9 +37,9 @@ struct cnc_engine_ops {
     const char *name;
     bool blocking_sockets; /* accepted ones may block, and wait for park_after when read */
     bool sets_own_wait;    /* ... but their first read waits in another way, and the role sets what the later ones wait */
-    bool lends;            /* connections go to workers and come back: there is a ledger of them */
+    bool lends;            /* connections are lent to workers: there is a ledger of them */
     bool divides_connections; /* each worker accepts for itself, and has its share of connections_max */
-    /* Adds the groups of processes that it takes, as cfg says. NULL: one worker, with or without a master. */
+    /* Adds the engine's groups of processes, as cfg says. NULL: one worker, with or without a master. */
     void (*plan)(const struct cnc_config *cfg, struct cnc_plan *plan);
     struct cnc_role worker;
     struct cnc_role front; /* of a process before the workers: CNC_ROLE_FRONT or CNC_ROLE_HEADS, if the plan has one */

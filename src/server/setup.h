@@ -32,8 +32,9 @@ struct cnc_setup {
     struct cnc_ledger ledger;         /* owned: of connections that are lent; empty where none are */
 };
 
-/* From options, which it takes, whatever it returns, and the program's routes. CONCUR_OK; CONCUR_E_NOMEM: *out is NULL; else
- * what the options say of themselves, and *out is there all the same, as if the refused values had not been given. */
+/* Makes a set-up from the program's routes and from options, which it owns from then on, whatever it returns. CONCUR_OK;
+ * CONCUR_E_NOMEM: *out is NULL; else the error of the options, and *out is made as if the refused values had not been
+ * given. */
 int cnc_setup_create(struct cnc_setup **out, struct cnc_options *options, const struct cnc_router *routes);
 void cnc_setup_ref(struct cnc_setup *setup);
 /* Frees it with the last reference. NULLs *setup, which may be NULL. */

@@ -21,7 +21,7 @@ void cnc_signals_give_back(void);
 /* In the master: children that stop or end wake it. Between take and give_back, or in a process that we forked. The program's
  * own handler is called as before. */
 void cnc_signals_hear_children(void);
-/* In a process that we forked: SIGTERM likewise; nothing is kept. */
+/* In a process that we forked: SIGTERM stops too; earlier handlers are not kept. */
 void cnc_signals_adopt(concur_server *server);
 
 #endif

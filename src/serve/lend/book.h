@@ -21,8 +21,8 @@ enum {
 };
 
 struct cnc_book_row {
-    uint32_t sent, seen; /* loans sent over this link; of those, read, as it told last */
-    uint32_t free;       /* threads that were free when it told that */
+    uint32_t sent, seen; /* loans sent over this link, and how many of them it has read, as last reported */
+    uint32_t free;       /* threads that were free at that report */
     uint32_t stuck_at;   /* STUCK: until it has seen so many */
     uint32_t refused_at; /* loans that were sent when the last refusal came */
     uint32_t leases;     /* connections that it has for life */
@@ -35,7 +35,7 @@ struct cnc_book {
     struct cnc_book_row *rows; /* owned; by slot */
     unsigned count;
     unsigned workers;          /* that there should be; one that is missing will be replaced soon */
-    unsigned threads_max;      /* of a worker: what it tells beyond that is not believed */
+    unsigned threads_max;      /* of a worker: a higher number is not believed */
     unsigned turn;             /* of equals the first to be asked */
 };
 
@@ -45,7 +45,7 @@ enum { CNC_BOOK_WAIT = -1, CNC_BOOK_NOBODY = -2 };
 int cnc_book_open(struct cnc_book *book, unsigned count, unsigned workers, unsigned threads_max);
 void cnc_book_close(struct cnc_book *book);
 
-/* A worker has come to slot; or the one there has gone. */
+/* A worker has started in slot; or the one there has ended. */
 void cnc_book_link(struct cnc_book *book, unsigned slot);
 void cnc_book_unlink(struct cnc_book *book, unsigned slot);
 /* Its numbers. True: the first ones. */
@@ -61,9 +61,9 @@ void cnc_book_stuck(struct cnc_book *book, unsigned slot);
 void cnc_book_set(struct cnc_book *book, unsigned slot, unsigned flag, bool on);
 void cnc_book_lease_ended(struct cnc_book *book, unsigned slot);
 
-/* Who gets the next connection: the worker with most free threads, or, for life, the one with fewest connections for life.
- * Those that are left out get none, unless no other is there or will be: then each is tried once. tries: how many have refused
- * this one. CNC_BOOK_WAIT: nobody now; CNC_BOOK_NOBODY: all there are have refused it. */
+/* The slot that gets the next connection: the worker with most free threads, or, for life, the one with fewest connections
+ * for life. Workers that are left out get none, unless there is no other one: then each is tried once. tries: how many have
+ * refused this connection. CNC_BOOK_WAIT: none now; CNC_BOOK_NOBODY: all have refused it. */
 int cnc_book_pick(const struct cnc_book *book, bool for_life, unsigned tries, int64_t now);
 /* When a worker that is left out is tried again; INT64_MAX: none is. */
 int64_t cnc_book_next(const struct cnc_book *book, int64_t now);

@@ -18,7 +18,7 @@ struct cnc_borrower {
     struct cnc_io io;           /* the link to the front */
     char *room;                 /* owned; for a message */
     const struct cnc_ledger *ledger;
-    const struct cnc_board_row *front; /* what the front tells of itself; NULL: unknown */
+    const struct cnc_board_row *front; /* what the front reports about itself; NULL: unknown */
     bool for_life;              /* connections are lent for life: the front gives them by their number, not by threads */
     struct cnc_driver nobody;   /* of connections that are closed on whatever thread */
     /* the poller's */
@@ -26,11 +26,11 @@ struct cnc_borrower {
     unsigned incoming_count;
     bool has_place;             /* for the end of the next loan */
     struct cnc_timer retry;     /* of a send for which the system had no room */
-    struct cnc_task clog_task;  /* the link takes nothing: the poller is to watch it */
+    struct cnc_task clog_task;  /* the link has no room: the poller must watch it */
     int64_t short_since;        /* nothing could be begun since then, though there was something; 0: that is not so */
     bool has_link;              /* loans may come */
     pthread_mutex_t mu;
-    struct cnc_outbox box;      /* guarded by mu, as is the order of what is sent; lock order: before the pool's */
+    struct cnc_outbox box;      /* guarded by mu, as is the order of messages; lock order: before the pool's */
     bool is_clogged;            /* guarded by mu: nothing is sent until the poller has found room */
     bool is_told;               /* guarded by mu: the link says when that is */
     bool is_cut;                /* guarded by mu: nothing can be sent any more */

@@ -16,7 +16,7 @@ static inline struct cnc_borrower *cnc_borrower_of(struct cnc_threads *t)
 /* borrower_tell.c; any thread, unless it says otherwise */
 /* Sends the messages that wait, as far as the link has room. */
 void cnc_borrower_flush(struct cnc_borrower *b);
-/* A loan has ended, as note says. conn: goes back, and is not ours any more; NULL: it is closed. */
+/* A loan has ended, as note says. conn: it goes back and is not ours any more; NULL: it is closed. */
 void cnc_borrower_tell_end(struct cnc_borrower *b, const struct cnc_loan_note *note, struct cnc_conn *conn);
 /* Poller. A loan was read, and not begun; flags: of the note, or CNC_LOAN_SILENT: the front knows. */
 void cnc_borrower_refuse(struct cnc_borrower *b, uint64_t loan, uint32_t flags);
@@ -31,13 +31,13 @@ void cnc_borrower_drop(struct cnc_borrower *b, struct cnc_conn *conn);
 bool cnc_borrower_may_read(struct cnc_borrower *b);
 /* Poller. There may be room on the link again. */
 void cnc_borrower_unclog(struct cnc_borrower *b);
-/* Poller. Watches the link for what is wanted of it now. */
+/* Poller. Watches the link for the events that are needed now. */
 void cnc_borrower_watch(struct cnc_borrower *b);
 /* This process' end of the link is no good: the program has closed it, or the server is coming to its end. */
 void cnc_borrower_break(struct cnc_borrower *b);
 /* Nothing is told any more. */
 void cnc_borrower_cut(struct cnc_borrower *b);
 
-#define CNC_LOAN_SILENT (1u << 31) /* cnc_borrower_refuse(): only the numbers are told */
+#define CNC_LOAN_SILENT (1u << 31) /* cnc_borrower_refuse(): only the numbers are sent */
 
 #endif

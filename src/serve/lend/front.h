@@ -35,7 +35,7 @@ struct cnc_front_config {
     atomic_uint *connections;  /* open ones; those that stay with workers count */
     const struct cnc_ledger *ledger;
     void (*ready)(struct cnc_front *); /* called once, when it is known how many threads there are; may be NULL */
-    void (*show)(struct cnc_front *, unsigned slot, unsigned free); /* what the book says of a worker now; may be NULL */
+    void (*show)(struct cnc_front *, unsigned slot, unsigned free); /* publishes how many free threads the book counts for a worker; may be NULL */
     void (*tell)(struct cnc_front *, enum cnc_front_news, unsigned slot, int64_t ms);
 };
 
@@ -50,7 +50,7 @@ struct cnc_front {
     uint32_t uses;                     /* of places, so far */
     uint32_t loan_count, loan_free;    /* places; the first free one, loan_count: none */
     uint32_t lent;                     /* now, those for life included */
-    unsigned strangers;                /* workers that have not told yet how many threads are free */
+    unsigned strangers;                /* workers that have not yet reported their free threads */
     struct cnc_link queue;             /* of connections in the order in which they asked, through their job's link */
     unsigned queue_len;
     struct cnc_timer timer;            /* the next of all things that time moves on */
@@ -59,7 +59,7 @@ struct cnc_front {
     int64_t hold_until;                /* the system has no room for descriptors under way; nothing is lent until then */
     int64_t held_told_at;
     unsigned reap_turn, reap_left;     /* worker that is asked next to close an idle connection; how many may be asked */
-    bool is_known;                     /* some worker has told how many threads are free */
+    bool is_known;                     /* a worker has reported its free threads */
     bool drains;                       /* what stays with workers is theirs alone */
     unsigned long long lost, dropped, revoked; /* lent to a worker that died; left while they waited; taken back unread */
 };
@@ -69,15 +69,15 @@ int cnc_front_open(struct cnc_front *front, struct cnc_driver *drv, const struct
 void cnc_front_begin(struct cnc_front *front);
 /* cnc_conn_ops.handover of the driver, whose lender is the front. */
 void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn);
-/* The worker with this process id has come up in slot; link is the front's from now on. False: there was no link; it is
+/* The worker with this process id has started in slot; link is the front's from now on. False: there was no link; it is
  * closed. */
 bool cnc_front_attach(struct cnc_front *front, unsigned slot, int64_t pid, int link);
 /* Of the worker in slot; 0: there is none. */
 int64_t cnc_front_pid(const struct cnc_front *front, unsigned slot);
 /* Nothing more for that worker. */
 void cnc_front_retire(struct cnc_front *front, unsigned slot, int64_t pid);
-/* That worker was waited for. What it had not looked at goes to others; whose reply has not begun gets 502, the others are cut
- * off. */
+/* That worker has ended. Loans that it had not read go to other workers; those whose reply has not begun get 502, the
+ * others are cut off. */
 void cnc_front_bury(struct cnc_front *front, unsigned slot, int64_t pid);
 /* Asks a worker to close an idle connection that is its own. False: there is none to ask. */
 bool cnc_front_ask_room(void *front);

@@ -19,7 +19,7 @@ struct cnc_front_worker {
     bool is_stranger;      /* it is waited for */
     bool is_lost;          /* its link has ended */
     uint32_t unread_first, unread_last; /* loans that it has not read, as far as is known, in the order in which they were sent */
-    uint32_t others;       /* connections there of fronts before this one, as it told last */
+    uint32_t others;       /* connections there that earlier fronts have lent, as last reported */
 };
 
 /* What has passed a connection: bytes written to it, and bytes read from it. */
@@ -61,7 +61,7 @@ bool cnc_front_may_lend(const struct cnc_front *f, const struct cnc_conn *conn);
 void cnc_front_lend_again(struct cnc_front *f, struct cnc_conn *conn);
 /* What a worker says of a loan. */
 void cnc_front_on_loan_note(struct cnc_front_worker *w, const struct cnc_loan_note *note, const char *bytes, size_t n);
-/* Loans that the worker has not looked at come back, and go to others. True: there were some. */
+/* Loans that the worker has not read are taken back and go to others. True: there were some. */
 bool cnc_front_revoke(struct cnc_front_worker *w);
 /* Which were read, and who does not read. */
 void cnc_front_look_at_unread(struct cnc_front *f, int64_t now);

@@ -13,7 +13,7 @@ enum cnc_loan_what {
     CNC_LOAN_LEND = 1,  /* with the descriptor: a connection with a complete head */
     CNC_LOAN_HELLO = 2, /* there is a new front, which wants to know the numbers */
     CNC_LOAN_REAP = 6,  /* there are too many connections: close the idle one that is yours for life and idle longest */
-    /* to the front; each tells the numbers as well */
+    /* to the front; each has the numbers too */
     CNC_LOAN_RETURN = 3,  /* the connection needs no thread now; bytes that came too early come along */
     CNC_LOAN_GONE = 4,    /* it was closed */
     CNC_LOAN_COUNTS = 5,  /* nothing but the numbers */
@@ -22,7 +22,7 @@ enum cnc_loan_what {
 
 enum {
     CNC_LOAN_LAST = 1,      /* LEND: its next reply is its last */
-    CNC_LOAN_FOR_LIFE = 2,  /* LEND: it does not come back, and its end is told */
+    CNC_LOAN_FOR_LIFE = 2,  /* LEND: it does not come back, and its end is reported */
     CNC_LOAN_IN_FILE = 4,   /* LEND: the bytes are too many for a message; a second descriptor is a file of them */
     CNC_LOAN_COPIED = 8,    /* LEND for life: a process that does not read may hold a copy; shut down before it is closed */
     CNC_LOAN_CUT = 16,      /* GONE: cut off, so nothing is lingered for */

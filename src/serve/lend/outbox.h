@@ -13,7 +13,7 @@ struct cnc_conn;
 
 struct cnc_outbox_note {
     struct cnc_loan_note note;
-    struct cnc_conn *conn; /* RETURN: owned until it is told; its bytes come along. Else NULL */
+    struct cnc_conn *conn; /* RETURN: owned until it is sent, with its bytes. Else NULL */
 };
 
 struct cnc_outbox {
@@ -31,8 +31,8 @@ struct cnc_outbox {
 /* INV: count + loans + 1 <= cap once reserve() has returned true, so that a loan that is read and refused finds a place. */
 
 void cnc_outbox_close(struct cnc_outbox *box);
-/* Before a loan is read: a place for it, when `more` others have been read and not told here. False: no memory; then one that is
- * refused has a place, unless something waits. */
+/* Before a loan is read: reserves a place for it, with `more` others read and not yet recorded here. False: no memory; a
+ * refused loan still has a place then, unless something waits. */
 bool cnc_outbox_reserve(struct cnc_outbox *box, uint32_t more);
 /* The front wants a note, whatever it knows; flags: of that note. */
 void cnc_outbox_ask(struct cnc_outbox *box, uint32_t flags);
@@ -42,7 +42,7 @@ void cnc_outbox_read(struct cnc_outbox *box, bool taken);
 bool cnc_outbox_end(struct cnc_outbox *box, uint64_t loan);
 /* Keeps a note for later; there is a place. */
 void cnc_outbox_keep(struct cnc_outbox *box, const struct cnc_loan_note *note, struct cnc_conn *conn);
-/* A new front: what was kept for the one before comes out, one by one, through cnc_outbox_drop(). */
+/* There is a new front: cnc_outbox_drop() returns what was kept for the old one, one by one. */
 void cnc_outbox_greet(struct cnc_outbox *box, uint32_t front);
 /* A note of another front's; true: *out is it, and its connection the caller's. */
 bool cnc_outbox_drop(struct cnc_outbox *box, struct cnc_outbox_note *out);
