@@ -95,7 +95,7 @@ typedef enum {
 typedef enum {
     CONCUR_IN_PARAM = 1,  /* parameters of the route's pattern, percent-decoded */
     CONCUR_IN_QUERY = 2,  /* the target's query, decoded: percent escapes, and "+" as space */
-    CONCUR_IN_FORM = 3,   /* an application/x-www-form-urlencoded body in memory, decoded likewise */
+    CONCUR_IN_FORM = 3,   /* an application/x-www-form-urlencoded body in memory, decoded the same way */
     CONCUR_IN_HEADER = 4, /* the request's fields (RFC 9110 §6.3), as sent; names in any case. Host is that of an
                              absolute target if there is one (RFC 9112 §3.2.2) */
     CONCUR_IN_COOKIE = 5  /* pairs of the Cookie fields (RFC 6265 §4.2), as sent */
