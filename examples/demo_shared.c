@@ -170,11 +170,67 @@ static int local_offload(concur_request *r, void *arg)
     return rc < 0 ? rc : demo_offload(r, local_work, local_done, own);
 }
 
+/* Topics: one request waits, another one publishes. */
+
+static concur_topic *news;
+
+struct reader {
+    int64_t seen;
+    bool ever; /* for ever, a line for each publication */
+};
+
+static int wait_for_news(concur_request *r, struct reader *reader);
+
+static int on_news(concur_request *r, void *arg)
+{
+    struct reader *reader = arg;
+    char text[32];
+    DEMO_COUNT(timers_run);
+    if (concur_request_gone(r) < 0)
+        return CONCUR_OK;
+    reader->seen = concur_topic_count(news);
+    int n = snprintf(text, sizeof text, "news %lld\n", (long long)reader->seen);
+    if (!reader->ever)
+        return concur_reply_text(r, 200, text);
+    int rc = concur_reply_write(r, text, (size_t)n);
+    return rc < 0 ? rc : wait_for_news(r, reader);
+}
+
+static int wait_for_news(concur_request *r, struct reader *reader)
+{
+    int rc = concur_request_on_publish(r, news, reader->seen, on_news, reader);
+    if (rc == CONCUR_OK)
+        DEMO_COUNT(timers);
+    return rc;
+}
+
+/* Replies at once where ?seen is not the number now. */
+static int read_news(concur_request *r, void *arg)
+{
+    struct reader *reader = concur_request_alloc(r, sizeof *reader);
+    int rc = reader ? demo_track(r) : CONCUR_E_NOMEM;
+    if (rc < 0)
+        return rc;
+    *reader = (struct reader){ .seen = demo_query_number(r, "seen", concur_topic_count(news)), .ever = arg != NULL };
+    if (reader->ever && ((rc = concur_reply_begin(r, 200, "text/plain")) < 0 || (rc = concur_reply_write(r, "reading\n", 8)) < 0))
+        return rc;
+    return wait_for_news(r, reader);
+}
+
+static int publish(concur_request *r, void *arg)
+{
+    (void)arg;
+    return concur_reply_printf(r, 200, NULL, "%lld\n", (long long)concur_topic_publish(news));
+}
+
 static const struct demo_route routes[] = {
     { "GET /counter", 0, counter },
     { "GET /test/counts", 0, counts },
     { "GET /test/lock/{n}", 0, lock },
     { "GET /test/local", 0, local_here },
+    { "GET /test/news", 0, read_news },
+    { "GET /test/news-away", CONCUR_ROUTE_BLOCKING, read_news },
+    { "POST /test/publish", 0, publish },
     { "GET /test/local/blocking", CONCUR_ROUTE_BLOCKING, local_here },
     { "GET /test/local/offload", 0, local_offload },
 };
@@ -185,6 +241,8 @@ void demo_shared_add(concur_server *server, bool is_unsafe)
         *counters[i].counter = concur_server_counter(server, counters[i].name, counters[i].help);
     hits = concur_server_counter(server, "hits", "Requests for /counter");
     tally = concur_server_shared(server, "tally", sizeof(struct tally));
+    news = concur_server_topic(server, "news");
+    concur_server_route(server, "GET /test/news-ever", 0, read_news, &news);
     local = concur_server_local(server, make_own, free_own, NULL);
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         concur_server_route(server, routes[i].pattern, routes[i].flags, routes[i].handler, NULL);

@@ -109,6 +109,51 @@ CONCUR_API concur_local *concur_server_local(concur_server *server, concur_make_
  * blocks   as long as make does, if it is called */
 CONCUR_API void *concur_local_get(concur_local *local);
 
+/* ---- topics ---- */
+
+/* Makes a topic: requests of all processes wait for it, and whoever has changed something that they show publishes it. A
+ * topic carries nothing but a count: what has changed is in a counter, in shared memory or in a database. At most 64 for a
+ * server. Names are as for counters; topics have names apart from theirs.
+ *
+ * name     copied
+ * returns  the topic, the server's. NULL: as for concur_server_counter() */
+CONCUR_API concur_topic *concur_server_topic(concur_server *server, const char *name);
+
+/* Publishes: wakes every request of every process that waits for the topic. A process that dies at any moment does no harm.
+ * Write what has changed before: a request that is woken sees it.
+ *
+ * topic    NULL: nothing happens
+ * returns  how often it was published, this time included; 0 if topic is NULL
+ * thread   any of any process of the server, also in a handler, in work, in a signal handler (async-signal-safe)
+ * blocks   no */
+CONCUR_API int64_t concur_topic_publish(concur_topic *topic);
+
+/* Tells how often a topic was published.
+ *
+ * returns  the number; 0 if topic is NULL
+ * thread   as for concur_topic_publish()
+ * blocks   no */
+CONCUR_API int64_t concur_topic_count(const concur_topic *topic);
+
+/* Calls a function once when a topic has been published more often than the caller knows of. Several publications that come
+ * together may be one call: ask concur_topic_count() before looking at what has changed, and wait with that number the next
+ * time, so that none is missed. It is something pending. At most 16 for a request at once.
+ *
+ * seen       what concur_topic_count() returned: published runs as soon as the number is another one
+ * published  called later, at home, never from within this call; also if the request is given up
+ * arg        passed to published
+ * returns    CONCUR_OK       published will run
+ *            CONCUR_E_INVAL  a NULL, or a topic of another server
+ *            CONCUR_E_LIMIT  16 are pending
+ *            CONCUR_E_STATE  the request is ending
+ *            CONCUR_E_GONE   given up
+ *            CONCUR_E_FULL   this thread needs a loop, and there are no descriptors left for one
+ *            CONCUR_E_SYS, CONCUR_E_NOMEM
+ * thread     home
+ * blocks     no */
+CONCUR_API int concur_request_on_publish(concur_request *request, concur_topic *topic, int64_t seen,
+                                         concur_handler_fn published, void *arg);
+
 #ifdef __cplusplus
 }
 #endif

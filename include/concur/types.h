@@ -40,6 +40,9 @@ typedef struct concur_shared concur_shared;
 /* A value that each thread has for itself, such as a database connection: see <concur/shared.h>. */
 typedef struct concur_local concur_local;
 
+/* What requests wait for and anybody publishes, in any process of the server: see <concur/shared.h>. */
+typedef struct concur_topic concur_topic;
+
 /* The concurrency models. A program names one; CONCUR_ENGINE in the environment or `engine` in the configuration file
  * may name another one. */
 typedef enum {

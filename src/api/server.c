@@ -31,6 +31,7 @@ static int init(concur_server *s)
     s->clock = &cnc_clock_system;
     s->id_base = random_base();
     s->stop_fd = s->stop_copy = -1;
+    s->topics.fd = -1;
     s->place = (struct cnc_place){ .link = -1, .lend = -1, .up = -1, .lines = -1, .master_fd = -1 };
     s->host_fd = -1;
     atomic_init(&s->state, CNC_SERVER_SETUP);
@@ -179,6 +180,7 @@ void cnc_api_destroy(concur_server *s)
     cnc_setup_unref(&s->setup);
     cnc_shares_deinit(&s->shares);
     cnc_locals_deinit(&s->locals);
+    cnc_topics_deinit(&s->topics);
     cnc_server_free_hooks(s);
     cnc_options_destroy(&s->options);
     cnc_server_close_stop(s);

@@ -93,6 +93,19 @@ void *concur_shared_get(concur_shared *shared)
     return shared ? shared->region->data : NULL;
 }
 
+/* ---- topics; publishing is in server/topics.c, waiting in request/topic_waits.c ---- */
+
+concur_topic *concur_server_topic(concur_server *s, const char *name)
+{
+    concur_topic *topic = NULL;
+    if (!may_add(s, "topic"))
+        return NULL;
+    int rc = cnc_topics_add(s, name, &topic);
+    if (rc < 0)
+        (void)cnc_server_note(s, rc, "%s", cnc_error_text());
+    return topic;
+}
+
 /* ---- one for each thread; concur_local_get() is in server/local.c ---- */
 
 concur_local *concur_server_local(concur_server *s, concur_make_fn make, concur_free_fn free, void *arg)

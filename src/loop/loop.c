@@ -266,7 +266,7 @@ CNC_HOT static void on_loop_io(evutil_socket_t fd, short what, void *arg)
 {
     struct cnc_io *io = arg;
     unsigned ready = 0;
-    if (event_get_events(&io->ev) & EV_ET) {
+    if ((event_get_events(&io->ev) & CLOSED_EVENTS) == CLOSED_EVENTS) {
         if (!(what & EV_CLOSED) && (what & EV_READ) && has_hung_up((int)fd))
             ready |= CNC_IO_CLOSED;
     } else if (what & EV_READ) {
@@ -316,6 +316,8 @@ int cnc_io_watch(struct cnc_loop *loop, struct cnc_io *io, unsigned mask)
         events |= EV_READ;
     if (mask & CNC_IO_WRITE)
         events |= EV_WRITE;
+    if (mask & CNC_IO_EDGE)
+        events = (short)(events | EV_ET);
     if (mask & CNC_IO_CLOSED)
         events = (short)(events | (mask & (CNC_IO_READ | CNC_IO_WRITE) ? EV_CLOSED : CLOSED_EVENTS));
     event_del(&io->ev);

@@ -18,6 +18,7 @@ enum {
     CNC_IO_READ = 1,
     CNC_IO_WRITE = 2,
     CNC_IO_EXCLUSIVE = 8, /* with CNC_IO_READ alone: of all that wait for the descriptor so, one at least is woken */
+    CNC_IO_EDGE = 16, /* with CNC_IO_READ alone, if all who watch the descriptor do so: told of each write to it, though nobody reads */
     CNC_IO_CLOSED = 4 /* the peer shut its side or reset, reported with unread data queued; once, when it stands alone */
 };
 

@@ -130,6 +130,7 @@ struct concur_request {
     struct cnc_timer deadline;
     int64_t deadline_at;   /* INT64_MAX: none */
     unsigned waits;        /* descriptor waits */
+    unsigned topic_waits;
     struct cnc_task pump_task, gone_task, drain_task, stop_task, pass_task;
 
     struct cnc_match match; /* last: its parameters are not cleared */

@@ -17,6 +17,7 @@
 #include "server/route_hooks.h"
 #include "server/setup.h"
 #include "server/shared.h"
+#include "server/topics.h"
 
 enum cnc_server_state { CNC_SERVER_SETUP, CNC_SERVER_RUNNING, CNC_SERVER_STOPPED };
 
@@ -75,6 +76,7 @@ struct concur_server {
     struct cnc_pages pages;
     struct cnc_shares shares;
     struct cnc_locals locals;
+    struct cnc_topics topics;
     struct cnc_link hooks;     /* owned; in the order of registration */
     unsigned needs;            /* CONCUR_NEED_* of the handlers */
     struct cnc_log log;

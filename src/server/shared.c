@@ -7,7 +7,7 @@
 #define COUNTERS_SIZE (CNC_COUNTERS_MAX * sizeof(struct concur_counter))
 
 /* A subset of what statistics formats take as a name. */
-static bool shared_is_name(const char *name)
+bool cnc_shares_is_name(const char *name)
 {
     size_t n = 0;
     for (; name[n]; n++)
@@ -20,7 +20,7 @@ static int check_name(const char *what, const char *name)
 {
     if (!name)
         return cnc_error_set(CONCUR_E_INVAL, "%s: no name", what);
-    if (!shared_is_name(name))
+    if (!cnc_shares_is_name(name))
         return cnc_error_set(CONCUR_E_INVAL, "%s \"%.80s\": a name has 1 to %d letters, digits and _, and does not begin "
                              "with a digit",
                              what, name, CNC_SHARED_NAME_MAX);

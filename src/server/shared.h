@@ -53,6 +53,8 @@ struct cnc_shares {
     unsigned region_count;
 };
 
+/* 1 to CNC_SHARED_NAME_MAX letters, digits and "_", no digit first. */
+bool cnc_shares_is_name(const char *name);
 /* Find or make. CONCUR_OK, or CONCUR_E_INVAL, _LIMIT, _NOMEM or _SYS with the last error set. */
 int cnc_shares_counter(struct cnc_shares *s, const char *name, const char *help, struct concur_counter **out);
 int cnc_shares_region(struct cnc_shares *s, const char *name, size_t size, struct concur_shared **out);

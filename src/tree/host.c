@@ -13,8 +13,8 @@
 /* In the master's process, just forked: the host's descriptors are the host's. */
 static void leave_host(concur_server *server, int up)
 {
-    int keep[67] = { up, server->stop_fd, server->stop_copy };
-    unsigned n = 3;
+    int keep[68] = { up, server->stop_fd, server->stop_copy, server->topics.fd };
+    unsigned n = 4;
     for (unsigned i = 0; i < server->socket_count && n < CNC_COUNT(keep); i++)
         keep[n++] = server->sockets[i].fd;
     cnc_sys_close_others(keep, n);

@@ -2,6 +2,7 @@
  *
  * What the interface offers beside requests and replies themselves, on every engine with and without a pool.
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -300,6 +301,78 @@ START_TEST(own_pages)
 }
 END_TEST
 
+/* ---- topics ---- */
+
+static void publish(long long count)
+{
+    char body[32];
+    snprintf(body, sizeof body, "%lld\n", count);
+    expect("POST /test/publish HTTP/1.1\r\nHost: e2e\r\n\r\n", 200, body);
+}
+
+/* Several read, in whichever process; each hears of what is published, and none misses what came before it asked again. */
+START_TEST(topics)
+{
+    enum { READERS = 6 };
+    static const char *const lines[] = { "reading\n", "news 1\n", "news 2\n", "news 3\n" };
+    struct client c[READERS];
+    START(_i, "--workers", workers_for(variant_engine(_i), READERS + 2), "--threads", "16");
+    expect(GET("/test/news?seen=7"), 200, "news 0\n");
+    expect(GET("/test/news-away?seen=7"), 200, "news 0\n");
+    for (int i = 0; i < READERS; i++) {
+        client_open(&c[i], demo.port);
+        ck_assert(client_text(&c[i], GET("/test/news-ever")));
+        while (!memmem(c[i].in + c[i].at, c[i].n, lines[0], strlen(lines[0])))
+            ck_assert_msg(client_wait_bytes(&c[i], c[i].n + 1, WAIT_MS), "%s: reader %d", demo.engine, i);
+    }
+    for (int k = 1; k < 4; k++) {
+        publish(k);
+        for (int i = 0; i < READERS; i++) {
+            while (!memmem(c[i].in + c[i].at, c[i].n, lines[k], strlen(lines[k])))
+                ck_assert_msg(client_wait_bytes(&c[i], c[i].n + 1, WAIT_MS), "%s: reader %d, %s", demo.engine, i, lines[k]);
+        }
+    }
+    expect(GET("/test/news?seen=2"), 200, "news 3\n");
+    for (int i = 0; i < READERS; i++)
+        client_abort(&c[i]); /* a mere end might be a client that still reads */
+    stop();
+}
+END_TEST
+
+static void await_line(struct client *c, const char *line)
+{
+    while (!memmem(c->in + c->at, c->n, line, strlen(line)))
+        ck_assert_msg(client_wait_bytes(c, c->n + 1, WAIT_MS), "%s: %s", demo.engine, line);
+}
+
+/* Processes that were killed while they waited, or published, leave nothing behind that others stumble over. */
+START_TEST(topics_outlive_workers)
+{
+    struct client before, after;
+    pid_t pids[64];
+    if (!has_workers(variant_engine(_i)))
+        return;
+    START(_i, "--workers", workers_for(variant_engine(_i), 4));
+    client_open(&before, demo.port);
+    ck_assert(client_text(&before, GET("/test/news-ever")));
+    await_line(&before, "reading\n");
+    publish(1);
+    await_line(&before, "news 1\n");
+    int n = demo_pids(&demo, pids, COUNT(pids));
+    for (int i = 1; i < n; i++) /* all but the master */
+        kill(pids[i], SIGKILL);
+    client_close(&before);
+    expect_alive(demo.port, WAIT_MS);
+    client_open(&after, demo.port);
+    ck_assert(client_text(&after, GET("/test/news-ever")));
+    await_line(&after, "reading\n");
+    publish(2);
+    await_line(&after, "news 2\n");
+    client_abort(&after);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "interface", 60);
@@ -311,6 +384,8 @@ static void add(Suite *s)
     tcase_add_loop_test(t, around, 0, n);
     tcase_add_loop_test(t, around_pipelined, 0, n);
     tcase_add_loop_test(t, own_pages, 0, n);
+    tcase_add_loop_test(t, topics, 0, n);
+    tcase_add_loop_test(t, topics_outlive_workers, 0, n);
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Topics: what requests of all processes wait for, and anybody publishes. A topic is a number in shared memory, which
+ * publishing makes larger; one eventfd of the server, which every process inherits, wakes the loops that look at the numbers.
+ * Nobody reads the eventfd: a loop is told of each write to it, and a dead process leaves nothing behind.
+ */
+#ifndef CNC_TOPICS_H
+#define CNC_TOPICS_H
+
+#include <stdatomic.h>
+
+#include <concur/types.h>
+
+#include "base/base.h"
+
+#define CNC_TOPICS_MAX 64
+#define CNC_TOPIC_NAME_MAX 63
+
+struct cnc_topic_cell {
+    _Alignas(64) atomic_llong count;
+};
+
+struct concur_topic {
+    concur_server *server;
+    struct cnc_topic_cell *cell;
+    char name[CNC_TOPIC_NAME_MAX + 1];
+};
+
+/* Of a server; all zero but fd, which is -1, is empty. */
+struct cnc_topics {
+    struct cnc_topic_cell *cells; /* a mapping of CNC_TOPICS_MAX; NULL until there is one */
+    struct concur_topic *items[CNC_TOPICS_MAX]; /* owned */
+    unsigned count;
+    int fd; /* the eventfd; -1 until there is a topic */
+};
+
+/* Finds or makes. CONCUR_OK, or CONCUR_E_INVAL, _LIMIT, _NOMEM or _SYS with the last error set. */
+int cnc_topics_add(concur_server *server, const char *name, struct concur_topic **out);
+void cnc_topics_deinit(struct cnc_topics *topics);
+
+static inline int64_t cnc_topic_count(const struct concur_topic *topic)
+{
+    return atomic_load(&topic->cell->count);
+}
+
+#endif
