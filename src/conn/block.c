@@ -35,7 +35,8 @@ static int block_wait_for_room(struct cnc_conn *conn)
     }
 }
 
-int cnc_block_flush(struct cnc_conn *conn, size_t down_to)
+/* cnc_driver.wait_for_room of a thread. */
+static int block_flush(struct cnc_conn *conn, size_t down_to)
 {
     for (;;) {
         cnc_conn_flush(conn);
@@ -145,6 +146,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
     conn->drv = drv;
     drv->head_at = conn->flags & CNC_CONN_READY ? conn->deadline : 0;
     conn->flags &= (uint32_t)~CNC_CONN_READY;
+    drv->wait_for_room = block_flush;
     drv->count++;
     drv->current = conn;
     drv->sent_before = drv->sent;
@@ -189,8 +191,8 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
             continue;
         }
         uint64_t moved = conn->moved;
-        if (CNC_UNLIKELY(conn->flags & CNC_CONN_LENT))
-            drv->ops->progress(drv, conn, false);
+        if (CNC_UNLIKELY(drv->loan != NULL))
+            drv->loan->progress(drv, conn, false);
         cnc_conn_read(conn, true);
         if (conn->moved == moved && conn->state == CNC_CONN_IDLE)
             break;

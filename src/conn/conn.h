@@ -2,7 +2,7 @@
  *
  * A connection: a descriptor with its transport, buffers and deadline, and the exchange that is under way on it (exchange.h). The
  * same connection is driven by events on a loop (driver.c) or by a thread that blocks (block.c); states.c holds its state table,
- * input.c and output.c pump the bytes.
+ * input.c reads, http1.c and queue.c write.
  */
 #ifndef CNC_CONN_H
 #define CNC_CONN_H
@@ -70,12 +70,11 @@ enum {
     CNC_CONN_EOF = 2048,       /* the peer shut its side: nothing more is read */
     CNC_CONN_WATCHED = 4096,   /* io is known to the loop */
     CNC_CONN_FRESH = 16384,    /* no byte of a request seen yet */
-    CNC_CONN_LENT = 131072,    /* in a worker: it belongs to the front, and is plain */
     CNC_CONN_READY = 65536,    /* a complete head waits for another home to take the connection */
     CNC_CONN_STOPPED = 262144, /* input was left that could be gone on with: output has to leave first, or others have
                                 * their turn. No event comes for it */
     CNC_CONN_QUEUED = 524288,  /* in the driver's queue of those that go on with what is here */
-    CNC_CONN_KEPT = 1048576,   /* in a worker: the front has given it away, and wants to know of its end; it is plain */
+    CNC_CONN_KEPT = 1048576,   /* with a loan: the front has given it away, and only wants to know of its end */
     CNC_CONN_COPIED = 2097152, /* a process that does not read may hold a copy: shut down before it is closed */
     CNC_CONN_SHUT = 8388608 /* its write side has been shut */
 };
@@ -93,10 +92,8 @@ struct cnc_conn {
     int64_t deadline;               /* of its class; with CNC_CONN_READY: when the head was complete */
     struct cnc_conn *next; /* with DIRTY or QUEUED, of which there is never but one */
     const struct cnc_transport_ops *transport;
-    union {
-        void *ext;     /* the transport's state; NULL when plain */
-        uint64_t loan; /* with CNC_CONN_LENT or CNC_CONN_KEPT: its number (ledger.h) */
-    };
+    void *ext;         /* the transport's state; NULL when plain */
+    uint64_t loan;     /* in a worker, of a connection that a front has lent: the loan's number; 0: none */
     struct cnc_exchange exchange; /* the one under way, or the last one */
     uint64_t moved;    /* bytes read or written since the class's deadline was set */
     uint32_t unacked;  /* bytes the peer had not acknowledged when CNC_CLASS_WRITE was entered */
@@ -134,11 +131,6 @@ struct cnc_conn_ops {
     int64_t (*head_wait)(struct cnc_driver *);
     /* Optional: conn is between two requests, or within a head, and has nothing to send. True: it was taken away. */
     bool (*idle)(struct cnc_driver *, struct cnc_conn *);
-    /* For lent connections, on the thread that has conn. A request is under way from now on; or none is, and all that was
-     * replied has left. */
-    void (*progress)(struct cnc_driver *, struct cnc_conn *, bool in_request);
-    /* The same: when the next n bytes have left, all has that was replied, and no request is under way. */
-    void (*settling)(struct cnc_driver *, struct cnc_conn *, size_t n);
     /* Optional: conn is about to be closed. */
     void (*gone)(struct cnc_driver *, struct cnc_conn *);
     /* Optional: false when the reply that begins should be the last of its connection, since others need the room. */
@@ -150,6 +142,15 @@ struct cnc_conn_ops {
     void (*lost_loop)(struct cnc_driver *);
     /* A connection was freed. */
     void (*closed)(struct cnc_driver *);
+};
+
+/* What a front wants to know of connections that it has lent. Called for each connection of a driver that has this, on the thread
+ * that has conn. */
+struct cnc_loan_ops {
+    /* A request is under way from now on; or none is, and all that was replied has left. */
+    void (*progress)(struct cnc_driver *, struct cnc_conn *, bool in_request);
+    /* Output is about to be sent. */
+    void (*sends)(struct cnc_driver *, struct cnc_conn *);
 };
 
 /* What a connection says for itself, in its protocol's words. */
@@ -166,6 +167,10 @@ struct cnc_driver {
     const struct cnc_conn_limits *limits;
     const struct cnc_conn_ops *ops;
     const struct cnc_protocol *protocol;
+    const struct cnc_loan_ops *loan; /* NULL: nothing here is lent */
+    /* Sends what is queued down to so many bytes, and waits for the peer meanwhile. CONCUR_OK, CONCUR_E_TIMEOUT or CONCUR_E_GONE.
+     * NULL: nobody waits here. */
+    int (*wait_for_room)(struct cnc_conn *, size_t down_to);
     void *owner;             /* the server, for ops */
     void *lender;            /* whoever takes connections from here, for ops->handover */
     const atomic_bool *draining; /* the server stops: replies say close */
@@ -230,11 +235,9 @@ bool cnc_driver_reap_lingering(struct cnc_driver *drv);
 /* block.c: serves conn on the calling thread until nothing but waiting for the peer is left. True: conn is free of any
  * request and goes back to a poller; false: it is gone. is_wanted tells whether another connection waits for a thread. */
 bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg);
-/* Sends what is queued, waiting up to the write timeout: CONCUR_OK, CONCUR_E_TIMEOUT or CONCUR_E_GONE. */
-int cnc_block_flush(struct cnc_conn *conn, size_t down_to);
 
 /* Shared by the files of this folder. */
-void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn); /* driver.c: conn is the current one from now on */
+void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn); /* queue.c: conn is the current one from now on */
 void cnc_conn_unwatch(struct cnc_conn *conn);                      /* driver.c */
 /* states.c: pure: sets the state, and returns CNC_CONN_DO_*. NULL: the pair is a bug. */
 typedef unsigned cnc_states_fn(struct cnc_conn *);
@@ -242,8 +245,6 @@ extern cnc_states_fn *const cnc_states_table[CNC_CONN_STATES][CNC_CONN_EVENTS];
 void cnc_conn_carry_out(struct cnc_conn *conn, unsigned todo); /* step.c: CNC_CONN_DO_* */
 void cnc_conn_illegal(struct cnc_conn *conn);                  /* step.c */
 void cnc_conn_touch(struct cnc_conn *conn);                        /* turns.c: look at conn after this turn */
-void cnc_turns_init(struct cnc_driver *drv);
-void cnc_turns_deinit(struct cnc_driver *drv);
 /* turns.c: conn has input to go on with, for which no event comes: at its next turn, behind the others. */
 void cnc_turns_queue(struct cnc_conn *conn);
 void cnc_turns_unlist(struct cnc_conn *conn); /* turns.c: conn is not looked at, unless by an event */
@@ -252,7 +253,6 @@ void cnc_conn_lose(struct cnc_conn *conn, int reason);             /* step.c: te
 void cnc_conn_read(struct cnc_conn *conn, bool wait);              /* input.c */
 void cnc_conn_resume(struct cnc_conn *conn);                       /* input.c: goes on with buffered input */
 bool cnc_conn_reads(const struct cnc_conn *conn);                  /* input.c: should more be read? */
-bool cnc_conn_has_input(const struct cnc_conn *conn);              /* input.c: bytes behind what was consumed? */
 void cnc_conn_free_input(struct cnc_conn *conn);                   /* input.c */
 struct cnc_slice cnc_conn_input(const struct cnc_conn *conn);      /* input.c: bytes that were read and not consumed */
 int cnc_conn_preload(struct cnc_conn *conn, const char *p, size_t n); /* input.c: as if they had been read; none were */
@@ -261,8 +261,8 @@ int cnc_conn_put(struct cnc_conn *conn, const void *p, size_t n);  /* queue.c */
 size_t cnc_conn_queued(const struct cnc_conn *conn);                /* queue.c: bytes waiting to be sent */
 void cnc_conn_free_output(struct cnc_conn *conn);                  /* queue.c */
 const char *cnc_conn_state_name(int state);                        /* states.c */
-extern const struct cnc_carrier_ops cnc_conn_carrier;              /* output.c */
-extern const struct cnc_protocol cnc_http1;                        /* output.c */
+extern const struct cnc_carrier_ops cnc_conn_carrier;              /* http1.c */
+extern const struct cnc_protocol cnc_http1;                        /* http1.c */
 
 /* driver.c: has the peer taken anything since unacked was noted? A full socket buffer empties a good while before it takes
  * more from us. Notes it anew. */

@@ -8,6 +8,8 @@
 #include "conn/queue.h"
 
 static void on_driver_tick(struct cnc_tick *tick);
+static void on_driver_turns(struct cnc_task *task);
+static void on_driver_turn_over(void *arg);
 
 void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct cnc_conn_limits *limits,
                      const struct cnc_conn_ops *ops, void *owner, const atomic_bool *draining)
@@ -15,7 +17,10 @@ void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct
     *drv = (struct cnc_driver){ .home = home, .limits = limits, .ops = ops, .protocol = &cnc_http1, .owner = owner, .draining = draining };
     for (int i = 0; i < CNC_CLASSES; i++)
         cnc_link_init(&drv->classes[i]);
-    cnc_turns_init(drv);
+    drv->turns.run = on_driver_turns;
+    drv->queue_end = &drv->queue;
+    home->after = on_driver_turn_over;
+    home->after_arg = drv;
 }
 
 int cnc_driver_need_loop(struct cnc_driver *drv)
@@ -33,7 +38,9 @@ int cnc_driver_need_loop(struct cnc_driver *drv)
 void cnc_driver_deinit(struct cnc_driver *drv)
 {
     CNC_ASSERT(drv->count == 0 && !drv->dirty);
-    cnc_turns_deinit(drv);
+    while (drv->turns_due) /* whoever waited for it has gone */
+        cnc_home_settle(drv->home);
+    drv->home->after = NULL;
     cnc_queue_unmake(drv);
     if (drv->ticking)
         cnc_tick_deinit(drv->home->loop, &drv->tick);
@@ -52,19 +59,6 @@ struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transpo
     conn->state = CNC_CONN_IDLE;
     cnc_link_init(&conn->job.link);
     return conn;
-}
-
-/* One that borrowed the place gives it up: its bytes leave, and the rest is done when it is looked at as dirty. */
-void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn)
-{
-    struct cnc_conn *before = drv->current;
-    if (CNC_UNLIKELY(before && before != conn)) {
-        CNC_ASSERT(drv->borrowed);
-        cnc_conn_flush(before);
-        drv->scratch_len = 0;
-    }
-    drv->borrowed = false;
-    drv->current = conn;
 }
 
 void cnc_conn_unwatch(struct cnc_conn *conn)
@@ -318,6 +312,42 @@ CNC_HOT static void on_driver_io(struct cnc_io *io, unsigned ready)
     else if (CNC_UNLIKELY(ready & CNC_IO_CLOSED) && (conn->mask & CNC_IO_CLOSED) && driver_has_left(conn))
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     cnc_conn_finish(conn);
+}
+
+static void look_again(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    if (cnc_home_need_scratch(drv->home) < 0)
+        cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+    cnc_driver_enter(drv, conn);
+    cnc_conn_flush(conn);
+    if (cnc_conn_can_resume(conn) && conn->state != CNC_CONN_CLOSED)
+        cnc_conn_resume(conn);
+    cnc_conn_finish(conn);
+}
+
+/* The end of the loop's turn: each of those that wait now goes on for a while. Whoever waits again does so behind the
+ * descriptors that are ready then. */
+static void on_driver_turns(struct cnc_task *task)
+{
+    struct cnc_driver *drv = CNC_CONTAINER(task, struct cnc_driver, turns);
+    drv->turns_due = false;
+    for (unsigned n = drv->queued; n > 0 && drv->queue; n--) {
+        struct cnc_conn *conn = drv->queue;
+        cnc_turns_unlist(conn);
+        look_again(drv, conn);
+    }
+}
+
+/* What replies, timers and posts of this turn did to connections other than the current one. */
+CNC_HOT static void on_driver_turn_over(void *arg)
+{
+    struct cnc_driver *drv = arg;
+    while (drv->dirty) {
+        struct cnc_conn *conn = drv->dirty;
+        drv->dirty = conn->next;
+        conn->flags &= (uint32_t)~CNC_CONN_DIRTY;
+        look_again(drv, conn);
+    }
 }
 
 void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)

@@ -5,21 +5,11 @@
  * goes as soon as it is empty: an idle connection owns none.
  */
 #include "base/sys.h"
-#include "conn/conn.h"
+#include "conn/input.h"
 
 #define INPUT_MIN 512
 #define CHUNK_FROM 16384 /* a buffer from this size on is a chunk, of which homes keep some */
 #define CHUNK_ROOM (CNC_CHUNK - sizeof(struct cnc_input))
-
-/* INV: at <= len <= cap; bytes [at, len) are not consumed yet. */
-struct cnc_input {
-    size_t at, len, cap;
-    bool is_chunk;
-    bool has_head;                 /* head holds a parse in progress over [at, ...) */
-    struct cnc_http_field *fields; /* owned; of head */
-    struct cnc_http_head head;
-    char data[];
-};
 
 /* What one connection may have called before the others have their turn. */
 #define TURN_STEPS 64 /* requests and pieces of bodies */
@@ -53,11 +43,6 @@ void cnc_conn_free_input(struct cnc_conn *conn)
     drop_head(conn->in);
     free_buffer(conn, conn->in);
     conn->in = NULL;
-}
-
-bool cnc_conn_has_input(const struct cnc_conn *conn)
-{
-    return conn->in && conn->in->len > conn->in->at;
 }
 
 struct cnc_slice cnc_conn_input(const struct cnc_conn *conn)
@@ -463,8 +448,8 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
     ssize_t n = conn->transport->read(cnc_io_fd(&conn->io), conn->ext, p, room, wait);
     if (CNC_LIKELY(n > 0)) {
         conn->drv->received += (size_t)n;
-        if (CNC_UNLIKELY(conn->flags & CNC_CONN_LENT))
-            conn->drv->ops->progress(conn->drv, conn, true);
+        if (CNC_UNLIKELY(conn->drv->loan != NULL))
+            conn->drv->loan->progress(conn->drv, conn, true);
         if (conn->class != CNC_CLASS_WRITE) /* nor are bytes that come a sign that the reply is taken */
             conn->moved += (uint64_t)n;
         if (conn->in) {

@@ -195,21 +195,12 @@ static void flush_queue(struct cnc_conn *conn)
     }
 }
 
-/* Whoever has lent the connection is to know what the bytes mean, though this process may not live to see them sent. */
-static void tell_of_end(struct cnc_conn *conn)
-{
-    struct cnc_driver *drv = conn->drv;
-    size_t n = conn->out ? cnc_conn_queued(conn) : drv->current == conn ? drv->scratch_len : 0;
-    if (n && conn->state == CNC_CONN_IDLE && !cnc_conn_has_input(conn))
-        drv->ops->settling(drv, conn, n);
-}
-
 CNC_HOT void cnc_conn_flush(struct cnc_conn *conn)
 {
     if (conn->state == CNC_CONN_CLOSED)
         return;
-    if (CNC_UNLIKELY(conn->flags & CNC_CONN_LENT))
-        tell_of_end(conn);
+    if (CNC_UNLIKELY(conn->drv->loan != NULL))
+        conn->drv->loan->sends(conn->drv, conn);
     if (CNC_LIKELY(!conn->out)) {
         if (conn->drv->current == conn && conn->drv->scratch_len)
             flush_scratch(conn);
@@ -219,6 +210,19 @@ CNC_HOT void cnc_conn_flush(struct cnc_conn *conn)
 }
 
 /* ---- room ---- */
+
+/* One that borrowed the place gives it up: its bytes leave, and the rest is done when it is looked at as dirty. */
+void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    struct cnc_conn *before = drv->current;
+    if (CNC_UNLIKELY(before && before != conn)) {
+        CNC_ASSERT(drv->borrowed);
+        cnc_conn_flush(before);
+        drv->scratch_len = 0;
+    }
+    drv->borrowed = false;
+    drv->current = conn;
+}
 
 /* A reply that comes later, of a timer or of work elsewhere, finds its connection asleep. Where nobody else is being driven it
  * takes the scratch buffer all the same; the next one that does so, or the end of the turn, sends it off. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way out of a connection below its carrier (output.c): bytes of the one that is driven collect in the home's scratch
+ * The way out of a connection below its carrier (http1.c): bytes of the one that is driven collect in the home's scratch
  * buffer; what does not fit there, or the peer does not take at once, is queued in chunks.
  */
 #ifndef CNC_QUEUE_H

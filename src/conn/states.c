@@ -7,7 +7,7 @@
  *   IDLE -> HEAD -> BUSY -> IDLE ...        one request after another
  *   any  -> FLUSH -> LINGER -> CLOSED       the last reply goes out whole before the descriptor closes
  */
-#include "conn/conn.h"
+#include "conn/input.h"
 
 static unsigned states_nothing(struct cnc_conn *conn)
 {

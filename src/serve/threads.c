@@ -23,6 +23,7 @@ static struct cnc_driver *driver_of(struct cnc_threads *t, struct cnc_home *home
             return NULL;
         cnc_driver_init(drv, home, &t->server->setup->limits, &t->ops, t->server, &t->server->draining);
         drv->lender = t;
+        drv->loan = t->loan;
         home->user = drv;
         home->user_free = free_driver;
     }

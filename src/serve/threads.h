@@ -18,6 +18,7 @@ struct cnc_threads {
     bool (*parked)(struct cnc_threads *, struct cnc_home *, struct cnc_conn *conn);
     /* Optional, on a thread: it has become free for the next connection, which parked() has not told yet. */
     void (*is_free)(struct cnc_threads *);
+    const struct cnc_loan_ops *loan; /* of the drivers at the threads; NULL: nothing here is lent */
     bool (*is_wanted)(void *threads); /* optional: others wait for a thread elsewhere */
     void (*submit)(struct cnc_threads *); /* optional, on the poller: in place of cnc_threads_submit() */
     struct cnc_strain strain;

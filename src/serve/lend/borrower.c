@@ -11,6 +11,12 @@
 #define SHORT_MS 2000 /* a worker that could begin nothing for so long, though there was something, ends */
 #define REAP_AFTER_MS 1000
 
+/* It is the front's, for one request. */
+static bool is_lent(const struct cnc_conn *conn)
+{
+    return conn->loan && !(conn->flags & CNC_CONN_KEPT);
+}
+
 /* May the front have it again: has it nothing to send, and does it go on afterwards? */
 static bool is_returnable(const struct cnc_conn *conn)
 {
@@ -30,7 +36,7 @@ static void give_back(struct cnc_borrower *b, struct cnc_conn *conn)
 static bool parked(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *conn)
 {
     struct cnc_borrower *b = cnc_borrower_of(t);
-    if (!(conn->flags & CNC_CONN_LENT))
+    if (!is_lent(conn))
         return false;
     if (!is_returnable(conn)) {
         struct cnc_ledger_row *row = cnc_ledger_own(b->ledger, conn->loan);
@@ -60,11 +66,19 @@ CNC_HOT static bool borrower_is_wanted(void *threads)
                      cnc_board_is(front, CNC_BOARD_DRAINING));
 }
 
+/* NULL: conn is not lent, or there is no row. No row has the loan 0. */
+static inline struct cnc_ledger_row *lent_row(const struct cnc_driver *drv, const struct cnc_conn *conn)
+{
+    if (conn->flags & CNC_CONN_KEPT)
+        return NULL;
+    return cnc_ledger_own(cnc_borrower_of(drv->lender)->ledger, conn->loan);
+}
+
 /* Writes what the front needs to know if this process dies now. On the poller several connections send in turn, so it is
  * unknown there. */
-static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_request)
+CNC_HOT static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_request)
 {
-    struct cnc_ledger_row *row = cnc_ledger_own(cnc_borrower_of(drv->lender)->ledger, conn->loan);
+    struct cnc_ledger_row *row = lent_row(drv, conn);
     uint64_t told = (drv->sent - drv->sent_before) << 1 | in_request;
     if (!row)
         return;
@@ -73,14 +87,21 @@ static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_requ
     atomic_store_explicit(&row->told, drv->home->blocking ? told : CNC_LEDGER_UNKNOWN, memory_order_release);
 }
 
-static void settling(struct cnc_driver *drv, struct cnc_conn *conn, size_t n)
+/* When what is sent now has left, all has that was replied, and no request is under way: the front is to know, though this process
+ * may not live to see it. */
+CNC_HOT static void sends(struct cnc_driver *drv, struct cnc_conn *conn)
 {
-    struct cnc_ledger_row *row = cnc_ledger_own(cnc_borrower_of(drv->lender)->ledger, conn->loan);
-    if (!row || !drv->home->blocking)
+    size_t n = conn->out ? cnc_conn_queued(conn) : drv->current == conn ? drv->scratch_len : 0;
+    if (n == 0 || conn->state != CNC_CONN_IDLE || !drv->home->blocking || (conn->in && cnc_conn_input(conn).n))
+        return;
+    struct cnc_ledger_row *row = lent_row(drv, conn);
+    if (!row)
         return;
     atomic_store_explicit(&row->read, drv->received - drv->received_before, memory_order_relaxed);
     atomic_store_explicit(&row->whole, drv->sent - drv->sent_before + n, memory_order_release);
 }
+
+static const struct cnc_loan_ops loan_ops = { .progress = progress, .sends = sends };
 
 /* ---- both ---- */
 
@@ -90,11 +111,10 @@ static void on_borrower_gone(struct cnc_driver *drv, struct cnc_conn *conn)
     struct cnc_threads *t = drv->lender;
     struct cnc_home *home = drv->home;
     struct cnc_loan_note note = { .what = CNC_LOAN_GONE, .id = conn->loan };
-    if (!(conn->flags & (CNC_CONN_LENT | CNC_CONN_KEPT)))
+    if (!conn->loan)
         return;
     if (conn->flags & CNC_CONN_RESET)
         note.flags |= CNC_LOAN_CUT;
-    conn->ext = NULL;
     if (home->blocking && home->live == 0) /* else its thread goes on, or it has none */
         (void)cnc_pool_job_ends(t->pool, home);
     cnc_borrower_tell_end(cnc_borrower_of(t), &note, NULL);
@@ -105,7 +125,7 @@ static void on_borrower_gone(struct cnc_driver *drv, struct cnc_conn *conn)
 /* What the peer was slow to take has left: it goes back, idle or within a head. */
 static bool on_borrower_idle(struct cnc_driver *drv, struct cnc_conn *conn)
 {
-    if (!(conn->flags & CNC_CONN_LENT) || !is_returnable(conn))
+    if (!is_lent(conn) || !is_returnable(conn))
         return false;
     cnc_driver_release(conn);
     give_back(cnc_borrower_of(drv->lender), conn);
@@ -115,7 +135,7 @@ static bool on_borrower_idle(struct cnc_driver *drv, struct cnc_conn *conn)
 /* A further head was complete when that had left: whoever has a thread for it, the front knows. */
 static void on_borrower_head(struct cnc_driver *drv, struct cnc_conn *conn)
 {
-    if ((conn->flags & CNC_CONN_LENT) && is_returnable(conn))
+    if (is_lent(conn) && is_returnable(conn))
         give_back(cnc_borrower_of(drv->lender), conn);
     else
         cnc_threads_handover(drv, conn);
@@ -221,7 +241,7 @@ static int borrower_fill(struct cnc_conn *conn, const struct cnc_loan_note *note
 /* Takes the first descriptor. NULL: out of memory, or there was no room for the descriptor. */
 static struct cnc_conn *make_conn(struct cnc_borrower *b, const struct cnc_loan_note *note, int fds[2], struct cnc_slice bytes)
 {
-    uint32_t whose = note->flags & CNC_LOAN_FOR_LIFE ? CNC_CONN_KEPT : CNC_CONN_LENT;
+    uint32_t whose = note->flags & CNC_LOAN_FOR_LIFE ? CNC_CONN_KEPT : 0u;
     int64_t now = cnc_home_now(b->serving.home);
     struct cnc_conn *conn = fds[0] < 0 ? NULL : cnc_conn_create(fds[0], &cnc_transport_plain, NULL);
     if (!conn)
@@ -379,8 +399,6 @@ static struct cnc_conn_ops ops_of_threads(void)
     ops.closed = cnc_serving_closed;
     ops.gives_up = cnc_serving_gives_up;
     ops.gone = on_borrower_gone;
-    ops.progress = progress;
-    ops.settling = settling;
     return ops;
 }
 
@@ -389,6 +407,8 @@ static int open_poller(struct cnc_borrower *b, int link)
     int rc = cnc_threads_open_poller(&b->threads, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_NO_ACCEPT);
     if (rc < 0)
         return rc;
+    b->serving.drv.loan = &loan_ops;
+    b->threads.loan = &loan_ops;
     b->threads.parked = parked;
     b->threads.is_free = is_free;
     b->threads.is_wanted = borrower_is_wanted;

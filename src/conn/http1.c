@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The carrier of a request's reply: framing, persistence, what a handler that streams is told. Replies become bytes in the
- * driver's scratch buffer while their connection is the current one, so that those of pipelined requests leave in one write.
+ * HTTP/1.1 between a connection and its exchange: the carrier of a request's reply (framing, persistence, what a handler that
+ * streams is told), and what the connection says for itself. Replies become bytes in the driver's scratch buffer while their
+ * connection is the current one, so that those of pipelined requests leave in one write.
  */
 #include <arpa/inet.h>
 
 #include "base/sys.h"
+#include "conn/input.h"
 #include "conn/queue.h"
 #include "net/address.h"
 
@@ -59,7 +61,7 @@ static bool finds_boundary(const struct cnc_conn *conn)
     return left >= 0 && left <= (int64_t)conn->drv->limits->pipeline_max && !(conn->exchange.flags & CNC_EXCHANGE_EXPECT);
 }
 
-CNC_HOT static void output_let_go(struct cnc_conn *conn)
+CNC_HOT static void http1_let_go(struct cnc_conn *conn)
 {
     bool keep = !(conn->flags & CNC_CONN_LAST);
     cnc_conn_step_reply(conn, CNC_EXCHANGE_ON_END);
@@ -77,9 +79,9 @@ static int after_put(struct cnc_conn *conn, int rc)
     if (CNC_UNLIKELY(rc < 0))
         return rc;
     if (conn->out && cnc_conn_queued(conn) > conn->drv->limits->output_high) {
-        if (!conn->drv->home->blocking)
+        if (!conn->drv->wait_for_room)
             return CONCUR_AGAIN;
-        return cnc_block_flush(conn, conn->drv->limits->output_low);
+        return conn->drv->wait_for_room(conn, conn->drv->limits->output_low);
     }
     return CONCUR_OK;
 }
@@ -130,7 +132,7 @@ CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_repl
     if (CNC_UNLIKELY(rc < 0))
         return rc;
     if (CNC_LIKELY(last)) {
-        output_let_go(conn);
+        http1_let_go(conn);
         return CONCUR_OK;
     }
     cnc_conn_step_reply(conn, CNC_EXCHANGE_ON_BEGIN);
@@ -142,10 +144,10 @@ static int carrier_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
     struct cnc_conn *conn = stream->carrier;
     bool made = cnc_queue_is_made(conn, piece->p);
     int rc = put_body(conn, piece, last);
-    if (made && rc == CONCUR_OK && conn->drv->home->blocking && cnc_queue_is_batch(conn))
-        return cnc_block_flush(conn, 0);
+    if (made && rc == CONCUR_OK && conn->drv->wait_for_room && cnc_queue_is_batch(conn))
+        return conn->drv->wait_for_room(conn, 0);
     if (rc == CONCUR_OK && last)
-        output_let_go(conn);
+        http1_let_go(conn);
     return last ? rc : after_put(conn, rc);
 }
 
@@ -154,8 +156,8 @@ static int carrier_interim(struct cnc_stream *stream, struct cnc_piece *piece)
 {
     struct cnc_conn *conn = stream->carrier;
     int rc = put_piece(conn, piece);
-    if (rc == CONCUR_OK && conn->drv->home->blocking)
-        return cnc_block_flush(conn, conn->drv->limits->output_high);
+    if (rc == CONCUR_OK && conn->drv->wait_for_room)
+        return conn->drv->wait_for_room(conn, conn->drv->limits->output_high);
     cnc_conn_touch(conn);
     return after_put(conn, rc);
 }
@@ -275,12 +277,12 @@ const struct cnc_carrier_ops cnc_conn_carrier = {
     .local = carrier_local,
 };
 
-static void output_continue(struct cnc_conn *conn)
+static void http1_go_on(struct cnc_conn *conn)
 {
     (void)cnc_conn_put(conn, CNC_HTTP_CONTINUE.p, CNC_HTTP_CONTINUE.n);
 }
 
-static void output_page(struct cnc_conn *conn, int status)
+static void http1_page(struct cnc_conn *conn, int status)
 {
     char body[CNC_HTTP_PAGE_MAX], retry[40] = "Retry-After: ";
     size_t n = cnc_http_page(body, status);
@@ -304,6 +306,6 @@ static void output_page(struct cnc_conn *conn, int status)
 }
 
 const struct cnc_protocol cnc_http1 = {
-    .page = output_page,
-    .go_on = output_continue,
+    .page = http1_page,
+    .go_on = http1_go_on,
 };

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Input that a connection keeps in a buffer of its own (input.c).
+ */
+#ifndef CNC_INPUT_H
+#define CNC_INPUT_H
+
+#include "conn/conn.h"
+
+/* INV: at <= len <= cap; bytes [at, len) are not consumed yet. */
+struct cnc_input {
+    size_t at, len, cap;
+    bool is_chunk;
+    bool has_head;                 /* head holds a parse in progress over [at, ...) */
+    struct cnc_http_field *fields; /* owned; of head */
+    struct cnc_http_head head;
+    char data[];
+};
+
+/* Bytes behind what was consumed? */
+static inline bool cnc_conn_has_input(const struct cnc_conn *conn)
+{
+    return conn->in && conn->in->len > conn->in->at;
+}
+
+#endif
