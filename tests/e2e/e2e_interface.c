@@ -322,13 +322,13 @@ START_TEST(topics)
     for (int i = 0; i < READERS; i++) {
         client_open(&c[i], demo.port);
         ck_assert(client_text(&c[i], GET("/test/news-ever")));
-        while (!memmem(c[i].in + c[i].at, c[i].n, lines[0], strlen(lines[0])))
+        while (!c[i].in || !memmem(c[i].in + c[i].at, c[i].n, lines[0], strlen(lines[0])))
             ck_assert_msg(client_wait_bytes(&c[i], c[i].n + 1, WAIT_MS), "%s: reader %d", demo.engine, i);
     }
     for (int k = 1; k < 4; k++) {
         publish(k);
         for (int i = 0; i < READERS; i++) {
-            while (!memmem(c[i].in + c[i].at, c[i].n, lines[k], strlen(lines[k])))
+            while (!c[i].in || !memmem(c[i].in + c[i].at, c[i].n, lines[k], strlen(lines[k])))
                 ck_assert_msg(client_wait_bytes(&c[i], c[i].n + 1, WAIT_MS), "%s: reader %d, %s", demo.engine, i, lines[k]);
         }
     }
@@ -341,7 +341,7 @@ END_TEST
 
 static void await_line(struct client *c, const char *line)
 {
-    while (!memmem(c->in + c->at, c->n, line, strlen(line)))
+    while (!c->in || !memmem(c->in + c->at, c->n, line, strlen(line)))
         ck_assert_msg(client_wait_bytes(c, c->n + 1, WAIT_MS), "%s: %s", demo.engine, line);
 }
 
