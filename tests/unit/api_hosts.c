@@ -12,6 +12,9 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+/* How long a stop may take. A process ends slowly under a sanitizer, and many may end at once. */
+#define STOP_MS (LIVE_SANITIZED ? 20000u : 2000u)
+
 static const int trees[] = { CONCUR_ENGINE_PREFORK, CONCUR_ENGINE_PROCESS_THREAD, CONCUR_ENGINE_PROCESS_EVENT };
 enum { TREES = sizeof trees / sizeof *trees, PATIENCE_MS = LIVE_PATIENCE_S * 1000 };
 
@@ -121,7 +124,7 @@ START_TEST(events_and_log_lines_come_to_the_host)
     UNTIL(&l, strstr(events, "signal 9"));
     live_close(&p);
     expect_get(&l, "/", "hello");
-    live_end(&l, 2000);
+    live_end(&l, STOP_MS);
 }
 END_TEST
 
@@ -153,7 +156,7 @@ START_TEST(its_children_are_its_own)
     ck_assert_int_eq(WEXITSTATUS(status), 41);
     ck_assert_int_eq(waitpid(during, &status, 0), during);
     ck_assert_int_eq(WEXITSTATUS(status), 42);
-    live_end(&l, 2000);
+    live_end(&l, STOP_MS);
 }
 END_TEST
 
@@ -162,7 +165,7 @@ START_TEST(a_host_that_waits_for_anybody)
 {
     struct live l = make(trees[_i]);
     live_start(&l);
-    ck_assert_int_eq(concur_server_stop(l.server, 1000), CONCUR_OK);
+    ck_assert_int_eq(concur_server_stop(l.server, STOP_MS), CONCUR_OK);
     int status = 1;
     ck_assert_int_gt(waitpid(-1, &status, 0), 0);
     ck_assert_int_eq(status, 0);
@@ -179,7 +182,7 @@ START_TEST(nobody_is_left_behind)
         struct live l = make(trees[_i]);
         live_start(&l);
         expect_get(&l, "/", "hello");
-        live_end(&l, 1000);
+        live_end(&l, STOP_MS);
     }
     ck_assert_uint_eq(live_descriptors(), fds);
     ck_assert_int_eq(waitpid(-1, NULL, 0), -1);
@@ -209,14 +212,14 @@ START_TEST(threads_refuse_unless_vouched_for)
         live_set(&l, "fork_with_threads", "on");
         live_start(&l);
         expect_get(&l, "/", "hello");
-        live_end(&l, 1000);
+        live_end(&l, STOP_MS);
     }
     live_latch_add(&let_go);
     pthread_join(thread, NULL);
     l = make(trees[_i]); /* it was joined: there is one thread again */
     live_start(&l);
     expect_get(&l, "/", "hello");
-    live_end(&l, 1000);
+    live_end(&l, STOP_MS);
 }
 END_TEST
 
@@ -248,7 +251,7 @@ START_TEST(a_thread_that_reads_stdin_holds_nobody_up)
     live_set(&l, "fork_with_threads", "on");
     live_start(&l);
     expect_get(&l, "/", "hello");
-    live_end(&l, 1000);
+    live_end(&l, STOP_MS);
     fflush(stdout);
     dup2(saved, STDOUT_FILENO);
     close(out[1]);
@@ -292,7 +295,7 @@ END_TEST
 static void *stop_it(void *arg)
 {
     concur_server *s = arg;
-    while (concur_server_stop(s, 1000) == CONCUR_E_STATE)
+    while (concur_server_stop(s, STOP_MS) == CONCUR_E_STATE)
         continue;
     live_latch_add(&let_go);
     return NULL;
@@ -329,7 +332,7 @@ static void *ask_for_ever(void *arg)
         (void)concur_server_status(s, json, &n);
         (void)concur_server_reload(s);
         (void)concur_server_engine(s);
-        if (concur_server_stop(s, LIVE_SANITIZED ? 20000 : 1000) != CONCUR_OK)
+        if (concur_server_stop(s, STOP_MS) != CONCUR_OK)
             return s;
     }
     return NULL;
@@ -379,7 +382,7 @@ START_TEST(an_ignored_end_of_children_is_no_error)
     signal(SIGCHLD, SIG_IGN);
     live_start(&l);
     expect_get(&l, "/", "hello");
-    live_end(&l, 1000);
+    live_end(&l, STOP_MS);
 }
 END_TEST
 
@@ -430,7 +433,7 @@ START_TEST(its_signal_handlers_are_untouched)
         if (i % 10 == 0)
             expect_get(&l, "/", "hello");
     }
-    live_end(&l, 1000);
+    live_end(&l, STOP_MS);
 }
 END_TEST
 
@@ -446,7 +449,7 @@ START_TEST(its_descriptors_stay_at_home)
     char got[4096];
     ck_assert_int_eq(live_ask(&l, "GET /descriptors HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", got, sizeof got), 200);
     ck_assert_msg(strstr(got, path) == NULL, "%s", got);
-    live_end(&l, 1000);
+    live_end(&l, STOP_MS);
     close(fd);
     unlink(path);
 }
@@ -463,9 +466,9 @@ START_TEST(two_servers_of_different_engines)
     ck_assert_int_eq(live_ask(&first, "GET /pid HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", a, sizeof a), 200);
     ck_assert_int_eq(live_ask(&second, "GET /pid HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", b, sizeof b), 200);
     ck_assert_str_ne(a, b);
-    live_end(&first, 1000);
+    live_end(&first, STOP_MS);
     expect_get(&second, "/", "hello");
-    live_end(&second, 1000);
+    live_end(&second, STOP_MS);
 }
 END_TEST
 
@@ -573,7 +576,7 @@ START_TEST(workers_that_cannot_be_had_are_given_up)
     ck_assert_int_le(concur_counter_get(starts), 2 + 2 * 5 + 2);
     char got[256];
     ck_assert_int_eq(live_ask(&l, "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", got, sizeof got), 503);
-    live_end(&l, 1000);
+    live_end(&l, STOP_MS);
 }
 END_TEST
 
