@@ -240,24 +240,26 @@ static void carrier_move(struct cnc_stream *stream, struct cnc_stream *to)
     stream->carrier = NULL;
 }
 
-static size_t carrier_peer(struct cnc_stream *stream, char *out, size_t n)
+static size_t carrier_address(struct cnc_stream *stream, bool is_peer, char *out, size_t n)
 {
     struct cnc_conn *conn = stream->carrier;
+    int fd = cnc_io_fd(&conn->io);
     struct sockaddr_storage ss;
+    struct sockaddr *address = (struct sockaddr *)&ss;
     socklen_t len = sizeof ss;
-    if (getpeername(cnc_io_fd(&conn->io), (struct sockaddr *)&ss, &len) < 0)
+    if ((is_peer ? getpeername(fd, address, &len) : getsockname(fd, address, &len)) < 0)
         len = 0;
-    return cnc_address_text((struct sockaddr *)&ss, len, out, n);
+    return cnc_address_text(address, len, out, n);
+}
+
+static size_t carrier_peer(struct cnc_stream *stream, char *out, size_t n)
+{
+    return carrier_address(stream, true, out, n);
 }
 
 static size_t carrier_local(struct cnc_stream *stream, char *out, size_t n)
 {
-    struct cnc_conn *conn = stream->carrier;
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
-    if (getsockname(cnc_io_fd(&conn->io), (struct sockaddr *)&ss, &len) < 0)
-        len = 0;
-    return cnc_address_text((struct sockaddr *)&ss, len, out, n);
+    return carrier_address(stream, false, out, n);
 }
 
 const struct cnc_carrier_ops cnc_conn_carrier = {

@@ -22,15 +22,9 @@ static struct cnc_facts *facts_of(concur_request *r)
 
 /* ---- what the head says ---- */
 
-static const char *facts_text(concur_request *r, struct cnc_http_span span)
-{
-    r->head[span.at + span.len] = '\0';
-    return r->head + span.at;
-}
-
 const char *concur_request_target(concur_request *r)
 {
-    return CNC_REQUEST_IS_MINE(r) ? facts_text(r, r->target) : NULL;
+    return CNC_REQUEST_IS_MINE(r) ? cnc_request_text(r, r->target) : NULL;
 }
 
 /* An empty query and none differ by a "?", which is the target's last byte then. */
@@ -39,7 +33,7 @@ const char *concur_request_query(concur_request *r)
     if (!CNC_REQUEST_IS_MINE(r))
         return NULL;
     if (r->query.len)
-        return facts_text(r, r->query);
+        return cnc_request_text(r, r->query);
     bool is_empty = r->target.len && r->head[r->target.at + r->target.len - 1] == '?';
     return is_empty ? "" : NULL;
 }
@@ -51,7 +45,7 @@ const char *concur_request_host(concur_request *r)
         return NULL;
     for (size_t i = 0; i < r->field_count; i++)
         if (r->fields[i].id == CNC_HTTP_NAME_HOST)
-            return facts_text(r, (struct cnc_http_span){ r->fields[i].value, r->fields[i].value_len });
+            return cnc_request_text(r, (struct cnc_http_span){ r->fields[i].value, r->fields[i].value_len });
     return "";
 }
 

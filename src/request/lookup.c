@@ -16,15 +16,9 @@ struct cnc_pairs {
     struct cnc_pair list[];
 };
 
-static const char *terminated(concur_request *r, struct cnc_http_span span)
-{
-    r->head[span.at + span.len] = '\0';
-    return r->head + span.at;
-}
-
 const char *concur_request_method(concur_request *r)
 {
-    return CNC_REQUEST_IS_MINE(r) ? terminated(r, r->method_text) : NULL;
+    return CNC_REQUEST_IS_MINE(r) ? cnc_request_text(r, r->method_text) : NULL;
 }
 
 const char *concur_request_path(concur_request *r)
@@ -76,8 +70,8 @@ static const char *field_at(concur_request *r, size_t i, const char **name)
         return NULL;
     const struct cnc_http_field *f = &r->fields[i];
     if (name)
-        *name = terminated(r, (struct cnc_http_span){ f->name, f->name_len });
-    return terminated(r, (struct cnc_http_span){ f->value, f->value_len });
+        *name = cnc_request_text(r, (struct cnc_http_span){ f->name, f->name_len });
+    return cnc_request_text(r, (struct cnc_http_span){ f->value, f->value_len });
 }
 
 static bool same_name(const char *a, const char *b, size_t n)

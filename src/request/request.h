@@ -136,6 +136,13 @@ struct concur_request {
     struct cnc_match match; /* last: its parameters are not cleared */
 };
 
+/* A part of the head, terminated in place: the byte behind it is there for that. */
+static inline const char *cnc_request_text(concur_request *r, struct cnc_http_span span)
+{
+    r->head[span.at + span.len] = '\0';
+    return r->head + span.at;
+}
+
 /* machine.c */
 void cnc_request_queue(concur_request *r);         /* it goes to the pool */
 void cnc_request_enter_handler(concur_request *r); /* before its route's handler is called */

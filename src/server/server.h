@@ -116,7 +116,7 @@ struct concur_server {
     int stop_copy;             /* the same eventfd: if a number is closed by mistake it goes on, and its reader learns of that */
     pthread_t thread;          /* of start */
     bool announces;            /* run, in one process: "ready" is an event of its own */
-    bool hooked;               /* the hooks of its start were called here: those of its end are due */
+    bool hooked;               /* WORKER_START hooks have run in this process, so WORKER_EXIT hooks must */
     bool has_thread;           /* and not joined yet */
     bool has_tree;             /* start made a master, which was not waited for yet */
     int host_fd;               /* what concur_server_fd() gives after start without a master: an eventfd, raised at the end; -1 */
