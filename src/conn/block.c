@@ -29,7 +29,7 @@ static int block_wait_for_room(struct cnc_conn *conn)
         int n = cnc_sys_poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);
         if (n > 0)
             return CONCUR_OK;
-        cnc_chunks_free(&drv->home->chunks); /* a peer so slow needs none of them soon */
+        cnc_chunks_free(&cnc_desk_of(drv->home)->chunks); /* a peer so slow needs none of them soon */
         if (n < 0 && errno != EINTR)
             return CONCUR_E_GONE;
     }
@@ -151,7 +151,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
     drv->current = conn;
     drv->sent_before = drv->sent;
     drv->received_before = drv->received;
-    if (cnc_home_need_scratch(drv->home) < 0)
+    if (cnc_desk_need_scratch(drv->home) < 0)
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     else
         cnc_conn_resume(conn);
@@ -161,7 +161,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
         cnc_conn_flush(conn);
         while (CNC_UNLIKELY(drv->home->local.head != NULL))
             settle_tasks(drv, conn);
-        if (CNC_UNLIKELY(drv->home->live != 0) && !conn->exchange.stream)
+        if (CNC_UNLIKELY(cnc_desk_of(drv->home)->live != 0) && !conn->exchange.stream)
             look_aside(drv->home);
         if (CNC_UNLIKELY(!drv->count))
             return false;

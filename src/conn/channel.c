@@ -33,7 +33,7 @@ static void settle_bytes(struct cnc_channel *ch, size_t n)
 /* The carrier has let go; messages still on their way down are dropped. */
 static void channel_let_go(struct cnc_channel *ch)
 {
-    ch->here->live--;
+    cnc_desk_of(ch->here)->live--;
     cnc_channel_unref(ch);
 }
 
@@ -88,7 +88,7 @@ static void pass_bytes_down(struct cnc_channel *ch, struct cnc_down *d, struct c
     size_t cost = d->m.cost;
     int rc;
     if (d->kind == CNC_DOWN_REPLY) {
-        d->reply.date = cnc_home_date(ch->here);
+        d->reply.date = cnc_desk_date(ch->here);
         rc = lower->down->reply(lower, &d->reply, piece, d->last);
     } else if (d->kind == CNC_DOWN_INTERIM) {
         rc = lower->down->interim(lower, piece);
@@ -254,7 +254,7 @@ int cnc_channel_open(struct cnc_channel **out, struct cnc_stream *stream, struct
     pthread_mutex_init(&ch->mu, NULL);
     pthread_cond_init(&ch->room, NULL);
     cnc_home_ref(here);
-    here->live++;
+    cnc_desk_of(here)->live++;
     ch->here = here;
     ch->upper = stream;
     ch->bytes_max = bytes_max;

@@ -8,7 +8,7 @@
 #define CNC_CHANNEL_H
 
 #include "conn/stream.h"
-#include "exec/home.h"
+#include "exec/desk.h"
 
 struct cnc_channel;
 

@@ -90,7 +90,7 @@ void cnc_channel_run_gone(struct cnc_task *task);
 static inline void *cnc_message_get(struct cnc_channel *ch, struct cnc_home *home, size_t n, bool is_joined)
 {
     bool is_chunk = (is_joined || n >= CNC_CHANNEL_CHUNK_FROM) && n <= CNC_CHUNK;
-    struct cnc_message *m = is_chunk ? cnc_home_chunk_get(home) : cnc_malloc(n);
+    struct cnc_message *m = is_chunk ? cnc_desk_chunk_get(home) : cnc_malloc(n);
     if (m)
         *m = (struct cnc_message){ .ch = ch, .cost = is_chunk ? CNC_CHUNK : n, .is_chunk = is_chunk };
     return m;
@@ -100,7 +100,7 @@ static inline void *cnc_message_get(struct cnc_channel *ch, struct cnc_home *hom
 static inline void cnc_message_put(struct cnc_message *m, struct cnc_home *home)
 {
     if (m->is_chunk)
-        cnc_home_chunk_put(home, m);
+        cnc_desk_chunk_put(home, m);
     else
         cnc_free(m);
 }

@@ -8,7 +8,7 @@
 #define CNC_CONN_H
 
 #include "conn/exchange.h"
-#include "exec/home.h"
+#include "exec/desk.h"
 #include "exec/pool.h"
 #include "net/transport.h"
 
@@ -178,7 +178,7 @@ struct cnc_driver {
     struct cnc_tick tick;
     struct cnc_conn *current; /* being driven right now: its replies may use the scratch buffer */
     bool borrowed;            /* current is not being driven: a reply that came later borrowed its place */
-    size_t scratch_len;       /* of current's output in home->out */
+    size_t scratch_len;       /* of current's output in out of the desk */
     struct cnc_chunk *made;   /* being filled with a piece of a body, in no queue yet */
     size_t batch;             /* bytes for the connection whose piece that is, before they are sent */
     struct cnc_conn *dirty;

@@ -297,7 +297,7 @@ CNC_HOT static void on_driver_io(struct cnc_io *io, unsigned ready)
         return;
     }
     (void)cnc_loop_now(drv->home->loop); /* read before the program is called, so that a call that takes long shows */
-    if (CNC_UNLIKELY(cnc_home_need_scratch(drv->home) < 0)) {
+    if (CNC_UNLIKELY(cnc_desk_need_scratch(drv->home) < 0)) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
         ready = 0;
     }
@@ -316,7 +316,7 @@ CNC_HOT static void on_driver_io(struct cnc_io *io, unsigned ready)
 
 static void look_again(struct cnc_driver *drv, struct cnc_conn *conn)
 {
-    if (cnc_home_need_scratch(drv->home) < 0)
+    if (cnc_desk_need_scratch(drv->home) < 0)
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     cnc_driver_enter(drv, conn);
     cnc_conn_flush(conn);
@@ -356,7 +356,7 @@ void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)
     drv->count++;
     if (atomic_load_explicit(drv->draining, memory_order_relaxed)) /* it was elsewhere when the stop began */
         cnc_conn_step(conn, CNC_CONN_ON_DRAIN);
-    if (cnc_home_need_scratch(drv->home) < 0) {
+    if (cnc_desk_need_scratch(drv->home) < 0) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     } else {
         cnc_driver_enter(drv, conn);
@@ -375,7 +375,7 @@ void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status
     conn->exchange.status = (uint16_t)status;
     drv->count++;
     cnc_driver_enter(drv, conn);
-    cnc_conn_step(conn, cnc_home_need_scratch(drv->home) < 0 ? CNC_CONN_ON_ERROR : CNC_CONN_ON_BAD);
+    cnc_conn_step(conn, cnc_desk_need_scratch(drv->home) < 0 ? CNC_CONN_ON_ERROR : CNC_CONN_ON_BAD);
     cnc_conn_finish(conn);
 }
 

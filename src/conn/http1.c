@@ -291,7 +291,7 @@ static void http1_page(struct cnc_conn *conn, int status)
     struct cnc_http_reply r = { .status = status,
                                 .length = (int64_t)n,
                                 .type = CNC_SLICE(CNC_HTTP_TEXT_TYPE),
-                                .date = cnc_home_date(conn->drv->home),
+                                .date = cnc_desk_date(conn->drv->home),
                                 .method = CNC_HTTP_GET,
                                 .minor = 1 };
     if (status == 503) {

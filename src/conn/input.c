@@ -31,7 +31,7 @@ static void drop_head(struct cnc_input *in)
 static void free_buffer(struct cnc_conn *conn, struct cnc_input *in)
 {
     if (in->is_chunk && conn->drv && conn->drv->home)
-        cnc_home_chunk_put(conn->drv->home, in);
+        cnc_desk_chunk_put(conn->drv->home, in);
     else
         cnc_free(in);
 }
@@ -71,7 +71,7 @@ static int grow_input(struct cnc_conn *conn, size_t n)
     bool is_chunk = cap >= CHUNK_FROM && (in ? in->len : 0) + n <= CHUNK_ROOM && conn->drv;
     if (is_chunk)
         cap = CHUNK_ROOM;
-    struct cnc_input *grown = is_chunk ? cnc_home_chunk_get(conn->drv->home) : cnc_malloc(sizeof *in + cap);
+    struct cnc_input *grown = is_chunk ? cnc_desk_chunk_get(conn->drv->home) : cnc_malloc(sizeof *in + cap);
     if (!grown)
         return CONCUR_E_NOMEM;
     if (in)
@@ -161,7 +161,7 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct turn 
     if (CNC_UNLIKELY(saved))
         head = &conn->in->head;
     else
-        cnc_http_head_init(head, drv->home->fields);
+        cnc_http_head_init(head, cnc_desk_of(drv->home)->fields);
     int verdict = cnc_http_head_parse(head, &drv->limits->http, in->p, in->n);
     if (CNC_UNLIKELY(verdict == CNC_HTTP_HEAD_MORE)) {
         if (conn->state == CNC_CONN_IDLE && !cnc_http_head_is_idle(in->p, in->n))
@@ -297,7 +297,7 @@ static bool busy(struct cnc_conn *conn, struct cnc_slice *in, struct turn *turn)
 static bool output_waits(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
-    if (conn->out || (drv->current == conn && drv->scratch_len > CNC_HOME_SCRATCH / 2))
+    if (conn->out || (drv->current == conn && drv->scratch_len > CNC_DESK_SCRATCH / 2))
         cnc_conn_flush(conn);
     return conn->out != NULL;
 }
@@ -422,18 +422,18 @@ CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)
 static size_t most_when_busy(const struct cnc_conn *conn)
 {
     size_t have = conn->in ? conn->in->len - conn->in->at : 0, most = conn->drv->limits->pipeline_max;
-    return is_body_used(conn) || have >= most ? CNC_HOME_SCRATCH : most - have;
+    return is_body_used(conn) || have >= most ? CNC_DESK_SCRATCH : most - have;
 }
 
 CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
 {
     struct cnc_home *home = conn->drv->home;
-    char *p = home->in;
-    size_t room = CNC_HOME_SCRATCH;
+    char *p = cnc_desk_of(home)->in;
+    size_t room = CNC_DESK_SCRATCH;
     bool busy = conn->state == CNC_CONN_BUSY;
     if (CNC_UNLIKELY(conn->in || busy)) {
         bool hold = busy && (conn->exchange.flags & CNC_EXCHANGE_HOLD);
-        size_t most = busy ? most_when_busy(conn) : CNC_HOME_SCRATCH;
+        size_t most = busy ? most_when_busy(conn) : CNC_DESK_SCRATCH;
         size_t least = hold && !conn->in ? CHUNK_FROM : most < INPUT_MIN ? most : INPUT_MIN;
         if ((conn->in || hold) && grow_input(conn, least) < 0) {
             out_of_memory(conn);

@@ -20,7 +20,7 @@ struct cnc_chunk {
     char data[];
 };
 
-_Static_assert(CNC_CHUNK - sizeof(struct cnc_chunk) >= CNC_HOME_SCRATCH, "one chunk has room for the scratch buffer");
+_Static_assert(CNC_CHUNK - sizeof(struct cnc_chunk) >= CNC_DESK_SCRATCH, "one chunk has room for the scratch buffer");
 
 /* ---- chunks ---- */
 
@@ -29,7 +29,7 @@ static void free_chunk(struct cnc_conn *conn, struct cnc_chunk *c)
     if (c->free)
         c->free(c->arg);
     if (c->is_home && conn->drv)
-        cnc_home_chunk_put(conn->drv->home, c);
+        cnc_desk_chunk_put(conn->drv->home, c);
     else
         cnc_free(c);
 }
@@ -70,7 +70,7 @@ static struct cnc_chunk *add_chunk(struct cnc_conn *conn, size_t n)
 {
     if (n > CNC_CHUNK - sizeof(struct cnc_chunk))
         return add_sized(conn, n);
-    struct cnc_chunk *c = cnc_home_chunk_get(conn->drv->home);
+    struct cnc_chunk *c = cnc_desk_chunk_get(conn->drv->home);
     if (!c)
         return NULL;
     *c = (struct cnc_chunk){ .p = c->data, .cap = CNC_CHUNK - sizeof *c, .is_home = true };
@@ -109,7 +109,7 @@ static int spill_scratch(struct cnc_conn *conn)
     struct cnc_driver *drv = conn->drv;
     if (!cnc_queue_is_scratch(conn) || !drv->scratch_len)
         return CONCUR_OK;
-    int rc = queue_bytes(conn, drv->home->out, drv->scratch_len);
+    int rc = queue_bytes(conn, cnc_desk_of(drv->home)->out, drv->scratch_len);
     if (rc == CONCUR_OK)
         drv->scratch_len = 0;
     return rc;
@@ -143,7 +143,7 @@ CNC_HOT static bool send_some(struct cnc_conn *conn, const struct iovec *iov, in
 static void flush_scratch(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
-    struct iovec iov = { .iov_base = drv->home->out, .iov_len = drv->scratch_len };
+    struct iovec iov = { .iov_base = cnc_desk_of(drv->home)->out, .iov_len = drv->scratch_len };
     size_t sent;
     if (!send_some(conn, &iov, 1, &sent))
         return;
@@ -151,7 +151,7 @@ static void flush_scratch(struct cnc_conn *conn)
     drv->scratch_len = 0;
     if (CNC_LIKELY(rest == 0))
         return;
-    if ((rest < SMALL && !add_sized(conn, rest)) || queue_bytes(conn, drv->home->out + sent, rest) < 0) {
+    if ((rest < SMALL && !add_sized(conn, rest)) || queue_bytes(conn, cnc_desk_of(drv->home)->out + sent, rest) < 0) {
         cnc_conn_free_output(conn);
         cnc_conn_step(conn, CNC_CONN_ON_ERROR); /* out of memory costs this connection, no other */
     }
@@ -230,7 +230,7 @@ static void borrow_scratch(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
     if (conn->out || drv->current == conn || (drv->current && !drv->borrowed) || drv->home->blocking ||
-        cnc_home_need_scratch(drv->home) < 0)
+        cnc_desk_need_scratch(drv->home) < 0)
         return;
     cnc_conn_touch(conn);
     cnc_driver_enter(drv, conn);
@@ -242,8 +242,8 @@ CNC_HOT char *cnc_queue_more_room(struct cnc_conn *conn, size_t n)
     struct cnc_driver *drv = conn->drv;
     if (drv->current != conn)
         borrow_scratch(conn);
-    if (cnc_queue_is_scratch(conn) && n <= CNC_HOME_SCRATCH - drv->scratch_len)
-        return drv->home->out + drv->scratch_len;
+    if (cnc_queue_is_scratch(conn) && n <= CNC_DESK_SCRATCH - drv->scratch_len)
+        return cnc_desk_of(drv->home)->out + drv->scratch_len;
     if (spill_scratch(conn) < 0)
         return NULL;
     struct cnc_chunk *c = conn->out ? conn->out->last : NULL;
@@ -373,7 +373,7 @@ char *cnc_queue_make(struct cnc_conn *conn, size_t *n)
     if (!conn->out)
         drv->batch = batch_of(conn);
     if (!drv->made)
-        drv->made = cnc_home_chunk_get(drv->home);
+        drv->made = cnc_desk_chunk_get(drv->home);
     if (!drv->made)
         return NULL;
     *drv->made = (struct cnc_chunk){ .p = drv->made->data, .cap = CNC_CHUNK - sizeof *drv->made, .is_home = true };
@@ -412,7 +412,7 @@ int cnc_queue_made(struct cnc_conn *conn, size_t n, bool chunked)
 void cnc_queue_unmake(struct cnc_driver *drv)
 {
     if (drv->made)
-        cnc_home_chunk_put(drv->home, drv->made);
+        cnc_desk_chunk_put(drv->home, drv->made);
     drv->made = NULL;
 }
 

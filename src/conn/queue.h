@@ -40,8 +40,8 @@ static inline bool cnc_queue_is_scratch(const struct cnc_conn *conn)
 static inline char *cnc_queue_room(struct cnc_conn *conn, size_t n)
 {
     const struct cnc_driver *drv = conn->drv;
-    if (CNC_LIKELY(cnc_queue_is_scratch(conn) && n <= CNC_HOME_SCRATCH - drv->scratch_len))
-        return drv->home->out + drv->scratch_len;
+    if (CNC_LIKELY(cnc_queue_is_scratch(conn) && n <= CNC_DESK_SCRATCH - drv->scratch_len))
+        return cnc_desk_of(drv->home)->out + drv->scratch_len;
     return cnc_queue_more_room(conn, n);
 }
 

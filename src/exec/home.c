@@ -5,12 +5,6 @@
 
 #define LONG_WAIT_MS 60000 /* at a time, where nothing says when to look again */
 
-struct cnc_block {
-    struct cnc_task home_coming; /* first: a block put elsewhere is posted to its origin; next doubles as the free list */
-    struct cnc_home *origin;
-    max_align_t data[];
-};
-
 static _Thread_local struct cnc_home *at_home; /* what the calling thread is at */
 
 static void tasks_push(struct cnc_tasks *q, struct cnc_task *t)
@@ -34,24 +28,19 @@ static struct cnc_task *tasks_pop(struct cnc_tasks *q)
     return t;
 }
 
-int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsigned fields_max, bool blocking)
+int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, size_t size, bool blocking)
 {
-    struct cnc_home *home = cnc_calloc(1, sizeof *home);
+    struct cnc_home *home = cnc_calloc(1, size);
     if (!home)
         return CONCUR_E_NOMEM;
     home->thread = cnc_sys_thread_self();
     home->clock = clock;
     home->blocking = blocking;
-    home->date_at = INT64_MIN;
     atomic_init(&home->refs, 1);
     atomic_init(&home->mail, 0);
-    cnc_link_init(&home->requests);
     cnc_link_init(&home->away);
     pthread_mutex_init(&home->mu, NULL);
-    home->fields = cnc_calloc(fields_max, sizeof *home->fields);
-    int rc = home->fields ? CONCUR_OK : CONCUR_E_NOMEM;
-    if (rc == CONCUR_OK && !blocking)
-        rc = cnc_home_need_loop(home);
+    int rc = blocking ? CONCUR_OK : cnc_home_need_loop(home);
     if (rc < 0) {
         cnc_home_close(&home);
         return rc;
@@ -88,16 +77,6 @@ void cnc_home_leave(struct cnc_home *home)
         at_home = home->outer;
 }
 
-static void free_blocks(struct cnc_home *home)
-{
-    while (home->blocks) {
-        struct cnc_block *b = home->blocks;
-        home->blocks = (struct cnc_block *)b->home_coming.next;
-        cnc_free(b);
-    }
-    home->blocks_kept = 0;
-}
-
 void cnc_home_close(struct cnc_home **home_)
 {
     struct cnc_home *home = *home_;
@@ -113,13 +92,8 @@ void cnc_home_close(struct cnc_home **home_)
     if (home->user_free)
         home->user_free(home->user);
     CNC_ASSERT(home->timers.count == 0);
-    cnc_free(home->in);
-    cnc_free(home->out);
-    cnc_free(home->fields);
-    home->in = home->out = NULL;
-    home->fields = NULL;
-    free_blocks(home);
-    cnc_chunks_free(&home->chunks);
+    if (home->emptied)
+        home->emptied(home);
     cnc_home_drop_loop(home);
     cnc_home_unref(home);
 }
@@ -156,20 +130,6 @@ static void on_home_timers(struct cnc_tick *tick)
     cnc_tick_at(home->loop, tick, cnc_timers_next(&home->timers));
 }
 
-/* Large bodies have ended, or others come: then it looks again. */
-static void on_home_chunks(struct cnc_tick *tick)
-{
-    struct cnc_home *home = CNC_CONTAINER(tick, struct cnc_home, chunks_tick);
-    if (home->chunks.uses == home->chunks_used && cnc_depot_uses(home->depot) == home->depot_used) {
-        cnc_chunks_free(&home->chunks);
-        cnc_depot_rest(home->depot, home->depot_used);
-        return;
-    }
-    home->chunks_used = home->chunks.uses;
-    home->depot_used = cnc_depot_uses(home->depot);
-    cnc_tick_at(home->loop, tick, cnc_loop_now(home->loop) + CNC_HOME_REST_MS);
-}
-
 int cnc_home_need_loop(struct cnc_home *home)
 {
     if (home->loop)
@@ -179,7 +139,6 @@ int cnc_home_need_loop(struct cnc_home *home)
     if (rc < 0)
         return rc;
     cnc_tick_init(loop, &home->timers_tick, on_home_timers);
-    cnc_tick_init(loop, &home->chunks_tick, on_home_chunks);
     cnc_tick_at(loop, &home->timers_tick, cnc_timers_next(&home->timers));
     pthread_mutex_lock(&home->mu);
     home->loop = loop;
@@ -293,20 +252,6 @@ CNC_HOT int64_t cnc_home_now(struct cnc_home *home)
     return home->blocking ? cnc_clock_now(home->clock) : cnc_loop_now(home->loop);
 }
 
-/* On a loop the turn's time tells when to look at the wall clock; a blocking thread has no turns, and that look is cheap. */
-CNC_HOT struct cnc_slice cnc_home_date(struct cnc_home *home)
-{
-    int64_t now = home->blocking ? 0 : cnc_loop_now(home->loop);
-    if (CNC_UNLIKELY(home->blocking || now >= home->date_at)) {
-        int64_t s = cnc_clock_wall(home->clock);
-        if (CNC_UNLIKELY(s != home->date_s || home->date_at == INT64_MIN))
-            cnc_http_date(home->date, s);
-        home->date_s = s;
-        home->date_at = now + 250;
-    }
-    return (struct cnc_slice){ home->date, CNC_HTTP_DATE_LEN };
-}
-
 void cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at)
 {
     cnc_timer_set(&home->timers, t, at);
@@ -317,80 +262,4 @@ void cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at)
 void cnc_home_timer_cancel(struct cnc_home *home, struct cnc_timer *t)
 {
     cnc_timer_cancel(&home->timers, t);
-}
-
-CNC_HOT int cnc_home_need_scratch(struct cnc_home *home)
-{
-    if (!home->in)
-        home->in = cnc_malloc(CNC_HOME_SCRATCH);
-    if (!home->out)
-        home->out = cnc_malloc(CNC_HOME_SCRATCH);
-    return home->in && home->out ? CONCUR_OK : CONCUR_E_NOMEM;
-}
-
-CNC_HOT size_t cnc_home_block_size(void)
-{
-    return CNC_HOME_BLOCK - sizeof(struct cnc_block);
-}
-
-CNC_HOT void *cnc_home_block_get(struct cnc_home *home)
-{
-    struct cnc_block *b = home->blocks;
-    if (CNC_LIKELY(b != NULL)) {
-        home->blocks = (struct cnc_block *)b->home_coming.next;
-        home->blocks_kept--;
-        return b->data;
-    }
-    b = cnc_malloc(CNC_HOME_BLOCK);
-    if (!b)
-        return NULL;
-    b->origin = home;
-    return b->data;
-}
-
-static void keep_block(struct cnc_home *home, struct cnc_block *b)
-{
-    if (home->blocks_kept >= CNC_HOME_BLOCKS_KEPT) {
-        cnc_free(b);
-        return;
-    }
-    b->home_coming.next = (struct cnc_task *)home->blocks;
-    home->blocks = b;
-    home->blocks_kept++;
-}
-
-static void on_home_coming(struct cnc_task *t)
-{
-    struct cnc_block *b = (struct cnc_block *)t;
-    keep_block(b->origin, b);
-}
-
-CNC_HOT void cnc_home_block_put(struct cnc_home *here, void *block)
-{
-    struct cnc_block *b = CNC_CONTAINER(block, struct cnc_block, data);
-    if (CNC_LIKELY(b->origin == here)) {
-        keep_block(here, b);
-        return;
-    }
-    b->home_coming.run = on_home_coming;
-    if (cnc_home_post(b->origin, &b->home_coming) < 0)
-        cnc_free(b);
-}
-
-/* A thread that blocks turns no loop, and is told by others when to rest. */
-void cnc_home_chunk_put(struct cnc_home *home, void *chunk)
-{
-    cnc_chunk_put(&home->chunks, home->depot, chunk);
-    if (!home->blocking && home->chunks_tick.at == INT64_MAX)
-        cnc_tick_at(home->loop, &home->chunks_tick, cnc_loop_now(home->loop) + CNC_HOME_REST_MS);
-}
-
-void cnc_home_rest(struct cnc_home *home, unsigned depot_uses)
-{
-    cnc_chunks_free(&home->chunks);
-    cnc_depot_rest(home->depot, depot_uses);
-    free_blocks(home);
-    cnc_free(home->in);
-    cnc_free(home->out);
-    home->in = home->out = NULL;
 }

@@ -14,9 +14,7 @@
 
 #include "base/list.h"
 #include "base/sys.h"
-#include "exec/depot.h"
 #include "exec/timer.h"
-#include "http/http.h"
 #include "loop/loop.h"
 
 /* Embedded in the object whose function runs; linked in at most one queue at a time. */
@@ -29,13 +27,6 @@ struct cnc_tasks {
     struct cnc_task *head, *last;
 };
 
-#define CNC_HOME_SCRATCH 65536    /* bytes of each scratch buffer */
-#define CNC_HOME_BLOCK 4096       /* bytes of a request's first block */
-#define CNC_HOME_BLOCKS_KEPT 64   /* free blocks kept */
-#define CNC_HOME_REST_MS 1000     /* without a use of it, before memory is given back */
-
-struct cnc_block; /* a request's first block of memory */
-
 struct cnc_home {
     /* the owner's alone */
     uintptr_t thread; /* cnc_sys_thread_self() */
@@ -44,18 +35,7 @@ struct cnc_home {
     struct cnc_tasks local;
     struct cnc_timers timers;
     struct cnc_tick timers_tick;
-    char *in, *out;                /* scratch: bytes just read, replies about to be written; NULL until needed */
-    struct cnc_http_field *fields; /* scratch for a head being parsed */
-    struct cnc_block *blocks;
-    unsigned blocks_kept;
-    struct cnc_link requests; /* ring of those that have not ended */
-    unsigned live;          /* their number, and that of channels into here */
-    const void *last;       /* the route for which the program was called last, for reports */
-    unsigned calls;         /* of the program, so far; wraps */
-    uint64_t id_next, id_end; /* request ids this home may give out */
-    atomic_ullong served;   /* requests begun here; the owner writes, anyone reads */
     bool blocking;          /* a thread that may block, not a loop */
-    atomic_llong *busy_since; /* borrowed: where the start of a handler is reported; NULL: nowhere */
     struct cnc_link away;   /* jobs for a pool, sent off together when what is queued has run */
     void (*send_away)(struct cnc_home *); /* takes all of them */
     void *away_to;          /* whose pool: for send_away */
@@ -64,17 +44,11 @@ struct cnc_home {
     void *user;             /* what the engine hangs on a thread; freed by user_free */
     void (*user_free)(void *);
     void *pooled;           /* the pool's own, at the home of one of its threads */
-    struct cnc_chunks chunks; /* free ones */
-    unsigned chunks_used, depot_used; /* uses of both when they were last looked at */
-    struct cnc_tick chunks_tick; /* on a loop: whether they are still needed */
-    struct cnc_depot *depot;  /* borrowed: for more of them; NULL: none */
     const void *owner;      /* the server whose handlers or work run here; NULL: none do */
     void *locals;           /* what the program has at this thread; freed by locals_free */
     void (*locals_free)(void *);
     struct cnc_home *outer; /* the home that the thread had before it adopted this one */
-    int64_t date_s;         /* the second that date shows */
-    int64_t date_at;        /* monotonic ms at which it must be made anew */
-    char date[32];
+    void (*emptied)(struct cnc_home *); /* optional: it closes, and nothing is queued any more; frees what stands behind it */
 
     atomic_uint refs;
     pthread_mutex_t mu;
@@ -83,8 +57,9 @@ struct cnc_home {
     atomic_uint mail;       /* 1: inbox may hold something; a hint read without mu. Without a loop its owner sleeps on it */
 };
 
-/* A home for the calling thread. fields_max sizes the scratch for heads. blocking homes get their loop on demand. */
-int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, unsigned fields_max, bool blocking);
+/* A home for the calling thread. size: of the struct that begins with it; the rest is 0. Blocking homes get their loop on
+ * demand. */
+int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, size_t size, bool blocking);
 /* The calling thread becomes the owner (a home created for a thread that starts later), and is at home from now on. */
 void cnc_home_adopt(struct cnc_home *home);
 /* Owner. Frees the locals; there may be new ones afterwards. */
@@ -123,31 +98,8 @@ void cnc_home_settle(struct cnc_home *home);
 
 /* Owner. Milliseconds on the clock: the turn's on a loop, the moment's on a blocking thread. */
 int64_t cnc_home_now(struct cnc_home *home);
-/* Owner. 29 bytes for Date, made once a second. */
-struct cnc_slice cnc_home_date(struct cnc_home *home);
 /* Owner. Sets t to run at `at` at this home, in one of its turns. */
 void cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at);
 void cnc_home_timer_cancel(struct cnc_home *home, struct cnc_timer *t);
-
-/* Owner. Makes the scratch buffers be there: CONCUR_OK or CONCUR_E_NOMEM. */
-int cnc_home_need_scratch(struct cnc_home *home);
-
-/* Owner, with nothing under way here: gives back memory that the next request takes anew. depot_uses: cnc_depot_uses() when it
- * fell idle. */
-void cnc_home_rest(struct cnc_home *home, unsigned depot_uses);
-
-/* A block of CNC_HOME_BLOCK bytes, or NULL. put may come from another home's thread: it then travels back. */
-void *cnc_home_block_get(struct cnc_home *home);
-void cnc_home_block_put(struct cnc_home *here, void *block);
-/* Usable bytes of a block. */
-size_t cnc_home_block_size(void);
-
-/* Owner. A chunk of CNC_CHUNK bytes, or NULL; from any home. */
-static inline void *cnc_home_chunk_get(struct cnc_home *home)
-{
-    return cnc_chunk_get(&home->chunks, home->depot);
-}
-
-void cnc_home_chunk_put(struct cnc_home *home, void *chunk);
 
 #endif

@@ -126,14 +126,14 @@ static void wake(struct worker *w)
 /* Sleeps until this thread is woken, at most for idle_ms. It returns memory before that time is over. */
 static void wait_for_job(const struct cnc_pool *pool, struct worker *w)
 {
-    const int64_t first = pool->cfg.idle_ms < CNC_HOME_REST_MS ? pool->cfg.idle_ms : CNC_HOME_REST_MS;
+    const int64_t first = pool->cfg.idle_ms < CNC_DESK_REST_MS ? pool->cfg.idle_ms : CNC_DESK_REST_MS;
     const unsigned uses = cnc_depot_uses(pool->cfg.depot);
     bool in_time = true;
     while (in_time && !atomic_load(&w->awake))
         in_time = cnc_sys_sleep_while(&w->awake, 0, first);
     if (in_time || first == pool->cfg.idle_ms)
         return;
-    cnc_home_rest(w->home, uses);
+    cnc_desk_rest(w->home, uses);
     for (in_time = true; in_time && !atomic_load(&w->awake);)
         in_time = cnc_sys_sleep_while(&w->awake, 0, pool->cfg.idle_ms - first);
 }
@@ -236,7 +236,7 @@ static void *worker_main(void *arg)
         pthread_mutex_lock(&pool->mu);
     }
     cnc_link_remove(&w->link); /* no more broadcasts to a home that closes */
-    pool->served += atomic_load_explicit(&w->home->served, memory_order_relaxed);
+    pool->served += cnc_desk_served(w->home);
     pthread_mutex_unlock(&pool->mu);
     struct cnc_home *home = w->home; /* a call that was posted before still looks at w->home */
     cnc_home_close(&home);
@@ -277,14 +277,14 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     w->lane = lane;
     cnc_link_init(&w->link);
     cnc_link_init(&w->asleep);
-    int rc = cnc_home_create(&w->home, pool->cfg.clock, pool->cfg.fields_max, true);
+    int rc = cnc_desk_create(&w->home, pool->cfg.clock, pool->cfg.fields_max, true);
     if (rc < 0) {
         cnc_free(w);
         return cannot_spawn_locked(lane, rc, ENOMEM);
     }
     w->home->pooled = w;
     w->home->owner = lane == &pool->user ? pool->cfg.owner : NULL;
-    w->home->depot = pool->cfg.depot;
+    cnc_desk_of(w->home)->depot = pool->cfg.depot;
     pthread_attr_t attr;
     sigset_t old;
     pthread_attr_init(&attr);
@@ -580,7 +580,7 @@ void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out)
                                     .queued = pool->user.queued + pool->library.queued,
                                     .jobs = atomic_load(&pool->user.jobs), .served = pool->served };
     for (struct cnc_link *l = pool->live.next; l != &pool->live; l = l->next)
-        out->served += atomic_load_explicit(&CNC_CONTAINER(l, struct worker, link)->home->served, memory_order_relaxed);
+        out->served += cnc_desk_served(CNC_CONTAINER(l, struct worker, link)->home);
     pthread_mutex_unlock(&pool->mu);
 }
 

@@ -14,7 +14,7 @@
 #ifndef CNC_POOL_H
 #define CNC_POOL_H
 
-#include "exec/home.h"
+#include "exec/desk.h"
 
 struct cnc_pool;
 

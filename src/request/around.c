@@ -23,13 +23,9 @@ static int around_call(concur_request *r, const struct cnc_route_hook *hook)
 {
     struct cnc_home *home = r->home;
     cnc_request_enter_handler(r);
-    home->last = r->match.route;
-    home->calls++;
-    if (home->busy_since)
-        atomic_store_explicit(home->busy_since, cnc_clock_now(home->clock), memory_order_relaxed);
+    cnc_desk_call_begins(home, r->match.route);
     int rc = hook->before(r, hook->arg);
-    if (home->busy_since)
-        atomic_store_explicit(home->busy_since, 0, memory_order_relaxed);
+    cnc_desk_call_ends(home);
     return rc;
 }
 

@@ -26,23 +26,23 @@ struct pool_run {
 static void attach(concur_request *r, struct cnc_home *home)
 {
     r->home = home;
-    cnc_link_append(&home->requests, &r->link);
-    home->live++;
+    cnc_link_append(&cnc_desk_of(home)->requests, &r->link);
+    cnc_desk_of(home)->live++;
 }
 
 static void detach(concur_request *r)
 {
     cnc_link_remove(&r->link);
-    r->home->live--;
+    cnc_desk_of(r->home)->live--;
 }
 
 static uint64_t next_id(concur_server *server, struct cnc_home *home)
 {
-    if (CNC_UNLIKELY(home->id_next == home->id_end)) {
-        home->id_next = server->id_base + atomic_fetch_add(&server->counts.ids, IDS_AT_ONCE);
-        home->id_end = home->id_next + IDS_AT_ONCE;
+    if (CNC_UNLIKELY(cnc_desk_of(home)->id_next == cnc_desk_of(home)->id_end)) {
+        cnc_desk_of(home)->id_next = server->id_base + atomic_fetch_add(&server->counts.ids, IDS_AT_ONCE);
+        cnc_desk_of(home)->id_end = cnc_desk_of(home)->id_next + IDS_AT_ONCE;
     }
-    return home->id_next++;
+    return cnc_desk_of(home)->id_next++;
 }
 
 static void on_dispatch_deadline(struct cnc_timer *t)
@@ -82,7 +82,7 @@ static void dispatch_serve_here(concur_request *r, struct cnc_home *here)
             cnc_request_set_deadline(r, left);
         cnc_request_run(r);
     }
-    while (here->live)
+    while (cnc_desk_of(here)->live)
         if (cnc_home_turn(here, -1) < 0) {
             cnc_server_runs_short(server, "requests that wait on this thread are given up");
             cnc_request_lose_loop(here);
@@ -239,13 +239,9 @@ CNC_HOT void cnc_request_run(concur_request *r)
         }
         struct cnc_home *home = r->home;
         cnc_request_enter_handler(r);
-        home->last = route;
-        home->calls++;
-        if (CNC_UNLIKELY(home->busy_since != NULL))
-            atomic_store_explicit(home->busy_since, cnc_clock_now(home->clock), memory_order_relaxed);
+        cnc_desk_call_begins(home, route);
         int rc = route->handler(r, route->arg);
-        if (CNC_UNLIKELY(home->busy_since != NULL))
-            atomic_store_explicit(home->busy_since, 0, memory_order_relaxed);
+        cnc_desk_call_ends(home);
         /* What declines must leave nothing behind: the next route may run on another thread. */
         if (CNC_LIKELY(rc != CONCUR_DECLINE) || r->output != CNC_OUTPUT_NONE || r->gone || r->refs || r->on_data) {
             cnc_request_leave(r, rc);
@@ -334,7 +330,7 @@ static int refusal(concur_request *r, int found)
 static concur_request *create(struct cnc_conn *conn, const struct cnc_http_head *head)
 {
     struct cnc_home *home = conn->drv->home;
-    void *block = cnc_home_block_get(home);
+    void *block = cnc_desk_block_get(home);
     if (!block)
         return NULL;
     concur_request *r = block;
@@ -354,11 +350,10 @@ static concur_request *create(struct cnc_conn *conn, const struct cnc_http_head 
         r->flags |= CNC_REQ_HAS_BODY;
     if (head->method == CNC_HTTP_HEAD)
         r->flags |= CNC_REQ_NO_BODY_OUT;
-    cnc_arena_init(&r->arena, r + 1, cnc_home_block_size() - sizeof *r, (size_t)r->server->setup->cfg.request_memory);
+    cnc_arena_init(&r->arena, r + 1, cnc_desk_block_size() - sizeof *r, (size_t)r->server->setup->cfg.request_memory);
     r->id = next_id(r->server, home);
     attach(r, home);
-    atomic_store_explicit(&home->served, atomic_load_explicit(&home->served, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    cnc_desk_count_request(home);
     return r;
 }
 
@@ -366,7 +361,7 @@ static void dispatch_discard(concur_request *r)
 {
     detach(r);
     cnc_arena_deinit(&r->arena);
-    cnc_home_block_put(r->home, r->block);
+    cnc_desk_block_put(r->home, r->block);
 }
 
 static int dispatch_no_memory(concur_server *server)

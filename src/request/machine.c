@@ -120,8 +120,7 @@ void cnc_request_enter(concur_request *r)
     CNC_ASSERT(!(r->flags & CNC_REQ_ON_STACK)); /* two callbacks never nest */
     machine_step(r, ON_CALLBACK);
     r->flags |= CNC_REQ_ON_STACK;
-    r->home->last = r->match.route;
-    r->home->calls++;
+    cnc_desk_note_call(r->home, r->match.route);
 }
 
 void cnc_request_failed(concur_request *r, const char *fmt, ...)
@@ -208,11 +207,11 @@ static void machine_end(concur_request *r)
     if (cnc_timer_is_set(&r->deadline))
         cnc_home_timer_cancel(home, &r->deadline);
     cnc_link_remove(&r->link);
-    home->live--;
+    cnc_desk_of(home)->live--;
     if (CNC_UNLIKELY(r->flags & CNC_REQ_HAS_BODY))
         cnc_body_deinit(r);
     cnc_arena_deinit(&r->arena);
-    cnc_home_block_put(home, r->block);
+    cnc_desk_block_put(home, r->block);
 }
 
 CNC_HOT void cnc_request_leave(concur_request *r, int rc)
@@ -286,7 +285,7 @@ void cnc_request_give_up(concur_request *r, int reason, bool answer)
 
 void cnc_request_give_up_all(struct cnc_home *home, int reason)
 {
-    for (struct cnc_link *l = home->requests.next; l != &home->requests; l = l->next)
+    for (struct cnc_link *l = cnc_desk_of(home)->requests.next; l != &cnc_desk_of(home)->requests; l = l->next)
         cnc_request_give_up(CNC_CONTAINER(l, concur_request, link), reason, true);
 }
 

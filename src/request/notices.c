@@ -142,6 +142,6 @@ void cnc_request_tell_stop(concur_request *r)
 void cnc_request_tell_stop_all(struct cnc_home *home, int unused)
 {
     (void)unused;
-    for (struct cnc_link *l = home->requests.next; l != &home->requests; l = l->next)
+    for (struct cnc_link *l = cnc_desk_of(home)->requests.next; l != &cnc_desk_of(home)->requests; l = l->next)
         tell_later(CNC_CONTAINER(l, concur_request, link));
 }

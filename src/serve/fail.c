@@ -13,7 +13,7 @@
 
 static bool fail_is_over(const struct cnc_serving *s)
 {
-    return s->drv.count == 0 && s->home->live == 0 && atomic_load(&s->server->connections) == 0;
+    return s->drv.count == 0 && cnc_desk_of(s->home)->live == 0 && atomic_load(&s->server->connections) == 0;
 }
 
 /* Without turns of the loop: what threads give back is taken from the inbox, and closed. */

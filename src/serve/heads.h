@@ -14,7 +14,7 @@
 /* Bytes of the largest message, and of the room to receive one: a head, what one read may have brought behind it, and a little. */
 #define CNC_HEADS_ROOM 262144
 /* A larger head_max does not fit: then workers wait for heads themselves, and no process does. */
-#define CNC_HEADS_HEAD_MAX (CNC_HEADS_ROOM - CNC_HOME_SCRATCH - 1024)
+#define CNC_HEADS_HEAD_MAX (CNC_HEADS_ROOM - CNC_DESK_SCRATCH - 1024)
 
 /* ---- the process that waits ---- */
 

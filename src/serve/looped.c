@@ -61,7 +61,7 @@ void cnc_looped_stats(concur_server *server, struct cnc_engine_stats *out)
     if (server->pool)
         cnc_pool_stats(server->pool, &pool);
     *out = (struct cnc_engine_stats){ .threads = 1 + pool.threads, .threads_idle = pool.idle, .queued = pool.queued,
-                                      .requests = atomic_load(&e->serving.home->served),
+                                      .requests = cnc_desk_served(e->serving.home),
                                       .accepted = atomic_load(&e->serving.acceptor.accepted),
                                       .stalls = atomic_load(&e->serving.stalls) };
 }

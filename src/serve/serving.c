@@ -135,17 +135,17 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         from[i] = (struct cnc_accept_from){ server->sockets[i].fd, cnc_sockets_accept_how(server, i, blocking_sockets) };
     int rc = open_pool(s, server);
     if (rc == CONCUR_OK)
-        rc = cnc_home_create(&s->home, server->clock, server->setup->limits.http.fields_max,
+        rc = cnc_desk_create(&s->home, server->clock, server->setup->limits.http.fields_max,
                              (flags & CNC_SERVING_BLOCKING_HOME) != 0);
     if (rc < 0) {
         cnc_serving_close(s);
         return rc;
     }
     cnc_strain_open(&s->pool_strain, s->home, server->pool);
-    s->home->depot = &server->depot;
+    cnc_desk_of(s->home)->depot = &server->depot;
     s->home->owner = ops->handover ? NULL : server; /* a poller runs no handlers */
     if (server->place.row && server->setup->cfg.stuck_timeout)
-        s->home->busy_since = &server->place.row->busy_since;
+        cnc_desk_of(s->home)->busy_since = &server->place.row->busy_since;
     cnc_driver_init(&s->drv, s->home, &server->setup->limits, ops, server, &server->draining);
     rc = cnc_driver_need_loop(&s->drv);
     if (rc == CONCUR_OK)
@@ -180,7 +180,7 @@ void cnc_serving_close(struct cnc_serving *s)
 /* With one call it is clear which one took the time; several are not timed one by one. */
 static void warn_of_stall(const struct cnc_serving *s, int64_t ms, unsigned calls)
 {
-    const struct cnc_route *route = s->home->last;
+    const struct cnc_route *route = cnc_desk_of(s->home)->last;
     const char *name = route ? route->pattern : "(none)";
     struct cnc_log *log = &s->server->log;
     if (calls == 1)
@@ -197,8 +197,8 @@ static void check_stall(struct cnc_serving *s, int64_t began)
 {
     int64_t limit = s->server->setup->cfg.stall_warn;
     int64_t now = cnc_clock_now(s->server->clock);
-    unsigned calls = s->home->calls - s->calls_before;
-    s->calls_before = s->home->calls;
+    unsigned calls = cnc_desk_of(s->home)->calls - s->calls_before;
+    s->calls_before = cnc_desk_of(s->home)->calls;
     if (CNC_LIKELY(limit == 0 || now - began < limit))
         return;
     atomic_fetch_add_explicit(&s->stalls, 1, memory_order_relaxed);

@@ -34,7 +34,7 @@ struct cnc_serving {
     void (*gave_up)(struct cnc_serving *); /* optional: the stop's deadline has passed, and requests were given up */
     struct cnc_pool *threads;   /* borrowed: whose homes run requests too; NULL: none but server->pool */
     int64_t stall_warned_at;
-    unsigned calls_before;      /* home->calls when the turn began */
+    unsigned calls_before;      /* calls of the desk when the turn began */
     atomic_ullong stalls;       /* written by the loop's thread, read by any */
     struct cnc_io link_io;      /* what the master says */
     struct cnc_timer publish_timer;

@@ -54,7 +54,7 @@ CNC_HOT static bool decide_keep(struct cnc_driver *drv)
 {
     struct cnc_solo *solo = solo_of(drv);
     concur_server *server = drv->owner;
-    unsigned long long served = atomic_load_explicit(&drv->home->served, memory_order_relaxed);
+    unsigned long long served = cnc_desk_served(drv->home);
     const struct cnc_place *place = &server->place;
     if (served % PUBLISH_EVERY == 0)
         publish(solo);
@@ -201,7 +201,7 @@ static void solo_serve(struct cnc_solo *solo, struct cnc_conn *conn)
             break;
         waited = wait_in_loop(solo, conn);
     }
-    while (home->live && turn(solo)) /* what the client did not wait for */
+    while (cnc_desk_of(home)->live && turn(solo)) /* what the client did not wait for */
         continue;
     while (home->local.head)
         cnc_home_settle(home);
@@ -292,13 +292,13 @@ static int how_long(const struct cnc_solo *solo)
 static int wait_at_gate(struct cnc_solo *solo)
 {
     struct cnc_home *home = solo->serving.home;
-    unsigned uses = cnc_depot_uses(home->depot);
+    unsigned uses = cnc_depot_uses(cnc_desk_of(home)->depot);
     int ms = how_long(solo);
-    bool rests = home->chunks.first && (ms < 0 || ms > CNC_HOME_REST_MS);
-    int i = cnc_gate_wait(&solo->gate, rests ? CNC_HOME_REST_MS : ms);
+    bool rests = cnc_desk_of(home)->chunks.first && (ms < 0 || ms > CNC_DESK_REST_MS);
+    int i = cnc_gate_wait(&solo->gate, rests ? CNC_DESK_REST_MS : ms);
     if (i < 0 && rests) {
-        cnc_chunks_free(&home->chunks);
-        cnc_depot_rest(home->depot, uses);
+        cnc_chunks_free(&cnc_desk_of(home)->chunks);
+        cnc_depot_rest(cnc_desk_of(home)->depot, uses);
     }
     return i;
 }
@@ -396,7 +396,7 @@ int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
 
 void cnc_solo_stats(const struct cnc_solo *solo, struct cnc_engine_stats *out)
 {
-    *out = (struct cnc_engine_stats){ .threads = 1, .requests = atomic_load(&solo->serving.home->served),
+    *out = (struct cnc_engine_stats){ .threads = 1, .requests = cnc_desk_served(solo->serving.home),
                                       .accepted = solo->accepted };
 }
 
@@ -418,7 +418,7 @@ int cnc_solo_run(struct cnc_solo *solo, bool may_give_up)
             continue;
         solo->accepted += !(conn->flags & CNC_CONN_READY); /* the others were accepted before */
         solo_serve(solo, conn);
-        if (solo->recycle_at && atomic_load(&s->home->served) >= solo->recycle_at)
+        if (solo->recycle_at && cnc_desk_served(s->home) >= solo->recycle_at)
             cnc_place_stop(server, server->setup->cfg.stop_timeout);
     }
     if (!solo->sick || rc != CONCUR_OK)

@@ -29,7 +29,8 @@ void cnc_serving_tell_of_stop(struct cnc_serving *s)
 
 static bool stop_is_over(const struct cnc_serving *s)
 {
-    return !s->more_may_come && s->drv.count == 0 && s->home->live == 0 && atomic_load(&s->server->connections) == 0;
+    return !s->more_may_come && s->drv.count == 0 && cnc_desk_of(s->home)->live == 0 &&
+           atomic_load(&s->server->connections) == 0;
 }
 
 static void begin_drain(struct cnc_serving *s)

@@ -81,7 +81,7 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
         close_unserved(drv, conn);
     else if (cnc_block_serve(drv, conn, threads_is_wanted, t))
         park(t, home, conn);
-    while (home->live)
+    while (cnc_desk_of(home)->live)
         if (cnc_home_turn(home, -1) < 0) { /* its loop has come to life, so there is a driver */
             cnc_server_runs_short(t->server, "requests that wait on this thread are given up");
             cnc_driver_lose_loop(drv);

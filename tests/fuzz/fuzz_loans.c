@@ -61,7 +61,7 @@ static void open_home(void)
         limits.class_ms[i] = 1000;
     ops = (struct cnc_conn_ops){ .request = refuse_request, .closed = on_closed, .runs_short = on_short,
                                  .handover = cnc_front_handover };
-    FUZZ_ENSURE(cnc_home_create(&home, &clock, limits.http.fields_max, false) == CONCUR_OK);
+    FUZZ_ENSURE(cnc_desk_create(&home, &clock, limits.http.fields_max, false) == CONCUR_OK);
     cnc_driver_init(&drv, home, &limits, &ops, NULL, &draining);
     FUZZ_ENSURE(cnc_driver_need_loop(&drv) == CONCUR_OK);
 }

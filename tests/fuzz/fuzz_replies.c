@@ -246,7 +246,7 @@ static void open_world(void)
     FUZZ_ENSURE(cnc_setup_create(&setup, options, &world.server->routes) == CONCUR_OK);
     cnc_server_adopt(world.server, setup);
     world.server->clock = &clock;
-    FUZZ_ENSURE(cnc_home_create(&world.home, &clock, setup->limits.http.fields_max, false) == CONCUR_OK);
+    FUZZ_ENSURE(cnc_desk_create(&world.home, &clock, setup->limits.http.fields_max, false) == CONCUR_OK);
     cnc_driver_init(&world.drv, world.home, &setup->limits, &cnc_request_conn_ops, world.server, &world.server->draining);
     FUZZ_ENSURE(cnc_driver_need_loop(&world.drv) == CONCUR_OK);
 }
@@ -374,11 +374,11 @@ static void expect_reply(void)
 static void close_all(void)
 {
     close(world.fd);
-    for (int i = 0; i < 100 && (world.drv.count || world.home->live); i++) {
+    for (int i = 0; i < 100 && (world.drv.count || cnc_desk_of(world.home)->live); i++) {
         world.now += 10000;
         (void)cnc_home_turn(world.home, 0);
     }
-    FUZZ_ENSURE(world.drv.count == 0 && world.home->live == 0 && world.drv.illegal == 0);
+    FUZZ_ENSURE(world.drv.count == 0 && cnc_desk_of(world.home)->live == 0 && world.drv.illegal == 0);
     FUZZ_ENSURE(said.freed == said.given);
     while (said.text_count)
         free(said.texts[--said.text_count]);

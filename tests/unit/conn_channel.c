@@ -35,7 +35,7 @@ static void on_ended(struct cnc_task *task)
 static void *remote_main(void *arg)
 {
     struct remote *r = arg;
-    ck_assert_int_eq(cnc_home_create(&r->home, &cnc_clock_system, 8, true), CONCUR_OK);
+    ck_assert_int_eq(cnc_desk_create(&r->home, &cnc_clock_system, 8, true), CONCUR_OK);
     ck_assert_int_eq(cnc_home_need_loop(r->home), CONCUR_OK);
 #ifdef CNC_FAULTS
     if (r->fail_nth)
@@ -172,7 +172,7 @@ static void join(void)
 
 static void end(void)
 {
-    ck_assert_uint_eq(rig.home->live, 0);
+    ck_assert_uint_eq(cnc_desk_of(rig.home)->live, 0);
     rig_deinit(&rig);
 }
 
@@ -185,7 +185,7 @@ static void leave(void)
 START_TEST(a_reply_comes_back)
 {
     ck_assert(open_channel(GET("/wait"), answer, BOUND));
-    ck_assert_uint_eq(rig.home->live, 1);
+    ck_assert_uint_eq(cnc_desk_of(rig.home)->live, 1);
     go();
     join();
     ck_assert_int_eq(remote.rc, CONCUR_OK);
@@ -423,7 +423,7 @@ START_TEST(no_memory_ends_the_request_on_both_sides)
         for (unsigned nth = 1; nth < 60; nth++) {
             ck_assert(open_channel(rows[i].text, rows[i].script, 4096));
             rig.every_second = rows[i].every_second;
-            ck_assert_int_eq(cnc_home_need_scratch(rig.home), CONCUR_OK);
+            ck_assert_int_eq(cnc_desk_need_scratch(rig.home), CONCUR_OK);
             remote.fail_nth = nth;
             go();
             if (rows[i].body)

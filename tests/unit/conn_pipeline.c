@@ -101,7 +101,7 @@ static void start_thread(void)
     thread_ops = rig.ops;
     rig.ops.handover = handover;
     rig.transport.read = read_at_once;
-    ck_assert_int_eq(cnc_home_create(&thread_home, &rig.clock, rig.limits.http.fields_max, true), CONCUR_OK);
+    ck_assert_int_eq(cnc_desk_create(&thread_home, &rig.clock, rig.limits.http.fields_max, true), CONCUR_OK);
     cnc_driver_init(&thread_drv, thread_home, &rig.limits, &thread_ops, &rig, &rig.draining);
 }
 
@@ -138,11 +138,11 @@ static void flood(size_t length)
         }
         rig_turn(&rig);
         const size_t kept = cnc_conn_input(rig.conn).n;
-        ck_assert_msg(kept <= CNC_HOME_SCRATCH, "requests of %zu bytes: %zu bytes kept", length, kept);
+        ck_assert_msg(kept <= CNC_DESK_SCRATCH, "requests of %zu bytes: %zu bytes kept", length, kept);
         ck_assert_msg(sent < 16 << 20, "requests of %zu bytes: %zu bytes taken", length, sent);
     }
     const size_t queued = cnc_conn_queued(rig.conn);
-    ck_assert_msg(queued <= 2 * CNC_HOME_SCRATCH, "requests of %zu bytes: %zu bytes of output queued", length, queued);
+    ck_assert_msg(queued <= 2 * CNC_DESK_SCRATCH, "requests of %zu bytes: %zu bytes of output queued", length, queued);
     rig_deinit(&rig);
 }
 

@@ -164,7 +164,7 @@ static struct rig_request *begin(bool chunked, size_t total)
     rig_send(&rig, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
     struct rig_request *q = rig_last(&rig);
     struct cnc_http_reply r = { .status = 200, .length = chunked ? -1 : (int64_t)total, .type = CNC_SLICE("a/b"),
-                                .date = cnc_home_date(rig.home), .method = q->method, .minor = 1, .keep_alive = true };
+                                .date = cnc_desk_date(rig.home), .method = q->method, .minor = 1, .keep_alive = true };
     struct cnc_piece none = { 0 };
     ck_assert_int_eq(q->stream.down->reply(&q->stream, &r, &none, false), CONCUR_OK);
     return q;
@@ -203,7 +203,7 @@ static void run_one(unsigned run)
     check_body(total, chunked);
     ck_assert_uint_eq(borrowed, given_back);
     ck_assert_ptr_null(rig.conn->out);
-    ck_assert_uint_le(rig.home->chunks.count, CNC_CHUNKS_KEPT);
+    ck_assert_uint_le(cnc_desk_of(rig.home)->chunks.count, CNC_CHUNKS_KEPT);
     rig_deinit(&rig);
 }
 

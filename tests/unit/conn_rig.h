@@ -81,7 +81,7 @@ static inline int64_t rig_wall_s(void *arg)
 static inline int rig_reply(struct rig_request *q, int status, const char *text, bool last)
 {
     struct cnc_http_reply r = { .status = status, .length = last ? (int64_t)strlen(text) : -1,
-                                .type = CNC_SLICE("text/plain"), .date = cnc_home_date(q->rig->home),
+                                .type = CNC_SLICE("text/plain"), .date = cnc_desk_date(q->rig->home),
                                 .method = q->method, .minor = q->minor, .keep_alive = q->keep_alive };
     struct cnc_piece piece = { .p = text, .n = strlen(text) }, none = { 0 };
     if (last)
@@ -105,7 +105,7 @@ static inline void rig_free_large(void *arg)
 static inline int rig_reply_large(struct rig_request *q)
 {
     static char bytes[1 << 20];
-    struct cnc_http_reply r = { .status = 200, .length = (int64_t)q->rig->large, .date = cnc_home_date(q->rig->home),
+    struct cnc_http_reply r = { .status = 200, .length = (int64_t)q->rig->large, .date = cnc_desk_date(q->rig->home),
                                 .method = q->method, .minor = q->minor, .keep_alive = q->keep_alive };
     struct cnc_piece piece = { .p = bytes, .n = q->rig->large, .free = rig_free_large, .arg = q };
     if (q->rig->copies)
@@ -246,7 +246,7 @@ static inline void rig_init(struct rig *rig, bool blocking)
     rig_writes = &rig->writes;
     rig->peer = -1;
     rig->got = malloc(RIG_ROOM);
-    ck_assert_int_eq(cnc_home_create(&rig->home, &rig->clock, rig->limits.http.fields_max, blocking), CONCUR_OK);
+    ck_assert_int_eq(cnc_desk_create(&rig->home, &rig->clock, rig->limits.http.fields_max, blocking), CONCUR_OK);
     cnc_driver_init(&rig->drv, rig->home, &rig->limits, &rig->ops, rig, &rig->draining);
     if (!blocking)
         ck_assert_int_eq(cnc_driver_need_loop(&rig->drv), CONCUR_OK);

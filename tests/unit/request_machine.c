@@ -133,7 +133,7 @@ static void world_open(struct world *w, enum place place, uint64_t seed)
         ck_assert_int_eq(cnc_pool_create(&w->server->pool, &cfg), CONCUR_OK);
     }
     unsigned fields = w->server->setup->limits.http.fields_max;
-    ck_assert_int_eq(cnc_home_create(&w->home, w->server->clock, fields, place == ON_THREAD), CONCUR_OK);
+    ck_assert_int_eq(cnc_desk_create(&w->home, w->server->clock, fields, place == ON_THREAD), CONCUR_OK);
     cnc_driver_init(&w->drv, w->home, &w->server->setup->limits, &cnc_request_conn_ops, w->server, &w->server->draining);
     ck_assert_int_eq(cnc_driver_need_loop(&w->drv), CONCUR_OK);
     pthread_mutex_init(&w->run.mu, NULL);
@@ -353,7 +353,7 @@ static void turn(struct world *w, int64_t wait_ms)
 
 static bool is_ended(struct world *w)
 {
-    return atomic_load(&w->run.ended) && w->home->live == 0;
+    return atomic_load(&w->run.ended) && cnc_desk_of(w->home)->live == 0;
 }
 
 /* Everything the request could wait for comes: does it end? */
@@ -386,9 +386,9 @@ static void finish(struct world *w)
     }
     receive_some(w, WIRE_MAX);
     (void)shutdown(w->fd, SHUT_RDWR);
-    for (unsigned i = 0; i < 10000 && (w->drv.count || w->home->live); i++)
+    for (unsigned i = 0; i < 10000 && (w->drv.count || cnc_desk_of(w->home)->live); i++)
         turn(w, 2);
-    MUST(run, w->drv.count == 0 && w->home->live == 0);
+    MUST(run, w->drv.count == 0 && cnc_desk_of(w->home)->live == 0);
     close(w->fd);
     for (unsigned i = 0; i < run->token_count; i++)
         MUST(run, run->tokens[i].kind != FREE || atomic_load(&run->tokens[i].fired) == 1);
@@ -456,7 +456,7 @@ static void run_on_thread(struct world *w, uint64_t seed, uint64_t i)
         leave_now(run);
     if (cnc_block_serve(&w->drv, conn, is_wanted, NULL))
         cnc_driver_take(&w->drv, conn); /* parked; here the thread is its own poller */
-    for (unsigned k = 0; k < 5000 && (w->home->live || k < 2); k++) {
+    for (unsigned k = 0; k < 5000 && (cnc_desk_of(w->home)->live || k < 2); k++) {
         if (k == 1000)
             stop_what_hangs(w);
         receive_some(w, WIRE_MAX);
@@ -481,7 +481,7 @@ static void run_on_pool(struct world *w, uint64_t seed, uint64_t i)
     cnc_driver_take(&w->drv, conn);
     if (leaves)
         leave_now(run);
-    for (unsigned k = 0; k < 5000 && (w->home->live || is_busy(w->server->pool)); k++) {
+    for (unsigned k = 0; k < 5000 && (cnc_desk_of(w->home)->live || is_busy(w->server->pool)); k++) {
         if (k == 1000)
             stop_what_hangs(w);
         receive_some(w, WIRE_MAX);

@@ -44,7 +44,7 @@ static bool parked(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn
             atomic_store(&row->told, CNC_LEDGER_UNKNOWN);
         return false;
     }
-    if (home->live == 0) /* else the thread is not free yet */
+    if (cnc_desk_of(home)->live == 0) /* else the thread is not free yet */
         (void)cnc_pool_job_ends(t->pool, home);
     give_back(b, conn);
     return true;
@@ -115,7 +115,7 @@ static void on_borrower_gone(struct cnc_driver *drv, struct cnc_conn *conn)
         return;
     if (conn->flags & CNC_CONN_RESET)
         note.flags |= CNC_LOAN_CUT;
-    if (home->blocking && home->live == 0) /* else its thread goes on, or it has none */
+    if (home->blocking && cnc_desk_of(home)->live == 0) /* else its thread goes on, or it has none */
         (void)cnc_pool_job_ends(t->pool, home);
     cnc_borrower_tell_end(cnc_borrower_of(t), &note, NULL);
 }

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A home where connections and requests are served has a desk: what is used again from one request to the next. The struct
+ * begins with the home, so that one is found from the other at no cost. All of it is the owner's alone, unless it says so.
+ */
+#ifndef CNC_DESK_H
+#define CNC_DESK_H
+
+#include "exec/depot.h"
+#include "exec/home.h"
+#include "http/http.h"
+
+#define CNC_DESK_SCRATCH 65536    /* bytes of each scratch buffer */
+#define CNC_DESK_BLOCK 4096       /* bytes of a request's first block */
+#define CNC_DESK_BLOCKS_KEPT 64   /* free blocks kept */
+#define CNC_DESK_REST_MS 1000     /* without a use of it, before memory is given back */
+
+struct cnc_block; /* a request's first block of memory */
+
+struct cnc_desk {
+    struct cnc_home home;
+    char *in, *out;                /* scratch: bytes just read, replies about to be written; NULL until needed */
+    struct cnc_http_field *fields; /* scratch for a head being parsed */
+    struct cnc_block *blocks;
+    unsigned blocks_kept;
+    struct cnc_link requests; /* ring of those that have not ended */
+    unsigned live;          /* their number, and that of channels into here */
+    const void *last;       /* the route for which the program was called last, for reports */
+    unsigned calls;         /* of the program, so far; wraps */
+    uint64_t id_next, id_end; /* request ids that may be given out here */
+    atomic_ullong served;   /* requests begun here; the owner writes, anyone reads */
+    atomic_llong *busy_since; /* borrowed: where the start of a handler is told; NULL: to nobody */
+    struct cnc_chunks chunks; /* free ones */
+    unsigned chunks_used, depot_used; /* uses of both when they were last looked at */
+    struct cnc_tick chunks_tick; /* on a loop: whether they are still needed */
+    struct cnc_depot *depot;  /* borrowed: for more of them; NULL: none */
+    int64_t date_s;         /* the second that date shows */
+    int64_t date_at;        /* monotonic ms at which it must be made anew */
+    char date[32];
+};
+
+static inline struct cnc_desk *cnc_desk_of(struct cnc_home *home)
+{
+    return CNC_CONTAINER(home, struct cnc_desk, home);
+}
+
+/* The program is about to be called for a route, or for a request of one: reports tell which. */
+static inline void cnc_desk_note_call(struct cnc_home *home, const void *route)
+{
+    struct cnc_desk *desk = cnc_desk_of(home);
+    desk->last = route;
+    desk->calls++;
+}
+
+/* The same, and that it has not returned. */
+static inline void cnc_desk_call_begins(struct cnc_home *home, const void *route)
+{
+    struct cnc_desk *desk = cnc_desk_of(home);
+    cnc_desk_note_call(home, route);
+    if (CNC_UNLIKELY(desk->busy_since != NULL))
+        atomic_store_explicit(desk->busy_since, cnc_clock_now(home->clock), memory_order_relaxed);
+}
+
+static inline void cnc_desk_call_ends(struct cnc_home *home)
+{
+    struct cnc_desk *desk = cnc_desk_of(home);
+    if (CNC_UNLIKELY(desk->busy_since != NULL))
+        atomic_store_explicit(desk->busy_since, 0, memory_order_relaxed);
+}
+
+/* Any thread. */
+static inline unsigned long long cnc_desk_served(struct cnc_home *home)
+{
+    return atomic_load_explicit(&cnc_desk_of(home)->served, memory_order_relaxed);
+}
+
+static inline void cnc_desk_count_request(struct cnc_home *home)
+{
+    atomic_store_explicit(&cnc_desk_of(home)->served, cnc_desk_served(home) + 1, memory_order_relaxed);
+}
+
+/* As cnc_home_create(); cnc_home_close() closes it. fields_max sizes the scratch for heads. */
+int cnc_desk_create(struct cnc_home **out, const struct cnc_clock *clock, unsigned fields_max, bool blocking);
+
+/* 29 bytes for Date, made once a second. */
+struct cnc_slice cnc_desk_date(struct cnc_home *home);
+/* Makes the scratch buffers be there: CONCUR_OK or CONCUR_E_NOMEM. */
+int cnc_desk_need_scratch(struct cnc_home *home);
+/* With nothing under way here: gives back memory that the next request takes anew. depot_uses: cnc_depot_uses() when it
+ * fell idle. */
+void cnc_desk_rest(struct cnc_home *home, unsigned depot_uses);
+
+/* A block of CNC_DESK_BLOCK bytes, or NULL. put may come from another home's thread: it then travels back. */
+void *cnc_desk_block_get(struct cnc_home *home);
+void cnc_desk_block_put(struct cnc_home *here, void *block);
+/* Usable bytes of a block. */
+size_t cnc_desk_block_size(void);
+
+/* A chunk of CNC_CHUNK bytes, or NULL; from any home. */
+static inline void *cnc_desk_chunk_get(struct cnc_home *home)
+{
+    return cnc_chunk_get(&cnc_desk_of(home)->chunks, cnc_desk_of(home)->depot);
+}
+
+void cnc_desk_chunk_put(struct cnc_home *home, void *chunk);
+
+#endif
