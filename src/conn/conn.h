@@ -153,8 +153,16 @@ struct cnc_loan_ops {
     void (*sends)(struct cnc_driver *, struct cnc_conn *);
 };
 
-/* What a connection says for itself, in its protocol's words. */
+/* What the bytes of a connection mean. From idle to busy they are its protocol's. */
 struct cnc_protocol {
+    /* Bytes are here, or what was waited for has come: takes from *in what can be used now. What is left there is kept. */
+    void (*input)(struct cnc_conn *, struct cnc_slice *in);
+    /* The peer has shut its side, and input() has seen all that came before. */
+    void (*ended)(struct cnc_conn *);
+    /* Should more be read? */
+    bool (*reads)(const struct cnc_conn *);
+    /* How many bytes at most, while a request is under way. */
+    size_t (*most)(const struct cnc_conn *);
     /* No request exists, or none any more: the last reply is a page with this status. */
     void (*page)(struct cnc_conn *, int status);
     /* The request takes its body, which the peer holds back until it hears so. */

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 
 #include "base/sys.h"
+#include "conn/http1.h"
 #include "conn/input.h"
 #include "conn/queue.h"
 #include "net/address.h"
@@ -308,6 +309,10 @@ static void http1_page(struct cnc_conn *conn, int status)
 }
 
 const struct cnc_protocol cnc_http1 = {
+    .input = cnc_http1_input,
+    .ended = cnc_http1_ended,
+    .reads = cnc_http1_reads,
+    .most = cnc_http1_most,
     .page = http1_page,
     .go_on = http1_go_on,
 };

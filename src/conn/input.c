@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way in: bytes are read into the home's scratch buffer and parsed there. Only what cannot be used yet (half a head,
- * requests behind the one being answered, a piece the request left in place) gets a buffer of the connection's own, which
- * goes as soon as it is empty: an idle connection owns none.
+ * The way in: bytes are read into the home's scratch buffer, and the connection's protocol takes them from there. Only what it
+ * cannot use yet (half a head, requests behind the one being answered, a piece the request left in place) gets a buffer of the
+ * connection's own, which goes as soon as it is empty: an idle connection owns none.
  */
 #include "base/sys.h"
 #include "conn/input.h"
@@ -11,16 +11,7 @@
 #define CHUNK_FROM 16384 /* a buffer from this size on is a chunk, of which homes keep some */
 #define CHUNK_ROOM (CNC_CHUNK - sizeof(struct cnc_input))
 
-/* What one connection may have called before the others have their turn. */
-#define TURN_STEPS 64 /* requests and pieces of bodies */
-#define TURN_MS 2     /* once this has passed no further one is begun */
-
-struct turn {
-    unsigned steps;
-    int64_t began; /* 0: the clock was not read yet */
-};
-
-static void drop_head(struct cnc_input *in)
+void cnc_input_drop_head(struct cnc_input *in)
 {
     cnc_free(in->fields);
     in->fields = NULL;
@@ -40,7 +31,7 @@ void cnc_conn_free_input(struct cnc_conn *conn)
 {
     if (!conn->in)
         return;
-    drop_head(conn->in);
+    cnc_input_drop_head(conn->in);
     free_buffer(conn, conn->in);
     conn->in = NULL;
 }
@@ -98,8 +89,7 @@ int cnc_conn_preload(struct cnc_conn *conn, const char *p, size_t n)
     return CONCUR_OK;
 }
 
-/* Moves unconsumed scratch bytes to a buffer of the connection's own. False: out of memory. */
-static bool input_own(struct cnc_conn *conn, struct cnc_slice *in)
+bool cnc_input_own(struct cnc_conn *conn, struct cnc_slice *in)
 {
     if (conn->in)
         return true;
@@ -111,231 +101,37 @@ static bool input_own(struct cnc_conn *conn, struct cnc_slice *in)
     return true;
 }
 
-static void out_of_memory(struct cnc_conn *conn)
+void cnc_input_fail(struct cnc_conn *conn)
 {
     cnc_conn_step(conn, CNC_CONN_ON_ERROR);
 }
 
-/* Keeps a parse in progress: the scratch head belongs to whoever comes next. */
-static int save_head(struct cnc_conn *conn, const struct cnc_http_head *head)
-{
-    struct cnc_input *in = conn->in;
-    size_t max = conn->drv->limits->http.fields_max;
-    in->fields = cnc_malloc(max * sizeof *in->fields);
-    if (!in->fields)
-        return CONCUR_E_NOMEM;
-    memcpy(in->fields, head->fields, head->field_count * sizeof *in->fields);
-    in->head = *head;
-    in->head.fields = in->fields;
-    in->has_head = true;
-    return CONCUR_OK;
-}
-
-/* Before a step that calls the program. The first one of a turn is free, and reads no clock. */
-static bool input_is_over(const struct cnc_conn *conn, struct turn *turn)
-{
-    if (CNC_LIKELY(turn->steps == 0))
-        return false;
-    int64_t now = cnc_clock_now(conn->drv->home->clock);
-    if (!turn->began)
-        turn->began = now;
-    return turn->steps >= TURN_STEPS || now - turn->began >= TURN_MS;
-}
-
-/* A request without a body is a step; of one with a body the pieces are. The clock is read before it if more is here. */
-static void input_count_request(const struct cnc_conn *conn, struct turn *turn, size_t behind)
-{
-    if (CNC_UNLIKELY(!cnc_http_body_is_done(&conn->exchange.machine)))
-        return;
-    turn->steps++;
-    if (CNC_UNLIKELY(behind && !turn->began))
-        turn->began = cnc_clock_now(conn->drv->home->clock);
-}
-
-/* Parses a head at the start of *in. True: go on; false: wait, or the connection is done for. */
-static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct turn *turn)
-{
-    struct cnc_http_head local, *head = &local;
-    struct cnc_driver *drv = conn->drv;
-    bool saved = conn->in && conn->in->has_head;
-    if (CNC_UNLIKELY(saved))
-        head = &conn->in->head;
-    else
-        cnc_http_head_init(head, cnc_desk_of(drv->home)->fields);
-    int verdict = cnc_http_head_parse(head, &drv->limits->http, in->p, in->n);
-    if (CNC_UNLIKELY(verdict == CNC_HTTP_HEAD_MORE)) {
-        if (conn->state == CNC_CONN_IDLE && !cnc_http_head_is_idle(in->p, in->n))
-            cnc_conn_step(conn, CNC_CONN_ON_BYTES);
-        if (saved)
-            return false;
-        if (!input_own(conn, in) || save_head(conn, head) < 0)
-            out_of_memory(conn);
-        return false;
-    }
-    if (CNC_UNLIKELY(verdict != CNC_HTTP_HEAD_DONE)) {
-        conn->exchange.status = (uint16_t)verdict;
-        cnc_conn_step(conn, CNC_CONN_ON_BAD);
-        return false;
-    }
-    if (drv->ops->handover) { /* complete, but another home takes it, and parses it there */
-        conn->flags |= CNC_CONN_READY;
-        if (saved)
-            drop_head(conn->in);
-        return false;
-    }
-    cnc_conn_step(conn, CNC_CONN_ON_HEAD);
-    cnc_http_body_init(&conn->exchange.machine, head);
-    if ((head->flags & CNC_HTTP_EXPECT_CONTINUE) && !cnc_exchange_is_read(&conn->exchange))
-        conn->exchange.flags |= CNC_EXCHANGE_EXPECT;
-    const char *bytes = in->p;
-    in->p += head->len;
-    in->n -= head->len;
-    if (conn->in) /* what the request asks of us now must not take its own head for input that waits */
-        conn->in->at = (size_t)(in->p - conn->in->data);
-    input_count_request(conn, turn, in->n);
-    int status = drv->ops->request(conn, head, bytes);
-    if (saved && conn->in)
-        drop_head(conn->in);
-    if (CNC_UNLIKELY(status)) {
-        conn->exchange.status = (uint16_t)status;
-        cnc_conn_step(conn, CNC_CONN_ON_BAD);
-    }
-    return conn->state != CNC_CONN_CLOSED;
-}
-
-/* Hands one piece up. True: go on. */
-static bool input_give_piece(struct cnc_conn *conn, struct cnc_slice *in, struct cnc_slice piece)
-{
-    struct cnc_exchange *x = &conn->exchange;
-    cnc_conn_step_body(conn, CNC_EXCHANGE_ON_PIECE); /* before the call, which may already resume */
-    int rc = x->stream->up->body(x->stream, piece.p, piece.n);
-    if (rc == CONCUR_AGAIN && x->stream) {
-        x->held = (uint32_t)piece.n;
-        in->n += (size_t)(in->p - piece.p);
-        in->p = piece.p;
-        return x->body != CNC_EXCHANGE_BODY_PAUSED;
-    }
-    cnc_conn_step_body(conn, rc < 0 ? CNC_EXCHANGE_ON_REFUSE : CNC_EXCHANGE_ON_RESUME);
-    return true;
-}
-
-/* A piece that was left in place is offered again. */
-static bool give_held(struct cnc_conn *conn, struct cnc_slice *in)
-{
-    struct cnc_slice piece = { in->p, conn->exchange.held };
-    conn->exchange.held = 0;
-    in->p += piece.n;
-    in->n -= piece.n;
-    return !conn->exchange.stream || input_give_piece(conn, in, piece);
-}
-
-static void input_discard(struct cnc_conn *conn, size_t n)
+void cnc_input_discard(struct cnc_conn *conn, size_t n)
 {
     conn->exchange.discarded += (uint32_t)n;
     if (conn->exchange.discarded > conn->drv->limits->linger_max)
         cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
 }
 
-/* Reads the body on behalf of the request, or throws it away once the reply is done. True: go on. */
-static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
+/* Nothing that comes now is looked at. */
+static void input_drop(struct cnc_conn *conn, struct cnc_slice *in)
 {
-    struct cnc_slice piece;
-    if (conn->exchange.held)
-        return give_held(conn, in);
-    if ((conn->exchange.flags & CNC_EXCHANGE_HOLD) && !input_own(conn, in)) {
-        out_of_memory(conn);
-        return false;
-    }
-    int verdict = cnc_http_body_next(&conn->exchange.machine, &conn->drv->limits->http, in, &piece);
-    switch (verdict) {
-    case CNC_HTTP_BODY_MORE:
-        return false;
-    case CNC_HTTP_BODY_DATA:
-        if (conn->exchange.stream && conn->exchange.body == CNC_EXCHANGE_BODY_WANTED)
-            return input_give_piece(conn, in, piece);
-        input_discard(conn, piece.n);
-        return true;
-    case CNC_HTTP_BODY_END:
-        return true;
-    default:
-        conn->exchange.status = (uint16_t)verdict;
-        if (conn->exchange.body == CNC_EXCHANGE_BODY_REST)
-            cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
-        else
-            cnc_conn_step(conn, CNC_CONN_ON_BAD);
-        return false;
-    }
+    size_t n = in->n;
+    in->n = 0;
+    if (conn->state == CNC_CONN_LINGER)
+        cnc_input_discard(conn, n);
+    else if (n)
+        conn->flags |= CNC_CONN_MUST_LINGER; /* it was sending: a plain close would reset it */
 }
 
-/* A request is under way, or its unread body is. True: go on. */
-static bool busy(struct cnc_conn *conn, struct cnc_slice *in, struct turn *turn)
-{
-    bool takes = cnc_exchange_takes(&conn->exchange);
-    if (!cnc_exchange_is_read(&conn->exchange)) {
-        if (takes && (in->n || conn->exchange.held) && input_is_over(conn, turn)) {
-            conn->flags |= CNC_CONN_STOPPED;
-            return false;
-        }
-        turn->steps += takes;
-        bool on = takes && (in->n || conn->exchange.held) && parse_body(conn, in);
-        if (CNC_UNLIKELY(!on && (conn->flags & CNC_CONN_EOF)) && conn->state == CNC_CONN_BUSY && !in->n)
-            cnc_conn_step(conn, CNC_CONN_ON_EOF); /* nor will the rest come */
-        return on;
-    }
-    if (conn->exchange.body == CNC_EXCHANGE_BODY_WANTED) {
-        cnc_conn_step_body(conn, CNC_EXCHANGE_ON_COMPLETE);
-        return true;
-    }
-    if (conn->exchange.stream)
-        return false;
-    if (conn->exchange.body == CNC_EXCHANGE_BODY_REST)
-        cnc_conn_step(conn, CNC_CONN_ON_READ);
-    return conn->state == CNC_CONN_IDLE;
-}
-
-/* Replies that the peer does not take must not pile up: the next request waits for the output to leave. */
-static bool output_waits(struct cnc_conn *conn)
-{
-    struct cnc_driver *drv = conn->drv;
-    if (conn->out || (drv->current == conn && drv->scratch_len > CNC_DESK_SCRATCH / 2))
-        cnc_conn_flush(conn);
-    return conn->out != NULL;
-}
-
+/* Gives the protocol what is here, or lets it go on. What it has not taken stays in *in. */
 CNC_HOT static void consume(struct cnc_conn *conn, struct cnc_slice *in)
 {
-    struct turn turn = { 0 };
     conn->flags &= (uint32_t)~CNC_CONN_STOPPED;
-    for (;;) {
-        switch (conn->state) {
-        case CNC_CONN_IDLE:
-        case CNC_CONN_HEAD:
-            if (!in->n)
-                return;
-            if (CNC_UNLIKELY(input_is_over(conn, &turn) || output_waits(conn))) {
-                conn->flags |= CNC_CONN_STOPPED;
-                return;
-            }
-            if (conn->state == CNC_CONN_CLOSED || !parse_head(conn, in, &turn))
-                return;
-            break;
-        case CNC_CONN_BUSY:
-            if (!busy(conn, in, &turn))
-                return;
-            break;
-        case CNC_CONN_LINGER:
-            conn->exchange.discarded += (uint32_t)in->n;
-            in->n = 0;
-            if (conn->exchange.discarded > conn->drv->limits->linger_max)
-                cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
-            return;
-        default:
-            if (in->n)
-                conn->flags |= CNC_CONN_MUST_LINGER; /* it was sending: a plain close would reset it */
-            in->n = 0;
-            return;
-        }
-    }
+    if (CNC_LIKELY(conn->state <= CNC_CONN_BUSY))
+        conn->drv->protocol->input(conn, in);
+    if (CNC_UNLIKELY(conn->state > CNC_CONN_BUSY))
+        input_drop(conn, in);
 }
 
 /* What consume() left of a buffer of the connection's own. */
@@ -367,17 +163,8 @@ static void consume_scratch(struct cnc_conn *conn, const char *p, size_t n)
         keep_rest(conn, rest);
         return;
     }
-    if (rest.n && conn->state != CNC_CONN_CLOSED && !input_own(conn, &rest))
-        out_of_memory(conn);
-}
-
-/* The peer has sent all it will, and what it has sent was looked at, unless output or other connections come first. Is
- * there nothing left to answer? */
-static void look_for_end(struct cnc_conn *conn)
-{
-    bool between = conn->state == CNC_CONN_IDLE || conn->state == CNC_CONN_HEAD;
-    if (between && !conn->out && !(conn->flags & (CNC_CONN_READY | CNC_CONN_STOPPED)))
-        cnc_conn_step(conn, CNC_CONN_ON_EOF);
+    if (rest.n && conn->state != CNC_CONN_CLOSED && !cnc_input_own(conn, &rest))
+        cnc_input_fail(conn);
 }
 
 void cnc_conn_resume(struct cnc_conn *conn)
@@ -388,41 +175,14 @@ void cnc_conn_resume(struct cnc_conn *conn)
     else
         consume(conn, &none);
     if (CNC_UNLIKELY(conn->flags & CNC_CONN_EOF))
-        look_for_end(conn);
-}
-
-/* What comes next is a body that somebody takes, be it to throw it away. */
-static bool is_body_used(const struct cnc_conn *conn)
-{
-    return !cnc_exchange_is_read(&conn->exchange) &&
-           (cnc_exchange_takes(&conn->exchange) || conn->exchange.body == CNC_EXCHANGE_BODY_PAUSED);
+        conn->drv->protocol->ended(conn);
 }
 
 CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)
 {
-    size_t have = conn->in ? conn->in->len - conn->in->at : 0;
     if (conn->flags & (CNC_CONN_EOF | CNC_CONN_READY))
         return false;
-    switch (conn->state) {
-    case CNC_CONN_IDLE:
-    case CNC_CONN_HEAD: /* whose replies wait gets nothing more taken, wherever its last read ended */
-        return !conn->out && !(conn->flags & CNC_CONN_STOPPED);
-    case CNC_CONN_BUSY:
-        if (conn->exchange.body == CNC_EXCHANGE_BODY_PAUSED || (conn->flags & CNC_CONN_STOPPED))
-            return false;
-        return is_body_used(conn) || have < conn->drv->limits->pipeline_max;
-    case CNC_CONN_LINGER:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* What nobody uses yet is taken in up to pipeline_max: the requests behind the one under way, and a body that is not wanted. */
-static size_t most_when_busy(const struct cnc_conn *conn)
-{
-    size_t have = conn->in ? conn->in->len - conn->in->at : 0, most = conn->drv->limits->pipeline_max;
-    return is_body_used(conn) || have >= most ? CNC_DESK_SCRATCH : most - have;
+    return conn->state <= CNC_CONN_BUSY ? conn->drv->protocol->reads(conn) : conn->state == CNC_CONN_LINGER;
 }
 
 CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
@@ -433,10 +193,10 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
     bool busy = conn->state == CNC_CONN_BUSY;
     if (CNC_UNLIKELY(conn->in || busy)) {
         bool hold = busy && (conn->exchange.flags & CNC_EXCHANGE_HOLD);
-        size_t most = busy ? most_when_busy(conn) : CNC_DESK_SCRATCH;
+        size_t most = busy ? conn->drv->protocol->most(conn) : CNC_DESK_SCRATCH;
         size_t least = hold && !conn->in ? CHUNK_FROM : most < INPUT_MIN ? most : INPUT_MIN;
         if ((conn->in || hold) && grow_input(conn, least) < 0) {
-            out_of_memory(conn);
+            cnc_input_fail(conn);
             return;
         }
         if (conn->in) {

@@ -23,4 +23,13 @@ static inline bool cnc_conn_has_input(const struct cnc_conn *conn)
     return conn->in && conn->in->len > conn->in->at;
 }
 
+/* Moves what a protocol has not taken from the scratch buffer into a buffer of the connection's own. False: out of memory. */
+bool cnc_input_own(struct cnc_conn *conn, struct cnc_slice *in);
+/* Frees what belongs to a head that was parsed in parts. */
+void cnc_input_drop_head(struct cnc_input *in);
+/* n bytes were read and thrown away; when there have been too many the connection's time is over. */
+void cnc_input_discard(struct cnc_conn *conn, size_t n);
+/* Out of memory: that costs this connection. */
+void cnc_input_fail(struct cnc_conn *conn);
+
 #endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * HTTP/1.1 on its way in: heads become requests, bodies go to them piece by piece, and the next head is looked for when the
+ * exchange before it is over. One connection does so much at a time that the others have their turn.
+ */
+#include "base/sys.h"
+#include "conn/http1.h"
+#include "conn/input.h"
+
+/* What one connection may have called before the others have their turn. */
+#define TURN_STEPS 64 /* requests and pieces of bodies */
+#define TURN_MS 2     /* once this has passed no further one is begun */
+
+struct http1_turn {
+    unsigned steps;
+    int64_t began; /* 0: the clock was not read yet */
+};
+
+/* Keeps a parse in progress: the scratch head belongs to whoever comes next. */
+static int save_head(struct cnc_conn *conn, const struct cnc_http_head *head)
+{
+    struct cnc_input *in = conn->in;
+    size_t max = conn->drv->limits->http.fields_max;
+    in->fields = cnc_malloc(max * sizeof *in->fields);
+    if (!in->fields)
+        return CONCUR_E_NOMEM;
+    memcpy(in->fields, head->fields, head->field_count * sizeof *in->fields);
+    in->head = *head;
+    in->head.fields = in->fields;
+    in->has_head = true;
+    return CONCUR_OK;
+}
+
+/* Before a step that calls the program. The first one of a turn is free, and reads no clock. */
+static bool http1_is_over(const struct cnc_conn *conn, struct http1_turn *turn)
+{
+    if (CNC_LIKELY(turn->steps == 0))
+        return false;
+    int64_t now = cnc_clock_now(conn->drv->home->clock);
+    if (!turn->began)
+        turn->began = now;
+    return turn->steps >= TURN_STEPS || now - turn->began >= TURN_MS;
+}
+
+/* A request without a body is a step; of one with a body the pieces are. The clock is read before it if more is here. */
+static void http1_count(const struct cnc_conn *conn, struct http1_turn *turn, size_t behind)
+{
+    if (CNC_UNLIKELY(!cnc_http_body_is_done(&conn->exchange.machine)))
+        return;
+    turn->steps++;
+    if (CNC_UNLIKELY(behind && !turn->began))
+        turn->began = cnc_clock_now(conn->drv->home->clock);
+}
+
+/* Parses a head at the start of *in. True: go on; false: wait, or the connection is done for. */
+static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1_turn *turn)
+{
+    struct cnc_http_head local, *head = &local;
+    struct cnc_driver *drv = conn->drv;
+    bool saved = conn->in && conn->in->has_head;
+    if (CNC_UNLIKELY(saved))
+        head = &conn->in->head;
+    else
+        cnc_http_head_init(head, cnc_desk_of(drv->home)->fields);
+    int verdict = cnc_http_head_parse(head, &drv->limits->http, in->p, in->n);
+    if (CNC_UNLIKELY(verdict == CNC_HTTP_HEAD_MORE)) {
+        if (conn->state == CNC_CONN_IDLE && !cnc_http_head_is_idle(in->p, in->n))
+            cnc_conn_step(conn, CNC_CONN_ON_BYTES);
+        if (saved)
+            return false;
+        if (!cnc_input_own(conn, in) || save_head(conn, head) < 0)
+            cnc_input_fail(conn);
+        return false;
+    }
+    if (CNC_UNLIKELY(verdict != CNC_HTTP_HEAD_DONE)) {
+        conn->exchange.status = (uint16_t)verdict;
+        cnc_conn_step(conn, CNC_CONN_ON_BAD);
+        return false;
+    }
+    if (drv->ops->handover) { /* complete, but another home takes it, and parses it there */
+        conn->flags |= CNC_CONN_READY;
+        if (saved)
+            cnc_input_drop_head(conn->in);
+        return false;
+    }
+    cnc_conn_step(conn, CNC_CONN_ON_HEAD);
+    cnc_http_body_init(&conn->exchange.machine, head);
+    if ((head->flags & CNC_HTTP_EXPECT_CONTINUE) && !cnc_exchange_is_read(&conn->exchange))
+        conn->exchange.flags |= CNC_EXCHANGE_EXPECT;
+    const char *bytes = in->p;
+    in->p += head->len;
+    in->n -= head->len;
+    if (conn->in) /* what the request asks of us now must not take its own head for input that waits */
+        conn->in->at = (size_t)(in->p - conn->in->data);
+    http1_count(conn, turn, in->n);
+    int status = drv->ops->request(conn, head, bytes);
+    if (saved && conn->in)
+        cnc_input_drop_head(conn->in);
+    if (CNC_UNLIKELY(status)) {
+        conn->exchange.status = (uint16_t)status;
+        cnc_conn_step(conn, CNC_CONN_ON_BAD);
+    }
+    return conn->state != CNC_CONN_CLOSED;
+}
+
+/* Hands one piece up. True: go on. */
+static bool http1_give_piece(struct cnc_conn *conn, struct cnc_slice *in, struct cnc_slice piece)
+{
+    struct cnc_exchange *x = &conn->exchange;
+    cnc_conn_step_body(conn, CNC_EXCHANGE_ON_PIECE); /* before the call, which may already resume */
+    int rc = x->stream->up->body(x->stream, piece.p, piece.n);
+    if (rc == CONCUR_AGAIN && x->stream) {
+        x->held = (uint32_t)piece.n;
+        in->n += (size_t)(in->p - piece.p);
+        in->p = piece.p;
+        return x->body != CNC_EXCHANGE_BODY_PAUSED;
+    }
+    cnc_conn_step_body(conn, rc < 0 ? CNC_EXCHANGE_ON_REFUSE : CNC_EXCHANGE_ON_RESUME);
+    return true;
+}
+
+/* A piece that was left in place is offered again. */
+static bool give_held(struct cnc_conn *conn, struct cnc_slice *in)
+{
+    struct cnc_slice piece = { in->p, conn->exchange.held };
+    conn->exchange.held = 0;
+    in->p += piece.n;
+    in->n -= piece.n;
+    return !conn->exchange.stream || http1_give_piece(conn, in, piece);
+}
+
+/* Reads the body on behalf of the request, or throws it away once the reply is done. True: go on. */
+static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
+{
+    struct cnc_slice piece;
+    if (conn->exchange.held)
+        return give_held(conn, in);
+    if ((conn->exchange.flags & CNC_EXCHANGE_HOLD) && !cnc_input_own(conn, in)) {
+        cnc_input_fail(conn);
+        return false;
+    }
+    int verdict = cnc_http_body_next(&conn->exchange.machine, &conn->drv->limits->http, in, &piece);
+    switch (verdict) {
+    case CNC_HTTP_BODY_MORE:
+        return false;
+    case CNC_HTTP_BODY_DATA:
+        if (conn->exchange.stream && conn->exchange.body == CNC_EXCHANGE_BODY_WANTED)
+            return http1_give_piece(conn, in, piece);
+        cnc_input_discard(conn, piece.n);
+        return true;
+    case CNC_HTTP_BODY_END:
+        return true;
+    default:
+        conn->exchange.status = (uint16_t)verdict;
+        if (conn->exchange.body == CNC_EXCHANGE_BODY_REST)
+            cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
+        else
+            cnc_conn_step(conn, CNC_CONN_ON_BAD);
+        return false;
+    }
+}
+
+/* A request is under way, or its unread body is. True: go on. */
+static bool busy(struct cnc_conn *conn, struct cnc_slice *in, struct http1_turn *turn)
+{
+    bool takes = cnc_exchange_takes(&conn->exchange);
+    if (!cnc_exchange_is_read(&conn->exchange)) {
+        if (takes && (in->n || conn->exchange.held) && http1_is_over(conn, turn)) {
+            conn->flags |= CNC_CONN_STOPPED;
+            return false;
+        }
+        turn->steps += takes;
+        bool on = takes && (in->n || conn->exchange.held) && parse_body(conn, in);
+        if (CNC_UNLIKELY(!on && (conn->flags & CNC_CONN_EOF)) && conn->state == CNC_CONN_BUSY && !in->n)
+            cnc_conn_step(conn, CNC_CONN_ON_EOF); /* nor will the rest come */
+        return on;
+    }
+    if (conn->exchange.body == CNC_EXCHANGE_BODY_WANTED) {
+        cnc_conn_step_body(conn, CNC_EXCHANGE_ON_COMPLETE);
+        return true;
+    }
+    if (conn->exchange.stream)
+        return false;
+    if (conn->exchange.body == CNC_EXCHANGE_BODY_REST)
+        cnc_conn_step(conn, CNC_CONN_ON_READ);
+    return conn->state == CNC_CONN_IDLE;
+}
+
+/* Replies that the peer does not take must not pile up: the next request waits for the output to leave. */
+static bool output_waits(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    if (conn->out || (drv->current == conn && drv->scratch_len > CNC_DESK_SCRATCH / 2))
+        cnc_conn_flush(conn);
+    return conn->out != NULL;
+}
+
+CNC_HOT void cnc_http1_input(struct cnc_conn *conn, struct cnc_slice *in)
+{
+    struct http1_turn turn = { 0 };
+    while (conn->state <= CNC_CONN_BUSY) {
+        if (conn->state == CNC_CONN_BUSY) {
+            if (!busy(conn, in, &turn))
+                return;
+            continue;
+        }
+        if (!in->n)
+            return;
+        if (CNC_UNLIKELY(http1_is_over(conn, &turn) || output_waits(conn))) {
+            conn->flags |= CNC_CONN_STOPPED;
+            return;
+        }
+        if (conn->state == CNC_CONN_CLOSED || !parse_head(conn, in, &turn))
+            return;
+    }
+}
+
+void cnc_http1_ended(struct cnc_conn *conn)
+{
+    bool between = conn->state == CNC_CONN_IDLE || conn->state == CNC_CONN_HEAD;
+    if (between && !conn->out && !(conn->flags & (CNC_CONN_READY | CNC_CONN_STOPPED)))
+        cnc_conn_step(conn, CNC_CONN_ON_EOF);
+}
+
+static size_t http1_have(const struct cnc_conn *conn)
+{
+    return conn->in ? conn->in->len - conn->in->at : 0;
+}
+
+/* What comes next is a body that somebody takes, be it to throw it away. */
+static bool is_body_used(const struct cnc_conn *conn)
+{
+    return !cnc_exchange_is_read(&conn->exchange) &&
+           (cnc_exchange_takes(&conn->exchange) || conn->exchange.body == CNC_EXCHANGE_BODY_PAUSED);
+}
+
+CNC_HOT bool cnc_http1_reads(const struct cnc_conn *conn)
+{
+    if (conn->state != CNC_CONN_BUSY) /* whose replies wait gets nothing more taken, wherever its last read ended */
+        return !conn->out && !(conn->flags & CNC_CONN_STOPPED);
+    if (conn->exchange.body == CNC_EXCHANGE_BODY_PAUSED || (conn->flags & CNC_CONN_STOPPED))
+        return false;
+    return is_body_used(conn) || http1_have(conn) < conn->drv->limits->pipeline_max;
+}
+
+size_t cnc_http1_most(const struct cnc_conn *conn)
+{
+    size_t have = http1_have(conn), most = conn->drv->limits->pipeline_max;
+    return is_body_used(conn) || have >= most ? CNC_DESK_SCRATCH : most - have;
+}
