@@ -32,7 +32,7 @@ static int init(concur_server *s)
     s->id_base = random_base();
     s->stop_fd = s->stop_copy = -1;
     s->topics.fd = -1;
-    s->place = (struct cnc_place){ .link = -1, .lend = -1, .up = -1, .lines = -1, .master_fd = -1 };
+    s->place = (struct cnc_place){ .link = -1, .lend = -1, .up = -1, .lines = -1, .wake = -1, .master_fd = -1 };
     s->host_fd = -1;
     atomic_init(&s->state, CNC_SERVER_SETUP);
     atomic_init(&s->stop_at, INT64_MAX);

@@ -78,8 +78,6 @@ struct cnc_master_ops {
     int64_t (*stop_at)(void *arg);
     /* Was a reload asked for since the last look? */
     bool (*reload_asked)(void *arg);
-    /* A child asks for a stop of the whole server. */
-    void (*stop_asked)(void *arg, int64_t ms);
     /* The first generation serves, or something else that the host should know: one of CNC_NOTE_READY, _EVENT, _LOG (value:
      * level). */
     void (*tell)(void *arg, enum cnc_note_what what, int64_t value, const char *text);
@@ -100,7 +98,8 @@ struct cnc_master_config {
     const struct cnc_clock *clock;
     struct cnc_board *board; /* borrowed */
     struct cnc_plan plan;
-    int wake_fd; /* an eventfd: raised when stop_at or a wish for a reload has changed, and by SIGCHLD; borrowed */
+    int wake_fd; /* an eventfd: raised when stop_at or a wish for a reload has changed, when a process asks for something on the
+                  * board, and by SIGCHLD; borrowed */
     int host;    /* link to the host's process, whose end ends the server at once; -1: the master is the host. Borrowed */
 };
 

@@ -264,12 +264,6 @@ static void on_member_note(struct cnc_master *m, struct cnc_member *mem, const s
     case CNC_NOTE_LEAVING:
         mem->leaves = true;
         return;
-    case CNC_NOTE_STOP_ALL:
-        m->cfg->ops->stop_asked(m->cfg->arg, note->value);
-        return;
-    case CNC_NOTE_RELOAD: /* the board has it, and may have been looked at before */
-    case CNC_NOTE_UNTAKEN:
-        return;
     case CNC_NOTE_RECYCLE:
         mem->tired = true;
         mem->tired_at = now;

@@ -23,10 +23,7 @@ enum cnc_note_what {
     CNC_NOTE_READY = 6,  /* from a master to its host as well */
     CNC_NOTE_FAILED = 7, /* it cannot serve; value: why, CONCUR_E_*; text: the same in words; slot: 1 if the system had no room
                           * for it, which may pass. Also to the host */
-    CNC_NOTE_STOP_ALL = 8, /* value as STOP */
-    CNC_NOTE_RELOAD = 9, /* the board asks for one: look at it */
     CNC_NOTE_RECYCLE = 10, /* a successor would be welcome */
-    CNC_NOTE_UNTAKEN = 22, /* a process asks on the board that another one gets a LOOK: read the board */
     CNC_NOTE_LEAVING = 14, /* it ends by itself, as it should: by SIGTERM, or having served its share */
     CNC_NOTE_UNLINKED = 13, /* from a front: the link of LINK, with the same slot and value, has not arrived */
     CNC_NOTE_SILENT = 20,   /* from a front: the worker in slot with this process id has closed its end of that link */

@@ -17,20 +17,25 @@ void cnc_place_stop(concur_server *server, int64_t ms)
     cnc_server_raise(server);
 }
 
-/* The master looks at the board when it is woken; where a note finds no room others wait for it. */
+/* What a child asks for stands on the board, which the master reads whenever it is woken. A message might find no room. */
+static void wake_master(concur_server *server)
+{
+    if (server->place.is_child)
+        (void)cnc_sys_eventfd_raise(server->place.wake); /* fails only where the program has closed it */
+    else
+        cnc_server_raise(server);
+}
+
 void cnc_place_stop_all(concur_server *server, int64_t ms)
 {
     cnc_board_ask_stop(server->place.board, cnc_clock_now(server->clock) + ms);
-    (void)cnc_note_tell(server->place.link, CNC_NOTE_STOP_ALL, ms);
+    wake_master(server);
 }
 
 void cnc_place_reload(concur_server *server)
 {
     cnc_board_ask_reload(server->place.board);
-    if (server->place.is_child)
-        (void)cnc_note_tell(server->place.link, CNC_NOTE_RELOAD, 0);
-    else
-        cnc_server_raise(server);
+    wake_master(server);
 }
 
 /* The kernel has told one process of it. */
@@ -40,7 +45,7 @@ void cnc_place_pass_on(concur_server *server)
     if (!place->is_child || !place->look)
         return;
     cnc_board_ask_look(place->board, place->page, place->slot);
-    (void)cnc_note_tell(place->link, CNC_NOTE_UNTAKEN, 0); /* else the master sees it at its next look, in a minute at the latest */
+    wake_master(server);
 }
 
 /* This process goes on for a while, but its requests must know. */

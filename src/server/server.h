@@ -56,6 +56,7 @@ struct cnc_place {
     int up;         /* where a master that start made tells the host something; -1: the master is the host */
     int lines;      /* where its children write log lines; -1: they write to stderr */
     atomic_long master; /* its process id; 0: there is none, or it was waited for */
+    int wake;       /* a child's: the eventfd that its master waits on; else -1 */
     int master_fd;  /* the host's: readable when the master has ended; -1 */
     bool is_child;
     bool was_told;  /* the master has told it to stop */

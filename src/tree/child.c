@@ -36,7 +36,8 @@ static int child_settle(concur_server *server, const struct cnc_child *child)
     *place = (struct cnc_place){ .board = place->board, .generation = child->generation,
                                  .number = child->number, .page = child->page, .slot = child->slot, .link = child->link,
                                  .lend = child->peer, .peer_slot = child->peer_slot,
-                                 .up = -1, .lines = -1, .master_fd = -1, .master = place->master, .is_child = true,
+                                 .up = -1, .lines = -1, .wake = server->stop_fd, .master_fd = -1, .master = place->master,
+                                 .is_child = true,
                                  .recycle_at = with_jitter((unsigned long long)server->setup->cfg.requests_per_worker) };
     place->row = cnc_board_row(place->board, child->page, child->slot);
     if (child->peer_slot < CNC_BOARD_SLOTS)
@@ -44,6 +45,7 @@ static int child_settle(concur_server *server, const struct cnc_child *child)
     cnc_board_enter(place->row, child->group, child->number, child->role, cnc_clock_now(server->clock));
     atomic_store(&server->stop_at, INT64_MAX);
     (void)!getrandom(&server->id_base, sizeof server->id_base, GRND_NONBLOCK);
+    server->stop_fd = -1; /* it is kept as place.wake */
     cnc_server_close_stop(server);
     int rc = cnc_server_claim(server);
     if (rc < 0)

@@ -21,11 +21,6 @@ static int64_t stop_at(void *arg)
     return own < asked ? own : asked;
 }
 
-static void stop_asked(void *arg, int64_t ms)
-{
-    cnc_place_stop(arg, ms < 0 ? 0 : ms);
-}
-
 static bool reload_asked(void *arg)
 {
     return cnc_board_take_reload(((concur_server *)arg)->place.board);
@@ -63,7 +58,6 @@ static const struct cnc_master_ops master_ops = {
     .before_fork = master_before_fork,
     .stop_at = stop_at,
     .reload_asked = reload_asked,
-    .stop_asked = stop_asked,
     .tell = master_tell,
     .stopping = stopping,
     .reload = cnc_tree_reload,

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "base/fault.h"
+
 /* How long a stop may take. A process ends slowly under a sanitizer, and many may end at once. */
 #define STOP_MS (LIVE_SANITIZED ? 20000u : 2000u)
 
@@ -34,6 +36,20 @@ static int stop_all(concur_request *r, void *arg)
 {
     (void)arg;
     int rc = concur_server_stop(concur_request_server(r), 2000);
+    return rc < 0 ? rc : concur_reply_text(r, 200, "stopping");
+}
+
+/* The system has no room for a message, for as long as it takes to ask. */
+static int stop_all_unheard(concur_request *r, void *arg)
+{
+    (void)arg;
+#ifdef CNC_FAULTS
+    cnc_fault_arm(CNC_FAULT_WRITE, 1, true);
+#endif
+    int rc = concur_server_stop(concur_request_server(r), 2000);
+#ifdef CNC_FAULTS
+    cnc_fault_arm(CNC_FAULT_WRITE, 0, false);
+#endif
     return rc < 0 ? rc : concur_reply_text(r, 200, "stopping");
 }
 
@@ -76,6 +92,7 @@ static struct live make(int engine)
     live_route(&l, "GET /", 0, hello, NULL);
     live_route(&l, "GET /pid", 0, pid_of, NULL);
     live_route(&l, "GET /stop", 0, stop_all, NULL);
+    live_route(&l, "GET /stop-unheard", 0, stop_all_unheard, NULL);
     live_route(&l, "GET /crash", 0, crash, NULL);
     live_route(&l, "GET /descriptors", 0, descriptors, NULL);
     return l;
@@ -133,6 +150,22 @@ START_TEST(a_handler_stops_the_whole_server)
     struct live l = make(trees[_i]);
     live_start(&l);
     expect_get(&l, "/stop", "stopping");
+    ck_assert_int_eq(concur_server_wait(l.server), CONCUR_OK);
+    concur_server_free(l.server);
+}
+END_TEST
+
+START_TEST(a_stop_needs_no_room_for_messages)
+{
+    struct live l = make(trees[_i]);
+    live_start(&l);
+    expect_get(&l, "/stop-unheard", "stopping");
+    /* Well before the minute after which a master looks by itself. */
+    for (int waited = 0; concur_server_dispatch(l.server) != CONCUR_E_GONE; waited += 10) {
+        struct pollfd p = { .fd = concur_server_fd(l.server), .events = POLLIN };
+        ck_assert_msg(waited < PATIENCE_MS / 2, "%s: the stop is not heard", l.name);
+        (void)poll(&p, 1, 10);
+    }
     ck_assert_int_eq(concur_server_wait(l.server), CONCUR_OK);
     concur_server_free(l.server);
 }
@@ -587,6 +620,7 @@ int main(void)
     tcase_set_timeout(all, 100);
     tcase_add_loop_test(all, events_and_log_lines_come_to_the_host, 0, TREES);
     tcase_add_loop_test(all, a_handler_stops_the_whole_server, 0, TREES);
+    tcase_add_loop_test(all, a_stop_needs_no_room_for_messages, 0, TREES);
     tcase_add_loop_test(all, its_children_are_its_own, 0, TREES);
     tcase_add_loop_test(all, a_host_that_waits_for_anybody, 0, TREES);
     tcase_add_loop_test(all, nobody_is_left_behind, 0, TREES);

@@ -134,12 +134,6 @@ static bool reload_asked(void *arg)
     return false;
 }
 
-static void stop_asked(void *arg, int64_t ms)
-{
-    (void)arg;
-    (void)ms;
-}
-
 static void tell(void *arg, enum cnc_note_what what, int64_t value, const char *text)
 {
     (void)arg, (void)value, (void)text;
@@ -163,7 +157,7 @@ static void dropped(void *arg, void *setup)
 }
 
 static const struct cnc_master_ops ops = {
-    .child = child_main, .before_fork = before_fork, .stop_at = stop_at, .reload_asked = reload_asked, .stop_asked = stop_asked,
+    .child = child_main, .before_fork = before_fork, .stop_at = stop_at, .reload_asked = reload_asked,
     .tell = tell, .stopping = nothing, .serves = serves, .dropped = dropped,
 };
 

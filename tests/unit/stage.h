@@ -176,13 +176,13 @@ static inline int stage_obey(const struct cnc_child *child, int act)
         if (act == ASK_LATE) {
             while (!atomic_load(&stage->reloads))
                 (void)poll(NULL, 0, 1);
-            (void)cnc_note_tell(child->link, CNC_NOTE_RELOAD, 0);
+            ck_assert(cnc_sys_eventfd_raise(wake));
         }
         if (act == PASS_ON) {
             while (!serves(g, plan.groups[0].count))
                 (void)poll(NULL, 0, 1);
             cnc_board_ask_look(stage_board, child->page, child->slot);
-            (void)cnc_note_tell(child->link, CNC_NOTE_UNTAKEN, 0);
+            ck_assert(cnc_sys_eventfd_raise(wake));
         }
         if (act == TIRED)
             (void)cnc_note_tell(child->link, CNC_NOTE_RECYCLE, 0);
@@ -279,13 +279,6 @@ static inline bool stage_reload_asked(void *arg)
     return atomic_exchange(&stage->reload, false);
 }
 
-static inline void stage_stop_asked(void *arg, int64_t ms)
-{
-    (void)arg;
-    atomic_store(&stage->stopping, true);
-    atomic_store(&stage->stop_at, stage_now() + ms);
-}
-
 static inline void stage_tell(void *arg, enum cnc_note_what what, int64_t value, const char *text)
 {
     unsigned i = atomic_load(&stage->texts);
@@ -338,7 +331,6 @@ static const struct cnc_master_ops stage_ops = {
     .before_fork = stage_before_fork,
     .stop_at = stage_stop_at,
     .reload_asked = stage_reload_asked,
-    .stop_asked = stage_stop_asked,
     .tell = stage_tell,
     .stopping = stage_stopping,
     .reload = stage_reload,
