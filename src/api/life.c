@@ -50,7 +50,7 @@ static int life_prepare(concur_server *s)
     cnc_server_log_notes(s, s->setup);
     cnc_route_notes(&s->routes, log_note, s);
     if (cnc_server_open_stop(s) < 0)
-        return cnc_api_fail(s, CONCUR_E_SYS, "eventfd: %s", strerror(errno));
+        return cnc_api_fail(s, CONCUR_E_SYS, "%s", cnc_error_text());
     rc = cnc_server_claim(s);
     if (rc == CONCUR_OK)
         rc = cnc_sockets_open(s, !cnc_tree_is_due(s));

@@ -13,6 +13,7 @@ static int gate_add(const struct cnc_gate *gate, int fd, uint32_t events, unsign
 int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener_count, const int *others,
                   unsigned other_count)
 {
+    char why[128];
     int rc = 0;
     gate->listeners = listener_count;
     gate->epoll = cnc_sys_epoll();
@@ -22,7 +23,7 @@ int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener
         rc = gate_add(gate, others[i], EPOLLIN, listener_count + i);
     if (gate->epoll >= 0 && rc == 0)
         return CONCUR_OK;
-    rc = cnc_error_set(CONCUR_E_SYS, "cannot wait for connections: %s", strerror(errno));
+    rc = cnc_error_set(CONCUR_E_SYS, "cannot wait for connections: %s", cnc_files_why(why, sizeof why, errno, CNC_FILES_PROCESS));
     cnc_gate_close(gate);
     return rc;
 }

@@ -11,11 +11,12 @@
 
 static int listener_refuse(int fd, const struct cnc_address *address, const char *what)
 {
-    char text[CNC_ADDRESS_TEXT_MAX];
+    char text[CNC_ADDRESS_TEXT_MAX], why[128];
     int err = errno;
     cnc_address_text((const struct sockaddr *)&address->addr, address->addr_len, text, sizeof text);
     cnc_sys_close(&fd);
-    return cnc_error_set(CONCUR_E_LISTEN, "cannot listen on %s: %s: %s", text, what, strerror(err));
+    return cnc_error_set(CONCUR_E_LISTEN, "cannot listen on %s: %s: %s", text, what,
+                         cnc_files_why(why, sizeof why, err, CNC_FILES_PROCESS));
 }
 
 static int set_flag(int fd, int level, int name, int value)
@@ -136,12 +137,14 @@ static const char *judge_descriptor(int fd)
 /* The descriptor belongs to the program that opened it: ours is a copy. */
 static int adopt(int *out, const struct cnc_address *address)
 {
+    char text[128];
     const char *why = judge_descriptor(address->fd);
     if (why)
         return cnc_error_set(CONCUR_E_LISTEN, "cannot listen on fd:%d: %s", address->fd, why);
     int fd = fcntl(address->fd, F_DUPFD_CLOEXEC, 3);
     if (fd < 0)
-        return cnc_error_set(CONCUR_E_SYS, "cannot listen on fd:%d: %s", address->fd, strerror(errno));
+        return cnc_error_set(CONCUR_E_SYS, "cannot listen on fd:%d: %s", address->fd,
+                             cnc_files_why(text, sizeof text, errno, CNC_FILES_PROCESS));
     (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     *out = fd;
     return CONCUR_OK;

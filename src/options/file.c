@@ -148,9 +148,10 @@ static int read_fd(struct cnc_options_file *f, int fd, char **out)
 
 static int file_read_file(struct cnc_options_file *f, char **out)
 {
+    char why[128];
     int fd = cnc_sys_open(f->path, O_RDONLY, 0);
     if (fd < 0)
-        return fail_to_read(f, strerror(errno));
+        return fail_to_read(f, cnc_files_why(why, sizeof why, errno, CNC_FILES_PROCESS));
     int rc = read_fd(f, fd, out);
     cnc_sys_close(&fd);
     return rc;

@@ -22,7 +22,9 @@ static int open_one(concur_server *server, unsigned i, const struct cnc_listener
     if (!alone)
         return CONCUR_OK;
     s->copy = cnc_sys_copy(s->fd);
-    return s->copy >= 0 ? CONCUR_OK : cnc_server_note(server, CONCUR_E_SYS, "cannot listen: %s", strerror(errno));
+    if (s->copy >= 0)
+        return CONCUR_OK;
+    return cnc_error_set(CONCUR_E_SYS, "cannot listen: %s", cnc_files_why(why, sizeof why, errno, CNC_FILES_PROCESS));
 }
 
 /* A generation that wants something else says so to each socket that it accepts: the listening ones belong to all. */

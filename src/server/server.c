@@ -75,12 +75,14 @@ bool cnc_server_is_copy(const concur_server *server)
 
 int cnc_server_open_stop(concur_server *server)
 {
+    char why[128];
     server->stop_fd = cnc_sys_eventfd();
     server->stop_copy = server->stop_fd < 0 ? -1 : cnc_sys_copy(server->stop_fd);
     if (server->stop_copy >= 0)
         return CONCUR_OK;
+    int rc = cnc_error_set(CONCUR_E_SYS, "eventfd: %s", cnc_files_why(why, sizeof why, errno, CNC_FILES_PROCESS));
     cnc_server_close_stop(server);
-    return CONCUR_E_SYS;
+    return rc;
 }
 
 void cnc_server_close_stop(concur_server *server)

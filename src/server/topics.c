@@ -9,10 +9,11 @@
 
 static int need_cells(struct cnc_topics *topics)
 {
+    char why[128];
     if (!topics->cells && !(topics->cells = cnc_sys_map_shared(CELLS_SIZE)))
         return cnc_error_set(CONCUR_E_NOMEM, "topic: mmap: %s", strerror(errno));
     if (topics->fd < 0 && (topics->fd = cnc_sys_eventfd()) < 0)
-        return cnc_error_set(CONCUR_E_SYS, "topic: eventfd: %s", strerror(errno));
+        return cnc_error_set(CONCUR_E_SYS, "topic: eventfd: %s", cnc_files_why(why, sizeof why, errno, CNC_FILES_PROCESS));
     return CONCUR_OK;
 }
 

@@ -52,7 +52,7 @@ static int child_settle(concur_server *server, const struct cnc_child *child)
         return rc;
     rc = cnc_server_open_stop(server);
     cnc_signals_adopt(server);
-    return rc < 0 ? cnc_error_set(CONCUR_E_SYS, "eventfd: %s", strerror(errno)) : CONCUR_OK;
+    return rc;
 }
 
 /* starved: what failed was the library's own, for want of memory or descriptors. */
