@@ -10,23 +10,13 @@ struct cnc_arena_block {
     max_align_t data[];
 };
 
-CNC_HOT void cnc_arena_init(struct cnc_arena *a, void *first, size_t n, size_t max)
-{
-    a->at = first;
-    a->end = a->at + n;
-    a->spilled = NULL;
-    a->total = 0;
-    a->max = max;
-}
-
-CNC_HOT void cnc_arena_deinit(struct cnc_arena *a)
+void cnc_arena_free_spilled(struct cnc_arena *a)
 {
     while (a->spilled) {
         struct cnc_arena_block *b = a->spilled;
         a->spilled = b->next;
         cnc_free(b);
     }
-    a->at = a->end = NULL;
 }
 
 /* A large piece gets a block of its own, so that the current block's rest stays usable. */

@@ -18,9 +18,20 @@ struct cnc_arena {
 };
 
 /* Starts in [first, first + n), which stays the caller's; spills up to max bytes in all. */
-void cnc_arena_init(struct cnc_arena *a, void *first, size_t n, size_t max);
-/* Frees what was spilled; every pointer handed out dies. */
-void cnc_arena_deinit(struct cnc_arena *a);
+static inline void cnc_arena_init(struct cnc_arena *a, void *first, size_t n, size_t max)
+{
+    *a = (struct cnc_arena){ .at = first, .end = (char *)first + n, .max = max };
+}
+
+void cnc_arena_free_spilled(struct cnc_arena *a);
+/* Every pointer handed out dies. */
+static inline void cnc_arena_deinit(struct cnc_arena *a)
+{
+    if (CNC_UNLIKELY(a->spilled != NULL))
+        cnc_arena_free_spilled(a);
+    a->at = a->end = NULL;
+}
+
 void *cnc_arena_alloc_slow(struct cnc_arena *a, size_t n);
 
 /* n bytes aligned for any type; NULL when out of memory or over max. n may be 0. */

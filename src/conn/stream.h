@@ -85,4 +85,12 @@ struct cnc_stream {
     void *carrier; /* NULL: detached */
 };
 
+/* Who is to carry a request that begins. */
+struct cnc_carrier {
+    const struct cnc_carrier_ops *ops;
+    void *self;                 /* for stream->carrier */
+    struct cnc_stream **stream; /* where the carrier keeps its request; set before the request calls it */
+    int64_t head_at;            /* when the head was complete, on home's clock; 0: just now */
+};
+
 #endif

@@ -100,13 +100,6 @@ void cnc_body_deinit(concur_request *r)
     cnc_sys_close(&r->body_fd);
 }
 
-CNC_HOT bool cnc_body_is_pending(const concur_request *r)
-{
-    if (r->on_data)
-        return !(r->flags & CNC_REQ_BODY_ENDED);
-    return (r->flags & CNC_REQ_BODY_WANTED) && !(r->flags & CNC_REQ_BODY_DONE) && r->output < CNC_OUTPUT_END;
-}
-
 const void *concur_request_body(concur_request *r, size_t *len)
 {
     size_t unused;

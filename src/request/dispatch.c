@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * From a parsed head to a handler: the request's memory, its route, its body if the route wants it whole, and the thread
+ * From a parsed head and its carrier to a handler: the request's memory, its route, its body if the route wants it whole, and the thread
  * that runs it.
  */
 #include "base/error.h"
@@ -281,15 +281,17 @@ static void take_authority(concur_request *r, const struct cnc_http_head *head)
 /* One copy of the head's bytes; from here on nothing of the connection's buffer is looked at. */
 static bool copy_head(concur_request *r, const struct cnc_http_head *head, const char *bytes)
 {
-    size_t fields = head->field_count * sizeof *r->fields;
     bool absolute = head->form == CNC_HTTP_ABSOLUTE;
-    r->head = cnc_arena_text(&r->arena, head->len + (absolute ? sizeof host_name + head->host.len + 1 : 0));
-    r->fields = cnc_arena_alloc(&r->arena, fields + absolute * sizeof *r->fields);
-    char *path = cnc_arena_text(&r->arena, 2 * (size_t)head->path.len + 4);
-    if (!r->head || !r->fields || !path)
+    size_t fields = ((size_t)head->field_count + absolute) * sizeof *r->fields;
+    size_t text = head->len + (absolute ? sizeof host_name + head->host.len + 1 : 0);
+    char *room = cnc_arena_alloc(&r->arena, fields + text + 2 * (size_t)head->path.len + 4);
+    if (CNC_UNLIKELY(!room))
         return false;
+    r->fields = (struct cnc_http_field *)(void *)room;
+    r->head = room + fields;
+    char *path = r->head + text;
     memcpy(r->head, bytes, head->len);
-    memcpy(r->fields, head->fields, fields);
+    memcpy(r->fields, head->fields, head->field_count * sizeof *r->fields);
     r->field_count = head->field_count;
     r->method_text = head->method_text;
     r->target = head->target;
@@ -327,9 +329,9 @@ static int refusal(concur_request *r, int found)
     return found == CNC_ROUTE_BAD_METHOD ? 405 : 404;
 }
 
-static concur_request *create(struct cnc_conn *conn, const struct cnc_http_head *head)
+static concur_request *create(concur_server *server, struct cnc_home *home, const struct cnc_http_head *head,
+                              const struct cnc_carrier *from)
 {
-    struct cnc_home *home = conn->drv->home;
     void *block = cnc_desk_block_get(home);
     if (!block)
         return NULL;
@@ -338,20 +340,20 @@ static concur_request *create(struct cnc_conn *conn, const struct cnc_http_head 
     cnc_link_init(&r->link);
     cnc_link_init(&r->ops);
     r->block = block;
-    r->server = conn->drv->owner;
+    r->server = server;
     r->method = head->method;
     r->minor = head->minor;
     r->body_fd = -1;
     r->deadline_at = INT64_MAX;
-    r->stream = (struct cnc_stream){ .down = &cnc_conn_carrier, .up = &cnc_request_stream_ops, .carrier = conn };
+    r->stream = (struct cnc_stream){ .down = from->ops, .up = &cnc_request_stream_ops, .carrier = from->self };
     if (head->flags & CNC_HTTP_KEEP_ALIVE)
         r->flags |= CNC_REQ_KEEP_ALIVE;
     if (head->content_length > 0 || (head->flags & CNC_HTTP_CHUNKED))
         r->flags |= CNC_REQ_HAS_BODY;
     if (head->method == CNC_HTTP_HEAD)
         r->flags |= CNC_REQ_NO_BODY_OUT;
-    cnc_arena_init(&r->arena, r + 1, cnc_desk_block_size() - sizeof *r, (size_t)r->server->setup->cfg.request_memory);
-    r->id = next_id(r->server, home);
+    cnc_arena_init(&r->arena, r + 1, cnc_desk_block_size() - sizeof *r, (size_t)server->setup->cfg.request_memory);
+    r->id = next_id(server, home);
     attach(r, home);
     cnc_desk_count_request(home);
     return r;
@@ -371,12 +373,12 @@ static int dispatch_no_memory(concur_server *server)
 }
 
 /* The route's deadline counts from the complete head, and so the wait for a thread in. 0, or a status. */
-static int start_deadline(concur_request *r, const struct cnc_driver *drv)
+static int start_deadline(concur_request *r, int64_t head_at)
 {
     int64_t limit = r->match.route->cfg.request_timeout;
     if (CNC_LIKELY(limit == 0))
         return 0;
-    int64_t waited = drv->head_at ? cnc_clock_now(drv->home->clock) - drv->head_at : 0;
+    int64_t waited = head_at ? cnc_clock_now(r->home->clock) - head_at : 0;
     if (waited >= limit)
         return 504;
     cnc_request_set_deadline(r, limit - waited);
@@ -437,21 +439,22 @@ int concur_request_pass(concur_request *r)
     return CONCUR_OK;
 }
 
-CNC_HOT static int on_dispatch_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+CNC_HOT int cnc_request_begin(concur_server *server, struct cnc_home *home, const struct cnc_http_head *head,
+                              const char *bytes, const struct cnc_carrier *from)
 {
-    concur_request *r = create(conn, head);
+    concur_request *r = create(server, home, head, from);
     if (CNC_UNLIKELY(!r))
-        return dispatch_no_memory(conn->drv->owner);
-    int status = !copy_head(r, head, bytes) ? dispatch_no_memory(r->server) : !decode_path(r, head) ? 400 : 0;
+        return dispatch_no_memory(server);
+    int status = !copy_head(r, head, bytes) ? dispatch_no_memory(server) : !decode_path(r, head) ? 400 : 0;
     if (CNC_UNLIKELY(status)) {
         dispatch_discard(r);
         return status;
     }
-    conn->exchange.stream = &r->stream;
+    *from->stream = &r->stream;
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
     int found = cnc_router_find(&r->server->setup->router, r->method, method, r->path, 0, &r->match);
     bool is_found = CNC_LIKELY(found == CNC_ROUTE_FOUND);
-    status = is_found ? start_deadline(r, conn->drv) : refusal(r, found);
+    status = is_found ? start_deadline(r, from->head_at) : refusal(r, found);
     bool hooked = is_found ? r->match.route->hooked : r->server->setup->router.hooks != NULL;
     if (CNC_UNLIKELY(hooked))
         dispatch_hooked(r, status, is_found && status != 0);
@@ -509,20 +512,4 @@ const struct cnc_stream_ops cnc_request_stream_ops = {
     .body_end = on_dispatch_stream_body_end,
     .drain = on_dispatch_stream_drain,
     .gone = on_dispatch_stream_gone,
-};
-
-static void dispatch_lost_loop(struct cnc_driver *drv)
-{
-    cnc_request_lose_loop(drv->home);
-}
-
-static void runs_short(struct cnc_driver *drv, const char *what)
-{
-    cnc_server_runs_short(drv->owner, what);
-}
-
-const struct cnc_conn_ops cnc_request_conn_ops = {
-    .request = on_dispatch_request,
-    .runs_short = runs_short,
-    .lost_loop = dispatch_lost_loop,
 };

@@ -179,6 +179,11 @@ void cnc_request_failed(concur_request *r, const char *fmt, ...) CNC_PRINTF(2, 3
 void cnc_request_nonsense(concur_request *r, int rc);
 
 /* dispatch.c */
+/* Creates a request at home, on home's thread, and starts it: its handler may have run and its reply be complete when this
+ * returns. Not within a call of a request that from is for. head and bytes are only read during the call. 0; else the status that
+ * from is to answer with: there is no request, and *from->stream is not set. */
+int cnc_request_begin(concur_server *server, struct cnc_home *home, const struct cnc_http_head *head, const char *bytes,
+                      const struct cnc_carrier *from);
 void cnc_request_run(concur_request *r);   /* not entered; calls the handler, here or on the pool; may free r */
 void cnc_request_set_deadline(concur_request *r, int64_t ms); /* from now; 0: none */
 extern const struct cnc_stream_ops cnc_request_stream_ops;
@@ -189,7 +194,12 @@ int cnc_body_piece(concur_request *r, const char *p, size_t n); /* entered */
 int cnc_body_end(concur_request *r, int rc); /* entered; calls on_body's end, once, and returns what it returned */
 void cnc_body_give_up(concur_request *r);  /* entered; no more will come */
 void cnc_body_deinit(concur_request *r);
-bool cnc_body_is_pending(const concur_request *r);
+static inline bool cnc_body_is_pending(const concur_request *r)
+{
+    if (CNC_UNLIKELY(r->on_data != NULL))
+        return !(r->flags & CNC_REQ_BODY_ENDED);
+    return (r->flags & CNC_REQ_BODY_WANTED) && !(r->flags & CNC_REQ_BODY_DONE) && r->output < CNC_OUTPUT_END;
+}
 
 /* data.c */
 void cnc_request_free_data(concur_request *r);
@@ -208,8 +218,7 @@ void cnc_reply_pump(concur_request *r);
 void cnc_reply_drained(concur_request *r);
 bool cnc_reply_is_pending(const concur_request *r);
 
-/* dispatch.c */
-/* What a driver calls when a head is complete (conn.h). */
+/* carried.c: what the driver of a connection calls (conn.h). */
 extern const struct cnc_conn_ops cnc_request_conn_ops;
 
 /* async.c; the second in tickets.c */
