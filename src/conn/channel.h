@@ -7,8 +7,8 @@
 #ifndef CNC_CHANNEL_H
 #define CNC_CHANNEL_H
 
+#include "conn/desk.h"
 #include "conn/stream.h"
-#include "exec/desk.h"
 
 struct cnc_channel;
 

@@ -7,8 +7,8 @@
 #ifndef CNC_CONN_H
 #define CNC_CONN_H
 
+#include "conn/desk.h"
 #include "conn/exchange.h"
-#include "exec/desk.h"
 #include "exec/pool.h"
 #include "net/transport.h"
 

@@ -75,6 +75,25 @@ static void lane_init(struct lane *lane, unsigned threads_max, unsigned queue_ma
     atomic_init(&lane->jobs, 0);
 }
 
+static int make_plain(struct cnc_home **out, const struct cnc_pool_config *cfg)
+{
+    return cnc_home_create(out, cfg->clock, sizeof(struct cnc_home), true);
+}
+
+static void plain_idle(struct cnc_home *home)
+{
+    (void)home;
+}
+
+static unsigned long long plain_served(struct cnc_home *home)
+{
+    (void)home;
+    return 0;
+}
+
+static const struct cnc_pool_homes plain_homes = { .make = make_plain, .idle = plain_idle, .rest = plain_idle,
+                                                   .rest_ms = INT64_MAX, .served = plain_served };
+
 int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg)
 {
     struct cnc_pool *pool = cnc_calloc(1, sizeof *pool);
@@ -84,6 +103,8 @@ int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg)
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pool->cfg = *cfg;
+    if (!cfg->homes)
+        pool->cfg.homes = &plain_homes;
     pthread_mutex_init(&pool->mu, NULL);
     pthread_cond_init(&pool->gone, &attr);
     pthread_condattr_destroy(&attr);
@@ -123,19 +144,26 @@ static void wake(struct worker *w)
     cnc_sys_wake_one(&w->awake);
 }
 
-/* Sleeps until this thread is woken, at most for idle_ms. It returns memory before that time is over. */
-static void wait_for_job(const struct cnc_pool *pool, struct worker *w)
+/* True: this thread was woken. */
+static bool sleep_for(struct worker *w, int64_t ms)
 {
-    const int64_t first = pool->cfg.idle_ms < CNC_DESK_REST_MS ? pool->cfg.idle_ms : CNC_DESK_REST_MS;
-    const unsigned uses = cnc_depot_uses(pool->cfg.depot);
     bool in_time = true;
     while (in_time && !atomic_load(&w->awake))
-        in_time = cnc_sys_sleep_while(&w->awake, 0, first);
-    if (in_time || first == pool->cfg.idle_ms)
+        in_time = cnc_sys_sleep_while(&w->awake, 0, ms);
+    return in_time;
+}
+
+/* Sleeps until this thread is woken, at most for idle_ms. Its home rests before that time is over. */
+static void wait_for_job(const struct cnc_pool *pool, struct worker *w)
+{
+    const struct cnc_pool_homes *homes = pool->cfg.homes;
+    const int64_t idle_ms = pool->cfg.idle_ms;
+    const int64_t first = idle_ms < homes->rest_ms ? idle_ms : homes->rest_ms;
+    homes->idle(w->home);
+    if (sleep_for(w, first) || first == idle_ms)
         return;
-    cnc_desk_rest(w->home, uses);
-    for (in_time = true; in_time && !atomic_load(&w->awake);)
-        in_time = cnc_sys_sleep_while(&w->awake, 0, pool->cfg.idle_ms - first);
+    homes->rest(w->home);
+    (void)sleep_for(w, idle_ms - first);
 }
 
 /* mu held, released meanwhile. False: this thread was not woken for idle_ms, and is no longer in the list of idle ones. */
@@ -236,7 +264,7 @@ static void *worker_main(void *arg)
         pthread_mutex_lock(&pool->mu);
     }
     cnc_link_remove(&w->link); /* no more broadcasts to a home that closes */
-    pool->served += cnc_desk_served(w->home);
+    pool->served += pool->cfg.homes->served(w->home);
     pthread_mutex_unlock(&pool->mu);
     struct cnc_home *home = w->home; /* a call that was posted before still looks at w->home */
     cnc_home_close(&home);
@@ -277,14 +305,13 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     w->lane = lane;
     cnc_link_init(&w->link);
     cnc_link_init(&w->asleep);
-    int rc = cnc_desk_create(&w->home, pool->cfg.clock, pool->cfg.fields_max, true);
+    int rc = pool->cfg.homes->make(&w->home, &pool->cfg);
     if (rc < 0) {
         cnc_free(w);
         return cannot_spawn_locked(lane, rc, ENOMEM);
     }
     w->home->pooled = w;
     w->home->owner = lane == &pool->user ? pool->cfg.owner : NULL;
-    cnc_desk_of(w->home)->depot = pool->cfg.depot;
     pthread_attr_t attr;
     sigset_t old;
     pthread_attr_init(&attr);
@@ -580,7 +607,7 @@ void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out)
                                     .queued = pool->user.queued + pool->library.queued,
                                     .jobs = atomic_load(&pool->user.jobs), .served = pool->served };
     for (struct cnc_link *l = pool->live.next; l != &pool->live; l = l->next)
-        out->served += cnc_desk_served(CNC_CONTAINER(l, struct worker, link)->home);
+        out->served += pool->cfg.homes->served(CNC_CONTAINER(l, struct worker, link)->home);
     pthread_mutex_unlock(&pool->mu);
 }
 

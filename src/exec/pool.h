@@ -14,7 +14,7 @@
 #ifndef CNC_POOL_H
 #define CNC_POOL_H
 
-#include "exec/desk.h"
+#include "exec/home.h"
 
 struct cnc_pool;
 
@@ -22,6 +22,17 @@ struct cnc_pool;
 struct cnc_job {
     struct cnc_link link;
     void (*run)(struct cnc_job *, struct cnc_home *here); /* on a pool thread; the job may be gone afterwards */
+};
+
+struct cnc_pool_config;
+
+/* What the pool's creator has at the homes of its threads; the pool knows no more than this. */
+struct cnc_pool_homes {
+    int (*make)(struct cnc_home **out, const struct cnc_pool_config *cfg); /* a blocking home. With the pool's lock */
+    void (*idle)(struct cnc_home *);  /* its thread has no job */
+    void (*rest)(struct cnc_home *);  /* and has had none for rest_ms */
+    int64_t rest_ms;
+    unsigned long long (*served)(struct cnc_home *); /* any thread: what has been served there so far */
 };
 
 struct cnc_pool_config {
@@ -32,19 +43,19 @@ struct cnc_pool_config {
     unsigned library_queue_max; /* the same for jobs of the library, where they have threads of their own */
     size_t stack_size;     /* bytes */
     int64_t idle_ms;       /* a thread with nothing to do for so long ends */
-    unsigned fields_max;   /* for the homes */
+    const struct cnc_pool_homes *homes; /* borrowed; NULL: the threads have plain homes */
+    const void *homes_arg; /* for its make() */
     const void *owner;     /* for those that run jobs of users */
     /* Optional. Jobs wait or are refused, or a thread could not be started: cnc_pool_look() should be called before long. Not
      * again until it has been. On a thread that brought a job, without a lock. */
     void (*strained)(void *arg);
     void *strained_arg;
-    struct cnc_depot *depot; /* borrowed; NULL: none */
 };
 
 struct cnc_pool_stats {
     unsigned threads, idle, queued;
     unsigned jobs; /* of users: given, and not ended */
-    unsigned long long served; /* requests begun on its threads, ended ones included */
+    unsigned long long served; /* on its threads, ended ones included */
 };
 
 int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg);

@@ -97,12 +97,12 @@ static int open_pool(struct cnc_serving *s, concur_server *server)
         .library_queue_max = server->setup->connections_max, /* one for each: nobody is refused */
         .stack_size = (size_t)server->setup->cfg.thread_stack,
         .idle_ms = server->setup->cfg.thread_idle,
-        .fields_max = 1, /* these threads parse no heads */
         .owner = server,
         .strained = cnc_strain_on,
         .strained_arg = &s->pool_strain,
-        .depot = &server->depot,
     };
+    s->pool_desks = (struct cnc_desk_kind){ .fields_max = 1, .depot = &server->depot }; /* these threads parse no heads */
+    cnc_desk_for_threads(&cfg, &s->pool_desks);
     cnc_strain_init(&s->pool_strain, server, "pool_threads");
     return cfg.threads_max ? cnc_pool_create(&server->pool, &cfg) : CONCUR_OK;
 }

@@ -43,6 +43,7 @@ struct cnc_serving {
     unsigned long long published_requests;
     void (*publishes)(struct cnc_serving *); /* optional: the numbers of the moment are told */
     struct cnc_strain pool_strain;
+    struct cnc_desk_kind pool_desks;
     void (*stats)(concur_server *, struct cnc_engine_stats *); /* the role's; NULL: nothing is published */
 };
 

@@ -243,11 +243,9 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
         .queue_max = (unsigned)server->setup->cfg.queue_max,
         .stack_size = (size_t)server->setup->cfg.thread_stack,
         .idle_ms = server->setup->cfg.thread_idle,
-        .fields_max = server->setup->limits.http.fields_max,
         .owner = server,
         .strained = cnc_strain_on,
         .strained_arg = &t->strain,
-        .depot = &server->depot,
     };
     *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = threads_take_back,
                                .ready_task.run = on_threads_ready, .late.fn = on_threads_late };
@@ -256,6 +254,8 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
     pthread_mutex_init(&t->mu, NULL);
     cnc_link_init(&t->lot);
     cnc_link_init(&t->ready);
+    t->desks = (struct cnc_desk_kind){ .fields_max = server->setup->limits.http.fields_max, .depot = &server->depot };
+    cnc_desk_for_threads(&cfg, &t->desks);
     cnc_strain_init(&t->strain, server, "threads_max");
     int rc = cnc_pool_create(&t->pool, &cfg);
     if (rc < 0)

@@ -22,6 +22,7 @@ struct cnc_threads {
     bool (*is_wanted)(void *threads); /* optional: others wait for a thread elsewhere */
     void (*submit)(struct cnc_threads *); /* optional, on the poller: in place of cnc_threads_submit() */
     struct cnc_strain strain;
+    struct cnc_desk_kind desks;
     atomic_ullong begun; /* requests, where somebody wants to know at once */
     /* connections on their way back to the poller */
     pthread_mutex_t mu;

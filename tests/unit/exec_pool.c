@@ -39,7 +39,7 @@ static struct cnc_pool *make_with_library(unsigned threads_max, unsigned library
     struct cnc_pool_config cfg = { .clock = &cnc_clock_system, .threads_max = threads_max, .library_max = library_max,
                                    .library_queue_max = queue_max,
                                    .queue_max = queue_max, .stack_size = 256 * 1024, .idle_ms = idle_ms,
-                                   .fields_max = 8, .owner = &cfg };
+                                   .owner = &cfg };
     struct cnc_pool *pool = NULL;
     ck_assert_int_eq(cnc_pool_create(&pool, &cfg), CONCUR_OK);
     return pool;
@@ -438,6 +438,82 @@ START_TEST(without_threads_jobs_are_refused_or_wait_for_those_there_are)
 END_TEST
 #endif
 
+/* ---- homes that are more ---- */
+
+struct shop {
+    struct cnc_home home;
+    unsigned idles, rests; /* guarded by mu */
+};
+
+static struct {
+    pthread_mutex_t mu;
+    pthread_cond_t rested;
+    struct shop *shop;
+    bool fails;
+} shops = { .mu = PTHREAD_MUTEX_INITIALIZER, .rested = PTHREAD_COND_INITIALIZER };
+
+static int make_shop(struct cnc_home **out, const struct cnc_pool_config *cfg)
+{
+    ck_assert_ptr_eq(cfg->homes_arg, &shops);
+    if (shops.fails)
+        return CONCUR_E_NOMEM;
+    int rc = cnc_home_create(out, cfg->clock, sizeof(struct shop), true);
+    shops.shop = CNC_CONTAINER(*out, struct shop, home);
+    return rc;
+}
+
+static void shop_idle(struct cnc_home *home)
+{
+    pthread_mutex_lock(&shops.mu);
+    CNC_CONTAINER(home, struct shop, home)->idles++;
+    pthread_mutex_unlock(&shops.mu);
+}
+
+static void shop_rest(struct cnc_home *home)
+{
+    pthread_mutex_lock(&shops.mu);
+    CNC_CONTAINER(home, struct shop, home)->rests++;
+    pthread_cond_signal(&shops.rested);
+    pthread_mutex_unlock(&shops.mu);
+}
+
+static unsigned long long shop_served(struct cnc_home *home)
+{
+    (void)home;
+    return 42;
+}
+
+/* Each thread has the home that the creator of the pool makes; it rests once in a while without jobs, and counts. */
+START_TEST(threads_have_the_homes_that_the_configuration_makes)
+{
+    static const struct cnc_pool_homes homes = { make_shop, shop_idle, shop_rest, 1, shop_served };
+    struct cnc_pool_config cfg = { .clock = &cnc_clock_system, .threads_max = 1, .queue_max = 4, .stack_size = 256 * 1024,
+                                   .idle_ms = 60000, .homes = &homes, .homes_arg = &shops };
+    struct cnc_pool *pool = NULL;
+    struct work works[2];
+    struct cnc_pool_stats stats;
+    ck_assert_int_eq(cnc_pool_create(&pool, &cfg), CONCUR_OK);
+    shops.fails = true;
+    ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&works[0], NULL, NULL)->job), CONCUR_E_NOMEM);
+    shops.fails = false;
+    for (unsigned i = 0; i < CNC_COUNT(works); i++) {
+        ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&works[i], NULL, NULL)->job), CONCUR_OK);
+        pthread_mutex_lock(&shops.mu);
+        while (shops.shop->rests <= i)
+            pthread_cond_wait(&shops.rested, &shops.mu);
+        ck_assert_uint_eq(shops.shop->idles, i + 1);
+        pthread_mutex_unlock(&shops.mu);
+        ck_assert_ptr_eq(works[i].home, &shops.shop->home);
+    }
+    cnc_pool_stats(pool, &stats);
+    ck_assert_uint_eq(stats.served, 42);
+    ck_assert_int_eq(cnc_pool_stop(pool, -1), CONCUR_OK);
+    cnc_pool_stats(pool, &stats);
+    ck_assert_uint_eq(stats.served, 42); /* the ended one included */
+    cnc_pool_destroy(&pool);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("exec_pool");
@@ -457,6 +533,7 @@ int main(void)
 #ifdef CNC_FAULTS
     tcase_add_test(tests, without_threads_jobs_are_refused_or_wait_for_those_there_are);
 #endif
+    tcase_add_test(tests, threads_have_the_homes_that_the_configuration_makes);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -64,7 +64,7 @@ static const struct cnc_clock by_hand = { .now_ms = clock_now };
 static void set_up(void)
 {
     struct cnc_pool_config cfg = { .clock = &by_hand, .threads_max = THREADS, .queue_max = QUEUE, .stack_size = 256 * 1024,
-                                   .idle_ms = 10000, .fields_max = 8, .strained = on_strained };
+                                   .idle_ms = 10000, .strained = on_strained };
     now_ms = 1000;
     pthread_barrier_init(&reached, NULL, 2);
     ck_assert_int_eq(sem_init(&go, 0, 0), 0);

@@ -37,6 +37,7 @@ struct world {
     enum place place;
     concur_server *server;
     struct cnc_home *home;
+    struct cnc_desk_kind desks; /* of the pool's threads */
     struct cnc_driver drv;
     struct run run;
     pthread_t poker;
@@ -128,8 +129,9 @@ static void world_open(struct world *w, enum place place, uint64_t seed)
                                        .library_max = 1,
                                        .library_queue_max = 8,
                                        .stack_size = 1 << 20,
-                                       .idle_ms = 50,
-                                       .fields_max = 1 };
+                                       .idle_ms = 50 };
+        w->desks.fields_max = 1;
+        cnc_desk_for_threads(&cfg, &w->desks);
         ck_assert_int_eq(cnc_pool_create(&w->server->pool, &cfg), CONCUR_OK);
     }
     unsigned fields = w->server->setup->limits.http.fields_max;

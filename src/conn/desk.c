@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "exec/desk.h"
+#include "conn/desk.h"
 
 struct cnc_block {
     struct cnc_task home_coming; /* first: a block put elsewhere is posted to its origin; next doubles as the free list */
@@ -148,13 +148,39 @@ void cnc_desk_chunk_put(struct cnc_home *home, void *chunk)
         cnc_tick_at(home->loop, &desk->chunks_tick, cnc_loop_now(home->loop) + CNC_DESK_REST_MS);
 }
 
-void cnc_desk_rest(struct cnc_home *home, unsigned depot_uses)
+/* ---- at the threads of a pool ---- */
+
+static int desk_make(struct cnc_home **out, const struct cnc_pool_config *cfg)
+{
+    const struct cnc_desk_kind *kind = cfg->homes_arg;
+    int rc = cnc_desk_create(out, cfg->clock, kind->fields_max, true);
+    if (rc == CONCUR_OK)
+        cnc_desk_of(*out)->depot = kind->depot;
+    return rc;
+}
+
+static void desk_idle(struct cnc_home *home)
+{
+    struct cnc_desk *desk = cnc_desk_of(home);
+    desk->depot_used = cnc_depot_uses(desk->depot);
+}
+
+/* Gives back memory that the next request takes anew. */
+static void desk_rest(struct cnc_home *home)
 {
     struct cnc_desk *desk = cnc_desk_of(home);
     cnc_chunks_free(&desk->chunks);
-    cnc_depot_rest(desk->depot, depot_uses);
+    cnc_depot_rest(desk->depot, desk->depot_used);
     free_blocks(desk);
     cnc_free(desk->in);
     cnc_free(desk->out);
     desk->in = desk->out = NULL;
+}
+
+void cnc_desk_for_threads(struct cnc_pool_config *cfg, const struct cnc_desk_kind *kind)
+{
+    static const struct cnc_pool_homes homes = { .make = desk_make, .idle = desk_idle, .rest = desk_rest,
+                                                 .rest_ms = CNC_DESK_REST_MS, .served = cnc_desk_served };
+    cfg->homes = &homes;
+    cfg->homes_arg = kind;
 }

@@ -7,7 +7,7 @@
 #define CNC_DESK_H
 
 #include "exec/depot.h"
-#include "exec/home.h"
+#include "exec/pool.h"
 #include "http/http.h"
 
 #define CNC_DESK_SCRATCH 65536    /* bytes of each scratch buffer */
@@ -82,13 +82,19 @@ static inline void cnc_desk_count_request(struct cnc_home *home)
 /* As cnc_home_create(); cnc_home_close() closes it. fields_max sizes the scratch for heads. */
 int cnc_desk_create(struct cnc_home **out, const struct cnc_clock *clock, unsigned fields_max, bool blocking);
 
+/* What the desks of a pool's threads have in common. */
+struct cnc_desk_kind {
+    unsigned fields_max;
+    struct cnc_depot *depot; /* borrowed; NULL: none */
+};
+
+/* A pool with this in its configuration has a desk for each thread. kind must stay as long as the pool. */
+void cnc_desk_for_threads(struct cnc_pool_config *cfg, const struct cnc_desk_kind *kind);
+
 /* 29 bytes for Date, made once a second. */
 struct cnc_slice cnc_desk_date(struct cnc_home *home);
 /* Makes the scratch buffers be there: CONCUR_OK or CONCUR_E_NOMEM. */
 int cnc_desk_need_scratch(struct cnc_home *home);
-/* With nothing under way here: gives back memory that the next request takes anew. depot_uses: cnc_depot_uses() when it
- * fell idle. */
-void cnc_desk_rest(struct cnc_home *home, unsigned depot_uses);
 
 /* A block of CNC_DESK_BLOCK bytes, or NULL. put may come from another home's thread: it then travels back. */
 void *cnc_desk_block_get(struct cnc_home *home);
