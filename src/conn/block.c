@@ -155,7 +155,6 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     else
         cnc_conn_resume(conn);
-    drv->head_at = 0;
     struct head_wait head = { 0 };
     for (;;) {
         cnc_conn_flush(conn);

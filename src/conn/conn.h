@@ -14,10 +14,11 @@
 
 struct cnc_conn;
 struct cnc_driver;
+struct cnc_early_terms;
 
 enum cnc_conn_state {
     CNC_CONN_IDLE,   /* between requests */
-    CNC_CONN_HEAD,   /* a head has begun */
+    CNC_CONN_HEAD,   /* a head has begun, or its body is read early */
     CNC_CONN_BUSY,   /* a request is being answered, or its body awaited */
     CNC_CONN_FLUSH,  /* last output on its way; no more reading */
     CNC_CONN_LINGER, /* write side shut, discarding input so that the peer gets what was sent */
@@ -124,6 +125,10 @@ struct cnc_conn_ops {
     int (*request)(struct cnc_conn *, const struct cnc_http_head *, const char *bytes);
     /* Optional: instead, the whole connection leaves this driver with its head unparsed (the thread engine's poller). */
     void (*handover)(struct cnc_driver *from, struct cnc_conn *);
+    /* Optional, where handover is, and on the threads that get the connection: a head is complete, and its body is not. True: the
+     * body is read within terms before a thread takes the request; a thread lets go of the connection. */
+    bool (*early)(struct cnc_driver *, const struct cnc_conn *, const struct cnc_http_head *, const char *bytes,
+                  struct cnc_early_terms *terms);
     /* Optional: true when a thread that waits for its peer is to wait no longer (the stop's deadline has passed). */
     bool (*gives_up)(struct cnc_driver *);
     /* Optional: how many ms a thread waits now for the first head of a connection, or for the rest of any. NULL: it reads the
@@ -193,7 +198,7 @@ struct cnc_driver {
     struct cnc_conn *queue, **queue_end; /* of those that go on with what is here */
     unsigned queued;
     struct cnc_task turns;    /* gives each of them its turn */
-    int64_t head_at;         /* when the head being dispatched was complete; 0: just now */
+    int64_t head_at;         /* when the next head to be dispatched was complete; 0: it was not handed over */
     unsigned count;          /* connections here */
     bool ticking;            /* tick is registered */
     bool turns_due;          /* turns is queued */

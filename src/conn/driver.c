@@ -5,6 +5,7 @@
  */
 #include "base/error.h"
 #include "base/sys.h"
+#include "conn/early.h"
 #include "conn/queue.h"
 
 static void on_driver_tick(struct cnc_tick *tick);
@@ -146,7 +147,7 @@ static enum cnc_conn_class class_of(const struct cnc_conn *conn)
             return CNC_CLASS_DRAIN;
         return conn->flags & CNC_CONN_FRESH ? CNC_CLASS_FRESH : CNC_CLASS_KEEPALIVE;
     case CNC_CONN_HEAD:
-        return CNC_CLASS_HEAD;
+        return cnc_early_is_reading(conn) ? CNC_CLASS_BODY : CNC_CLASS_HEAD;
     case CNC_CONN_LINGER:
         return CNC_CLASS_LINGER;
     case CNC_CONN_BUSY:
@@ -270,6 +271,8 @@ CNC_HOT void cnc_conn_finish(struct cnc_conn *conn)
         if (CNC_UNLIKELY(conn->flags & CNC_CONN_READY) && !conn->out) {
             cnc_driver_release(conn);
             conn->deadline = cnc_home_now(drv->home);
+            if (CNC_UNLIKELY(conn->in && conn->in->early))
+                cnc_early_leave(conn);
             drv->ops->handover(drv, conn);
             return;
         }
@@ -376,6 +379,7 @@ void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status
     drv->count++;
     cnc_driver_enter(drv, conn);
     cnc_conn_step(conn, cnc_desk_need_scratch(drv->home) < 0 ? CNC_CONN_ON_ERROR : CNC_CONN_ON_BAD);
+    cnc_conn_free_input(conn); /* nobody will read it, and it lingers */
     cnc_conn_finish(conn);
 }
 

@@ -4,6 +4,7 @@
  * exchange before it is over. One connection does so much at a time that the others have their turn.
  */
 #include "base/sys.h"
+#include "conn/early.h"
 #include "conn/http1.h"
 #include "conn/input.h"
 
@@ -58,6 +59,10 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1
     struct cnc_http_head local, *head = &local;
     struct cnc_driver *drv = conn->drv;
     bool saved = conn->in && conn->in->has_head;
+    if (CNC_UNLIKELY(saved) && conn->in->early) {
+        cnc_early_look(conn, *in);
+        return false;
+    }
     if (CNC_UNLIKELY(saved))
         head = &conn->in->head;
     else
@@ -77,6 +82,9 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1
         cnc_conn_step(conn, CNC_CONN_ON_BAD);
         return false;
     }
+    bool has_body = cnc_early_has_body(head);
+    if (CNC_UNLIKELY(has_body) && drv->ops->early && !drv->head_at && cnc_early_read(conn, head, in))
+        return false;
     if (drv->ops->handover) { /* complete, but another home takes it, and parses it there */
         conn->flags |= CNC_CONN_READY;
         if (saved)
@@ -85,15 +93,19 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1
     }
     cnc_conn_step(conn, CNC_CONN_ON_HEAD);
     cnc_http_body_init(&conn->exchange.machine, head);
-    if ((head->flags & CNC_HTTP_EXPECT_CONTINUE) && !cnc_exchange_is_read(&conn->exchange))
+    if (CNC_UNLIKELY(has_body) && (head->flags & CNC_HTTP_EXPECT_CONTINUE) && !cnc_early_is_continued(conn))
         conn->exchange.flags |= CNC_EXCHANGE_EXPECT;
     const char *bytes = in->p;
     in->p += head->len;
     in->n -= head->len;
-    if (conn->in) /* what the request asks of us now must not take its own head for input that waits */
+    if (conn->in) { /* what the request asks of us now must not take its own head for input that waits */
         conn->in->at = (size_t)(in->p - conn->in->data);
+        if (CNC_UNLIKELY(conn->in->early != NULL))
+            cnc_early_end(conn->in);
+    }
     http1_count(conn, turn, in->n);
     int status = drv->ops->request(conn, head, bytes);
+    drv->head_at = 0;
     if (saved && conn->in)
         cnc_input_drop_head(conn->in);
     if (CNC_UNLIKELY(status)) {

@@ -5,7 +5,7 @@
  * connection's own, which goes as soon as it is empty: an idle connection owns none.
  */
 #include "base/sys.h"
-#include "conn/input.h"
+#include "conn/early.h"
 
 #define INPUT_MIN 512
 #define CHUNK_FROM 16384 /* a buffer from this size on is a chunk, of which homes keep some */
@@ -32,6 +32,8 @@ void cnc_conn_free_input(struct cnc_conn *conn)
     if (!conn->in)
         return;
     cnc_input_drop_head(conn->in);
+    if (CNC_UNLIKELY(conn->in->early != NULL))
+        cnc_early_end(conn->in);
     free_buffer(conn, conn->in);
     conn->in = NULL;
 }
@@ -199,6 +201,8 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
             cnc_input_fail(conn);
             return;
         }
+        if (CNC_UNLIKELY(cnc_early_is_reading(conn)) && !cnc_early_count(conn))
+            return;
         if (conn->in) {
             p = conn->in->data + conn->in->len;
             room = conn->in->cap - conn->in->len;

@@ -7,11 +7,14 @@
 
 #include "conn/conn.h"
 
+struct cnc_early;
+
 /* INV: at <= len <= cap; bytes [at, len) are not consumed yet. */
 struct cnc_input {
     size_t at, len, cap;
     bool is_chunk;
-    bool has_head;                 /* head holds a parse in progress over [at, ...) */
+    bool has_head;                 /* head, or early, goes on with what is read in progress over [at, ...) */
+    struct cnc_early *early;       /* owned; of the request at `at`, until a thread begins it. NULL: its body was not read early */
     struct cnc_http_field *fields; /* owned; of head */
     struct cnc_http_head head;
     char data[];

@@ -19,6 +19,7 @@
 #include "base/sys.h"
 #include "engines/engine.h"
 #include "request/request.h"
+#include "serve/bodies.h"
 #include "serve/lend/borrower.h"
 #include "serve/lend/front.h"
 
@@ -52,6 +53,13 @@ static struct front_role *front_role_of(struct cnc_front *front)
 static void front_ready(struct cnc_front *front)
 {
     cnc_serving_accept(&front_role_of(front)->serving);
+}
+
+static bool front_early(struct cnc_driver *drv, const struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes,
+                        struct cnc_early_terms *terms)
+{
+    (void)conn;
+    return cnc_bodies_want(drv->owner, head, bytes, CNC_LOAN_EARLY_MAX, terms);
 }
 
 static void front_drains(struct cnc_serving *s)
@@ -188,6 +196,7 @@ static int front_open(concur_server *server)
     e->ops = cnc_request_conn_ops;
     e->ops.closed = cnc_serving_closed;
     e->ops.handover = cnc_front_handover;
+    e->ops.early = front_early;
     int rc = cnc_serving_open(&e->serving, server, &e->ops, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_LATE);
     if (rc == CONCUR_OK)
         rc = cnc_front_open(&e->front, &e->serving.drv, &front);

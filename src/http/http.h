@@ -151,6 +151,8 @@ int64_t cnc_http_body_left(const struct cnc_http_body *b);
  * a NUL. Returns the length, or -1 when the path is bad: a broken escape, an encoded NUL, an encoded "/", or dot segments
  * that leave the root. Raw "//" stays as it is. */
 long cnc_http_path_decode(char *out, const char *p, size_t n);
+/* The same for the path of a head, which may be none: out has room for its bytes and two more. */
+long cnc_http_path_of(char *out, const struct cnc_http_head *head, const char *bytes);
 /* Decodes a query or form component: escapes, and "+" as space. Returns the length (NUL added), or -1 on a broken escape
  * or an encoded NUL. out may be p. */
 long cnc_http_form_decode(char *out, const char *p, size_t n);

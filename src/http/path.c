@@ -82,6 +82,14 @@ CNC_HOT long cnc_http_path_decode(char *out, const char *p, size_t n)
     return at;
 }
 
+CNC_HOT long cnc_http_path_of(char *out, const struct cnc_http_head *head, const char *bytes)
+{
+    if (CNC_LIKELY(head->path.len && head->form != CNC_HTTP_ASTERISK))
+        return cnc_http_path_decode(out, bytes + head->path.at, head->path.len);
+    memcpy(out, head->form == CNC_HTTP_ASTERISK ? "*" : "/", 2);
+    return 1;
+}
+
 long cnc_http_form_decode(char *out, const char *p, size_t n)
 {
     const char *end = p + n;

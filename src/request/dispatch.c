@@ -308,12 +308,7 @@ static bool copy_head(concur_request *r, const struct cnc_http_head *head, const
 /* The path that is routed. False: it is none (400). */
 static bool decode_path(concur_request *r, const struct cnc_http_head *head)
 {
-    char *out = (char *)(uintptr_t)r->path.p;
-    long n = 1;
-    if (head->path.len == 0 || head->form == CNC_HTTP_ASTERISK)
-        memcpy(out, head->form == CNC_HTTP_ASTERISK ? "*" : "/", 2);
-    else
-        n = cnc_http_path_decode(out, r->head + head->path.at, head->path.len);
+    long n = cnc_http_path_of((char *)(uintptr_t)r->path.p, head, r->head);
     r->path.n = (size_t)n;
     return n >= 0;
 }

@@ -2,7 +2,9 @@
 #include "serve/threads.h"
 
 #include "base/sys.h"
+#include "conn/early.h"
 #include "request/request.h"
+#include "serve/bodies.h"
 
 #define LONG_WAIT_MS 100 /* time in the queue after which the client may have left */
 
@@ -117,11 +119,11 @@ struct overdue {
     int64_t next; /* when the first of the others asked; INT64_MAX: there are none */
 };
 
-/* They queue in the order in which they asked: deadline holds when that was. */
+/* They queue in the order in which they asked. */
 static bool is_overdue(struct cnc_job *job, void *arg)
 {
     struct overdue *o = arg;
-    int64_t asked = CNC_CONTAINER(job, struct cnc_conn, job)->deadline;
+    int64_t asked = cnc_early_asked_at(CNC_CONTAINER(job, struct cnc_conn, job));
     if (asked <= o->before)
         return true;
     o->next = asked;
@@ -210,6 +212,14 @@ void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
     cnc_threads_await(t, conn, &t->ready);
 }
 
+/* Of the poller and of the threads. */
+static bool threads_early(struct cnc_driver *drv, const struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes,
+                          struct cnc_early_terms *terms)
+{
+    (void)conn;
+    return cnc_bodies_want(drv->owner, head, bytes, SIZE_MAX, terms);
+}
+
 /* ---- how many were begun ---- */
 
 /* A thread that stays with a busy connection causes no turn of the poller, in which threads are counted. */
@@ -249,6 +259,8 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
     };
     *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = threads_take_back,
                                .ready_task.run = on_threads_ready, .late.fn = on_threads_late };
+    if (!t->ops.early)
+        t->ops.early = threads_early;
     if (atomic_load(&server->place.recycle_at))
         t->ops.request = threads_count_request;
     pthread_mutex_init(&t->mu, NULL);

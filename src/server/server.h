@@ -97,6 +97,7 @@ struct concur_server {
     /* running */
     void *engine;              /* the engine's own; NULL unless running */
     struct cnc_depot depot;    /* chunks that its homes share */
+    atomic_size_t early_bytes; /* memory of bodies that are read before a thread takes their request */
     struct cnc_pool *pool;     /* offloads and blocking routes; NULL: in place */
     struct cnc_server_socket *sockets; /* owned */
     unsigned socket_count;

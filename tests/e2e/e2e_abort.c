@@ -27,6 +27,7 @@ static const char *const requests[] = {
     "GET /test/gone/10 HTTP/1.1\r\nHost: e2e\r\n\r\n",
     "GET /test/big HTTP/1.1\r\nHost: e2e\r\n\r\n",
     "POST /test/body HTTP/1.1\r\nHost: e2e\r\nContent-Length: 5\r\n\r\nhello",
+    "POST /test/body HTTP/1.1\r\nHost: e2e\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     "POST /test/pause HTTP/1.1\r\nHost: e2e\r\nContent-Length: 5\r\n\r\nhello",
     "GET /sleep/2 HTTP/1.1\r\nHost: e2e\r\n\r\nGET /bytes/3000 HTTP/1.1\r\nHost: e2e\r\n\r\n",
 };

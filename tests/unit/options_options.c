@@ -92,6 +92,7 @@ START_TEST(ids_and_names_stay)
         "lend",
         "output_max",
         "sighup",
+        "early_body_max",
     };
     ck_assert_uint_le(CNC_COUNT(names), cnc_option_count);
     for (size_t i = 0; i < CNC_COUNT(names); i++)

@@ -3,8 +3,10 @@
 
 #include "base/error.h"
 #include "base/sys.h"
+#include "conn/early.h"
 #include "net/passing.h"
 #include "request/request.h"
+#include "serve/bodies.h"
 #include "serve/lend/borrower_internal.h"
 
 #define LOANS_AT_ONCE 64
@@ -130,6 +132,15 @@ static bool on_borrower_idle(struct cnc_driver *drv, struct cnc_conn *conn)
     cnc_driver_release(conn);
     give_back(cnc_borrower_of(drv->lender), conn);
     return true;
+}
+
+/* What is lent for one request goes back to the front, which reads its body. */
+static bool borrower_early(struct cnc_driver *drv, const struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes,
+                           struct cnc_early_terms *terms)
+{
+    if (is_lent(conn) && !drv->home->blocking)
+        return false;
+    return cnc_bodies_want(drv->owner, head, bytes, is_lent(conn) ? CNC_LOAN_EARLY_MAX : SIZE_MAX, terms);
 }
 
 /* A further head was complete when that had left: whoever has a thread for it, the front knows. */
@@ -258,6 +269,11 @@ static struct cnc_conn *make_conn(struct cnc_borrower *b, const struct cnc_loan_
                   (note->flags & CNC_LOAN_COPIED ? CNC_CONN_COPIED : 0u) | whose;
     conn->loan = note->id;
     conn->deadline = note->at < now ? note->at : now;
+    if ((note->body_ms || note->flags & CNC_LOAN_CONTINUED) &&
+        !cnc_early_attach(conn, note->flags & CNC_LOAN_CONTINUED, note->body_ms)) {
+        cnc_borrower_drop(b, conn);
+        return NULL;
+    }
     return conn;
 }
 
@@ -399,6 +415,7 @@ static struct cnc_conn_ops ops_of_threads(void)
     ops.closed = cnc_serving_closed;
     ops.gives_up = cnc_serving_gives_up;
     ops.gone = on_borrower_gone;
+    ops.early = borrower_early;
     return ops;
 }
 

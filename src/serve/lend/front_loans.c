@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/sys.h"
+#include "conn/early.h"
 #include "net/passing.h"
 #include "serve/lend/front_internal.h"
 
@@ -150,8 +151,10 @@ static int lend_to(struct cnc_front_worker *w, struct cnc_conn *conn)
     if (f->loan_free == f->loan_count && !make_places(f))
         return CONCUR_E_NOMEM;
     uint32_t place = f->loan_free;
+    uint32_t continued = cnc_early_is_continued(conn) ? CNC_LOAN_CONTINUED : 0u;
     struct cnc_loan_note note = { .what = CNC_LOAN_LEND, .requests = conn->requests, .at = conn->deadline,
-                                  .flags = (last ? CNC_LOAN_LAST : 0u) | (for_life ? CNC_LOAN_FOR_LIFE : 0u) |
+                                  .body_ms = (uint32_t)(cnc_early_asked_at(conn) - conn->deadline),
+                                  .flags = continued | (last ? CNC_LOAN_LAST : 0u) | (for_life ? CNC_LOAN_FOR_LIFE : 0u) |
                                            (for_life && conn->flags & CNC_CONN_COPIED ? CNC_LOAN_COPIED : 0u),
                                   .id = cnc_loan_number(f->number, ++f->uses, place) };
     struct cnc_traffic before = for_life ? (struct cnc_traffic){ 0 } : look_at(fd);

@@ -3,6 +3,7 @@
  * Connections with a complete head that wait for a thread, in the order in which they asked.
  */
 #include "base/error.h"
+#include "conn/early.h"
 #include "serve/lend/front_internal.h"
 
 #define HELD_MS 1000 /* a wait that is worth a line, and the time between two lines */
@@ -50,18 +51,18 @@ static void wake_in_time(struct cnc_front *f, int64_t now)
     const struct cnc_conn *first = first_of(f);
     if (!first)
         return;
-    int64_t told_next = f->held_told_at + HELD_MS, waits_long = first->deadline + HELD_MS;
+    int64_t told_next = f->held_told_at + HELD_MS, waits_long = cnc_early_asked_at(first) + HELD_MS;
     cnc_front_wake_by(f, told_next > waits_long ? told_next : waits_long);
     if (f->cfg.queue_timeout_ms)
-        cnc_front_wake_by(f, first->deadline + f->cfg.queue_timeout_ms);
+        cnc_front_wake_by(f, cnc_early_asked_at(first) + f->cfg.queue_timeout_ms);
     cnc_front_wake_by(f, f->hold_until > now ? f->hold_until : cnc_book_next(&f->book, now));
 }
 
-/* deadline holds when the head was complete. Usually it is the last; one that comes back from a worker may have asked long ago. */
+/* Usually it is the last; one that comes back from a worker may have asked long ago. */
 static void insert(struct cnc_front *f, struct cnc_conn *conn)
 {
     struct cnc_link *at = f->queue.prev;
-    while (at != &f->queue && conn_of(at)->deadline > conn->deadline)
+    while (at != &f->queue && cnc_early_asked_at(conn_of(at)) > cnc_early_asked_at(conn))
         at = at->prev;
     conn->job.link.prev = at;
     conn->job.link.next = at->next;
@@ -130,10 +131,10 @@ void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn)
 void cnc_front_look_at_queue(struct cnc_front *f, int64_t now)
 {
     struct cnc_conn *conn = first_of(f);
-    int64_t waited = conn ? now - conn->deadline : 0;
+    int64_t waited = conn ? now - cnc_early_asked_at(conn) : 0;
     if (waited >= HELD_MS)
         front_queue_tell_of_wait(f, waited, now);
-    while (f->cfg.queue_timeout_ms && (conn = first_of(f)) != NULL && conn->deadline + f->cfg.queue_timeout_ms <= now) {
+    while (f->cfg.queue_timeout_ms && (conn = first_of(f)) != NULL && cnc_early_asked_at(conn) + f->cfg.queue_timeout_ms <= now) {
         front_queue_unqueue(f, conn);
         cnc_driver_refuse(f->drv, conn, 503);
     }

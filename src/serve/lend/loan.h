@@ -27,6 +27,7 @@ enum {
     CNC_LOAN_COPIED = 8,    /* LEND for life: a process that does not read may hold a copy; shut down before it is closed */
     CNC_LOAN_CUT = 16,      /* GONE: cut off, so nothing is lingered for */
     CNC_LOAN_BUSY = 32,     /* REFUSED: for want of a free thread alone, so nothing is wrong with the worker */
+    CNC_LOAN_CONTINUED = 128, /* LEND: 100 Continue was sent */
     CNC_LOAN_NONE_IDLE = 64 /* COUNTS, in answer to REAP: there is no such connection */
 };
 
@@ -40,8 +41,11 @@ struct cnc_loan_note {
     uint32_t free;     /* threads that were free at that moment */
     uint32_t others;   /* connections here of fronts before this one */
     uint32_t in_file;  /* LEND with IN_FILE: bytes in the file */
+    uint32_t body_ms;  /* LEND: how long the body came after the head */
+    uint32_t reserved; /* 0 */
 };
 
+#define CNC_LOAN_EARLY_MAX 65536 /* bytes of a head and its body, if that is read before the loan */
 #define CNC_LOAN_ROOM 262144 /* for the largest message */
 #define CNC_LOAN_BYTES (CNC_LOAN_ROOM - sizeof(struct cnc_loan_note)) /* that it carries at most */
 

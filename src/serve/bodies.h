@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which bodies are read before a thread takes their request: those that their route wants whole and in memory, of requests about
+ * which the program has nothing to say before that.
+ */
+#ifndef CNC_BODIES_H
+#define CNC_BODIES_H
+
+#include "conn/early.h"
+#include "server/server.h"
+
+/* For cnc_conn_ops.early. bytes_max: most bytes of head and body. */
+bool cnc_bodies_want(concur_server *server, const struct cnc_http_head *head, const char *bytes, size_t bytes_max,
+                     struct cnc_early_terms *out);
+
+#endif
