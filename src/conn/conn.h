@@ -236,6 +236,8 @@ void cnc_driver_hold(struct cnc_conn *conn);
 /* sweep.c */
 /* The server stops: idle connections go after drain_idle. */
 void cnc_driver_drain(struct cnc_driver *drv);
+/* Answers requests whose bodies are read before a thread takes them with an error page. */
+void cnc_driver_refuse_early(struct cnc_driver *drv, int status);
 /* Gives up on every connection: requests are told reason, what is left is closed. */
 void cnc_driver_cancel(struct cnc_driver *drv, int reason);
 /* Closes the connection that has been idle longest; false when none has been idle for after_ms. */

@@ -2,7 +2,7 @@
  *
  * What is done to all connections of a driver, or to the one that has waited longest: the stop, and making room.
  */
-#include "conn/conn.h"
+#include "conn/early.h"
 
 /* Calls fn for every connection; fn may free the one it gets. */
 static void each(struct cnc_driver *drv, void (*fn)(struct cnc_conn *, int), int arg)
@@ -50,6 +50,21 @@ static void drain_one(struct cnc_conn *conn, int arg)
 void cnc_driver_drain(struct cnc_driver *drv)
 {
     each(drv, drain_one, 0);
+}
+
+static void refuse_early_one(struct cnc_conn *conn, int status)
+{
+    if (!cnc_early_is_reading(conn))
+        return;
+    conn->exchange.status = (uint16_t)status;
+    cnc_driver_enter(conn->drv, conn);
+    cnc_conn_step(conn, CNC_CONN_ON_BAD);
+    cnc_conn_finish(conn);
+}
+
+void cnc_driver_refuse_early(struct cnc_driver *drv, int status)
+{
+    each(drv, refuse_early_one, status);
 }
 
 static void cancel_one(struct cnc_conn *conn, int reason)

@@ -55,6 +55,7 @@ void cnc_serving_give_up(struct cnc_serving *s)
 {
     s->phase = CNC_SERVING_CANCEL;
     tell_homes(s, cnc_request_give_up_all, CONCUR_E_STOPPING);
+    cnc_driver_refuse_early(&s->drv, 503);
     if (s->gave_up)
         s->gave_up(s);
 }

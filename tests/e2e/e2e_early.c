@@ -6,6 +6,7 @@
  * CONCUR_TEST_SEED: how the requests are cut. It is printed.
  */
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,7 @@ static void expect(struct client *c, int status, const char *body)
 }
 
 /* Four times as many as there are threads, of each kind; others are answered after each byte. */
-START_TEST(they_hold_nobody)
+static void hold_nobody(const char *engine, const char *lend)
 {
     static const char *const begins[] = {
         POST "Content-Length: 12\r\n\r\n",
@@ -87,8 +88,7 @@ START_TEST(they_hold_nobody)
     };
     static const char text[] = "0123456\r\n5\r\n789ab\r\n0\r\n\r\n", plain[] = "0123456789ab";
     struct client c[SLOW];
-    const char *engine = engine_name(_i);
-    demo_start(&demo, engine, "--threads", "2", "--workers", is_one_connection_a_worker(engine) ? "10" : "1", "--set",
+    demo_start(&demo, engine, "--threads", "2", "--set", lend, "--workers", is_one_connection_a_worker(engine) ? "10" : "1", "--set",
                "body_timeout=10m", NULL);
     for (int i = 0; i < SLOW; i++) {
         client_open(&c[i], demo.port);
@@ -114,6 +114,75 @@ START_TEST(they_hold_nobody)
         client_close(&c[i]);
     }
     expect_balanced(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+
+START_TEST(they_hold_nobody)
+{
+    hold_nobody(engine_name(_i), "lend=request");
+}
+END_TEST
+
+/* A worker keeps its connections, and its poller reads what comes after the first request. */
+START_TEST(they_hold_nobody_in_a_worker)
+{
+    if (strcmp(engine_name(_i), "process-thread") == 0)
+        hold_nobody(engine_name(_i), "lend=connection");
+}
+END_TEST
+
+/* A body that has begun when the stop begins may become complete; one that does not is told so at the deadline. */
+START_TEST(a_stop)
+{
+    const char *engine = engine_name(_i);
+    struct client c[2];
+    demo_start(&demo, engine, "--threads", "2", "--workers", workers_for(engine, 2), "--set", "stop_timeout=1500ms", NULL);
+    for (int i = 0; i < 2; i++) {
+        client_open(&c[i], demo.port);
+        ck_assert(client_text(&c[i], POST "Expect: 100-continue\r\nContent-Length: 12\r\n\r\n"));
+        ck_assert(client_wait_bytes(&c[i], 1, WAIT_MS)); /* its head was read */
+        ck_assert(client_text(&c[i], "01234"));
+    }
+    demo_signal(&demo, SIGTERM);
+    ck_assert(client_text(&c[0], "56789ab"));
+    struct reply r;
+    client_read(&c[0], &r, false, WAIT_MS);
+    ck_assert_msg(r.kind == REPLY_OK && r.status == 200, "%s %d", reply_kind_name(&r), r.status);
+    reply_free(&r);
+    expect(&c[1], 503, NULL);
+    client_close(&c[0]);
+    client_close(&c[1]);
+    ck_assert_int_eq(demo_wait(&demo, WAIT_MS), 0);
+}
+END_TEST
+
+/* Where the front reads them they outlive the workers. */
+START_TEST(a_dead_worker_costs_nothing)
+{
+    enum { BODIES = 20 };
+    struct client c[BODIES];
+    pid_t pids[8];
+    if (strcmp(engine_name(_i), "process-thread") != 0)
+        return;
+    demo_start(&demo, engine_name(_i), "--threads", "2", "--workers", "1", "--unsafe", NULL);
+    for (int i = 0; i < BODIES; i++) {
+        client_open(&c[i], demo.port);
+        ck_assert(client_text(&c[i], POST "Expect: 100-continue\r\nContent-Length: 12\r\n\r\n"));
+        ck_assert(client_wait_bytes(&c[i], 1, WAIT_MS));
+        ck_assert(client_text(&c[i], "01234"));
+    }
+    const int n = demo_pids(&demo, pids, COUNT(pids));
+    struct client crash;
+    client_open(&crash, demo.port);
+    ck_assert(client_text(&crash, "GET /crash HTTP/1.1\r\nHost: e2e\r\n\r\n"));
+    expect(&crash, 502, NULL);
+    client_close(&crash);
+    ck_assert_int_eq(n, 3); /* master, front, the worker that has just died */
+    for (int i = 0; i < BODIES; i++) {
+        ck_assert(client_text(&c[i], "56789ab"));
+        expect(&c[i], 200, NULL);
+        client_close(&c[i]);
+    }
     demo_stop(&demo, WAIT_MS);
 }
 END_TEST
@@ -290,6 +359,9 @@ static void add(Suite *s)
 {
     TCase *t = e2e_case(s, "early", 60);
     tcase_add_loop_test(t, they_hold_nobody, 0, engine_count());
+    tcase_add_loop_test(t, they_hold_nobody_in_a_worker, 0, engine_count());
+    tcase_add_loop_test(t, a_stop, 0, engine_count());
+    tcase_add_loop_test(t, a_dead_worker_costs_nothing, 0, engine_count());
     tcase_add_loop_test(t, bodies_at_the_bounds, 0, engine_count());
     tcase_add_loop_test(t, cut_anywhere, 0, engine_count());
     tcase_add_loop_test(t, too_large, 0, engine_count());

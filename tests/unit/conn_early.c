@@ -359,6 +359,12 @@ START_TEST(a_stop_lets_it_come)
     stop();
     start();
     rig_send(&rig, CHUNKED "5\r\nhel");
+    cnc_driver_refuse_early(&rig.drv, 503);
+    ck_assert(rig_is_status(rig_read(&rig), "503"));
+    ck_assert_uint_eq(handed_count, 0);
+    stop();
+    start();
+    rig_send(&rig, CHUNKED "5\r\nhel");
     cnc_driver_cancel(&rig.drv, CONCUR_E_STOPPING);
     ck_assert_uint_eq(rig.closed, 1);
     stop();
