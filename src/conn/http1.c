@@ -62,16 +62,23 @@ static bool finds_boundary(const struct cnc_conn *conn)
     return left >= 0 && left <= (int64_t)conn->drv->limits->pipeline_max && !(conn->exchange.flags & CNC_EXCHANGE_EXPECT);
 }
 
-CNC_HOT static void http1_let_go(struct cnc_conn *conn)
+/* keep: the connection comes to a request boundary. */
+CNC_HOT static inline void http1_let_go(struct cnc_conn *conn, bool keep)
 {
-    bool keep = !(conn->flags & CNC_CONN_LAST);
     cnc_conn_step_reply(conn, CNC_EXCHANGE_ON_END);
-    if (CNC_UNLIKELY(keep && !finds_boundary(conn))) {
-        keep = false; /* a reply that was streamed might have read it, but did not */
-        conn->flags |= CNC_CONN_MUST_LINGER;
-    }
     cnc_conn_step(conn, keep ? CNC_CONN_ON_REPLY_KEEP : CNC_CONN_ON_REPLY_CLOSE);
     cnc_conn_touch(conn);
+}
+
+/* A reply that was streamed is complete. Whoever made it might have read the body, but perhaps has not. */
+static void http1_let_go_streamed(struct cnc_conn *conn)
+{
+    bool keep = !(conn->flags & CNC_CONN_LAST);
+    if (keep && !finds_boundary(conn)) {
+        keep = false;
+        conn->flags |= CNC_CONN_MUST_LINGER;
+    }
+    http1_let_go(conn, keep);
 }
 
 /* More of the reply comes. */
@@ -133,7 +140,7 @@ CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_repl
     if (CNC_UNLIKELY(rc < 0))
         return rc;
     if (CNC_LIKELY(last)) {
-        http1_let_go(conn);
+        http1_let_go(conn, r->keep_alive); /* it is not, where there is no boundary to come */
         return CONCUR_OK;
     }
     cnc_conn_step_reply(conn, CNC_EXCHANGE_ON_BEGIN);
@@ -148,7 +155,7 @@ static int carrier_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
     if (made && rc == CONCUR_OK && conn->drv->wait_for_room && cnc_queue_is_batch(conn))
         return conn->drv->wait_for_room(conn, 0);
     if (rc == CONCUR_OK && last)
-        http1_let_go(conn);
+        http1_let_go_streamed(conn);
     return last ? rc : after_put(conn, rc);
 }
 

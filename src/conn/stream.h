@@ -75,7 +75,8 @@ struct cnc_stream_ops {
     /* The body is complete. Once. */
     void (*body_end)(struct cnc_stream *);
     void (*drain)(struct cnc_stream *);
-    /* The carrier is gone, or gave up (CONCUR_E_*); carrier is NULL already. Once, and nothing follows. */
+    /* The carrier is gone, or gave up (CONCUR_E_*); carrier is NULL already. Once, and nothing follows. At a blocking home also
+     * from within reply(), data() and interim(), which then return why. */
     void (*gone)(struct cnc_stream *, int reason);
 };
 

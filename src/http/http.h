@@ -181,8 +181,15 @@ struct cnc_http_reply {
 bool cnc_http_has_content(int status);
 /* Decides framing and persistence (RFC 9112 §6.1, §9.3; RFC 9110 §6.4.1, §8.6). Call before size and head. */
 void cnc_http_reply_frame(struct cnc_http_reply *r);
+/* What cnc_http_reply_head() writes at most besides Content-Type and the ready-made fields. */
+#define CNC_HTTP_REPLY_CONSTANT 320
+
 /* An upper bound for cnc_http_reply_head(). */
-size_t cnc_http_reply_size(const struct cnc_http_reply *r);
+static inline size_t cnc_http_reply_size(const struct cnc_http_reply *r)
+{
+    return CNC_HTTP_REPLY_CONSTANT + r->type.n + r->fields.n;
+}
+
 /* Writes status line, Date, Content-Type, framing, Connection, fields and the empty line; returns the bytes written.
  * Connection: close when not keep_alive, Connection: keep-alive when minor is 0 and keep_alive, else none.
  * Content-Length is sent on HEAD when length >= 0, as 0 on 205, never on 1xx, 204 and 304 (RFC 9110 §8.6). */

@@ -6,11 +6,10 @@
 #include "http/status.h"
 
 #define DIGITS_MAX 20
-/* Upper bounds of what cnc_http_reply_head() writes besides Content-Type and the ready-made fields. */
-#define CONSTANT_MAX                                                                                                   \
-    (CNC_STATUS_LINE_MAX + sizeof("Date: \r\n") + CNC_HTTP_DATE_LEN + sizeof("Content-Type: \r\n") +                   \
-     sizeof("Content-Length: \r\n") + DIGITS_MAX + sizeof("Transfer-Encoding: chunked\r\n") +                          \
-     sizeof("Connection: keep-alive\r\n") + sizeof("\r\n"))
+_Static_assert(CNC_STATUS_LINE_MAX + sizeof("Date: \r\n") + CNC_HTTP_DATE_LEN + sizeof("Content-Type: \r\n") +
+                       sizeof("Content-Length: \r\n") + DIGITS_MAX + sizeof("Transfer-Encoding: chunked\r\n") +
+                       sizeof("Connection: keep-alive\r\n") + sizeof("\r\n") <= CNC_HTTP_REPLY_CONSTANT,
+               "a head has no room");
 
 #define PUT(out, literal) (memcpy((out), (literal), sizeof(literal) - 1), (out) + sizeof(literal) - 1)
 
@@ -49,11 +48,6 @@ CNC_HOT void cnc_http_reply_frame(struct cnc_http_reply *r)
         r->framing = CNC_HTTP_FRAME_CLOSE;
         r->keep_alive = false;
     }
-}
-
-CNC_HOT size_t cnc_http_reply_size(const struct cnc_http_reply *r)
-{
-    return CONSTANT_MAX + r->type.n + r->fields.n;
 }
 
 /* RFC 9112 §4: a server sends its own version; the space before an absent reason stays. */

@@ -331,7 +331,10 @@ static concur_request *create(concur_server *server, struct cnc_home *home, cons
     if (!block)
         return NULL;
     concur_request *r = block;
-    cnc_zero(r, offsetof(concur_request, match.params));
+    cnc_zero(&r->flags, offsetof(concur_request, match) - offsetof(concur_request, flags));
+    r->match.route = NULL;
+    r->match.param_count = 0;
+    r->deadline.back = NULL;
     cnc_link_init(&r->link);
     cnc_link_init(&r->ops);
     r->block = block;

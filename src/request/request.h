@@ -70,30 +70,43 @@ struct cnc_hook {
 };
 
 struct concur_request {
+    /* Not cleared: dispatch.c sets it, or whoever uses it first. */
     struct cnc_stream stream;
     concur_server *server;
     struct cnc_home *home;
     struct cnc_link link; /* in home's ring of requests, kept by the home's user */
     uint64_t id;
-    uint32_t flags;
-    uint32_t refs;        /* pending operations and tickets; at home only */
-    int gone;             /* 0, or why it was given up; INV: not 0 where output is CNC_OUTPUT_ABORT */
-    uint8_t state, output, method, minor;
-    unsigned skip;        /* routes that declined */
-    unsigned hook_at;     /* the next hook before the handler (around.c) */
-    int refused;          /* what is answered when the hooks have let it pass; 0: its handler runs */
+    struct cnc_link ops; /* of struct cnc_op: what is pending */
+    int64_t deadline_at; /* INT64_MAX: none */
+    struct cnc_timer deadline;
+    struct cnc_task pump_task, gone_task, drain_task, stop_task, pass_task;
+    concur_done_fn on_body_end; /* this and the next are set with on_data */
+    void *on_body_arg;
+    int64_t reply_left; /* with PULLING, as the next two: bytes promised and not sent; -1: unknown */
+    concur_pull_fn pull;
+    void *pull_arg;
+    void *drain_arg;
+    struct cnc_arena arena;
+    void *block;
 
     /* the head: bytes with NULs in place, fields as offsets into it */
     char *head;
     struct cnc_http_field *fields;
-    uint16_t field_count;
     struct cnc_http_span method_text, target, query;
     int64_t content_length;
     struct cnc_slice path; /* decoded, NUL-terminated */
     char *texts;           /* room behind it for the parameters of one route */
     size_t texts_left;
-    struct cnc_arena arena;
-    void *block;
+
+    /* From here to match all is cleared. */
+    uint32_t flags;
+    uint32_t refs;        /* pending operations and tickets; at home only */
+    int gone;             /* 0, or why it was given up; INV: not 0 where output is CNC_OUTPUT_ABORT */
+    uint8_t state, output, method, minor;
+    uint16_t field_count;
+    unsigned skip;        /* routes that declined */
+    unsigned hook_at;     /* the next hook before the handler (around.c) */
+    int refused;          /* what is answered when the hooks have let it pass; 0: its handler runs */
 
     /* request body */
     char *body;            /* owned unless in the arena */
@@ -102,8 +115,6 @@ struct concur_request {
     struct cnc_spool *spool; /* owned: its way to the file, while threads write it; NULL otherwise */
     int body_rc;           /* what ended it */
     concur_data_fn on_data;
-    concur_done_fn on_body_end;
-    void *on_body_arg;
     const struct cnc_pairs *pairs[3]; /* query, form and cookies, parsed on demand */
     const char *peer, *id_text; /* made on demand */
     struct cnc_data *data;      /* of the program's, in the arena (data.c) */
@@ -117,23 +128,15 @@ struct concur_request {
     struct cnc_slice type; /* of the field Content-Type that the program added, in the arena; p NULL: none was */
     char *extra;           /* other field lines, in the arena */
     size_t extra_len, extra_cap;
-    int64_t reply_left;    /* bytes promised and not sent; -1: unknown */
-    concur_pull_fn pull;
-    void *pull_arg;
     concur_handler_fn drain;
-    void *drain_arg;
 
     /* pending */
-    struct cnc_link ops;   /* of struct cnc_op */
     struct cnc_hook *cancels, *ends, *stops;
     struct concur_ticket *tickets; /* to tell them that the request was given up */
-    struct cnc_timer deadline;
-    int64_t deadline_at;   /* INT64_MAX: none */
     unsigned waits;        /* descriptor waits */
     unsigned topic_waits;
-    struct cnc_task pump_task, gone_task, drain_task, stop_task, pass_task;
 
-    struct cnc_match match; /* last: its parameters are not cleared */
+    struct cnc_match match;
 };
 
 /* A part of the head, terminated in place: the byte behind it is there for that. */
