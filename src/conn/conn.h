@@ -123,8 +123,10 @@ struct cnc_conn_ops {
     /* A head is complete: creates the request and starts it; the carrier side of its stream is conn. The bytes of head
      * are only valid during the call. 0, or the status to refuse it with (503 when out of memory). */
     int (*request)(struct cnc_conn *, const struct cnc_http_head *, const char *bytes);
-    /* Optional: instead, the whole connection leaves this driver with its head unparsed (the thread engine's poller). */
+    /* Optional: instead, the whole connection leaves this driver (the thread engine's poller). */
     void (*handover)(struct cnc_driver *from, struct cnc_conn *);
+    /* With handover: who gets the connection is in this process and has the same limits, so the parsed head goes along. */
+    bool keeps_head;
     /* Optional, where handover is, and on the threads that get the connection: a head is complete, and its body is not. True: the
      * body is read within terms before a thread takes the request; a thread lets go of the connection. */
     bool (*early)(struct cnc_driver *, const struct cnc_conn *, const struct cnc_http_head *, const char *bytes,

@@ -12,6 +12,8 @@
 #define TURN_STEPS 64 /* requests and pieces of bodies */
 #define TURN_MS 2     /* once this has passed no further one is begun */
 
+#define KEEP_MAX 16384 /* of more bytes than this, most of which are no head, the buffer may be a chunk, and the head is parsed again */
+
 struct http1_turn {
     unsigned steps;
     int64_t began; /* 0: the clock was not read yet */
@@ -53,6 +55,17 @@ static void http1_count(const struct cnc_conn *conn, struct http1_turn *turn, si
         turn->began = cnc_clock_now(conn->drv->home->clock);
 }
 
+/* A complete head that another home takes: in another process it is parsed again. */
+static void http1_hand_over(struct cnc_conn *conn, struct cnc_slice *in, const struct cnc_http_head *head, bool saved)
+{
+    bool keeps = conn->drv->ops->keeps_head;
+    conn->flags |= CNC_CONN_READY;
+    if (saved && !keeps)
+        cnc_input_drop_head(conn->in);
+    if (keeps && !conn->in && in->n <= KEEP_MAX && !cnc_input_own_head(conn, in, head))
+        cnc_input_fail(conn);
+}
+
 /* Parses a head at the start of *in. True: go on; false: wait, or the connection is done for. */
 static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1_turn *turn)
 {
@@ -85,10 +98,8 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1
     bool has_body = cnc_early_has_body(head);
     if (CNC_UNLIKELY(has_body) && drv->ops->early && !drv->head_at && cnc_early_read(conn, head, in))
         return false;
-    if (drv->ops->handover) { /* complete, but another home takes it, and parses it there */
-        conn->flags |= CNC_CONN_READY;
-        if (saved)
-            cnc_input_drop_head(conn->in);
+    if (drv->ops->handover) {
+        http1_hand_over(conn, in, head, saved);
         return false;
     }
     cnc_conn_step(conn, CNC_CONN_ON_HEAD);

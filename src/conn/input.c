@@ -50,6 +50,7 @@ static int grow_input(struct cnc_conn *conn, size_t n)
     struct cnc_input *in = conn->in;
     if (in && in->cap - in->len >= n)
         return CONCUR_OK;
+    CNC_ASSERT(!in || !in->has_head || in->fields || in->early); /* fields that lie behind the bytes would not come along */
     if (in && in->at) {
         /* A held piece must not move (its request looks at it), but then nothing is read either. */
         memmove(in->data, in->data + in->at, in->len - in->at);
@@ -106,6 +107,22 @@ bool cnc_input_own(struct cnc_conn *conn, struct cnc_slice *in)
 void cnc_input_fail(struct cnc_conn *conn)
 {
     cnc_conn_step(conn, CNC_CONN_ON_ERROR);
+}
+
+bool cnc_input_own_head(struct cnc_conn *conn, struct cnc_slice *in, const struct cnc_http_head *head)
+{
+    size_t n = in->n, pad = -n & (_Alignof(struct cnc_http_field) - 1), fields = head->field_count * sizeof *head->fields;
+    struct cnc_input *own = cnc_malloc(sizeof *own + n + pad + fields);
+    if (!own)
+        return false;
+    CNC_ASSERT(!conn->in);
+    *own = (struct cnc_input){ .len = n, .cap = n, .has_head = true, .head = *head };
+    memcpy(own->data, in->p, n);
+    own->head.fields = (struct cnc_http_field *)(void *)(own->data + n + pad);
+    memcpy(own->head.fields, head->fields, fields);
+    conn->in = own;
+    *in = (struct cnc_slice){ own->data, n };
+    return true;
 }
 
 void cnc_input_discard(struct cnc_conn *conn, size_t n)

@@ -15,7 +15,7 @@ struct cnc_input {
     bool is_chunk;
     bool has_head;                 /* head, or early, goes on with what is read in progress over [at, ...) */
     struct cnc_early *early;       /* owned; of the request at `at`, until a thread begins it. NULL: its body was not read early */
-    struct cnc_http_field *fields; /* owned; of head */
+    struct cnc_http_field *fields; /* owned; of head. NULL: those lie behind the bytes, in this allocation */
     struct cnc_http_head head;
     char data[];
 };
@@ -28,7 +28,9 @@ static inline bool cnc_conn_has_input(const struct cnc_conn *conn)
 
 /* Moves what a protocol has not taken from the scratch buffer into a buffer of the connection's own. False: out of memory. */
 bool cnc_input_own(struct cnc_conn *conn, struct cnc_slice *in);
-/* Frees what belongs to a head that was parsed in parts. */
+/* The same with a complete head at the start of *in, which nobody has to parse again. */
+bool cnc_input_own_head(struct cnc_conn *conn, struct cnc_slice *in, const struct cnc_http_head *head);
+/* Frees what belongs to a head that was kept. */
 void cnc_input_drop_head(struct cnc_input *in);
 /* n bytes were read and thrown away; when there have been too many the connection's time is over. */
 void cnc_input_discard(struct cnc_conn *conn, size_t n);

@@ -279,6 +279,7 @@ int cnc_threads_open_poller(struct cnc_threads *t, unsigned flags)
 {
     t->poller_ops = t->ops;
     t->poller_ops.handover = cnc_threads_handover;
+    t->poller_ops.keeps_head = true;
     int rc = cnc_serving_open(t->serving, t->server, &t->poller_ops, flags);
     if (rc < 0)
         return rc;

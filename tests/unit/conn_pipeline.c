@@ -7,6 +7,8 @@
  */
 #include "conn_rig.h"
 
+#include "conn/input.h"
+
 static struct rig rig;
 static uint64_t seed;
 static unsigned answered;
@@ -122,6 +124,58 @@ static void turn(bool threaded)
         cnc_driver_take(&rig.drv, conn);
 }
 
+/* What the poller has parsed the thread does not parse again: it would find no head in these bytes any more. */
+static void spoil_kept_head(void)
+{
+    struct cnc_input *in = handed->in;
+    ck_assert(in->has_head);
+    ck_assert_uint_eq(in->head.field_count, 2);
+    memset(in->data, '\0', 3); /* the method: it was recognised already */
+}
+
+static int on_request_kept(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
+{
+    const struct cnc_http_field *f = &head->fields[1];
+    ck_assert_int_eq(head->method, CNC_HTTP_GET);
+    ck_assert_uint_eq(f->name_len, 5);
+    ck_assert_int_eq(memcmp(bytes + f->name, "X-One", 5), 0);
+    ck_assert_int_eq(memcmp(bytes + f->value, "first", f->value_len), 0);
+    return rig_on_request(conn, head, bytes);
+}
+
+static void hand_over_kept(const char *first, const char *second)
+{
+    start_thread();
+    thread_ops.request = on_request_kept;
+    rig.ops.keeps_head = true;
+    rig_send(&rig, first);
+    if (second) {
+        ck_assert_ptr_null(handed);
+        rig_send(&rig, second);
+    }
+    ck_assert_ptr_nonnull(handed);
+    spoil_kept_head();
+    while (handed)
+        turn(true);
+    rig_turn(&rig);
+    ck_assert_uint_eq(rig.begun, 1);
+    ck_assert_ptr_nonnull(strstr(rig_read(&rig), "HTTP/1.1 200"));
+    end_thread();
+    rig_deinit(&rig);
+}
+
+START_TEST(a_head_is_parsed_once_in_a_process)
+{
+    static const char whole[] = "GET /now HTTP/1.1\r\nHost: a\r\nX-One: first\r\n\r\n";
+    hand_over_kept(whole, NULL);
+    for (size_t i = 1; i < sizeof whole - 1; i++) {
+        char first[sizeof whole];
+        snprintf(first, sizeof first, "%.*s", (int)i, whole);
+        hand_over_kept(first, whole + i);
+    }
+}
+END_TEST
+
 /* Nobody reads: the server stops to read soon, and keeps no more than one read and what may wait behind a request. */
 static void flood(size_t length)
 {
@@ -202,6 +256,7 @@ int main(void)
     TCase *tests = tcase_create("all");
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, nobody_reads);
+    tcase_add_test(tests, a_head_is_parsed_once_in_a_process);
     tcase_add_loop_test(tests, every_request_is_answered, 0, 2);
     suite_add_tcase(suite, tests);
     return rig_run(suite);
