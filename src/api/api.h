@@ -19,8 +19,7 @@ static inline bool cnc_api_is_set_up(concur_server *s)
 /* server.c: puts a set-up in force, made of all layers. As cnc_configure(): after CONCUR_E_NOMEM there may be none. */
 int cnc_api_resolve(concur_server *s);
 void cnc_api_destroy(concur_server *s);
-
-/* life.c: keeps the one line of check, run or start, in place of an earlier one. Returns code. */
+/* Keeps the one line of check, run or start, in place of an earlier one. Returns code. */
 int cnc_api_fail(concur_server *s, int code, const char *fmt, ...) CNC_PRINTF(3, 4);
 
 #endif

@@ -2,7 +2,6 @@
  *
  * The server's life: run, start, stop, wait, free.
  */
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "api/api.h"
@@ -16,23 +15,6 @@
 #include "tree/tree.h"
 
 #define PATIENCE_MS 1000
-
-int cnc_api_fail(concur_server *s, int code, const char *fmt, ...)
-{
-    char line[512];
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(line, sizeof line - 1, fmt, args);
-    va_end(args);
-    size_t len = n < 0 ? 0 : (size_t)n < sizeof line - 2 ? (size_t)n : sizeof line - 2;
-    char *kept = cnc_realloc(s->run_error, len + 2);
-    if (kept) {
-        memcpy(kept, line, len);
-        memcpy(kept + len, "\n", 2);
-        s->run_error = kept;
-    }
-    return cnc_error_set(code, "%s", line);
-}
 
 static void log_note(void *arg, int level, const char *line)
 {

@@ -2,6 +2,8 @@
  *
  * The server's set-up: each function checks its arguments and delegates.
  */
+#include <stdarg.h>
+#include <stdio.h>
 #include <sys/random.h>
 
 #include "api/api.h"
@@ -57,7 +59,7 @@ concur_server *concur_server_new(int engine, const char *config)
     if (!s)
         return NULL;
     if (init(s) < 0) {
-        concur_server_free(s);
+        cnc_api_destroy(s);
         return NULL;
     }
     cnc_files_watch_forks();
@@ -128,6 +130,23 @@ int concur_server_log(concur_server *s, concur_log_fn log, void *arg)
     s->log.fn = log;
     s->log.arg = arg;
     return CONCUR_OK;
+}
+
+int cnc_api_fail(concur_server *s, int code, const char *fmt, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(line, sizeof line - 1, fmt, args);
+    va_end(args);
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof line - 2 ? (size_t)n : sizeof line - 2;
+    char *kept = cnc_realloc(s->run_error, len + 2);
+    if (kept) {
+        memcpy(kept, line, len);
+        memcpy(kept + len, "\n", 2);
+        s->run_error = kept;
+    }
+    return cnc_error_set(code, "%s", line);
 }
 
 int cnc_api_resolve(concur_server *s)

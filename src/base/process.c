@@ -122,6 +122,28 @@ unsigned cnc_sys_thread_count(void)
     return n > OWN_THREADS + 1 ? n - OWN_THREADS : 1;
 }
 
+static void flush_if_free(FILE *file)
+{
+    if (ftrylockfile(file) != 0)
+        return;
+    (void)fflush(file);
+    funlockfile(file);
+}
+
+/* Whoever reads from a stream has its lock until something comes. */
+void cnc_sys_flush_stdio(void)
+{
+    struct cnc_quiet quiet;
+    cnc_sys_quiet(&quiet);
+    if (cnc_sys_thread_count() <= 1) {
+        (void)fflush(NULL);
+    } else {
+        flush_if_free(stdout);
+        flush_if_free(stderr);
+    }
+    cnc_sys_unquiet(&quiet);
+}
+
 bool cnc_sys_is_alone(void)
 {
     for (int ms = 0; ms < 50 && cnc_sys_thread_count() > 1; ms += 5)

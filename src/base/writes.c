@@ -94,28 +94,6 @@ ssize_t cnc_sys_write_at_once(int fd, const void *p, size_t n)
     return S_ISREG(st.st_mode) ? cnc_sys_write(fd, p, n) : write_at_once(fd, p, n);
 }
 
-static void flush_if_free(FILE *file)
-{
-    if (ftrylockfile(file) != 0)
-        return;
-    (void)fflush(file);
-    funlockfile(file);
-}
-
-/* Whoever reads from a stream has its lock until something comes. */
-void cnc_sys_flush_stdio(void)
-{
-    struct cnc_quiet quiet;
-    cnc_sys_quiet(&quiet);
-    if (cnc_sys_thread_count() <= 1) {
-        (void)fflush(NULL);
-    } else {
-        flush_if_free(stdout);
-        flush_if_free(stderr);
-    }
-    cnc_sys_unquiet(&quiet);
-}
-
 bool cnc_sys_is_open(int fd)
 {
     return fcntl(fd, F_GETFD) >= 0;

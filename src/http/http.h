@@ -213,8 +213,7 @@ size_t cnc_http_page(char out[CNC_HTTP_PAGE_MAX], int status);
 
 /* The reason phrase of a status; "" when it has none. */
 const char *cnc_http_reason(int status);
-/* A method's name as on the wire; "" for OTHER. And back: OTHER when unknown. */
-const char *cnc_http_method_name(int method);
+/* The method with this name on the wire; OTHER when unknown. */
 int cnc_http_method_parse(const char *p, size_t n);
 
 /* Field syntax for replies (RFC 9110 §5.1, §5.5): a token; visible bytes, obs-text, inner SP and HTAB, no CR, LF or NUL. */

@@ -9,11 +9,6 @@
 static const char method_names[][8] = { "",       "GET",     "HEAD",  "POST",  "PUT",
                                         "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT" };
 
-const char *cnc_http_method_name(int method)
-{
-    return method > CNC_HTTP_OTHER && method <= CNC_HTTP_CONNECT ? method_names[method] : "";
-}
-
 /* Case matters (RFC 9110 §9.1). */
 int cnc_http_method_parse(const char *p, size_t n)
 {

@@ -388,8 +388,3 @@ void cnc_loop_say_to(void (*say)(const char *text), void (*fatal)(void))
     event_set_log_callback(say ? on_loop_log : NULL);
     event_set_fatal_callback(fatal ? on_loop_fatal : NULL);
 }
-
-const char *cnc_loop_backend(void)
-{
-    return event_get_version();
-}

@@ -77,7 +77,5 @@ void cnc_tick_at(struct cnc_loop *loop, struct cnc_tick *tick, int64_t at);
 /* In a process of the library: libevent's messages go to say instead of stderr, and fatal is called before libevent ends
  * the process (NULL: none). For the whole process; say == NULL: libevent's defaults. */
 void cnc_loop_say_to(void (*say)(const char *text), void (*fatal)(void));
-/* The libevent this runs with, for reports. */
-const char *cnc_loop_backend(void);
 
 #endif

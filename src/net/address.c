@@ -250,21 +250,19 @@ static size_t write_port(char *out, in_port_t port)
 }
 
 /* [::ffff:192.0.2.1] is how a socket for both families shows an IPv4 peer (RFC 4291 §2.5.5.2). */
-static size_t write_ipv6(char *out, size_t size, const struct sockaddr_in6 *in6, bool with_port)
+static size_t write_ipv6(char *out, size_t size, const struct sockaddr_in6 *in6)
 {
     size_t n = 0;
     if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
         n = write_ipv4(out, in6->sin6_addr.s6_addr + 12);
     } else {
-        if (with_port)
-            out[n++] = '[';
+        out[n++] = '[';
         if (!inet_ntop(AF_INET6, &in6->sin6_addr, out + n, (socklen_t)(size - n)))
             return 0;
         n += strlen(out + n);
-        if (with_port)
-            out[n++] = ']';
+        out[n++] = ']';
     }
-    return with_port ? n + write_port(out + n, in6->sin6_port) : n;
+    return n + write_port(out + n, in6->sin6_port);
 }
 
 static size_t write_unix(char *out, const struct sockaddr_un *un, socklen_t len)
@@ -279,7 +277,7 @@ static size_t write_unix(char *out, const struct sockaddr_un *un, socklen_t len)
     return 5 + n;
 }
 
-static size_t format(const struct sockaddr *sa, socklen_t len, bool with_port, char *out, size_t size)
+size_t cnc_address_text(const struct sockaddr *sa, socklen_t len, char *out, size_t size)
 {
     char text[CNC_ADDRESS_TEXT_MAX];
     size_t n = 0;
@@ -290,22 +288,11 @@ static size_t format(const struct sockaddr *sa, socklen_t len, bool with_port, c
         unsigned char b[4];
         memcpy(b, &in->sin_addr, 4);
         n = write_ipv4(text, b);
-        if (with_port)
-            n += write_port(text + n, in->sin_port);
+        n += write_port(text + n, in->sin_port);
     } else if (sa->sa_family == AF_INET6 && len >= (socklen_t)sizeof(struct sockaddr_in6)) {
-        n = write_ipv6(text, sizeof text, (const struct sockaddr_in6 *)(const void *)sa, with_port);
+        n = write_ipv6(text, sizeof text, (const struct sockaddr_in6 *)(const void *)sa);
     } else if (sa->sa_family == AF_UNIX) {
-        n = write_unix(text, (const struct sockaddr_un *)(const void *)sa, with_port ? len : 0);
+        n = write_unix(text, (const struct sockaddr_un *)(const void *)sa, len);
     }
     return address_put(out, size, text, n);
-}
-
-size_t cnc_address_text(const struct sockaddr *sa, socklen_t len, char *out, size_t n)
-{
-    return format(sa, len, true, out, n);
-}
-
-size_t cnc_address_ip_text(const struct sockaddr *sa, socklen_t len, char *out, size_t n)
-{
-    return format(sa, len, false, out, n);
 }

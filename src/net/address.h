@@ -42,7 +42,4 @@ int cnc_address_parse(struct cnc_address *out, const char *text, char *err, size
  * unknown. Needs no system call. */
 size_t cnc_address_text(const struct sockaddr *sa, socklen_t len, char *out, size_t n);
 
-/* The same without the port and without brackets: "127.0.0.1", "::1", "unix:". */
-size_t cnc_address_ip_text(const struct sockaddr *sa, socklen_t len, char *out, size_t n);
-
 #endif

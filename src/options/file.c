@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The configuration file, through libconfuse, which does the grammar; values come back by a callback, with their lines.
- * What libconfuse 3.3 does less well is done before it sees the text, in options_scan.c but for the first:
+ * What libconfuse 3.3 does less well is done before it sees the text, in scan.c but for the first:
  *   - it would end the process on a file that cannot be read, so we read;
  *   - it stops at the first name that it does not know, and says of much else little more than that it is unexpected;
  *   - it counts a line two or three times where a comment ends, refuses comments within lists, and takes the end of the
@@ -11,7 +11,6 @@
  */
 #include "options/internal.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,82 +21,6 @@
 #include <confuse.h>
 
 #define FILE_SIZE_MAX ((size_t)1 << 20)
-#define ORIGIN_MAX 320
-
-/* ---- what is told ---- */
-
-/* Keeps where the line of a mistake stands that was just added, and its code. */
-static void remember(struct cnc_options_file *f, int line, size_t at, int code)
-{
-    size_t n = f->o->errors.n - at;
-    if (n)
-        f->mistakes[f->mistake_count++] = (struct cnc_options_mistake){ line, at, n, code };
-    f->rc = f->rc ? f->rc : code;
-}
-
-/* True: there are too many errors already. The first one left out says so. */
-static bool is_enough(struct cnc_options_file *f)
-{
-    if (f->mistake_count < CNC_MISTAKES_MAX)
-        return false;
-    if (f->mistake_count == CNC_MISTAKES_MAX) {
-        struct cnc_section server = { CNC_SECTION_SERVER, "" };
-        size_t at = f->o->errors.n;
-        int rc = cnc_options_fail(f->o, CONCUR_E_OPTION, server, "", NULL, f->path,
-                                  "more than %d mistakes: the others are not shown", CNC_MISTAKES_MAX);
-        remember(f, INT_MAX, at, rc);
-    }
-    return true;
-}
-
-static const char *origin_of(const struct cnc_options_file *f, int line, char out[ORIGIN_MAX])
-{
-    (void)snprintf(out, ORIGIN_MAX, "%.300s:%d", f->path, line);
-    return out;
-}
-
-void cnc_options_file_tell(struct cnc_options_file *f, int line, int code, struct cnc_section section, const char *name,
-                           const char *value, const char *why)
-{
-    char origin[ORIGIN_MAX];
-    if (is_enough(f))
-        return;
-    size_t at = f->o->errors.n;
-    remember(f, line, at, cnc_options_fail(f->o, code, section, name, value, origin_of(f, line, origin), "%s", why));
-}
-
-void cnc_options_file_refuse_name(struct cnc_options_file *f, int line, struct cnc_section section, const char *name)
-{
-    char origin[ORIGIN_MAX];
-    if (is_enough(f))
-        return;
-    size_t at = f->o->errors.n;
-    remember(f, line, at, cnc_options_set_in(f->o, CNC_LAYER_FILE, section, name, "", origin_of(f, line, origin)));
-}
-
-/* Errors of the syntax and errors of the values come from two runs: they are sorted by line. */
-static void sort_mistakes(struct cnc_options_file *f, size_t start, bool is_first)
-{
-    struct cnc_options_mistake *m = f->mistakes;
-    struct cnc_text *errors = &f->o->errors;
-    for (unsigned i = 1; i < f->mistake_count; i++)
-        for (unsigned k = i; k > 0 && m[k - 1].line > m[k].line; k--) {
-            struct cnc_options_mistake later = m[k - 1];
-            m[k - 1] = m[k];
-            m[k] = later;
-        }
-    char *sorted = f->mistake_count > 1 && !errors->failed ? cnc_malloc(errors->n - start) : NULL;
-    if (!sorted)
-        return; /* as they came */
-    size_t n = 0;
-    for (unsigned i = 0; i < f->mistake_count; n += m[i++].n)
-        memcpy(sorted + n, errors->p + m[i].at, m[i].n);
-    memcpy(errors->p + start, sorted, n);
-    cnc_free(sorted);
-    f->rc = m[0].code;
-    if (is_first)
-        f->o->first_error = m[0].code;
-}
 
 static int fail_to_read(struct cnc_options_file *f, const char *why)
 {
@@ -178,11 +101,11 @@ static int on_file_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
     struct cnc_section section = section_of(cfg);
     const struct cnc_option_row *row = cnc_option_row(opt->name);
     const struct cnc_option_value *old = NULL;
-    char origin[ORIGIN_MAX], why[ORIGIN_MAX];
+    char origin[CNC_ORIGIN_MAX], why[CNC_ORIGIN_MAX];
     *(const char **)result = value;
     if (row && row->type != CNC_TYPE_LIST)
         old = cnc_options_find(f->o, section, row, CNC_LAYER_FILE);
-    if (is_enough(f))
+    if (cnc_options_file_is_enough(f))
         return 0;
     if (old && old->layer == CNC_LAYER_FILE) {
         (void)snprintf(why, sizeof why, "given before, in %s", old->origin);
@@ -190,9 +113,9 @@ static int on_file_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
         return 0;
     }
     size_t at = f->o->errors.n;
-    int rc = cnc_options_set_in(f->o, CNC_LAYER_FILE, section, opt->name, value, origin_of(f, cfg->line, origin));
+    int rc = cnc_options_set_in(f->o, CNC_LAYER_FILE, section, opt->name, value, cnc_options_file_origin(f, cfg->line, origin));
     if (rc < 0)
-        remember(f, cfg->line, at, rc);
+        cnc_options_file_remember(f, cfg->line, at, rc);
     return 0;
 }
 
@@ -201,7 +124,7 @@ static void on_file_error(cfg_t *cfg, const char *fmt, va_list ap) CNC_PRINTF(2,
 /* Few things are left for libconfuse to refuse. */
 static void on_file_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
-    char why[ORIGIN_MAX];
+    char why[CNC_ORIGIN_MAX];
     (void)vsnprintf(why, sizeof why, fmt, ap);
     cnc_options_file_tell(file_of(&cfg->opts[0]), cfg->line, CONCUR_E_OPTION, section_of(cfg), "", NULL, why);
 }
@@ -273,7 +196,7 @@ int cnc_options_load_file(struct cnc_options *o, const char *path)
     if (rc == CONCUR_OK) {
         cnc_options_scan(&f, text);
         rc = file_parse(&f, text);
-        sort_mistakes(&f, start, is_first);
+        cnc_options_file_sort(&f, start, is_first);
     }
     cnc_free(text);
     return rc == CONCUR_OK ? f.rc : rc;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Shared by options*.c only.
+ * Shared by the files of this folder only.
  */
 #ifndef CNC_OPTIONS_INTERNAL_H
 #define CNC_OPTIONS_INTERNAL_H
 
 #include <concur/types.h>
 
+#include "base/text.h"
 #include "options/config.h"
 #include "options/options.h"
 
@@ -60,24 +61,6 @@ struct cnc_section {
     const char *title; /* "" for the server */
 };
 
-/* A growing text. After a failed allocation it takes nothing more. INV: n < cap once anything was added; p[n] == 0 */
-struct cnc_text {
-    char *p; /* owned */
-    size_t n, cap;
-    bool failed;
-};
-
-void cnc_text_add(struct cnc_text *t, const char *fmt, ...) CNC_PRINTF(2, 3);
-void cnc_text_reset(struct cnc_text *t);
-/* Forgets all but the first n bytes, of those there are. */
-void cnc_text_cut(struct cnc_text *t, size_t n);
-/* What was added from start on is one line, whatever a value or a name in it holds: puts ? for control characters. */
-void cnc_text_make_printable(struct cnc_text *t, size_t start);
-/* The same, and a newline. */
-void cnc_text_end_line(struct cnc_text *t, size_t start);
-/* Hands over the text (malloc'd), or NULL if an allocation failed. */
-char *cnc_text_take(struct cnc_text *t);
-
 /* One value of one layer. */
 struct cnc_option_value {
     struct cnc_option_value *next;
@@ -106,6 +89,8 @@ const struct cnc_option_value *cnc_options_find(const struct cnc_options *o, str
                                                 const struct cnc_option_row *row, enum cnc_layer top);
 /* The next value of the list that v belongs to, or NULL. */
 const struct cnc_option_value *cnc_options_next(const struct cnc_option_value *v);
+/* True: v stands for its section, which is not the server. */
+bool cnc_option_is_first_of_section(const struct cnc_options *o, const struct cnc_option_value *v);
 int cnc_options_set_in(struct cnc_options *o, enum cnc_layer layer, struct cnc_section section, const char *name,
                        const char *value, const char *origin);
 /* Adds a line "NAME=VALUE (ORIGIN): why" to the errors, or "NAME (ORIGIN): why" when value is NULL, or "ORIGIN: why"
@@ -115,9 +100,10 @@ int cnc_options_fail(struct cnc_options *o, int code, struct cnc_section section
 /* Forgets a whole layer. */
 void cnc_options_drop(struct cnc_options *o, enum cnc_layer layer);
 
-/* options_file.c: the reading of one file. */
+/* mistakes.c: what is wrong with one file. */
 #define CNC_MISTAKES_MAX 100 /* of a file, that are told */
 #define CNC_TITLE_MAX 256    /* room for a name or a title in a message */
+#define CNC_ORIGIN_MAX 320   /* room for path and line */
 
 struct cnc_options_mistake {
     int line;
@@ -133,20 +119,25 @@ struct cnc_options_file {
     unsigned mistake_count;
 };
 
+/* True: there are too many errors already. The first one left out says so. */
+bool cnc_options_file_is_enough(struct cnc_options_file *f);
 /* Adds an error as cnc_options_fail() does, with file and line as its origin. */
 void cnc_options_file_tell(struct cnc_options_file *f, int line, int code, struct cnc_section section, const char *name,
                            const char *value, const char *why);
 /* The same for a name that cannot stand in this section. */
 void cnc_options_file_refuse_name(struct cnc_options_file *f, int line, struct cnc_section section, const char *name);
+/* Keeps where the line of a mistake stands, which begins at `at` in the errors, and its code. */
+void cnc_options_file_remember(struct cnc_options_file *f, int line, size_t at, int code);
+/* Errors of the syntax and errors of the values come from two runs: sorts those from start on by line. is_first: there was
+ * no error before. */
+void cnc_options_file_sort(struct cnc_options_file *f, size_t start, bool is_first);
+/* "PATH:LINE" */
+const char *cnc_options_file_origin(const struct cnc_options_file *f, int line, char out[CNC_ORIGIN_MAX]);
 
 /* scan.c: reports everything wrong in a file's text except values, and leaves in it what libconfuse understands. */
 void cnc_options_scan(struct cnc_options_file *f, char *text);
 
-/* options_names.c */
-const struct cnc_option_row *cnc_option_row(const char *name);
-/* The known name nearest to a mistyped one among those of the scope, or NULL when none is near. */
-const char *cnc_option_nearest(const char *name, unsigned scope);
-/* The same for anything else: as many candidates as there are, then the nearest, or NULL. */
+/* names.c: of as many candidates as there are the one nearest to what was typed; NULL when none is near. */
 struct cnc_nearest {
     const char *typed, *name;
     size_t distance;
@@ -154,17 +145,18 @@ struct cnc_nearest {
 void cnc_nearest_init(struct cnc_nearest *n, const char *typed);
 void cnc_nearest_try(struct cnc_nearest *n, const char *candidate);
 
-/* options_parse.c */
+/* parse.c */
 /* Reads a value. CONCUR_OK; CONCUR_E_OPTION, and err says what is allowed; or CONCUR_E_UNSUPPORTED, and err says what is
  * missing. */
 int cnc_option_parse(const struct cnc_option_row *row, const char *text, int64_t *out, struct cnc_text *err);
 /* A number of the row's type as cnc_option_parse() reads it, in its largest exact unit. */
 void cnc_option_print(const struct cnc_option_row *row, int64_t number, struct cnc_text *out);
 
-/* options_notes.c: v stands for its section, which is not the server. */
-bool cnc_option_is_first_of_section(const struct cnc_options *o, const struct cnc_option_value *v);
-
-/* options_table.c: names of an ENUM. NULL or false: none. */
+/* table.c */
+const struct cnc_option_row *cnc_option_row(const char *name);
+/* The known name nearest to a mistyped one among those of the scope, or NULL when none is near. */
+const char *cnc_option_nearest(const char *name, unsigned scope);
+/* Names of an ENUM. NULL or false: none. */
 const char *cnc_option_choice(const char *option, int64_t value);
 bool cnc_option_choose(const char *option, const char *name, int64_t *out);
 /* The kind of section with this word; 0: none. */

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names as they are typed: the option that has one, and the one that was meant.
+ * The name that was meant by one that was typed.
  */
 #include "options/internal.h"
 
 #define NAME_MAX_LEN 64
-
-const struct cnc_option_row *cnc_option_row(const char *name)
-{
-    for (size_t i = 0; i < cnc_option_count; i++)
-        if (strcmp(cnc_option_rows[i].name, name) == 0)
-            return &cnc_option_rows[i];
-    return NULL;
-}
 
 /* Insertions, deletions and replacements that turn a into b; both shorter than NAME_MAX_LEN. */
 static size_t edit_distance(const char *a, const char *b)
@@ -53,14 +45,4 @@ void cnc_nearest_try(struct cnc_nearest *n, const char *candidate)
         n->distance = d;
         n->name = candidate;
     }
-}
-
-const char *cnc_option_nearest(const char *name, unsigned scope)
-{
-    struct cnc_nearest n;
-    cnc_nearest_init(&n, name);
-    for (size_t i = 0; i < cnc_option_count; i++)
-        if (cnc_option_rows[i].scope & scope)
-            cnc_nearest_try(&n, cnc_option_rows[i].name);
-    return n.name;
 }

@@ -7,14 +7,6 @@
 #define SEVERAL_PROCESSES                                                                                              \
     (1u << CONCUR_ENGINE_PREFORK | 1u << CONCUR_ENGINE_PROCESS_THREAD | 1u << CONCUR_ENGINE_PROCESS_EVENT)
 
-bool cnc_option_is_first_of_section(const struct cnc_options *o, const struct cnc_option_value *v)
-{
-    for (const struct cnc_option_value *w = o->first; w != v; w = w->next)
-        if (w->section.kind == v->section.kind && strcmp(w->section.title, v->section.title) == 0)
-            return false;
-    return v->section.kind != CNC_SECTION_SERVER;
-}
-
 /* The program's own values are meant for every engine that may be chosen; those of its user are meant for this one. */
 static bool is_for_this_run(const struct cnc_option_value *v)
 {

@@ -273,6 +273,14 @@ const struct cnc_option_value *cnc_options_next(const struct cnc_option_value *v
     return n;
 }
 
+bool cnc_option_is_first_of_section(const struct cnc_options *o, const struct cnc_option_value *v)
+{
+    for (const struct cnc_option_value *w = o->first; w != v; w = w->next)
+        if (w->section.kind == v->section.kind && strcmp(w->section.title, v->section.title) == 0)
+            return false;
+    return v->section.kind != CNC_SECTION_SERVER;
+}
+
 static void write_member(const struct cnc_option_row *row, const char *text, int64_t number, void *member)
 {
     if (row->type == CNC_TYPE_BOOL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Shared by options_scan.c and options_tokens.c.
+ * Shared by scan.c and tokens.c.
  */
 #ifndef CNC_OPTIONS_SCAN_H
 #define CNC_OPTIONS_SCAN_H

@@ -53,6 +53,24 @@ const struct cnc_option_row cnc_option_rows[] = {
 
 const size_t cnc_option_count = CNC_COUNT(cnc_option_rows);
 
+const struct cnc_option_row *cnc_option_row(const char *name)
+{
+    for (size_t i = 0; i < cnc_option_count; i++)
+        if (strcmp(cnc_option_rows[i].name, name) == 0)
+            return &cnc_option_rows[i];
+    return NULL;
+}
+
+const char *cnc_option_nearest(const char *name, unsigned scope)
+{
+    struct cnc_nearest n;
+    cnc_nearest_init(&n, name);
+    for (size_t i = 0; i < cnc_option_count; i++)
+        if (cnc_option_rows[i].scope & scope)
+            cnc_nearest_try(&n, cnc_option_rows[i].name);
+    return n.name;
+}
+
 const struct cnc_section_kind cnc_section_kinds[CNC_SECTIONS] = {
     [CNC_SECTION_SERVER] = { "", CNC_SCOPE_SERVER, NULL },
     [CNC_SECTION_ROUTE] = { "route", CNC_SCOPE_ROUTE, NULL },

@@ -4,66 +4,6 @@
  */
 #include "options/internal.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-#include "base/sys.h"
-
-void cnc_text_add(struct cnc_text *t, const char *fmt, ...)
-{
-    va_list ap, again;
-    va_start(ap, fmt);
-    va_copy(again, ap);
-    int n = t->failed ? -1 : vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
-    if (n >= 0 && t->n + (size_t)n >= t->cap) {
-        size_t cap = (t->n + (size_t)n + 1) * 2;
-        char *grown = cnc_realloc(t->p, cap);
-        t->failed = !grown;
-        t->p = grown ? grown : t->p;
-        t->cap = grown ? cap : t->cap;
-    }
-    if (n >= 0 && !t->failed)
-        t->n += (size_t)vsnprintf(t->p + t->n, t->cap - t->n, fmt, again);
-    va_end(again);
-}
-
-void cnc_text_reset(struct cnc_text *t)
-{
-    cnc_free(t->p);
-    memset(t, 0, sizeof *t);
-}
-
-void cnc_text_cut(struct cnc_text *t, size_t n)
-{
-    t->n = n;
-    t->p[n] = '\0';
-}
-
-void cnc_text_make_printable(struct cnc_text *t, size_t start)
-{
-    for (size_t i = start; i < t->n; i++)
-        if ((unsigned char)t->p[i] < 0x20 || t->p[i] == 0x7f)
-            t->p[i] = '?';
-}
-
-void cnc_text_end_line(struct cnc_text *t, size_t start)
-{
-    cnc_text_make_printable(t, start);
-    cnc_text_add(t, "\n");
-}
-
-char *cnc_text_take(struct cnc_text *t)
-{
-    char *p = t->p;
-    if (t->failed) {
-        cnc_text_reset(t);
-        return NULL;
-    }
-    memset(t, 0, sizeof *t);
-    return p;
-}
-
 static void add_default(const struct cnc_option_row *row, struct cnc_text *t)
 {
     cnc_text_add(t, "%s", *row->dflt ? row->dflt : row->type == CNC_TYPE_LIST ? "none" : "empty");

@@ -45,26 +45,6 @@ static uint64_t next_id(concur_server *server, struct cnc_home *home)
     return cnc_desk_of(home)->id_next++;
 }
 
-static void on_dispatch_deadline(struct cnc_timer *t)
-{
-    concur_request *r = CNC_CONTAINER(t, concur_request, deadline);
-    if (r->output >= CNC_OUTPUT_END)
-        return; /* it was for the reply */
-    cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
-}
-
-void cnc_request_set_deadline(concur_request *r, int64_t ms)
-{
-    if (ms <= 0) {
-        r->deadline_at = INT64_MAX;
-        cnc_home_timer_cancel(r->home, &r->deadline);
-        return;
-    }
-    r->deadline_at = cnc_clock_now(r->home->clock) + ms;
-    r->deadline.fn = on_dispatch_deadline;
-    cnc_home_timer(r->home, &r->deadline, r->deadline_at);
-}
-
 /* ---- running ---- */
 
 /* The request has its thread: runs until nothing of it is left there. */

@@ -283,6 +283,26 @@ void cnc_request_give_up(concur_request *r, int reason, bool answer)
     cnc_home_defer(r->home, &r->gone_task);
 }
 
+static void on_machine_deadline(struct cnc_timer *t)
+{
+    concur_request *r = CNC_CONTAINER(t, concur_request, deadline);
+    if (r->output >= CNC_OUTPUT_END)
+        return; /* it was for the reply */
+    cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
+}
+
+void cnc_request_set_deadline(concur_request *r, int64_t ms)
+{
+    if (ms <= 0) {
+        r->deadline_at = INT64_MAX;
+        cnc_home_timer_cancel(r->home, &r->deadline);
+        return;
+    }
+    r->deadline_at = cnc_clock_now(r->home->clock) + ms;
+    r->deadline.fn = on_machine_deadline;
+    cnc_home_timer(r->home, &r->deadline, r->deadline_at);
+}
+
 void cnc_request_give_up_all(struct cnc_home *home, int reason)
 {
     for (struct cnc_link *l = cnc_desk_of(home)->requests.next; l != &cnc_desk_of(home)->requests; l = l->next)

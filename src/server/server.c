@@ -7,25 +7,6 @@
 #include "base/error.h"
 #include "base/sys.h"
 
-static _Thread_local concur_server *inside; /* whose callbacks this thread runs */
-
-concur_server *cnc_server_enter(concur_server *server)
-{
-    concur_server *before = inside;
-    inside = server;
-    return before;
-}
-
-void cnc_server_leave(concur_server *before)
-{
-    inside = before;
-}
-
-bool cnc_server_is_inside(const concur_server *server)
-{
-    return inside == server;
-}
-
 bool cnc_server_is_late(const concur_server *server)
 {
     int64_t stop_at = atomic_load_explicit(&server->stop_at, memory_order_relaxed);

@@ -180,7 +180,7 @@ static inline bool cnc_server_is_stopping(const concur_server *server)
 /* Any thread. The deadline of a stop has passed. */
 bool cnc_server_is_late(const concur_server *server);
 
-/* Runs on a thread of this server at this moment? Then wait and free are refused. */
+/* inside.c. Runs on a thread of this server at this moment? Then wait and free are refused. */
 bool cnc_server_is_inside(const concur_server *server);
 /* Marks the calling thread as running callbacks of server; returns what was marked before. */
 concur_server *cnc_server_enter(concur_server *server);

@@ -181,18 +181,11 @@ START_TEST(peers_are_shown)
 {
     struct sockaddr_in6 mapped = { .sin6_family = AF_INET6, .sin6_port = htons(5000) };
     struct sockaddr_un un = { .sun_family = AF_UNIX };
-    struct cnc_address a = parsed("[2001:db8::1]:80");
     char out[CNC_ADDRESS_TEXT_MAX];
     inet_pton(AF_INET6, "::ffff:192.0.2.1", &mapped.sin6_addr);
     ck_assert_uint_eq(cnc_address_text((struct sockaddr *)&mapped, sizeof mapped, out, sizeof out), 14);
     ck_assert_str_eq(out, "192.0.2.1:5000");
-    cnc_address_ip_text((struct sockaddr *)&mapped, sizeof mapped, out, sizeof out);
-    ck_assert_str_eq(out, "192.0.2.1");
-    cnc_address_ip_text((struct sockaddr *)&a.addr, a.addr_len, out, sizeof out);
-    ck_assert_str_eq(out, "2001:db8::1");
     ck_assert_uint_eq(cnc_address_text((struct sockaddr *)&un, sizeof un.sun_family, out, sizeof out), 5);
-    ck_assert_str_eq(out, "unix:");
-    cnc_address_ip_text((struct sockaddr *)&un, sizeof un, out, sizeof out);
     ck_assert_str_eq(out, "unix:");
     un.sun_path[1] = 'a'; /* an abstract name has no text */
     cnc_address_text((struct sockaddr *)&un, sizeof un, out, sizeof out);
