@@ -2,18 +2,17 @@
  *
  * Replying later: timers, descriptors, work on other threads, and tickets for the program's own threads.
  *
- * A call here that returns CONCUR_OK holds the request until its callback has run. Each callback runs exactly once, at
- * the request's home, and never within the call that registered it. When the request is given up (see
- * <concur/request.h>), pending timers and waits run at once and queued work is dropped; concur_request_gone() tells the
- * callback so. So each callback is the one place to clean up.
+ * What is registered here is pending: the request does not end before the callback has run. Each callback runs exactly
+ * once unless it is cancelled, at home, and never within the call that registered it. If the request is given up, timers
+ * and waits are called at once, and work that has not begun is dropped. So the callback is the place to clean up;
+ * concur_request_gone() tells it why it was called. After an error no callback runs.
  *
- * arg is passed to the callback as it is. It stays the caller's and must live until the callback has run. After an
- * error no callback runs. request and ticket must not be NULL.
- *
- * thread   concur_request_*(): home. concur_ticket_*(): any thread that holds the ticket, also at home
- * blocks   none of these functions does
- * returns  from concur_request_*(), besides what each of them lists: CONCUR_E_NOMEM; CONCUR_E_GONE: the request was
- *          given up; CONCUR_E_STATE: called by an on_end function
+ *   request  not NULL; nor is ticket
+ *   arg      passed to the callback as it is; the caller's, must live until the callback has run
+ *   thread   concur_request_*(): home. concur_ticket_*(): any thread that holds the ticket, also at home
+ *   blocks   no
+ *   returns  from concur_request_*(), besides the listed codes: CONCUR_E_NOMEM; CONCUR_E_GONE: given up; CONCUR_E_STATE:
+ *            called by an on_end function
  */
 #ifndef CONCUR_ASYNC_H
 #define CONCUR_ASYNC_H
@@ -24,13 +23,12 @@
 extern "C" {
 #endif
 
-/* Runs a function that may block or compute for long, then another one at home. The first runs on the pool of
- * `pool_threads` threads, first come, first served. Without a pool it runs at home, which it keeps busy: on a loop it
- * stops all other requests.
+/* Runs a function that may block or compute for long on a thread of the pool, then another one at home. Without a pool it
+ * runs at home; on a loop it then stops all other requests.
  *
- * work     sees its argument only; starts after the calling callback has returned
- * done     rc is what work returned, or CONCUR_E_CANCELLED: work was dropped before it started. NULL: the request waits
- *          for work all the same
+ * work     starts after the calling callback has returned, in the order of the calls
+ * done     rc is what work returned, or CONCUR_E_CANCELLED: work was dropped before it began. NULL: the request waits for
+ *          work all the same
  * arg      passed to both
  * returns  CONCUR_OK          done will run
  *          CONCUR_E_INVAL     work is NULL
@@ -38,32 +36,31 @@ extern "C" {
  *          CONCUR_E_STOPPING  the server stops */
 CONCUR_API int concur_request_offload(concur_request *request, concur_work_fn work, concur_done_fn done, void *arg);
 
-/* Calls a function after a time. Any number of timers may be pending; of two with the same time the first registered
- * runs first.
+/* Calls a function after a time. Any number of timers may be pending; those with the same time run in the order of the
+ * calls.
  *
  * ms       milliseconds from now, any value; 0: as soon as the calling callback has returned
- * timer    not called before its time, unless the request is given up
+ * timer    never called early, unless the request is given up
  * returns  CONCUR_OK       timer will run
  *          CONCUR_E_INVAL  timer is NULL */
 CONCUR_API int concur_request_after(concur_request *request, unsigned ms, concur_handler_fn timer, void *arg);
 
-/* Cancels a timer of concur_request_after(): the one that was registered first of those with this function and arg. It is
- * not called. A request that has nothing else pending when the callback returns needs a reply.
+/* Cancels the first timer of concur_request_after() with this function and arg.
  *
- * returns  CONCUR_OK
- *          CONCUR_E_STATE  there is no such timer: it has run, say; or the request is ending
- *          CONCUR_E_GONE   given up: the timer is called in any case */
+ * returns  CONCUR_OK       it will not be called
+ *          CONCUR_E_STATE  there is none: it has run, say; or the request is ending
+ *          CONCUR_E_GONE   given up: the timer is called all the same */
 CONCUR_API int concur_request_cancel_after(concur_request *request, concur_handler_fn timer, void *arg);
 
-/* Waits until a descriptor of the program's, such as a database socket, is ready. A request may wait for up to 16
- * descriptors at once, and once for each.
+/* Waits until a descriptor of the program's, such as a database socket, is ready. A request may wait for 16 different
+ * descriptors at once.
  *
  * fd       stays the caller's; must stay open until done has run
  * events   CONCUR_READ, CONCUR_WRITE or both
  * ms       milliseconds until CONCUR_E_TIMEOUT; 0: no limit
- * done     rc is the set of ready events (1..3; an error or hang-up of the descriptor counts as all that were asked
- *          for), CONCUR_E_TIMEOUT, or the reason that concur_request_gone() returns. Only a negative rc is fit for
- *          `return rc;`
+ * done     rc is CONCUR_READ, CONCUR_WRITE or both; after an error or hang-up of the descriptor all that were asked for.
+ *          Or CONCUR_E_TIMEOUT, or what concur_request_gone() returns. Do not return a positive rc from done: as a
+ *          result of a callback it has another meaning
  * returns  CONCUR_OK       done will run
  *          CONCUR_E_INVAL  bad fd or events, or done is NULL
  *          CONCUR_E_LIMIT  16 waits are pending
@@ -73,25 +70,24 @@ CONCUR_API int concur_request_cancel_after(concur_request *request, concur_handl
 CONCUR_API int concur_request_await(concur_request *request, int fd, int events, unsigned ms, concur_done_fn done,
                                     void *arg);
 
-/* Cancels a wait for a descriptor: its done function is not called, and the descriptor may be closed. A request that has
- * nothing else pending when the callback returns needs a reply.
+/* Cancels a wait for a descriptor.
  *
- * returns  CONCUR_OK
- *          CONCUR_E_STATE  this request does not wait for fd, or the request is ending
- *          CONCUR_E_GONE   given up: done is called in any case */
+ * returns  CONCUR_OK       done will not be called, and fd may be closed
+ *          CONCUR_E_STATE  this request does not wait for fd, or is ending
+ *          CONCUR_E_GONE   given up: done is called all the same */
 CONCUR_API int concur_request_cancel_await(concur_request *request, int fd);
 
-/* Makes a ticket. The request waits until the ticket is released; until then any thread may post functions to the
- * request's home. If the last ticket is released with no reply and nothing else pending, the answer is 500.
+/* Makes a ticket, with which any thread may post functions to the request's home. A ticket is pending until it is
+ * released; if then there is neither a reply nor anything else pending, the answer is 500.
  *
- * returns  the ticket, which the caller owns and must release exactly once. It is valid until then, also after the
- *          server's stop, but not after concur_server_free(). NULL: out of memory, or given up */
+ * returns  the ticket, which the caller owns and must release exactly once: also after the server's stop, but before
+ *          concur_server_free(). NULL: out of memory, or the request was given up or is ending */
 CONCUR_API concur_ticket *concur_request_defer(concur_request *request);
 
 /* Runs a function at the request's home. Functions that one thread posts run in that order. Several threads may post at
  * once.
  *
- * post     called also after the client left
+ * post     called also if the request was given up
  * returns  CONCUR_OK          post will run
  *          CONCUR_E_INVAL     post is NULL
  *          CONCUR_E_STOPPING  the server has stopped, and the request's home is closed
@@ -101,7 +97,7 @@ CONCUR_API int concur_ticket_post(concur_ticket *ticket, concur_handler_fn post,
 
 /* Tells whether the request was given up, so that work for it can be dropped.
  *
- * returns  0: no; else the reason, as concur_request_gone() returns it. May be late by a moment */
+ * returns  what concur_request_gone() returns, perhaps a moment late */
 CONCUR_API int concur_ticket_cancelled(const concur_ticket *ticket);
 
 /* Releases a ticket, which is then invalid. Functions that were posted before still run. */

@@ -2,20 +2,18 @@
  *
  * What the client sent, and the life of a request.
  *
- * A request ends when its reply is complete (or it was given up) and its last timer, wait, offload and ticket is gone. It
- * is *given up* when nobody waits for the reply any more: the client left, a deadline passed, the server's stop reached
- * its deadline, or the program aborted its own reply. The request then stays valid until its end; concur_request_gone()
- * returns the reason and on_cancel functions run.
+ * A request ends when nothing is pending and its reply is complete or it was given up. It is given up when the client
+ * left, a deadline passed, the server's stop reached its deadline, or the program aborted its own reply. Then
+ * concur_request_gone() returns the reason and on_cancel functions run; the request stays valid until its end.
  *
  * For all functions here, where nothing else is said:
  *
  *   request  not NULL
- *   returns  text and memory belong to the request and never move. Text must not be written to. Both are valid until
- *            on_end has returned
- *   arg      passed to the callbacks as it is; the caller's, must live until the request ends
- *   thread   home: a callback of that very request, on the thread that runs it. On another thread int functions return
- *            CONCUR_E_HOME and pointer functions NULL where the library can detect it; do not rely on that. Other
- *            threads use a ticket, see <concur/async.h>
+ *   returns  text and memory are the request's, never move, and are valid until its last on_end function has returned.
+ *            Text must not be written to
+ *   arg      passed to the callback as it is; the caller's, must live until the request ends
+ *   thread   home: in a callback of this very request. Elsewhere int functions return CONCUR_E_HOME and pointer functions
+ *            NULL if the library notices; do not rely on that. Other threads use a ticket, see <concur/async.h>
  *   blocks   no
  */
 #ifndef CONCUR_REQUEST_H
@@ -31,12 +29,12 @@ extern "C" {
 
 /* Gives the request's method (RFC 9110 §9).
  *
- * returns  the token as sent, such as "GET"; "HEAD" also if a route for GET answers it. Never NULL */
+ * returns  as sent, such as "GET". In a route for GET it may be "HEAD". Never NULL */
 CONCUR_API const char *concur_request_method(concur_request *request);
 
-/* Gives the path that was routed: percent-decoded once, dot segments removed (RFC 3986 §5.2.4), without the query.
+/* Gives the path: percent-decoded once, without dot segments (RFC 3986 §5.2.4) and without the query. Routes match it.
  *
- * returns  text that begins with "/", or "*" (RFC 9112 §3.2.4). It has no NUL inside. Never NULL */
+ * returns  text that begins with "/", or "*" (RFC 9112 §3.2.4). No NUL was cut off. Never NULL */
 CONCUR_API const char *concur_request_path(concur_request *request);
 
 /* Gives the address of the other end of the connection.
@@ -54,13 +52,12 @@ CONCUR_API const char *concur_request_id(concur_request *request);
  * where    CONCUR_IN_PARAM, _QUERY, _FORM, _HEADER or _COOKIE
  * name     compared byte by byte after decoding; for headers in any case. A parameter's name is that in the pattern,
  *          without braces or star
- * returns  the value; "" for a name without one ("?a" and "?a="). NULL: absent; a bad `where` or name; or a form that is
- *          not in memory or has another media type. If memory for the query, the form or the cookies runs out, none of
- *          their values is found; the log and concur_request_count() say so. Parameters and headers need no memory.
- *          Repeated calls are cheap: the text is made once */
+ * returns  the value; "" for "?a" and for "?a=". NULL: it is absent; where or name is bad; the form has another media type
+ *          or is in a file; or there is no memory to read the query, form or cookies: this is logged, and
+ *          concur_request_count() tells it. Each is read once, so further calls are cheap */
 CONCUR_API const char *concur_request_get(concur_request *request, int where, const char *name);
 
-/* Enumerates values in the order in which they were sent; parameters in the order of the pattern.
+/* Gives one value after the other: as they were sent, parameters as in the pattern.
  *
  * where    as for concur_request_get()
  * i        0, 1, ... until NULL is returned
@@ -70,17 +67,17 @@ CONCUR_API const char *concur_request_at(concur_request *request, int where, siz
 
 /* Looks up one of several values with the same name.
  *
- * where, name  as with concur_request_get()
- * i            0 for the first value of that name, which is the one that concur_request_get() returns
- * returns      the value; NULL: there is no such value, or as with concur_request_get() */
+ * where, name  as for concur_request_get()
+ * i            0 for the value that concur_request_get() returns, 1 for the second one, ...
+ * returns      the value; NULL: there is none, or as for concur_request_get() */
 CONCUR_API const char *concur_request_nth(concur_request *request, int where, const char *name, size_t i);
 
-/* Counts values. It also tells a value that is absent from one that could not be read.
+/* Counts values, and tells why there are none.
  *
- * where    as with concur_request_get()
- * name     as with concur_request_get(); NULL: values of any name are counted
- * returns  0 or more: so many values; CONCUR_E_NOMEM: there is no memory for the query, the form or the cookies;
- *          CONCUR_E_LIMIT: the form is over `body_memory`, so it is in a file; CONCUR_E_INVAL: bad `where` */
+ * where    as for concur_request_get()
+ * name     as for concur_request_get(); NULL: all names
+ * returns  the number; CONCUR_E_NOMEM: there is no memory to read the query, form or cookies; CONCUR_E_LIMIT: the form is
+ *          over `body_memory`, so it is in a file; CONCUR_E_INVAL: bad where */
 CONCUR_API int concur_request_count(concur_request *request, int where, const char *name);
 
 /* Gives the host that the request is for: that of an absolute target, else the field Host (RFC 9112 §3.2.2, §3.3).
@@ -114,52 +111,51 @@ CONCUR_API const char *concur_request_peer_address(concur_request *request);
  * returns  1 to 65535; 0: it has none, or it is not known */
 CONCUR_API int concur_request_peer_port(concur_request *request);
 
-/* Gives the server's own end of the connection: of several addresses, and of one such as "0.0.0.0:80", the one that the
- * client reached.
+/* Gives the server's address that the client has reached: an actual one, even if the server listens on "0.0.0.0:80".
  *
  * returns  "192.0.2.1:80", "[2001:db8::1]:80" or "unix:PATH"; "" if it is not known. Never NULL */
 CONCUR_API const char *concur_request_local(concur_request *request);
 
 /* ---- the body ---- */
 
-/* Gives the whole body, in a route without CONCUR_ROUTE_STREAM: its handler runs when the body is complete. A body over
- * `body_max` is answered with 413 by the library (RFC 9110 §15.5.14).
+/* Gives the whole body. Without CONCUR_ROUTE_STREAM a handler runs when the body is complete; the library answers a body
+ * over `body_max` with 413 (RFC 9110 §15.5.14).
  *
  * len      receives the length in bytes, 0 without a body; may be NULL
  * returns  the bytes, followed by a NUL; "" without a body. NULL with *len > 0: the body is over `body_memory`, see
  *          concur_request_body_fd(). NULL with *len == 0: a STREAM route */
 CONCUR_API const void *concur_request_body(concur_request *request, size_t *len);
 
-/* Gives the file that holds a body over `body_memory`. The file has no name and is removed with the request.
+/* Gives the file, which has no name, that holds a body over `body_memory`.
  *
  * returns  a readable descriptor, at offset 0 the first time. The library closes it when the request ends; dup() it to
  *          keep it longer. -1: the body is in memory or not complete yet, or a STREAM route
  * blocks   no; reading the file may wait for the disk */
 CONCUR_API int concur_request_body_fd(concur_request *request);
 
-/* Asks for the body in pieces, in a route with CONCUR_ROUTE_STREAM, whose handler is called before the body. 100 Continue
- * is sent only now, to a client that waits for it (RFC 9110 §10.1.1). A body that nobody asks for is discarded. The body
- * counts as something pending until end has run.
+/* Asks for the body in pieces. With CONCUR_ROUTE_STREAM a handler is called before the body, and a body that it does not
+ * ask for is discarded. A client that waits for 100 Continue gets it now (RFC 9110 §10.1.1). The body is pending until end
+ * has run.
  *
- * data     called for each piece, never from within this call. After it returned CONCUR_AGAIN, nothing more is read from
- *          the client. Not called for an empty body
+ * data     called for each piece, never from within this call; never for an empty body. While it has returned CONCUR_AGAIN,
+ *          nothing is read from the client
  * end      called exactly once, last; may be NULL. Its rc is
  *          CONCUR_OK           the body is complete
  *          a negative code     data returned it
  *          CONCUR_E_LIMIT      over `body_max`
  *          CONCUR_E_CANCELLED  the reply was complete before the body
- *          another reason      of concur_request_gone()
- *          If it returns CONCUR_OK after an error, the library answers: with the status of what data returned, or 413
- *          over `body_max`; a reply that has begun is aborted
+ *          else                what concur_request_gone() returns
+ *          If it returns CONCUR_OK after an error, the library replies with the status of that error (413 over
+ *          `body_max`), or aborts a reply that has begun
  * returns  CONCUR_OK
  *          CONCUR_E_INVAL  data is NULL
  *          CONCUR_E_STATE  not a STREAM route, or asked before
  *          CONCUR_E_GONE   given up */
 CONCUR_API int concur_request_on_body(concur_request *request, concur_data_fn data, concur_done_fn end, void *arg);
 
-/* Continues what returned CONCUR_AGAIN: the data function of concur_request_on_body() gets its piece again, or the
- * function of concur_reply_pull() is asked again, but never from within this call. A call that comes before that function
- * has returned CONCUR_AGAIN counts for that return.
+/* Calls again, but not from within this call, a function that returned CONCUR_AGAIN: the data function of
+ * concur_request_on_body() with the same piece, or the function of concur_reply_pull(). If it is called before that
+ * function has returned, its next CONCUR_AGAIN is resumed at once.
  *
  * returns  CONCUR_OK, also if nothing waits; CONCUR_E_GONE: given up
  * thread   home; from another thread, post a function that calls it: concur_ticket_post() */
@@ -173,10 +169,10 @@ CONCUR_API int concur_request_resume(concur_request *request);
  * returns  memory aligned for any type, not cleared; never free it. NULL: out of memory, or over `request_memory` */
 CONCUR_API void *concur_request_alloc(concur_request *request, size_t n);
 
-/* Keeps a pointer of the program's with the request, instead of an earlier one with the same key.
+/* Keeps a pointer of the program's with the request, for its later callbacks. It replaces one with the same key.
  *
- * key      any address that is the caller's own, such as that of a static variable: each part of a program has a key of
- *          its own. It is compared and never read. NULL is a key like any other
+ * key      any address that is the caller's own, such as that of a static variable, so that parts of a program do not get
+ *          in each other's way. It is compared and never read; NULL is a key, too
  * data     NULL: nothing is kept with that key any more
  * free_fn  called once, as free_fn(data), at home: when another pointer is set with that key, or at the request's end,
  *          after every on_end. NULL: nothing to call
@@ -189,43 +185,44 @@ CONCUR_API int concur_request_set_data(concur_request *request, const void *key,
  * returns  the pointer; NULL: none is kept with that key */
 CONCUR_API void *concur_request_data(concur_request *request, const void *key);
 
-/* Tells whether anybody still waits for the reply. On a loop it knows what the loop has seen so far. On a thread that
- * runs one request it looks at the connection, so that a long handler can ask now and then.
+/* Tells whether the request was given up, so that a long handler can ask now and then. On a thread that runs one request
+ * it looks at the connection. On a loop it returns what the loop has seen so far.
  *
- * returns  0                   yes
+ * returns  0                   no
  *          CONCUR_E_GONE       the client left. If it closed without a reset, this shows only when something is sent to
  *                              it, unless `half_close` is cancel
  *          CONCUR_E_TIMEOUT    the request's deadline passed, or the client took nothing of the reply for
  *                              `write_timeout`
  *          CONCUR_E_STOPPING   the server's stop reached its deadline
- *          The program aborted its own reply:
- *          a negative code     returned by its callback or by concur_reply_write()
+ *          If the program aborted its own reply:
+ *          a negative code     what its callback or concur_reply_write() returned
  *          CONCUR_E_LIMIT      concur_reply_pull() got another length than announced
- *          CONCUR_E_CANCELLED  in any other way
- *          The first reason stays
+ *          CONCUR_E_CANCELLED  else
+ *          Only the first reason is kept
  * blocks   no; at most one system call */
 CONCUR_API int concur_request_gone(concur_request *request);
 
-/* Sets the request's deadline, in place of an earlier one. If it passes while the request waits, the request is given up
- * with CONCUR_E_TIMEOUT; the client gets 504 if no reply has begun (RFC 9110 §15.6.5), else the reply is aborted. A
- * running handler is never interrupted; it may ask concur_request_gone().
+/* Sets the request's deadline, in place of an earlier one and of `request_timeout`. Once it has passed, the request is
+ * given up with CONCUR_E_TIMEOUT: the client gets 504 (RFC 9110 §15.6.5), or an aborted reply if one has begun. A running
+ * callback is never interrupted; it may ask concur_request_gone().
  *
  * ms       milliseconds from now, any value; 0: no deadline
  * returns  CONCUR_OK; CONCUR_E_GONE: given up */
 CONCUR_API int concur_request_deadline(concur_request *request, unsigned ms);
 
-/* Lets a request go on that a function of concur_server_before() held back with CONCUR_AGAIN. Nothing else may be pending
- * when the callback that calls this returns, or the library answers 500.
+/* Continues a request after a function of concur_server_before() has returned CONCUR_AGAIN: later functions and the
+ * handler run, but never from within this call. Nothing else may be pending when the calling callback returns, or the
+ * library answers 500.
  *
- * returns  CONCUR_OK: it goes on, never from within this call
- *          CONCUR_E_STATE  nothing holds it back, or it was replied to
+ * returns  CONCUR_OK
+ *          CONCUR_E_STATE  no such function waits, or a reply has begun
  *          CONCUR_E_GONE   given up */
 CONCUR_API int concur_request_pass(concur_request *request);
 
-/* Registers a function for the case that the request is given up before its reply is complete. Several run in reverse
- * order, each at most once.
+/* Registers a function that is called once if the request is given up before its reply is complete. Several run in reverse
+ * order.
  *
- * cancel   called later, at home, with the reason that concur_request_gone() returns. Its return value is ignored
+ * cancel   called later, at home; rc is what concur_request_gone() returns. Its return value is ignored
  * arg      must live until cancel or on_end has run
  * returns  CONCUR_OK
  *          CONCUR_E_INVAL  cancel is NULL
@@ -233,11 +230,11 @@ CONCUR_API int concur_request_pass(concur_request *request);
  *          CONCUR_E_GONE   already given up: cancel will not run */
 CONCUR_API int concur_request_on_cancel(concur_request *request, concur_done_fn cancel, void *arg);
 
-/* Registers a function for the request's end: the place to release what belongs to the request. It always runs, once,
- * after all other callbacks. Several run in reverse order.
+/* Registers a function that is always called, once, after all other callbacks of the request: free here what belongs to
+ * it. Several run in reverse order.
  *
- * end      called at home; rc is 0 if the reply was completed, else the reason that concur_request_gone() returns. It may
- *          read the request but not begin anything. Its return value is ignored
+ * end      called at home; rc is 0 if the reply was completed, else what concur_request_gone() returns. It may read the
+ *          request but not begin anything. Its return value is ignored
  * arg      must live until end has run
  * returns  CONCUR_OK
  *          CONCUR_E_INVAL  end is NULL
@@ -245,19 +242,18 @@ CONCUR_API int concur_request_on_cancel(concur_request *request, concur_done_fn 
  *          CONCUR_E_STATE  the request is ending */
 CONCUR_API int concur_request_on_end(concur_request *request, concur_done_fn end, void *arg);
 
-/* Tells whether the server has begun to stop: by concur_server_stop(), by a signal, or, for a worker process, because a
- * reload or `requests_per_worker` replaces it. Current requests may go on until the stop's deadline, but endless ones,
- * such as a stream of events, should end. A handler that blocks or computes for long can ask now and then.
+/* Tells whether a stop has begun: of the server, or of this worker process, which a reload or `requests_per_worker`
+ * replaces. Requests may go on until the stop's deadline, but an endless reply, such as a stream of events, should end. A
+ * handler that blocks or computes for long can ask now and then.
  *
- * returns  0: no; CONCUR_E_STOPPING: yes, and this does not change back
+ * returns  0: no; CONCUR_E_STOPPING: yes, for good
  * blocks   no; at most one system call */
 CONCUR_API int concur_request_stopping(concur_request *request);
 
-/* Registers a function for the beginning of a stop, as concur_request_stopping() tells it. It may reply or end the reply.
- * Several run in reverse order, each at most once. They do not count as something pending.
+/* Registers a function that is called once when a stop begins (see concur_request_stopping()), or soon if it has begun. It
+ * may reply or end the reply. Several run in reverse order. This is nothing pending.
  *
- * stop     called at home, never from within this call: when a stop begins, or soon if it has begun. Not called if the
- *          request ends or is given up before; at the stop's deadline on_cancel functions are called
+ * stop     called at home, never from within this call. Not called if the request ends or is given up before
  * arg      must live until stop or on_end has run
  * returns  CONCUR_OK
  *          CONCUR_E_INVAL  stop is NULL

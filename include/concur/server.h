@@ -2,12 +2,12 @@
  *
  * The server: set-up, options, life.
  *
- *     new -> listen, route, set, override, log, hook -> run            -> free
- *                                                    -> start -> wait  -> free
+ *     new -> listen, route, set, log, hook ... -> run            -> free
+ *                                              -> start -> wait  -> free
  *
- * Set-up errors are kept: the failing call returns its error, check, run and start return the first one, and
- * concur_server_error() lists all of them. So a program may ignore what the set-up functions return. Not kept are
- * CONCUR_E_STATE and the error for a NULL server.
+ * Errors of the set-up are kept: concur_server_check(), run and start fail with the first one, and concur_server_error()
+ * lists all. So a program may ignore what the set-up functions return. Only CONCUR_E_STATE, and the error for a NULL
+ * server, are not kept.
  *
  * Every function accepts a NULL server; those that return int then return CONCUR_E_INVAL. Servers in one process do not
  * affect each other.
@@ -38,9 +38,10 @@ extern "C" {
 
 /* Makes a server.
  *
- * engine   CONCUR_ENGINE_*: the code layer's value of the option `engine`. An unknown number is kept as CONCUR_E_INVAL
- * config   path of a configuration file, which is read and checked now, or NULL. An error in it is kept as
- *          CONCUR_E_OPTION; what this version does not have (TLS) as CONCUR_E_UNSUPPORTED
+ * engine   CONCUR_ENGINE_*, unless the file or the environment names another one. A number that is none of them is kept
+ *          as CONCUR_E_INVAL
+ * config   path of a configuration file, which is read and checked now; NULL: none. Errors in it are kept:
+ *          CONCUR_E_OPTION, or CONCUR_E_UNSUPPORTED for what this version does not have, such as TLS
  * returns  the server, which the caller owns until concur_server_free(); NULL: out of memory
  * thread   any
  * blocks   while it reads the file */
@@ -48,17 +49,18 @@ CONCUR_API concur_server *concur_server_new(int engine, const char *config);
 
 /* Adds a handler for requests whose method and path match a pattern (RFC 9110 §9, §15.5.5, §15.5.6).
  *
- * A segment is literal text, "{name}" (one segment, not empty) or, as the last one, "*name" (the rest of the path without
- * its leading slash; may be empty). Literal text is compared case-sensitively with the percent-decoded, normalised path;
- * methods are case-sensitive too (RFC 9110 §9.1). If several routes match, the most literal one wins, segment by segment
- * from the left: literal, parameter, rest; between equals the one that was added first. When its handler returns
- * CONCUR_DECLINE, the next one is asked.
+ * A segment of a pattern is literal text, "{name}" for one segment that is not empty, or at the end "*name" for the rest
+ * of the path, which may be empty and has no leading slash. Literal text and methods are case-sensitive (RFC 9110 §9.1).
+ * The path is compared as concur_request_path() gives it.
  *
- * A route for GET also answers HEAD. If a path has routes, but none for the method, the answer is 405 with Allow, or for
- * OPTIONS 204 with Allow.
+ * If several routes match, the first segment in which they differ decides: literal text before {name} before *name.
+ * Equal ones are tried in the order in which they were added. The next one is tried when a handler returns CONCUR_DECLINE.
  *
- * Patterns that probably mean something else are accepted, with a line in the log and in CONCUR_TEXT_NOTES: the method
- * "get"; a segment ":id" or "<id>", which is literal text; a route behind another one that matches the same requests.
+ * A route for GET also answers HEAD. If no route of the path has the method, the library answers 405 with Allow, or 204
+ * with Allow to OPTIONS.
+ *
+ * What is probably a mistake is accepted, with a warning in the log and in CONCUR_TEXT_NOTES: the method "get"; segments
+ * ":id" and "<id>", which are literal text; a route that is never reached.
  *
  * pattern  "GET /hello/{name}", "GET,POST /form", "/static/" followed by "*rest"; without a method: any
  * flags    CONCUR_ROUTE_* bits or 0
@@ -66,78 +68,73 @@ CONCUR_API concur_server *concur_server_new(int engine, const char *config);
 CONCUR_API int concur_server_route(concur_server *server, const char *pattern, unsigned flags,
                                    concur_handler_fn handler, void *arg);
 
-/* Adds a function that runs before the handlers of all routes under a prefix: access control, say. It runs when the head
- * of the request is complete and before the body is read, once for each request, also if there is no route for the path
- * or the method. Functions run in the order in which they were added. They run on the thread that a handler without
- * CONCUR_ROUTE_BLOCKING would have, so on a loop they must not block.
+/* Adds a function that runs before the handlers of all routes under a prefix: access control, say. It is called once for
+ * each request, before the body is read, also if no route matches. Several run in the order in which they were added. On
+ * a loop it must not block, even if the handler may.
  *
  * prefix   literal text, such as "/api": the path "/api" itself and all under "/api/", but not "/apis"; "/": every path.
  *          It is compared with the decoded path, as concur_request_path() gives it
  * flags    CONCUR_ROUTES_* bits or 0
  * before   returns
- *          CONCUR_OK       it has replied: neither later functions nor the handler run. Or it has not replied, and the
- *                          request goes on. Then nothing may be left pending, or the library answers 500
- *          CONCUR_AGAIN    it left something pending and decides later: it replies, or calls concur_request_pass()
+ *          CONCUR_OK       without a reply: the request goes on; if something is pending, the library answers 500. With
+ *                          a reply: neither later functions nor the handler run
+ *          CONCUR_AGAIN    something is pending; it will reply later, or call concur_request_pass()
  *          CONCUR_DECLINE  404, as if there were no route
  *          else            as concur_handler_fn */
 CONCUR_API int concur_server_before(concur_server *server, const char *prefix, int flags, concur_handler_fn before,
                                     void *arg);
 
-/* Adds a function that runs before the head of a reply leaves, for every request under a prefix that gets a reply, also
- * one of the library. It may add, replace and remove fields; it cannot reply. Functions run in the order in which they
- * were added.
+/* Adds a function that may change the fields of every reply under a prefix, also of replies that the library makes. It
+ * runs just before the reply's head is sent, and cannot reply. Several run in the order in which they were added.
  *
  * prefix, flags  as for concur_server_before()
- * after          gets the reply's status. Returns CONCUR_OK, or a negative code: then the call that replies returns that
- *                code and sends nothing, as after a refused field. An error page is sent in any case, and the error is
- *                logged. If memory for a reply runs out, it runs again for the error page */
+ * after          gets the reply's status. Returns CONCUR_OK, or a negative code: the reply is not sent, and the call that
+ *                made it returns that code. A page of the library for an error is sent all the same, and the code is
+ *                logged. If there is no memory for a reply, it runs again for the error page */
 CONCUR_API int concur_server_after(concur_server *server, const char *prefix, int flags, concur_status_fn after, void *arg);
 
-/* Adds a function that makes error pages in place of the library's: for a route that is missing, a status or an error
- * that a handler returns, a deadline, a full queue. Allow of 405 and Retry-After of 503 are set already. What the library
- * answers before there is a request keeps its page: 400, 408, 414, 431, 503 of a server that takes no more connections or
- * requests, and 502 of process-thread.
+/* Adds a function that makes error pages in place of the library's: when no route matches, a handler returns a status or
+ * an error, a deadline passes, a queue is full. Allow of 405 and Retry-After of 503 are set already. Some replies are made
+ * outside of any request and keep the library's page: 400, 408, 414, 431; 503 when no more connections or requests are
+ * taken; 502 of process-thread.
  *
- * status   400..599, or one of CONCUR_PAGE_*. For one status the function of that status is called, else that of its
- *          class, else that of all. A second function for the same replaces the first
- * page     replies with the status that it gets, or another, before it returns; it cannot reply later. Returns
- *          CONCUR_OK; CONCUR_DECLINE if it did not reply: the library's page is sent. After an error that is sent too,
- *          and the error is logged */
+ * status   400..599, or CONCUR_PAGE_4XX, _5XX or _ALL. The most specific function is called. Another function for the
+ *          same status replaces the first
+ * page     replies before it returns, with the status that it gets or another. Returns CONCUR_OK; or CONCUR_DECLINE if it
+ *          did not reply: the library's page is sent. After an error that page is sent, too, and the error is logged */
 CONCUR_API int concur_server_page(concur_server *server, int status, concur_status_fn page, void *arg);
 
-/* Sets an option in the code layer: the program's own default. A later layer wins over an earlier one:
- * default < code < configuration file < environment (CONCUR_<NAME>) < override.
+/* Sets an option (docs/options.md). File and environment may change it. Five layers can have a value, and the last one
+ * wins: default, code (this function), configuration file, environment (CONCUR_<NAME>), concur_server_override().
  *
  * section  NULL: the server; "route PATTERN": one route, with PATTERN as given to concur_server_route()
  * name     as in the configuration file, such as "threads_max"
  * value    as in the configuration file, such as "64", "64k" or "15s"; a time other than 0 has a unit
  * returns  as above, and:
- *          CONCUR_OK             also for an option that the engine ignores, which CONCUR_TEXT_NOTES tells
+ *          CONCUR_OK             also for an option that the engine does not use; CONCUR_TEXT_NOTES lists those
  *          CONCUR_E_OPTION       unknown section or name, or a value that is malformed or out of bounds
  *          CONCUR_E_UNSUPPORTED  not in this version: sections "tls NAME" and "upstream NAME", addresses with tls=NAME */
 CONCUR_API int concur_server_set(concur_server *server, const char *section, const char *name, const char *value);
 
-/* As concur_server_set(), but in the last layer, which wins over all others: for a program's command-line flags. */
+/* As concur_server_set(), but nothing changes it any more: for command-line flags. */
 CONCUR_API int concur_server_override(concur_server *server, const char *section, const char *name, const char *value);
 
-/* Adds an address to listen on, in the code layer of the option `listen`. If a later layer has addresses too, only
- * those of the last such layer count: CONCUR_LISTEN replaces the program's addresses. Run and start bind them, and return
- * the errors of that.
+/* Adds an address to listen on: a value of the option `listen`. Addresses of a later layer replace those of earlier ones,
+ * so CONCUR_LISTEN replaces the program's. Run and start bind them.
  *
- * address  "127.0.0.1:8080", "[::1]:8080"; port 0: a free one, which concur_server_address() tells
+ * address  "127.0.0.1:8080", "[::1]:8080", "unix:/path" or "fd:3"; port 0: a free one, see concur_server_address()
  * returns  as above, and:
  *          CONCUR_E_OPTION       malformed, or too many addresses
  *          CONCUR_E_UNSUPPORTED  tls=NAME */
 CONCUR_API int concur_server_listen(concur_server *server, const char *address);
 
 /* Sends the log to a function. Without one, run writes warnings and errors to stderr from each process, and start writes
- * nothing. Both begin with the lines of CONCUR_TEXT_NOTES. Without a master the function is called where something
- * happens, on any thread of the server, several at once. With a master it is called in the host's process: during run, or
- * in concur_server_dispatch() and concur_server_wait().
+ * nothing. The first lines are those of CONCUR_TEXT_NOTES. Without a master the function is called on any thread of the
+ * server, by several at once. With a master it is called in the host: during run, in concur_server_dispatch() and in
+ * concur_server_wait().
  *
- * The library never waits for its log. A line for which stderr or the host's process has no room is lost; the next line
- * that is written says how many were. Writing to a stderr that nobody reads, or to a full disk, raises neither SIGPIPE
- * nor SIGXFSZ.
+ * The library never waits for its log. A line for which stderr or the host has no room is lost; the next line says how
+ * many were. Writing to stderr raises neither SIGPIPE nor SIGXFSZ.
  *
  * log      see concur_log_fn; NULL: none
  * returns  CONCUR_OK; CONCUR_E_STATE */
@@ -146,39 +143,36 @@ CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void 
 /* Calls a function at a moment of the server's life. Each moment may have any number of hooks, which are called in the
  * order in which they were added; those of CONCUR_HOOK_WORKER_EXIT in reverse order.
  *
- *   CONCUR_HOOK_BEFORE_FORK   Before each fork, in the process that forks: the master, or the host when it forks the
- *                             master. A place to flush what the child would inherit. If a hook returns a negative code,
- *                             nothing is forked and the hooks after it are not called. Never called without a master
- *   CONCUR_HOOK_WORKER_START  Once in every process that runs handlers, also on the engines of one process: after the
- *                             fork and before the first request, on the thread that is going to serve. If a hook returns
- *                             a negative code, this worker does not start, and neither the hooks after it nor those of
- *                             CONCUR_HOOK_WORKER_EXIT are called; without a master run and start return that code
- *   CONCUR_HOOK_WORKER_EXIT   In the same processes, on the same thread, after the last request, thread and value of
- *                             concur_server_local() has ended. Not in a worker that crashed or was killed, nor in the
- *                             master, a front or a host. The returned value is ignored
- *   CONCUR_HOOK_EVENT         In the host's process: during run or start, and after start in concur_server_dispatch()
- *                             and concur_server_wait(). detail says what happened, such as "worker 3 (pid 123) ended:
- *                             signal 9" or "given up: answering 503". The wording may change, except for "ready", which
- *                             comes once, when connections are accepted. The returned value is ignored. The hook must
- *                             not block
+ *   CONCUR_HOOK_BEFORE_FORK   Before each fork, in the process that forks: the master, or the host that forks the master.
+ *                             Flush buffers here that the child must not write again. Never called without a master. A
+ *                             negative code: nothing is forked, and later hooks are not called
+ *   CONCUR_HOOK_WORKER_START  Once in every process that runs handlers, on every engine: after the fork and before the
+ *                             first request, on the thread that will serve. A negative code: this worker does not start,
+ *                             and neither later hooks nor those of CONCUR_HOOK_WORKER_EXIT are called; without a master
+ *                             run and start return that code
+ *   CONCUR_HOOK_WORKER_EXIT   In the same process, on the same thread, after the last request has ended, the threads are
+ *                             joined and the values of concur_server_local() freed. Not in a worker that crashed or was
+ *                             killed. The returned value is ignored
+ *   CONCUR_HOOK_EVENT         In the host: during run or start, in concur_server_dispatch() and in concur_server_wait().
+ *                             detail says what happened, such as "worker 3 (pid 123) ended: signal 9". Its wording may
+ *                             change, except for "ready", which comes once, when connections are accepted. The hook must
+ *                             not block. The returned value is ignored
  *
- * Only CONCUR_HOOK_EVENT promises a detail other than "".
+ * detail is "" for the other moments, unless a later version says more.
  *
  * what     CONCUR_HOOK_*
- * hook     see concur_hook_fn. concur_server_wait(), concur_server_run() and concur_server_free() for this server refuse
- *          to be called in it */
+ * hook     see concur_hook_fn. It must not call concur_server_run(), _wait() or _free() for this server: they refuse */
 CONCUR_API int concur_server_hook(concur_server *server, int what, concur_hook_fn hook, void *arg);
 
-/* Says what the handlers need from an engine, whichever one is chosen in the end. Check, run and start refuse an engine
- * that cannot give it, with CONCUR_E_UNSUPPORTED and a sentence.
+/* Says what the handlers need. Check, run and start then refuse an engine that does not have it: CONCUR_E_UNSUPPORTED.
  *
  * needs    CONCUR_NEED_* bits, added to those of earlier calls. CONCUR_NEED_SHARED_MEMORY: handlers share the program's
  *          variables, so engines with several processes are refused. Not needed for <concur/shared.h>
  * returns  CONCUR_OK; CONCUR_E_INVAL: an unknown bit; CONCUR_E_STATE */
 CONCUR_API int concur_server_require(concur_server *server, int needs);
 
-/* Checks all that run would check before it binds: the options of every layer, routes, engine. It binds and starts
- * nothing, so it fits a --check flag; run or start may follow. concur_server_error() lists everything it found.
+/* Checks what run checks before it binds: options of every layer, routes, engine. It binds and starts nothing: for a
+ * program's --check flag. Run or start may follow. concur_server_error() lists everything it found.
  *
  * returns  CONCUR_OK
  *          the first kept error of the set-up
@@ -195,14 +189,15 @@ CONCUR_API int concur_server_check(concur_server *server);
  * CONCUR_E_FORKED: the program forked this process from the one that ran or started the server.
  */
 
-/* Serves until stopped. Meanwhile it owns the process's signals: SIGTERM and SIGINT, unblocked on the calling thread, stop
- * gracefully within the option `stop_timeout`; a second one stops at once. SIGPIPE and SIGXFSZ are not touched, and no
- * write of the library raises them. libevent's messages go to the log. Afterwards everything is as it was before, except
- * the program's functions for libevent's log and fatal errors: libevent does not reveal them, so there are none then.
+/* Serves until stopped. Where there is a master, it is the calling process.
  *
- * On the engines with several processes, and with the option `master`, the calling process becomes the master. Its
- * children run the handlers. SIGHUP then reloads, as concur_server_reload() does, unless the program has a handler for it
- * or the option `sighup` leaves it to the program. Without a master SIGHUP is not touched.
+ * Signals: SIGTERM and SIGINT are unblocked on the calling thread and stop the server within the option `stop_timeout`; a
+ * second one stops it at once. In a master SIGHUP reloads as concur_server_reload() does, unless the program has a handler
+ * for it or the option `sighup` says "ignore", and SIGCHLD is handled in addition to the program's own handler. Other
+ * signals are not touched; no write of the library raises SIGPIPE or SIGXFSZ. Afterwards all signals are as before.
+ *
+ * libevent's messages go to the log meanwhile. Functions that the program gave to libevent for messages and fatal errors
+ * are gone afterwards, since libevent does not tell which they were.
  *
  * returns  CONCUR_OK         stopped, and everything freed but the server itself
  *          the errors of concur_server_check()
@@ -221,16 +216,14 @@ CONCUR_API int concur_server_check(concur_server *server);
  * blocks   until the server has stopped */
 CONCUR_API int concur_server_run(concur_server *server);
 
-/* Serves in the background, and touches no signal: on threads of the library, or, on the engines with several processes
- * and with the option `master`, in a master process and its children. These inherit only descriptors 0, 1, 2 and the
- * library's own, and end with the host's process. The host should wait for the master only with concur_server_wait(), and
- * call concur_server_dispatch() meanwhile if it wants log and events.
+/* Serves in the background, without touching signals: on threads of the library, or in processes of its own where there
+ * is a master. These processes inherit descriptors 0, 1, 2 and the library's own only, and end when the host ends. Do not
+ * wait for the master with waitpid() but with concur_server_wait(). Call concur_server_dispatch() to get log and events.
  *
  * returns  CONCUR_OK: connections are accepted, or a stop was asked for meanwhile; else as concur_server_run(), and
  *          nothing is left running
  * thread   the one that did the set-up; never in a handler of this server
- * blocks   until it serves or has failed: it makes threads or processes, whose hooks may take up to the option
- *          `start_timeout`; no network traffic */
+ * blocks   until it serves or has failed; hooks of worker processes may take up to the option `start_timeout` */
 CONCUR_API int concur_server_start(concur_server *server);
 
 /* Gives a descriptor that is readable when concur_server_dispatch() has something to do, for any poll loop.
@@ -241,9 +234,8 @@ CONCUR_API int concur_server_start(concur_server *server);
  * blocks   no */
 CONCUR_API int concur_server_fd(concur_server *server);
 
-/* Delivers log lines and events from the server's processes: calls the log function and the CONCUR_HOOK_EVENT hooks. Call
- * it when concur_server_fd() is readable. Without a master these are called where things happen; then this function only
- * tells the end of the server.
+/* Calls the log function and the CONCUR_HOOK_EVENT hooks for what the server's processes have sent. Call it when
+ * concur_server_fd() is readable. Without a master it only tells when the server has ended.
  *
  * returns  CONCUR_OK        nothing more for now
  *          CONCUR_E_GONE    the server has ended; concur_server_wait() returns how
@@ -253,9 +245,9 @@ CONCUR_API int concur_server_fd(concur_server *server);
  * blocks   only as long as the host's functions do */
 CONCUR_API int concur_server_dispatch(concur_server *server);
 
-/* Asks all processes of the server to stop, and returns at once. No more connections are accepted and current requests
- * may finish. At the deadline the rest is given up with CONCUR_E_STOPPING, and unfinished replies are aborted. A later
- * call can only make the deadline earlier.
+/* Asks all processes of the server to stop, and returns at once. No more connections are accepted. Current requests may
+ * finish until the deadline; then they are given up with CONCUR_E_STOPPING. A later call can only make the deadline
+ * earlier.
  *
  * deadline_ms  milliseconds from now, any value; 0: now
  * returns      CONCUR_OK        it will stop, or has stopped already
@@ -265,10 +257,9 @@ CONCUR_API int concur_server_dispatch(concur_server *server);
  * blocks       no; concur_server_wait() waits */
 CONCUR_API int concur_server_stop(concur_server *server, unsigned deadline_ms);
 
-/* Asks for a new generation of processes from the configuration file, which is read again. The new generation accepts
- * before the old one stops accepting. Every option may change except `listen`; also `engine`. This needs a master: an
- * engine with several processes, or the option `master`. CONCUR_HOOK_EVENT tells the result. If the configuration is
- * refused, nothing changes.
+/* Asks the master to read file and environment again and to start a new generation. The old generation stops accepting
+ * when the new one accepts. Every option but `listen` may change, even `engine`. If there is an error, nothing changes.
+ * CONCUR_HOOK_EVENT tells the result.
  *
  * returns  CONCUR_OK        asked for
  *          CONCUR_E_STATE   there is no master, or the server is not running
@@ -281,9 +272,9 @@ CONCUR_API int concur_server_reload(concur_server *server);
  * concur_server_dispatch() does.
  *
  * returns  CONCUR_OK        stopped: every thread of the library is joined and every on_end has run
- *          CONCUR_E_BUSY    the stop's deadline is over and a handler or an offload still runs, for no thread is ever
- *                           killed: call again, and do not free what that code uses. With a master this is final: the
- *                           process that held on was killed
+ *          CONCUR_E_BUSY    the stop's deadline is over, and a handler or an offload still runs. No thread is ever killed:
+ *                           call again, and do not free what that code uses. With a master this is final: the process
+ *                           was killed
  *          CONCUR_E_SYS     the master or one of its processes ended badly
  *          CONCUR_E_STATE   not started
  *          CONCUR_E_HOME    called in a callback of this server
@@ -294,11 +285,11 @@ CONCUR_API int concur_server_reload(concur_server *server);
 CONCUR_API int concur_server_wait(concur_server *server);
 
 /* Frees a server and everything it owns. A server that still runs is first stopped with deadline 0 and waited for. If
- * code of the program still runs then (CONCUR_E_BUSY), the server's memory is not freed.
+ * code of the program still runs then (CONCUR_E_BUSY), the server's memory is not freed. No effect in a process that the
+ * program forked, nor in a callback of this server, where it logs an error.
  *
- * server   may be NULL; invalid afterwards. No effect where other functions return CONCUR_E_FORKED
- * thread   the one that did the set-up, or any if no other one uses the server. In a callback of this server it only
- *          writes an error to the log
+ * server   may be NULL; invalid afterwards
+ * thread   the one that did the set-up, or any if no other one uses the server
  * blocks   as concur_server_wait() if the server runs; else no */
 CONCUR_API void concur_server_free(concur_server *server);
 
@@ -319,9 +310,9 @@ CONCUR_API void concur_server_free(concur_server *server);
 CONCUR_API int concur_server_address(concur_server *server, unsigned i, char *out, size_t n);
 
 /* Writes the server's state as one JSON object: engine, process, connections, requests, threads, queues. With several
- * processes the numbers are sums, ended processes included. They may be 100 ms old, or more while a process computes; pid
- * is the master's, engine that of the serving generation (in a worker: its own), and "processes" has each process's kind,
- * number, pid, state, milliseconds in it, connections and requests. Later versions may add members.
+ * processes the numbers are sums that include ended processes, and may be 100 ms old, or older while a process computes.
+ * pid is the master's. engine is that of the serving generation; in a worker its own. "processes" lists each process with
+ * kind, number, pid, state, milliseconds in that state, connections and requests. Later versions may add members.
  *
  * json     receives the text and a NUL; may be NULL if *len is 0
  * len      in: room at json in bytes; out: length of the text without the NUL, even if it did not fit
@@ -335,8 +326,8 @@ CONCUR_API int concur_server_address(concur_server *server, unsigned i, char *ou
  * blocks   no */
 CONCUR_API int concur_server_status(concur_server *server, char *json, size_t *len);
 
-/* Returns the engine that serves, or would serve if run were called now: CONCUR_ENGINE_*, never CONCUR_ENGINE_DEFAULT.
- * After a reload it is that of the serving generation; in a worker its own. Errors: CONCUR_E_INVAL, CONCUR_E_NOMEM.
+/* Returns the engine that serves, or that run would choose now: CONCUR_ENGINE_*, never CONCUR_ENGINE_DEFAULT. After a
+ * reload it is that of the serving generation; in a worker its own. Errors: CONCUR_E_INVAL, CONCUR_E_NOMEM.
  *
  * thread   set-up; any after start has returned
  * blocks   no */

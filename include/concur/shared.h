@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * What handlers share, and values of which each thread has its own.
+ * What handlers share: counters, memory, topics. And values of which each thread has its own.
  *
- * A global variable of the program is one variable for all handlers on event, needs a lock or an atomic on thread, and
- * exists once for each worker on the engines with processes. A counter or shared memory from here means the same on every
- * engine: all threads of all processes of the server see the same one, and both stay usable when a worker dies at any
- * moment. concur_server_local() is for the opposite: what threads must not share, or what does not survive a fork, such
- * as a database connection, a library's handle or a large buffer.
+ * What a global variable means depends on the engine: one variable on event, one that needs a lock on thread, one for each
+ * worker on the engines with processes. Counters, memory and topics are the same for all threads of all processes of the
+ * server, and stay usable when a worker dies at any moment. concur_server_local() is for what threads must not share, or
+ * what does not survive a fork: a database connection, a library's handle, a large buffer.
  *
- * Counters and memory are made in the set-up, before any fork, at the same address in every process. A name has 1 to 63
- * ASCII letters, digits and "_", and does not begin with a digit. Registering a name again returns the same object, so
- * that two parts of a program need not know each other. Counters and memory have separate names.
+ * All are registered in the set-up, before any fork. A name has 1 to 63 ASCII letters, digits and "_", and does not begin
+ * with a digit. Registering a name again returns the same object, so that two parts of a program need not know each other.
+ * Counters, memory and topics have separate names.
  *
  * For the functions that register something (concur_server_*):
  *
  *   name     copied
- *   returns  the object. It is the server's and valid until concur_server_free(), in the process that made it and in
- *            every worker. NULL: server is NULL, an argument is bad, there are too many, out of memory, or the server
- *            has been run or started. concur_last_error() says which; like other errors of the set-up it is kept (see
- *            <concur/server.h>)
+ *   returns  the object, which is the server's and valid until concur_server_free(), in the process that made it and in
+ *            every worker. NULL: an error, which concur_last_error() tells: server is NULL, an argument is bad, there are
+ *            too many, out of memory, or the server has been run or started. It is kept as other errors of the set-up
  *   thread   set-up
  *   blocks   no
  */
@@ -31,18 +29,18 @@
 extern "C" {
 #endif
 
-/* Makes a counter with the value 0. A server has at most 256; each has a cache line to itself.
+/* Makes a counter with the value 0. A server has at most 256. Each has its own cache line, so they do not slow each other.
  *
  * help     one line that says what is counted, or NULL. Copied; ignored if the name exists */
 CONCUR_API concur_counter *concur_server_counter(concur_server *server, const char *name, const char *help);
 
-/* Adds to a counter atomically, so that no concurrent call is lost. It orders no other memory access: a thread that
- * reads the new value need not see what was written before it.
+/* Adds to a counter atomically. It orders no other memory access: a thread that reads the new value need not see what was
+ * written before.
  *
  * counter  NULL: nothing is counted
- * n        any value, also negative; beyond int64_t the counter wraps around
+ * n        any value, also negative. Beyond int64_t the counter wraps around
  * returns  the new value; 0 if counter is NULL
- * thread   any of any process of the server, also in a signal handler (async-signal-safe)
+ * thread   any, in any process of the server, also in a signal handler (async-signal-safe)
  * blocks   no */
 CONCUR_API int64_t concur_counter_add(concur_counter *counter, int64_t n);
 
@@ -55,18 +53,17 @@ CONCUR_API int64_t concur_counter_get(const concur_counter *counter);
  * returns  as above: a handle to the memory, whose bytes are 0 */
 CONCUR_API concur_shared *concur_server_shared(concur_server *server, const char *name, size_t size);
 
-/* Takes the lock of shared memory, which excludes all other threads of all processes of the server until
- * concur_shared_unlock(). Hold it for a moment only, and release it before the callback returns: others wait for it, on a
- * loop together with everything else there.
+/* Takes the lock of shared memory. All other threads of all processes of the server must wait until concur_shared_unlock().
+ * Hold it briefly, and release it before the callback returns: a loop that waits for it serves nobody.
  *
- * If a worker or thread ends while it holds the lock, the next caller gets the lock and *owner_died is 1: the memory may
- * be half changed, and this caller must repair it. If it ends too, the next one is told again.
+ * If a worker or thread ends while it holds the lock, the next caller gets it and *owner_died is 1: the memory may be half
+ * changed, and this caller must repair it. If that one ends, too, the next is told again.
  *
  * owner_died  receives 1 if the last holder ended without releasing the lock, else 0; may be NULL
  * returns     the memory, aligned for any type, at the same address in every process; only the caller may use it until
  *             concur_shared_unlock(). NULL: shared is NULL, or this thread holds the lock already; concur_last_error()
  *             says which
- * thread      any of any process of the server, but not in a signal handler
+ * thread      any, in any process of the server, but not in a signal handler
  * blocks      until the lock is free */
 CONCUR_API void *concur_shared_lock(concur_shared *shared, int *owner_died);
 
@@ -80,20 +77,18 @@ CONCUR_API void concur_shared_unlock(concur_shared *shared);
 /* Gives the memory without taking the lock: for atomics, and for data that is written in the set-up and then only read.
  *
  * returns  as concur_shared_lock(); NULL if shared is NULL
- * thread   any of any process of the server, also in a signal handler (async-signal-safe)
+ * thread   any, in any process of the server, also in a signal handler (async-signal-safe)
  * blocks   no */
 CONCUR_API void *concur_shared_get(concur_shared *shared);
 
-/* Registers a value that each thread makes for itself, such as a database connection. Threads here are those that run
- * handlers, other callbacks of requests, or offloaded work, in any process of the server; CONCUR_TEXT_DUMP says how many
- * there can be. The value is made when a thread first calls concur_local_get(), so a thread that never calls it has none.
- * A server has at most 64.
+/* Registers a value, such as a database connection, of which each thread has its own: each thread that runs callbacks of
+ * requests or offloaded work, in any process of the server. CONCUR_TEXT_DUMP says how many there can be. A thread's value
+ * is made when it first calls concur_local_get(). A server has at most 64.
  *
  * make     makes the thread's value. It may call concur_local_get() for another one
- * free     called once, on the same thread, with the value, when the thread ends: after idling for `thread_idle`, or
- *          in the server's stop once every request is over. Values are freed in reverse order of registration, so that
- *          one may use those registered before it. It may block, as the thread has nothing else to do. NULL: nothing to
- *          free
+ * free     called once, on the same thread, with the value, when the thread ends: after idling for `thread_idle`, or in
+ *          the server's stop when no request is left. The last registered value is freed first, so one may use those
+ *          registered before it. It may block. NULL: nothing to free
  * arg      passed to make as it is; the caller's, must live until the server is freed */
 CONCUR_API concur_local *concur_server_local(concur_server *server, concur_make_fn make, concur_free_fn free,
                                              void *arg);
@@ -102,29 +97,25 @@ CONCUR_API concur_local *concur_server_local(concur_server *server, concur_make_
  * threads, so call this in each.
  *
  * returns  the value, which is the program's and valid on this thread until its free function is called. NULL: make
- *          returned NULL (the next call tries again); out of memory; local is NULL; or a wrong thread.
+ *          returned NULL, and the next call tries again; out of memory; local is NULL; or a wrong thread.
  *          concur_last_error() says which
- * thread   in handlers, other callbacks of a request, work, and make and free functions, all of local's server. NULL
- *          elsewhere, such as in a hook, on a thread of the program's own, or in another server's handler
+ * thread   callbacks of a request, work, and make and free functions, of local's server; not hooks
  * blocks   as long as make does, if it is called */
 CONCUR_API void *concur_local_get(concur_local *local);
 
 /* ---- topics ---- */
 
-/* Makes a topic: requests of all processes wait for it, and whoever has changed something that they show publishes it. A
- * topic carries nothing but a count: what has changed is in a counter, in shared memory or in a database. At most 64 for a
- * server. Names are as for counters; topics have names apart from theirs.
- *
- * name     copied
- * returns  the topic, the server's. NULL: as for concur_server_counter() */
+/* Makes a topic. Requests wait for it, in any process, and are woken when it is published: they show news, say. It carries
+ * nothing but a count of publications; the news are in a counter, in shared memory or in a database. A server has at most
+ * 64. */
 CONCUR_API concur_topic *concur_server_topic(concur_server *server, const char *name);
 
-/* Publishes: wakes every request of every process that waits for the topic. A process that dies at any moment does no harm.
- * Write what has changed before: a request that is woken sees it.
+/* Wakes every request of every process that waits for the topic. What was written before this call, a request that is woken
+ * can read.
  *
  * topic    NULL: nothing happens
  * returns  how often it was published, this time included; 0 if topic is NULL
- * thread   any of any process of the server, also in a handler, in work, in a signal handler (async-signal-safe)
+ * thread   any, in any process of the server, also in a signal handler (async-signal-safe)
  * blocks   no */
 CONCUR_API int64_t concur_topic_publish(concur_topic *topic);
 
@@ -135,11 +126,11 @@ CONCUR_API int64_t concur_topic_publish(concur_topic *topic);
  * blocks   no */
 CONCUR_API int64_t concur_topic_count(const concur_topic *topic);
 
-/* Calls a function once when a topic has been published more often than the caller knows of. Several publications that come
- * together may be one call: ask concur_topic_count() before looking at what has changed, and wait with that number the next
- * time, so that none is missed. It is something pending. At most 16 for a request at once.
+/* Calls a function once when a topic's count is not the one that the caller has seen. Several publications may be one call.
+ * To miss none, take the count first, then read the news, then wait with that count. This is something pending; a request
+ * may have 16 such waits at once.
  *
- * seen       what concur_topic_count() returned: published runs as soon as the number is another one
+ * seen       what concur_topic_count() returned
  * published  called later, at home, never from within this call; also if the request is given up
  * arg        passed to published
  * returns    CONCUR_OK       published will run

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Types that several headers share: opaque objects, engines, flags, and the functions that a program passes in.
+ * Types that several headers share: objects, engines, flags, and the functions that a program passes in.
  *
- * Enumerators have explicit values and are passed as int, so that more can be added. Flags and returned codes are int, too:
- * the names of the enums are for variables and debuggers. The function types never change.
- *
- * A *home* is a serial executor: at most one thread runs it at a time, the thread may change between two callbacks, and
- * callbacks never nest. Every callback of a request runs at the request's home. So a request's own state needs no lock,
- * on any engine. What several requests share is the program's to protect; <concur/shared.h> has what means the same on
- * every engine.
+ * Enumerators and flags are passed and returned as int, so that more can be added; the enums' own names are for variables
+ * and debuggers. The function types never change.
  */
 #ifndef CONCUR_TYPES_H
 #define CONCUR_TYPES_H
@@ -23,57 +18,54 @@
 extern "C" {
 #endif
 
-/* Routes and options that one engine serves. Made by concur_server_new(), freed by concur_server_free(). */
+/* A server: its addresses, routes and options, and later its threads and processes. See <concur/server.h>. */
 typedef struct concur_server concur_server;
 
-/* One request and its reply. The library makes and frees it. It is valid in every callback that gets it, and between them
- * while one is still to come; never after on_end. */
+/* One request and its reply. The library makes it, and frees it after the last on_end function has returned. */
 typedef struct concur_request concur_request;
 
-/* The only part of a request that other threads may use: see <concur/async.h>. */
+/* The way from other threads to a request: see <concur/async.h>. */
 typedef struct concur_ticket concur_ticket;
 
-/* What handlers share, see <concur/shared.h>: a number that any handler may add to, and memory under a lock. */
+/* Shared by all processes of the server, see <concur/shared.h>: a number, memory with a lock, news to wait for. */
 typedef struct concur_counter concur_counter;
 typedef struct concur_shared concur_shared;
+typedef struct concur_topic concur_topic;
 
 /* A value that each thread has for itself, such as a database connection: see <concur/shared.h>. */
 typedef struct concur_local concur_local;
 
-/* What requests wait for and anybody publishes, in any process of the server: see <concur/shared.h>. */
-typedef struct concur_topic concur_topic;
-
-/* The concurrency models. A program names one; CONCUR_ENGINE in the environment or `engine` in the configuration file
- * may name another one. */
+/* The concurrency models; docs/engines.md compares them. A program names one; CONCUR_ENGINE in the environment or
+ * `engine` in the configuration file may name another one. */
 typedef enum {
-    CONCUR_ENGINE_DEFAULT = 0,        /* from file or environment, else event-pool */
-    CONCUR_ENGINE_PREFORK = 1,        /* "prefork": worker processes, each with one connection at a time */
-    CONCUR_ENGINE_THREAD = 2,         /* "thread": one process, one thread for each current request */
-    CONCUR_ENGINE_EVENT = 3,          /* "event": one thread runs one loop, and no handler may block */
-    CONCUR_ENGINE_PROCESS_THREAD = 4, /* "process-thread": a front process and worker processes with many threads */
-    CONCUR_ENGINE_PROCESS_EVENT = 5,  /* "process-event": a master, and worker processes that each run a loop */
-    CONCUR_ENGINE_EVENT_POOL = 6      /* "event-pool": one loop, and a hidden pool of threads for long tasks */
+    CONCUR_ENGINE_DEFAULT = 0,        /* the file or the environment decides, else event-pool */
+    CONCUR_ENGINE_PREFORK = 1,        /* "prefork": worker processes; each has one connection at a time */
+    CONCUR_ENGINE_THREAD = 2,         /* "thread": one process; a thread for each current request */
+    CONCUR_ENGINE_EVENT = 3,          /* "event": one process, one loop; a handler that blocks stops all others */
+    CONCUR_ENGINE_PROCESS_THREAD = 4, /* "process-thread": one process accepts; worker processes have many threads */
+    CONCUR_ENGINE_PROCESS_EVENT = 5,  /* "process-event": worker processes; each is one loop */
+    CONCUR_ENGINE_EVENT_POOL = 6      /* "event-pool": one process, one loop; a pool of threads for what blocks */
 } concur_engine;
 
 /* Flags of concur_server_route(). */
 typedef enum {
     CONCUR_ROUTE_BLOCKING = 1, /* the handler may block: it runs on the pool if there is one, else in place */
-    CONCUR_ROUTE_STREAM = 2,   /* the handler is called when the head is complete, before the body */
-    CONCUR_ROUTE_IN_MEMORY = 4 /* the body is whole in memory, however `body_memory` is set: up to `body_max` of the route,
-                                  at most 64m; a larger one is answered with 413 */
+    CONCUR_ROUTE_STREAM = 2,   /* the handler is called before the body: see concur_request_on_body() */
+    CONCUR_ROUTE_IN_MEMORY = 4 /* the body never goes to a file: `body_max` of the route, or 64m if that is less, is the
+                                  bound in place of `body_memory`. Not together with CONCUR_ROUTE_STREAM */
 } concur_route_flag;
 
 /* When a hook of concur_server_hook() is called. */
 typedef enum {
     CONCUR_HOOK_BEFORE_FORK = 1,  /* a process of the server is about to be forked */
     CONCUR_HOOK_WORKER_START = 2, /* a process that runs handlers is about to serve */
-    CONCUR_HOOK_WORKER_EXIT = 3,  /* it has served its last request */
+    CONCUR_HOOK_WORKER_EXIT = 3,  /* such a process has served its last request */
     CONCUR_HOOK_EVENT = 4         /* something happened to the server's processes */
 } concur_hook_moment;
 
 /* Flags of concur_server_before() and concur_server_after(). */
 typedef enum {
-    CONCUR_ROUTES_MAIN_ONLY = 1 /* not for requests that another request makes within the server. This version has none */
+    CONCUR_ROUTES_MAIN_ONLY = 1 /* for requests of clients only. No effect yet: there are no others in this version */
 } concur_routes_flag;
 
 /* For concur_server_page(), in place of one status. */
@@ -83,7 +75,7 @@ typedef enum {
     CONCUR_PAGE_5XX = 5
 } concur_page_status;
 
-/* Needs that concur_server_require() takes, as bits. */
+/* Bits for concur_server_require(). */
 typedef enum {
     CONCUR_NEED_SHARED_MEMORY = 1 /* all handlers and the program itself run in one process and share its memory */
 } concur_need;
@@ -135,31 +127,30 @@ typedef enum {
                              CONCUR_* variables that name no option, routes that probably mean something else */
 } concur_text;
 
-/* A route's handler, a posted function, a timer, a drain, the beginning of a stop. Runs at the request's home.
+/* A route's handler, a timer, and most other callbacks of a request. Runs at the request's home.
  *
- * returns  the same for every callback of a request, unless its registration says otherwise:
- *          CONCUR_OK       it replied, or left something pending (a timer, wait, offload, ticket, body, pull or drain)
+ * returns  for every callback of a request, unless its registration says otherwise:
+ *          CONCUR_OK       it replied, or something is pending
  *          CONCUR_DECLINE  only from a route's handler, before any reply: ask the next route that matches; after the
  *                          last one the answer is 404
- *          200..599        if no reply has begun: reply with that status and a short page of the library
- *          negative        if no reply has begun: the status that <concur/error.h> notes; CONCUR_E_GONE sends nothing
+ *          200..599        reply with this status and a short page
+ *          negative        reply with the status that <concur/error.h> notes for it; CONCUR_E_GONE sends nothing
  *
- * If a reply has begun and is not complete, a status or a negative code aborts it so that the client can tell (the
- * connection closes before the announced end, RFC 9112 §8), and gives the request up: concur_request_gone() returns that
- * code, or CONCUR_E_CANCELLED for a status. After a complete reply the value is ignored.
+ * If a reply has begun and is not complete, a status or a negative code aborts it: the connection closes before the
+ * announced end (RFC 9112 §8), so the client can tell. The request is given up; concur_request_gone() returns the code,
+ * or CONCUR_E_CANCELLED for a status. After a complete reply the value is ignored.
  *
  * Everything else is a bug of the program and answered with 500: CONCUR_DECLINE from another callback, any other number,
- * and CONCUR_OK with neither a reply nor anything pending. Each 500, and each reply that such a value cut off, gets a log
- * line with the route, the code and what was wrong; a process writes at most ten such lines a second, and how many it
- * left out. */
+ * and CONCUR_OK with neither a reply nor anything pending. Each 500, and each reply that is aborted like this, is logged
+ * with route, code and reason: at most ten lines a second in a process, then how many were left out. */
 typedef int (*concur_handler_fn)(concur_request *request, void *arg);
 
-/* Called when something has ended, at the request's home. rc is CONCUR_OK or a negative reason unless the registration
- * says otherwise; `return rc;` answers with its status. Returns as concur_handler_fn. */
+/* The end of an offload, a wait, a body or a request, with its result. rc is CONCUR_OK or a negative reason unless the
+ * registration says otherwise; `return rc;` answers with its status. Otherwise as concur_handler_fn. */
 typedef int (*concur_done_fn)(concur_request *request, int rc, void *arg);
 
-/* A reply with this status is about to be made: see concur_server_after() and concur_server_page(), which also say what
- * the function returns. Runs at the request's home. */
+/* Changes a reply or makes an error page: see concur_server_after() and concur_server_page(), also for what it returns.
+ * Runs at the request's home. */
 typedef int (*concur_status_fn)(concur_request *request, int status, void *arg);
 
 /* Takes a piece of the request's body, at the request's home.
@@ -186,12 +177,12 @@ typedef int (*concur_work_fn)(void *arg);
  * be made. */
 typedef void *(*concur_make_fn)(void *arg);
 
-/* Frees what a program passed in. Called on any thread of the library and must not block for long, unless the
+/* Frees something of the program's. Called on any thread of the library, and must not block for long, unless the
  * registration says otherwise. */
 typedef void (*concur_free_fn)(void *arg);
 
-/* Takes one line of the log, without a newline, valid during the call; level is CONCUR_LOG_*. Called on any thread of the
- * library, on several at once. Must not call the library and should not block. */
+/* Takes a line of the log. It has no newline and is valid during the call; level is CONCUR_LOG_*. Called on any thread of
+ * the library, by several at once. Must not call the library, and should not block. */
 typedef void (*concur_log_fn)(int level, const char *line, void *arg);
 
 /* A hook of the server's life. what is CONCUR_HOOK_*; detail is one line for people, without a newline, never NULL, valid
