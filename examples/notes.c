@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * A JSON API over SQLite: one table, one statement for each call. SQLite's own functions read and make the JSON.
- *
  *     ./notes --database notes.db --engine thread &
  *     curl -H 'Content-Type: application/json' -d '{"title":"a","text":"b"}' http://127.0.0.1:8080/notes
  *   GET /notes?from=ID                 200: up to 100 notes, from that id on
  *   POST /notes                        201 with Location; 409: the title is taken
  *   GET, PUT, DELETE /notes/{id}       200, 200, 204; 404: there is no such note; PUT 409 as above
  *
- * A body that is no such note: 400; one over 16 KiB: 413; of another type: 415. A note is stored as the JSON that the
- * client sent, so no text is decoded or escaped here. The table itself checks what a note is.
+ * A bad note: 400; one over 16 KiB: 413; of another type: 415. Errors have a body of JSON. A note is stored as the JSON that
+ * the client sent, so no text is decoded or escaped here. The table itself checks what a note is.
  */
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -56,21 +55,24 @@ static void *connect_to(void *path)
 }
 
 static void disconnect(void *db) { sqlite3_close(db); }
-
-static int refuse(concur_request *r, int status, const char *why)
+/* Makes a body for a status that a handler returns or that comes from the library. */
+static int page(concur_request *r, int status, void *arg)
 {
+    (void)arg;
+    const char *why = status == 400 ? "not an object with the texts title and text, in UTF-8"
+                      : status == 409 ? "the title is taken" : status == 413 ? "a note has at most 16 KiB"
+                      : status == 415 ? "not application/json" : status < 500 ? "no such note or call" : "try again later";
     return concur_reply_printf(r, status, "application/json", "{\"error\":\"%s\"}\n", why);
 }
 
-/* What is not the client's fault is written down. */
-static int refuse_for(concur_request *r, sqlite3 *db, int code)
+static int status_of(sqlite3 *db, int code)
 {
     switch (code) {
-    case SQLITE_DONE: return refuse(r, 404, "no such note");
-    case SQLITE_CONSTRAINT_CHECK: return refuse(r, 400, "not an object with the texts title and text");
-    case SQLITE_CONSTRAINT_UNIQUE: return refuse(r, 409, "the title is taken");
+    case SQLITE_DONE: return 404;
+    case SQLITE_CONSTRAINT_CHECK: return 400;
+    case SQLITE_CONSTRAINT_UNIQUE: return 409;
     case SQLITE_BUSY: return CONCUR_E_FULL;
-    default: fprintf(stderr, "notes: %s\n", sqlite3_errmsg(db)); return 500;
+    default: fprintf(stderr, "notes: %s\n", sqlite3_errmsg(db)); return 500; /* not the client's fault */
     }
 }
 
@@ -95,12 +97,12 @@ static int answer(concur_request *r, sqlite3 *db, sqlite3_stmt *s, const struct 
     char location[40];
     int code = sqlite3_step(s);
     if (code != SQLITE_ROW)
-        return refuse_for(r, db, code);
+        return status_of(db, code);
     char *text = sqlite3_mprintf("%s\n", (const char *)sqlite3_column_text(s, 0));
     code = sqlite3_step(s);
     if (!text || code != SQLITE_DONE) {
         sqlite3_free(text);
-        return text ? refuse_for(r, db, code) : CONCUR_E_NOMEM;
+        return text ? status_of(db, code) : CONCUR_E_NOMEM;
     }
     snprintf(location, sizeof location, "/notes/%lld", (long long)sqlite3_last_insert_rowid(db));
     if (call->status == 201)
@@ -116,12 +118,12 @@ static int handler(concur_request *r, void *arg)
     const char *id = concur_request_get(r, CONCUR_IN_PARAM, "id"), *body = concur_request_body(r, &n);
     const char *type = concur_request_get(r, CONCUR_IN_HEADER, "Content-Type");
     if (call->takes_note && (!type || sqlite3_strnicmp(type, "application/json", 16) || !strchr("; \t", type[16])))
-        return refuse(r, 415, "the body has to be application/json"); /* strchr() also finds the end */
+        return 415; /* strchr() also finds the end */
     if (call->takes_note && !is_text(body, n))
-        return refuse(r, 400, "the body is not UTF-8");
+        return 400;
     sqlite3 *db = concur_local_get(connections);
     if (!db || sqlite3_prepare_v2(db, call->sql, -1, &s, NULL) != SQLITE_OK)
-        return db ? refuse_for(r, db, SQLITE_ERROR) : 503;
+        return db ? status_of(db, SQLITE_ERROR) : 503;
     sqlite3_bind_text(s, 1, id ? id : concur_request_get(r, CONCUR_IN_QUERY, "from"), -1, SQLITE_STATIC);
     if (call->takes_note)
         sqlite3_bind_text(s, 2, body, (int)n, SQLITE_STATIC);
@@ -140,6 +142,7 @@ int main(int argc, char **argv)
     concur_server *server = concur_server_new(CONCUR_ENGINE_EVENT_POOL, NULL);
     connections = concur_server_local(server, connect_to, disconnect, path);
     concur_server_set(server, NULL, "body_max", "16k");
+    concur_server_page(server, CONCUR_PAGE_ALL, page, NULL);
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         concur_server_route(server, calls[i].route, CONCUR_ROUTE_BLOCKING, handler, (void *)&calls[i]);
     return run(server, argc, argv, "--database");

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Uploads whose progress others watch. A file is written as it comes, never held in memory. How far each upload is stands
- * in shared memory, so that a watcher also sees those that another process receives.
+ * Uploads whose progress others watch, also from other processes: it is in shared memory, and a topic wakes the watchers.
  *     ./upload --folder /tmp --engine process-event & curl -N http://127.0.0.1:8080/progress &
  *     curl -T video.mp4 --limit-rate 1M http://127.0.0.1:8080/files/
- *
- *   PUT /files/{name}   201 when the file is there as a whole; 400: a bad name; 413: over 1 GiB
+ *   PUT /files/{name}   written as it comes; 201 when the file is whole; 400: a bad name; 413: over 1 GiB
  *   GET /progress       server-sent events: the latest uploads and each change, and how many clients watch
  */
 #include <fcntl.h>
@@ -15,7 +13,7 @@
 #include "run.h"
 
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-enum { KEPT = 32, NAME_SIZE = 64, EVENT_SIZE = 256, TICK_MS = 200 };
+enum { KEPT = 32, NAME_SIZE = 64, EVENT_SIZE = 256 };
 
 struct progress {
     uint64_t id, change;     /* which upload, and when it last changed; 0: none */
@@ -24,8 +22,7 @@ struct progress {
     char name[NAME_SIZE];
 };
 
-/* A later upload takes the place of the one KEPT before it. So nothing has to be tidied up after a worker that died, and a
- * copy that its death cut off does no harm. */
+/* An upload takes the place of the one KEPT before it, so a worker that dies leaves nothing that must be tidied up. */
 struct board {
     uint64_t last_id, change;
     struct progress uploads[KEPT];
@@ -36,9 +33,11 @@ struct upload {
     char path[32]; /* of the file until it is complete */
     int fd;
 };
+struct watcher { int64_t watchers; uint64_t change; }; /* what it was told last */
 
-static concur_shared *shared; /* both are set before any fork, then only read */
+static concur_shared *shared; /* all are set before any fork, then only read */
 static concur_counter *watchers;
+static concur_topic *news;
 
 static void publish(struct progress *p)
 {
@@ -48,6 +47,7 @@ static void publish(struct progress *p)
     if (b->uploads[p->id % KEPT].id <= p->id)
         b->uploads[p->id % KEPT] = *p;
     concur_shared_unlock(shared);
+    concur_topic_publish(news);
 }
 
 /* Runs once, whatever happens: the one place to clean up. */
@@ -93,46 +93,44 @@ static int put_file(concur_request *r, void *arg)
     return rc < 0 ? on_upload_end(r, rc, u) : rc;
 }
 
-/* It always writes something, for that shows whether the client is still there. */
-static int tick(concur_request *r, void *arg)
+/* Writes what has changed, then waits for more. The count is taken first, so no change is missed meanwhile. */
+static int on_news(concur_request *r, void *arg)
 {
-    uint64_t *seen = arg; /* the change that it was told last */
+    struct watcher *w = arg;
     char text[(KEPT + 1) * EVENT_SIZE];
+    const int64_t count = concur_topic_count(news), watching = concur_counter_get(watchers);
     struct board now = *(struct board *)concur_shared_lock(shared, NULL);
     concur_shared_unlock(shared);
-    int n = snprintf(text, EVENT_SIZE, "event: watchers\ndata: %" PRId64 "\n\n", concur_counter_get(watchers));
+    int n = watching == w->watchers ? 0 : snprintf(text, EVENT_SIZE, "event: watchers\ndata: %" PRId64 "\n\n", watching);
     for (const struct progress *p = now.uploads; p < now.uploads + KEPT; p++)
-        if (p->change > *seen)
+        if (p->change > w->change)
             n += snprintf(text + n, EVENT_SIZE, "data: {\"id\":%" PRIu64 ",\"name\":\"%s\",\"state\":\"%s\","
                           "\"received\":%" PRId64 ",\"total\":%" PRId64 "}\n\n",
                           p->id, p->name, p->state, p->received, p->total);
-    *seen = now.change;
+    *w = (struct watcher){ watching, now.change };
     int rc = concur_reply_write(r, text, (size_t)n);
-    if (rc == CONCUR_AGAIN)
-        return concur_reply_on_drain(r, tick, seen);
-    return rc < 0 ? rc : concur_request_after(r, TICK_MS, tick, seen);
+    if (concur_request_stopping(r)) { /* this is the call of concur_request_on_stop(): the wait for news must end, too */
+        concur_reply_write(r, "event: bye\ndata: the server stops\n\n", 35);
+        concur_topic_publish(news);
+        return concur_reply_end(r);
+    }
+    return rc == CONCUR_AGAIN ? concur_reply_on_drain(r, on_news, w)
+           : rc < 0           ? rc : concur_request_on_publish(r, news, count, on_news, w);
 }
-
-static int on_watcher_stop(concur_request *r, void *arg)
-{
-    (void)arg;
-    (void)concur_reply_write(r, "event: bye\ndata: the server stops\n\n", 35);
-    return concur_reply_end(r);
-}
-
-static void leave(void *counter) { concur_counter_add(counter, -1); }
+static void leave(void *counter) { concur_counter_add(counter, -1), concur_topic_publish(news); }
 static int get_progress(concur_request *r, void *arg)
 {
-    uint64_t *seen = concur_request_alloc(r, sizeof *seen);
+    struct watcher *w = concur_request_alloc(r, sizeof *w);
     (void)arg;
-    if (!seen || concur_request_set_data(r, &watchers, watchers, leave) < 0) /* leave() runs at its end */
+    if (!w || concur_request_set_data(r, &watchers, watchers, leave) < 0) /* leave() runs at its end */
         return CONCUR_E_NOMEM;
-    *seen = 0;
+    *w = (struct watcher){ 0, 0 };
     concur_counter_add(watchers, 1);
+    concur_topic_publish(news);
     concur_reply_header(r, "Cache-Control", "no-store");
-    concur_request_on_stop(r, on_watcher_stop, NULL);
-    int rc = concur_reply_begin(r, 200, "text/event-stream");
-    return rc < 0 ? rc : tick(r, seen);
+    concur_request_on_stop(r, on_news, w);
+    concur_reply_begin(r, 200, "text/event-stream"); /* an error of these calls is what the next write returns */
+    return on_news(r, w);
 }
 
 int main(int argc, char **argv)
@@ -142,8 +140,10 @@ int main(int argc, char **argv)
     concur_server *server = concur_server_new(CONCUR_ENGINE_EVENT, NULL);
     shared = concur_server_shared(server, "uploads", sizeof(struct board));
     watchers = concur_server_counter(server, "watchers", NULL);
+    news = concur_server_topic(server, "news");
     concur_server_route(server, "PUT /files/{name}", CONCUR_ROUTE_STREAM, put_file, NULL);
     concur_server_route(server, "GET /progress", 0, get_progress, NULL);
     concur_server_set(server, "route PUT /files/{name}", "body_max", "1g");
+    concur_server_set(server, NULL, "half_close", "cancel"); /* a watcher that leaves is noticed at once */
     return run(server, argc, argv, "--folder");
 }

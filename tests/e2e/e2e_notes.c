@@ -104,7 +104,7 @@ START_TEST(what_is_no_note_is_refused)
     start(_i);
     call("POST /notes", good, 201, NULL);
     for (size_t i = 0; i < COUNT(bad); i++) {
-        call("POST /notes", bad[i], 400, NULL);
+        call("POST /notes", bad[i], 400, "{\"error\":\"not an object with the texts title and text, in UTF-8\"}\n");
         call("PUT /notes/1", bad[i], 400, NULL);
     }
     call_n("POST /notes", "application/json", good, sizeof good, 400, NULL); /* with its NUL */
@@ -112,7 +112,7 @@ START_TEST(what_is_no_note_is_refused)
     call_n("POST /notes", "text/json", good, sizeof good - 1, 415, NULL);
     call_n("POST /notes", "application/jsonx", good, sizeof good - 1, 415, NULL);
     memset(large, ' ', sizeof large - 1);
-    call("POST /notes", large, 413, NULL);
+    call("POST /notes", large, 413, "{\"error\":\"a note has at most 16 KiB\"}\n");
     call("POST /notes", good, 409, "{\"error\":\"the title is taken\"}\n");
     call("POST /notes", "{\"title\":\"two\",\"text\":\"\"}", 201, NULL);
     call("PUT /notes/2", good, 409, NULL);
@@ -126,7 +126,8 @@ START_TEST(what_is_no_note_is_refused)
         snprintf(line, sizeof line, "DELETE %s", none[i]);
         call(line, NULL, 404, NULL);
     }
-    call("DELETE /notes", NULL, 405, NULL);
+    call("DELETE /notes", NULL, 405, "{\"error\":\"no such note or call\"}\n");
+    call("GET /", NULL, 404, "{\"error\":\"no such note or call\"}\n");
     call("GET /notes?from=2", NULL, 200, "[{\"title\":\"two\",\"text\":\"\",\"id\":2}]\n");
     demo_stop(&demo, WAIT_MS);
 }
