@@ -183,7 +183,7 @@ static bool needs_unsafe(const struct command *c)
     return false;
 }
 
-/* What was not given. */
+/* Defaults of flags that were not given. */
 static bool complete(struct command *c)
 {
     bool is_demo = !c->has_app;
@@ -228,7 +228,7 @@ static void show_progress(const char *what, double part, void *arg)
     fprintf(stderr, "\r[%s] %3.0f %% %s%s\033[K", bar, part * 100, what, left);
 }
 
-/* For those who read it later, or through a pipe. */
+/* Progress as lines, for a file or a pipe. */
 static void tell_progress(const char *what, double part, void *arg)
 {
     struct progress *p = arg;
@@ -252,7 +252,7 @@ static void raise_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS)
         return;
     limit.rlim_cur = DESCRIPTORS < limit.rlim_max ? DESCRIPTORS : limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit); /* where that is not enough, the load client says so */
+    setrlimit(RLIMIT_NOFILE, &limit); /* if that is not enough, the load client says so */
 }
 
 static bool write_file(const char *path, const struct comparison *result,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * concur load: one server, one workload, what came of it.
+ * concur load: sends one workload to one server, and prints the result.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where things are, seen from this program: in a build tree, or installed.
+ * Finds workloads and concur-demo: in the build tree of this program, or where it is installed.
  */
 #ifndef TOOLS_PLACES_H
 #define TOOLS_PLACES_H

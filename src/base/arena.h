@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Request memory. An arena starts in a block its owner provides, spills into further blocks of its own, and gives
- * everything back at once. Pointers never move.
+ * Memory of a request. An arena begins with a block of its owner, allocates more blocks when that is full, and frees all of
+ * them at once. Pointers never move.
  */
 #ifndef CNC_ARENA_H
 #define CNC_ARENA_H
@@ -24,7 +24,7 @@ static inline void cnc_arena_init(struct cnc_arena *a, void *first, size_t n, si
 }
 
 void cnc_arena_free_spilled(struct cnc_arena *a);
-/* Every pointer handed out dies. */
+/* Frees the blocks. Every pointer into the arena is invalid afterwards. */
 static inline void cnc_arena_deinit(struct cnc_arena *a)
 {
     if (CNC_UNLIKELY(a->spilled != NULL))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What every layer leans on: attributes, assertions, slices, ASCII tables.
+ * Used by all rooms: attributes, assertions, slices, ASCII tables.
  *
  * Assertions. CNC_ASSERT guards our own invariants, never a system call's result and never peer input. It is active in
  * debug and sanitizer builds; in release builds it is a no-op, because the library never aborts its host.
@@ -24,9 +24,9 @@
 
 #define CNC_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CNC_UNLIKELY(x) __builtin_expect(!!(x), 0)
-/* For a function on the way of a usual request. The linker puts these side by side, so that they take few pages: where
- * processes take turns, each finds none of them at hand when it wakes. They have no stack canary, which costs 2 % of a
- * request's instructions: none of them may fill an array of its own with a length that comes from outside. */
+/* For a function that a usual request calls. The linker puts these side by side, so that they take few pages: with several
+ * processes on a core, each finds its pages evicted from the caches when it wakes. They have no stack canary, which would
+ * cost 2 % of a request's instructions. So none of them may fill a local array with a length that comes from outside. */
 #ifdef __has_attribute
 #if __has_attribute(no_stack_protector)
 #define CNC_NO_CANARY no_stack_protector,

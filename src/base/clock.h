@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Time is injected: whoever waits is given a clock, so that a test can move time by hand.
+ * The clock is passed to the code that needs the time, so that a test can set it.
  */
 #ifndef CNC_CLOCK_H
 #define CNC_CLOCK_H

@@ -7,8 +7,8 @@
 
 #include "base/base.h"
 
-/* Keeps a formatted sentence (cut at 511 bytes) as the thread's last error; returns code, so that
- * `return cnc_error_set(...)` both explains and fails. Off the hot path. Keeps errno. */
+/* Keeps a formatted sentence, cut at 511 bytes, as the thread's last error. Returns code: `return cnc_error_set(...)`.
+ * Keeps errno. Slow: for errors only. */
 int cnc_error_set(int code, const char *fmt, ...) CNC_PRINTF(2, 3);
 
 /* "" when there was none. The thread's; valid until its next cnc_error_set(). */

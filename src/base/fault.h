@@ -12,7 +12,7 @@ enum cnc_fault_kind {
     CNC_FAULT_ALLOC = 0,
     CNC_FAULT_READ = 1,
     CNC_FAULT_WRITE = 2,
-    CNC_FAULT_OPEN = 3, /* descriptors coming to life: socket, accept, open, eventfd, bind, listen */
+    CNC_FAULT_OPEN = 3, /* calls that open a descriptor: socket, accept, open, eventfd, bind, listen */
     CNC_FAULT_WAIT = 4,
     CNC_FAULT_THREAD = 5,
     CNC_FAULT_PROCESS = 6, /* fork */
@@ -22,8 +22,8 @@ enum cnc_fault_kind {
 #ifdef CNC_FAULTS
 /* Arms kind to fail at its nth use from now (1: the next); 0 disarms. Any thread; atomic. */
 void cnc_fault_arm(enum cnc_fault_kind kind, unsigned nth, bool and_after);
-/* From now on all that is forked shares what is armed and what was counted: the nth use is that of the whole tree. Before any
- * thread; false: out of memory. */
+/* Processes forked from now on share one count with this one: the nth use is that of all of them together. To be called before
+ * there are threads; false: out of memory. */
 bool cnc_fault_share(void);
 /* Uses of kind since it was last armed or disarmed. */
 unsigned cnc_fault_count(enum cnc_fault_kind kind);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of descriptors of this process: what takes one keeps clear of whoever needs several at once, and of 0, 1 and 2.
+ * Descriptors of this process: making a loop needs several at once, and the numbers 0, 1 and 2 are the program's.
  *
- * libevent ends the process when it cannot have a descriptor for a new loop. So before it is asked the library holds as many
- * as it will take, and some more for threads of the program that open one at that moment, and lets them go again. The
- * library's own threads must not take them in between: each tells when a call that opens one begins and ends.
+ * libevent ends the process if it gets no descriptor for a new loop. So the library first opens as many descriptors as the
+ * loop will need, and some more for threads of the program that open one at that moment, and closes them again. Meanwhile no
+ * thread of the library may open one: each call that opens a descriptor says when it begins and ends.
  */
 #ifndef CNC_FILES_H
 #define CNC_FILES_H
@@ -16,8 +16,8 @@
 #define CNC_FILES_SPARE 6 /* for threads of the program */
 #define CNC_FILES_LOW 3   /* descriptors below this number are the program's */
 
-/* One for the process, whichever server asks. A forked process finds it as it was: who makes something is told by its process,
- * and a call under way that is counted still only asks for more room. */
+/* One for the process, shared by its servers. A forked child has a copy of it as it was at the fork. So `making` holds a process
+ * id, which tells the child that it is not the child's; a call that was counted in `opening` only makes the child reserve more. */
 struct cnc_files_state {
     atomic_int making;   /* process id of the one that needs several at once; 0: none */
     atomic_uint opening; /* calls under way that open one */
@@ -59,7 +59,7 @@ static inline int cnc_files_took(int fd)
     return CNC_UNLIKELY(fd >= 0 && fd < CNC_FILES_LOW) ? cnc_files_lift(fd) : fd;
 }
 
-/* What holds 0, 1 and 2, where they were closed, while something is made. */
+/* Occupies those of 0, 1 and 2 that are closed, while something is made. */
 struct cnc_files_hold {
     int low[CNC_FILES_LOW];
     unsigned count;

@@ -70,7 +70,7 @@ static inline void *cnc_sys_map_shared(size_t n)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* Zeroed memory on pages of its own, which a process forked from now on finds zeroed again, where the system can do that. NULL, and
+/* Zeroed memory on pages of its own. In a process that is forked from now on it is zero again, if the system can do that. NULL, and
  * errno. */
 static inline void *cnc_sys_map_own(size_t n)
 {
@@ -124,7 +124,7 @@ static inline ssize_t cnc_sys_pass(int fd, const struct msghdr *m, int flags)
     return CNC_FAULT(CNC_FAULT_WRITE, ENOBUFS) ? -1 : sendmsg(fd, m, flags);
 }
 
-/* The same the other way; a descriptor may come along, unless it waits. */
+/* Receives such a message. It may bring a descriptor, unless the call waits. */
 static inline ssize_t cnc_sys_recvmsg(int fd, struct msghdr *m, int flags)
 {
     if (CNC_FAULT(CNC_FAULT_READ, ENOBUFS))
@@ -159,7 +159,7 @@ void cnc_sys_flush_stdio(void);
 /* Each call that opens a descriptor is reported (files.h). */
 #define CNC_OPENS(call) (cnc_files_begin(), cnc_files_took(call))
 
-/* Linux carries the descriptor over CLOEXEC at birth; flags adds SOCK_NONBLOCK where wanted. */
+/* The new descriptor is CLOEXEC from the start; flags may add SOCK_NONBLOCK. */
 int cnc_sys_accept(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 
 /* Bytes that a connected socket is likely to take now; 0: it is full, or that is unknown. */
@@ -325,8 +325,8 @@ static inline int cnc_sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
     return CNC_FAULT(CNC_FAULT_WAIT, EINTR) ? -1 : poll(fds, n, timeout_ms);
 }
 
-/* A connection that its peer has reset, or closed so that nothing more can be sent to it. A side that was only shut does not
- * count. */
+/* Has the peer reset the connection, or closed it so that nothing more can be sent? A peer that only shut its sending side has
+ * not. */
 static inline bool cnc_sys_is_reset(int fd)
 {
     struct pollfd p = { .fd = fd, .events = 0 };
@@ -342,8 +342,8 @@ static inline int cnc_sys_thread(pthread_t *out, const pthread_attr_t *attr, voi
 bool cnc_sys_is_fault(int sig);
 /* Blocks all others on this thread: the program's signals are for its own threads. */
 void cnc_sys_block_signals(sigset_t *before);
-/* Between the two no write of this thread lets the kernel end the process by SIGPIPE or SIGXFSZ, whatever the program has set
- * for these: its disposition is not touched, and what came for a write of ours is taken back. Keep errno. */
+/* Between the two calls no write of this thread raises SIGPIPE or SIGXFSZ. The program's handlers are not touched: the signals are
+ * blocked, and one that a write of ours raised is taken from the pending ones. Both keep errno. */
 struct cnc_quiet {
     sigset_t before;
     sigset_t pending; /* already, since the program blocks them */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * From what is configured to a set-up that an engine can serve: for the first start, and for each reload.
+ * Makes a set-up of the configuration, and checks that an engine can serve it: at the start and for each reload.
  */
 #ifndef CNC_CONFIGURE_H
 #define CNC_CONFIGURE_H

@@ -7,7 +7,7 @@
  *     clients --- socket --- worker: the same
  *                      +--- ...              master: keeps spare_min to spare_max of them idle, up to workers_max
  *                              |
- *                              +--- heads: waits for heads that are slow to come; any idle worker takes those that are complete
+ *                              +--- heads: a process that waits for slow heads; any idle worker takes a complete one
  *
  * Handler runs in:   the worker's one thread, which may block.
  * Crash costs:       the worker and its one connection; another one takes its place.

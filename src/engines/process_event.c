@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * The process-event engine: a master, and workers that are loops (nginx).
+ * The process-event engine: a master, and workers that are one loop each, as in nginx.
  *
  *                      +--- worker: accept --- loop: read, parse, handler, write
  *     clients --- socket --- worker: the same
  *                      +--- ...              master: forks them, watches over them
  *
  * Handler runs in:   the loop of one of the workers, one at a time there; there is a worker for every usable core.
- * Crash costs:       the worker and what it had in flight; another one takes its place at once. Connections that wait in the
- *                    kernel's queue are lost to nobody: all workers share the one socket.
+ * Crash costs:       the worker and its connections; another one starts at once. Connections that wait in the kernel's queue
+ *                    are not lost, since all workers share the socket.
  * What blocks what:  a handler that blocks stops the connections of its own worker only.
  * Overload:          as on event, for each worker, which has its share of connections_max.
  * Stop:              as on event, in every worker at once; one that has not finished soon after the deadline is killed.

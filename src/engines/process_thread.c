@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The process-thread engine: a front process linked to worker processes; each worker is multithreaded, one thread a request
- * (IIS and the ASP.NET worker process).
+ * The process-thread engine: a front process that accepts, and worker processes with a thread for each current request, as in
+ * IIS.
  *
  *                                               +--- worker: threads: body, handler, reply
  *     clients --- front: accept, heads, queue ---- worker: the same
@@ -9,8 +9,8 @@
  *                   +--- lent with a complete head, given back when idle ---+
  *
  * Handler runs in:   a thread of one of the workers, which may block; threads_max (10) of them in each.
- * Crash costs:       the worker and what its threads had in flight: 502 where no byte of the reply was out, else the
- *                    connection is cut off. A front that dies costs the connections that idle or wait there.
+ * Crash costs:       the worker and the requests on its threads: 502 if no byte of the reply was sent, else the connection is
+ *                    cut off. A front that dies costs the connections that are idle or wait there.
  * What blocks what:  once all threads of all workers are taken, requests wait in the front, in order. None waits in a worker.
  * Overload:          over queue_max waiting requests, or after queue_timeout, 503 with Retry-After. A waiting request
  *                    whose client leaves is dropped, and its handler never runs.

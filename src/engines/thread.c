@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The thread engine: one process; every request in flight has a thread.
+ * The thread engine: one process, with a thread for each current request.
  *
  *     clients --- poller: accept, heads, idle connections --- queue --- threads: body, handler, reply
  *                   ^                                                     |
  *                   +--------------- parked after park_after -------------+
  *
- * Handler runs in:   a thread of its own, which may block. Not per connection: the poller reads heads, so slow senders and
- *                    idle connections cost no thread.
+ * Handler runs in:   a thread of its own, which may block. The poller reads heads, so slow senders and idle connections have no
+ *                    thread.
  * Crash costs:       the process.
  * What blocks what:  threads_max handlers that block make the next ones wait in the queue.
  * Overload:          over queue_max waiting requests, or after queue_timeout, the poller answers 503 with Retry-After.

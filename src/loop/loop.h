@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The port to libevent: about ten calls, and the only folder that includes it. A loop belongs to one thread; the single
- * call that another thread or a signal handler may make is cnc_loop_wake(). No locks, no evthread, no environment.
+ * Loops, over libevent: only this folder includes it. A loop belongs to one thread; another thread or a signal handler may
+ * call cnc_loop_wake() only. No locks, no evthread, no environment.
  */
 #ifndef CNC_LOOP_H
 #define CNC_LOOP_H
@@ -17,7 +17,7 @@ struct cnc_loop;
 enum {
     CNC_IO_READ = 1,
     CNC_IO_WRITE = 2,
-    CNC_IO_EXCLUSIVE = 8, /* with CNC_IO_READ alone: of all that wait for the descriptor so, one at least is woken */
+    CNC_IO_EXCLUSIVE = 8, /* with CNC_IO_READ alone: the kernel wakes one at least of those that wait like this, not all */
     CNC_IO_EDGE = 16, /* with CNC_IO_READ alone, if all who watch the descriptor do so: told of each write to it, though nobody reads */
     CNC_IO_CLOSED = 4 /* the peer shut its side or reset, reported with unread data queued; once, when it stands alone */
 };
@@ -44,8 +44,8 @@ void cnc_loop_destroy(struct cnc_loop **loop);
  * CONCUR_E_SYS: the loop is broken, as the thread's last error says; a descriptor of its own was closed, say. It may still be
  * destroyed, and its descriptors unwatched. */
 int cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms);
-/* The driver of the loop cannot go on: makes the current turn, or the next one, return that; the first reason counts. Any
- * thread; another one may have to wake the loop. why: static text. */
+/* Breaks the loop: the current or the next turn returns CONCUR_E_SYS with why, a static text. Only the first reason is kept. Any
+ * thread; one other than the loop's may have to wake the loop. */
 void cnc_loop_break(struct cnc_loop *loop, const char *why);
 /* Is this the number of one of the loop's descriptors? If a new descriptor has that number, ours was closed. */
 bool cnc_loop_owns(const struct cnc_loop *loop, int fd);

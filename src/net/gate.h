@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where a process that takes one connection at a time waits for the next one: at listening sockets that other processes wait
- * at too, of which the kernel wakes one. Who does not stand there is not woken.
+ * Where a worker of prefork waits for its next connection: at the listening sockets, together with other processes. For each
+ * connection the kernel wakes one of those that wait.
  */
 #ifndef CNC_GATE_H
 #define CNC_GATE_H
@@ -19,7 +19,7 @@ int cnc_gate_open(struct cnc_gate *gate, const int *listeners, unsigned listener
 /* Reports again the connections that wait at the first `count` of its listeners. False: the gate is broken; its descriptor
  * was closed. */
 bool cnc_gate_look(struct cnc_gate *gate, const int *listeners, unsigned count);
-/* Stands at fd no more; before it is closed. */
+/* No longer waits at fd. To be called before fd is closed. */
 void cnc_gate_leave(struct cnc_gate *gate, int fd);
 void cnc_gate_close(struct cnc_gate *gate);
 #define CNC_GATE_BROKEN (-2)

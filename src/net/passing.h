@@ -12,9 +12,9 @@
 
 /* buffer: bytes that may be under way in each direction, as far as the system allows. CONCUR_OK or CONCUR_E_SYS. */
 int cnc_passing_pair(int fds[2], int buffer);
-/* fd: -1 for none; stays the caller's. CONCUR_OK; CONCUR_AGAIN: no room on this link now (never if wait), and it tells when there
- * is; CONCUR_E_FULL: the system has no room, as for further descriptors under way, and nothing tells when; CONCUR_E_GONE: the
- * other end has closed, or this is no link; CONCUR_E_LIMIT: the message is too large to ever pass. Async-signal-safe. */
+/* fd: -1 for none; stays the caller's. CONCUR_OK; CONCUR_AGAIN: the link is full (never if wait), and becomes writable when there
+ * is room; CONCUR_E_FULL: the system has no room, for example for descriptors in messages, and no event tells when there is;
+ * CONCUR_E_GONE: the other end has closed, or this is no link; CONCUR_E_LIMIT: the message is too large. Async-signal-safe. */
 int cnc_passing_send(int link, const struct iovec *iov, int count, int fd, bool wait);
 /* The same with two descriptors, and without waiting. */
 int cnc_passing_send_two(int link, const struct iovec *iov, int count, const int fds[2]);

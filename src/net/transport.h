@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * How bytes get through a connected descriptor. The interface has the shape that TLS needs: a handshake, bytes that are
- * decrypted but not read yet, a read that must first write and the other way round. Plain TCP fills it trivially.
+ * How bytes are read from and written to a connected descriptor. The functions are those that TLS needs: a handshake, bytes
+ * that are decrypted but not read yet, a read that must write first, a write that must read first.
  */
 #ifndef CNC_TRANSPORT_H
 #define CNC_TRANSPORT_H
@@ -25,7 +25,7 @@ struct cnc_transport_ops {
     size_t (*pending)(void *state);
     /* CNC_WANT_* after -EAGAIN of a read or write (a TLS read may have to write first). */
     int (*wants)(void *state, bool reading);
-    /* Says goodbye and shuts the write side: 0, -EAGAIN or -errno. */
+    /* Sends the transport's last message, if it has one, and shuts the write side: 0, -EAGAIN or -errno. */
     int (*finish)(int fd, void *state);
     /* Frees state; the descriptor is the caller's. */
     void (*destroy)(void *state);

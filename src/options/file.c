@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * The configuration file, through libconfuse, which does the grammar; values come back by a callback, with their lines.
- * What libconfuse 3.3 does less well is done before it sees the text, in scan.c but for the first:
- *   - it would end the process on a file that cannot be read, so we read;
- *   - it stops at the first name that it does not know, and says of much else little more than that it is unexpected;
+ * The configuration file. libconfuse parses it and calls us for each value, with its line. What libconfuse 3.3 does badly is done
+ * before it sees the text, the first of these here, the others in scan.c:
+ *   - it would end the process on a file that cannot be read;
+ *   - it stops at the first name that it does not know, and its other messages hardly say more than "unexpected";
  *   - it counts a line two or three times where a comment ends, refuses comments within lists, and takes the end of the
  *     file for the end of a comment;
  *   - it skips characters it has no use for, such as the * of an unquoted *:80;
- *   - it puts environment variables in for ${NAME}, whoever the process runs as.
+ *   - it replaces ${NAME} by environment variables, even under setuid.
  */
 #include "options/internal.h"
 

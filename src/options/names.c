@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The name that was meant by one that was typed.
+ * Finds the name that a mistyped one probably means.
  */
 #include "options/internal.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * What is worth knowing of the options in force, though nothing is wrong with them: a line each.
+ * Lines about options that are valid but probably not what somebody wanted, such as one that the engine does not use.
  */
 #include "options/internal.h"
 
 #define SEVERAL_PROCESSES                                                                                              \
     (1u << CONCUR_ENGINE_PREFORK | 1u << CONCUR_ENGINE_PROCESS_THREAD | 1u << CONCUR_ENGINE_PROCESS_EVENT)
 
-/* The program's own values are meant for every engine that may be chosen; those of its user are meant for this one. */
+/* The program's code may set options for each of its engines; file, environment and command line are about this run. */
 static bool is_for_this_run(const struct cnc_option_value *v)
 {
     return v->layer >= CNC_LAYER_FILE;

@@ -51,7 +51,7 @@ void cnc_board_destroy(struct cnc_board **board);
 struct cnc_board_row *cnc_board_row(struct cnc_board *board, unsigned page, unsigned slot);
 /* A process is about to get this row. Master. */
 void cnc_board_use(struct cnc_board *board, unsigned page, unsigned slot);
-/* The process of a row has ended: its counts go to the past, the row is cleared. Master. */
+/* The process of a row has ended: adds its counts to those of ended processes, and clears the row. Master. */
 void cnc_board_fold(struct cnc_board *board, unsigned page, unsigned slot);
 /* What a process reports about itself. Only the process of the row writes it. */
 void cnc_board_enter(struct cnc_board_row *row, unsigned group, unsigned number, int role, int64_t now);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The making of a process, and what makes it a good child.
+ * Forks a process, and sets its signals.
  */
 #ifndef CNC_CHILD_H
 #define CNC_CHILD_H
@@ -13,7 +13,7 @@
 bool cnc_child_is_alone(void);
 /* Forks with every signal blocked, so that none is taken by a process that is not ready for it, and with stdio flushed, so
  * that nothing is printed twice. In the child: returns 0; signals that a program may catch have their default again, but for
- * those by which a fault is reported; SIGPIPE, SIGXFSZ, SIGINT and SIGHUP are ignored (what a terminal says is said to the master);
+ * those by which a fault is reported; SIGPIPE, SIGXFSZ, SIGINT and SIGHUP are ignored (the terminal's signals are for the master);
  * the mask is empty. with_parent: the child dies with the calling thread. In the parent: the child's id, or -1 and errno. */
 pid_t cnc_child_fork(bool with_parent);
 
@@ -25,8 +25,8 @@ _Noreturn void cnc_child_sick(void);
 
 #define CNC_CHILD_STRAY 41
 
-/* The program has forked in a callback, and this is the other process, in which the callback has returned. Whatever would follow uses
- * descriptors that are the first one's; and to go back to the program would let all that follows run twice. */
+/* For a child that the program forked in a callback and in which the callback has returned. Ends it with status 41: its descriptors
+ * belong to the parent, and if it returned to the program, everything that follows would run twice. */
 _Noreturn void cnc_child_stray(void);
 
 /* The master is gone, and so is this process. */

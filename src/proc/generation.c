@@ -2,7 +2,7 @@
  *
  * A generation: the processes that were forked from one state of the configuration. It is warm while they start, live when
  * all are ready, and retires when another one serves or the server stops. The next one accepts before the last one stops
- * accepting, so that there is never none.
+ * accepting, so that somebody always accepts.
  */
 #include "proc/master_internal.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The master: it forks the processes of a server, watches over them, and has one wait with one deadline for all of it. It
- * is single-threaded for ever, and knows of no loop, connection or request; nothing that a worker writes or sends is trusted
- * further than that worker's own fate.
+ * The master: it forks the processes of a server and watches them. It has one thread and waits in one place, with one deadline.
+ * It knows no loop, connection or request. What a worker writes or sends can affect that worker only.
  */
 #ifndef CNC_MASTER_H
 #define CNC_MASTER_H
@@ -20,7 +19,7 @@
 
 enum cnc_group_when {
     CNC_GROUP_START,   /* its processes are there from the start */
-    CNC_GROUP_GIVEN_UP /* they start instead of all others when a required group has been given up */
+    CNC_GROUP_GIVEN_UP /* they start when a required group was given up, and replace all others */
 };
 
 enum cnc_group_link {
@@ -33,10 +32,10 @@ enum cnc_group_link {
 struct cnc_group {
     const char *name;    /* in messages, such as "worker"; static */
     int role;            /* handed to its processes; means nothing here */
-    unsigned count;      /* at the start; without spares for ever */
-    unsigned most;       /* at any time, but for successors */
-    unsigned spare_min, spare_max; /* a varying group keeps so many idle; 0: the number is fixed */
-    bool has_successors; /* one that asks for it is replaced by another one, which is ready before it goes */
+    unsigned count;      /* at the start; of a group that does not vary: always */
+    unsigned most;       /* at any time, without successors */
+    unsigned spare_min, spare_max; /* a group that varies keeps this many idle; 0: the number is fixed */
+    bool has_successors; /* a process that asks for a successor drains when that is ready */
     bool is_required;    /* without any of them nothing can be served */
     bool accepts;        /* its processes wait at the listening sockets */
     bool once;           /* one that ends with status 0 has done its work, and is not started again */
@@ -51,7 +50,7 @@ struct cnc_plan {
     unsigned group_count;
     int64_t start_ms; /* for each, from fork to READY */
     int64_t drain_ms; /* for a generation or a worker that is replaced, to finish what it has */
-    int64_t stuck_ms; /* a handler that holds its worker for so long is killed with it; 0: never */
+    int64_t stuck_ms; /* a worker whose handler runs for longer is killed; 0: never */
     void *setup;      /* what its processes are made from; means nothing here */
 };
 
@@ -105,9 +104,9 @@ struct cnc_master_config {
 
 struct cnc_master;
 
-/* Serves until a stop is complete. CONCUR_OK; CONCUR_E_BUSY: code of the program held on after the stop's deadline, and was
- * killed; CONCUR_E_SYS: a process ended badly while it stopped; CONCUR_E_NOMEM. If the first generation did not come up: what
- * a child or ops->before_fork said, or CONCUR_E_SYS; concur_last_error() says why. Only ever returns in the calling process. */
+/* Serves until a stop is complete. CONCUR_OK; CONCUR_E_BUSY: code of the program still ran after the stop's deadline, and its
+ * process was killed; CONCUR_E_SYS: a process ended badly while it stopped; CONCUR_E_NOMEM. If the first generation did not start:
+ * the code of a child or of ops->before_fork, or CONCUR_E_SYS; concur_last_error() says why. Never returns in a child. */
 int cnc_master_run(const struct cnc_master_config *cfg);
 
 #endif

@@ -27,11 +27,11 @@ struct cnc_member {
     unsigned owed;   /* CNC_OWES_*: messages for which there was no room yet */
     int64_t owed_at; /* when that is tried again; INT64_MAX: nothing is owed */
     pid_t dead;      /* with CNC_OWES_DEAD: who has died */
-    struct cnc_member *twin; /* the member that this one replaces; NULL: none */
+    struct cnc_member *twin; /* of a successor: the member that it replaces; NULL: none */
     bool said_why; /* the reason of its end is known already */
-    bool leaves;   /* it has said that it will end, having done its share */
-    bool knows_of_stop; /* it was told, while its front still goes on */
-    bool starved;  /* it has said that it cannot start for want of room */
+    bool leaves;   /* it has said that it will end as it should: its end is no failure */
+    bool knows_of_stop; /* it was told that a stop has begun; its front still serves */
+    bool starved;  /* it has said that it cannot start for lack of memory or descriptors */
     bool tired;    /* has asked for a successor, and has none yet */
     int64_t tired_at; /* when the next try is due */
 };
@@ -134,12 +134,12 @@ void cnc_member_text(const struct cnc_member *mem, char *out, size_t n);
 /* A generation of a plan in a free place, which has the plan's set-up from then on. CONCUR_OK, CONCUR_E_BUSY: four live
  * already, CONCUR_E_NOMEM. */
 int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int64_t now);
-/* What became of its members: moves it on. Returns when it wants to be looked at again. */
+/* Takes the next steps of a generation, as its members allow. Returns when to call this again. */
 int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, int64_t now);
 void cnc_generation_step(struct cnc_master *m, struct cnc_generation *gen, enum cnc_generation_event ev, int64_t now);
 /* A member has become ready, or has ended. */
 void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64_t now);
-/* What the front says of a worker: when it has got no link to it, and when that has ended. */
+/* The front reports that it did not get the link to a worker, or that the worker has closed its end. */
 void cnc_generation_on_unlinked(struct cnc_member *front, const struct cnc_note *note, int64_t now);
 void cnc_generation_on_silent(struct cnc_member *front, const struct cnc_note *note, int64_t now);
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now);
@@ -153,8 +153,8 @@ void cnc_generation_free(struct cnc_master *m, struct cnc_generation *gen);
 const char *cnc_generation_state_name(int state);
 
 /* watch.c */
-/* Of a generation that serves: keeps varying groups at their size, finds successors, and what has given up or is stuck.
- * Returns when it wants to look again. */
+/* For a generation that serves: keeps varying groups at their size, starts successors, kills processes that hang, and starts the
+ * group for the case that a required one was given up. Returns when to call this again. */
 int64_t cnc_watch(struct cnc_master *m, struct cnc_generation *gen, int64_t now);
 /* Some child may have been stopped, or have gone on. */
 void cnc_watch_stops(struct cnc_master *m, int64_t now);

@@ -283,7 +283,7 @@ void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     struct cnc_note note;
     int rc = CONCUR_OK;
-    /* A worker that floods us gets its turn, and no more. */
+    /* Not more messages at a time: other processes get their turn. */
     for (int i = 0; i < 16 && mem->link >= 0 && (rc = cnc_note_receive(mem->link, &note, NULL, false)) == CONCUR_OK; i++)
         on_member_note(m, mem, &note, now);
     if (rc != CONCUR_E_GONE)

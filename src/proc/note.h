@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the processes of a server tell each other: short messages over socket pairs that keep their borders, some with a
- * descriptor.
+ * Messages between the processes of a server: short, some with a descriptor, over socket pairs that keep messages apart.
  */
 #ifndef CNC_NOTE_H
 #define CNC_NOTE_H
@@ -18,12 +17,12 @@ enum cnc_note_what {
     CNC_NOTE_RETIRE = 4, /* to a front: nothing more for the worker in slot */
     CNC_NOTE_DEAD = 5,   /* to a front: the worker in slot has ended, and was waited for */
     CNC_NOTE_STOPPING = 15, /* to a worker: a stop has begun; its STOP comes when its front has ended */
-    CNC_NOTE_LOOK = 21,     /* a connection may wait for which another process was woken that does not take it */
+    CNC_NOTE_LOOK = 21,     /* look for a connection: the process that was woken for it does not take it */
     /* from a child to the master */
     CNC_NOTE_READY = 6,  /* from a master to its host as well */
     CNC_NOTE_FAILED = 7, /* it cannot serve; value: why, CONCUR_E_*; text: the same in words; slot: 1 if the system had no room
                           * for it, which may pass. Also to the host */
-    CNC_NOTE_RECYCLE = 10, /* a successor would be welcome */
+    CNC_NOTE_RECYCLE = 10, /* it asks for a successor */
     CNC_NOTE_LEAVING = 14, /* it ends by itself, as it should: by SIGTERM, or having served its share */
     CNC_NOTE_UNLINKED = 13, /* from a front: the link of LINK, with the same slot and value, has not arrived */
     CNC_NOTE_SILENT = 20,   /* from a front: the worker in slot with this process id has closed its end of that link */

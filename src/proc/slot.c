@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The slot's state table. Ends before READY are what a crash loop is made of: the next start waits twice as long each time,
- * and too many of them give the slot up. After an end that nobody asked for the next start comes at once if the process had
- * served for a while, else it waits twice as long each time. A lack of memory or descriptors gives nothing up, and lasts: the wait
- * grows longer.
+ * The slot's state table. After an end before READY the next start waits twice as long each time, and after too many the slot is
+ * given up: this ends a crash loop. After an unexpected end of a process that had served for a while the next one starts at once,
+ * else it waits likewise. For lack of memory or descriptors a slot is never given up, but it waits longer, since the lack may last.
  */
 #include "proc/slot.h"
 

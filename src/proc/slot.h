@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A worker's slot in the master: what has become of its process, and what is to be done about it. Pure: it is told the time
- * and what happened, and says what the master has to do. docs/states.md carries the table in words.
+ * A slot: what the master knows of one process. Pure: it gets the time and an event, and says what the master has to do.
+ * docs/states.md repeats the table.
  */
 #ifndef CNC_SLOT_H
 #define CNC_SLOT_H
@@ -30,7 +30,7 @@ enum cnc_slot_event {
     CNC_SLOT_ON_REPLACE,    /* a successor is started elsewhere */
     CNC_SLOT_ON_REPLACED,   /* ... and is ready */
     CNC_SLOT_ON_UNREPLACED, /* ... and failed */
-    CNC_SLOT_ON_STUCK,      /* it gave no sign of life for too long */
+    CNC_SLOT_ON_STUCK,      /* it hangs: it is stopped, its link has ended, or its handler runs too long */
     CNC_SLOT_ON_DEADLINE,
     CNC_SLOT_EVENTS
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * How many workers a varying pool should have: the rule of Apache's prefork, looked at once a second. Pure.
+ * How many workers prefork should have, by the rule of Apache's prefork, which is applied once a second. Pure.
  */
 #ifndef CNC_SPAWN_H
 #define CNC_SPAWN_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the master does about a generation that serves: how many processes a varying group has, successors, and what is to be
- * said or killed.
+ * What the master does about a generation that serves: it starts or ends processes of a group that varies, starts successors,
+ * and kills processes that hang.
  */
 #include "proc/master_internal.h"
 
@@ -24,7 +24,7 @@ static struct cnc_member *free_place(struct cnc_generation *gen, const struct cn
     return NULL;
 }
 
-/* Who would like a successor gets one as soon as there is a place for it. Returns when the next try is due. */
+/* Starts successors for the members that have asked, if there are free slots. Returns when the next try is due. */
 static int64_t look_for_tired(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     int64_t next = INT64_MAX;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which bodies are read before a thread takes their request: those that their route wants whole and in memory, of requests about
- * which the program has nothing to say before that.
+ * Which bodies are read before a thread takes their request: those that their route wants whole and in memory, unless a function
+ * of the program runs before the body is read.
  */
 #ifndef CNC_BODIES_H
 #define CNC_BODIES_H

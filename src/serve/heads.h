@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Slow heads on prefork. A worker has one connection at a time, so one that sends its head slowly, or nothing at all, would
- * hold a process. After a moment the worker passes such a connection to one process that waits for all of them on a loop.
- * When a head is complete, the connection goes to whichever worker is idle.
+ * Slow heads on prefork. A worker has one connection at a time, so a client that sends its head slowly, or nothing at all, would
+ * hold a process. After 10 ms the worker passes its connection to one process that waits for all such heads on a loop. When a
+ * head is complete, any idle worker takes the connection.
  *
  * All workers have one end of a link, that process has the other: a complete head is taken by one worker of those that wait.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The role that is one loop and, where there is one, its pool: event, event-pool, and each worker of process-event.
+ * The role of a process with one loop and perhaps a pool: event, event-pool, and each worker of process-event.
  */
 #ifndef CNC_LOOPED_H
 #define CNC_LOOPED_H
@@ -8,7 +8,7 @@
 #include "server/role.h"
 
 int cnc_looped_open(concur_server *server);
-/* With something else than the program's handlers behind complete heads (conn.h). */
+/* With other ops than those that call the program's handlers (conn.h). */
 int cnc_looped_open_with(concur_server *server,
                          int (*request)(struct cnc_conn *, const struct cnc_http_head *, const char *));
 int cnc_looped_run(concur_server *server, bool may_give_up);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The last process of a server that can start no workers: a loop that answers 503 with Retry-After to every request, so
- * that clients and balancers are told rather than kept waiting.
+ * The process that serves when no workers can be started: a loop that answers 503 with Retry-After to every request, so that
+ * clients and load balancers need not wait for nothing.
  */
 #include "serve/refuser.h"
 

@@ -177,7 +177,7 @@ void cnc_serving_close(struct cnc_serving *s)
     cnc_home_close(&s->home);
 }
 
-/* With one call it is clear which one took the time; several are not timed one by one. */
+/* Calls are not timed one by one: only if there was a single one it is known which took the time. */
 static void warn_of_stall(const struct cnc_serving *s, int64_t ms, unsigned calls)
 {
     const struct cnc_route *route = cnc_desk_of(s->home)->last;
@@ -192,7 +192,7 @@ static void warn_of_stall(const struct cnc_serving *s, int64_t ms, unsigned call
         cnc_log(log, CONCUR_LOG_WARN, "the loop stood still for %lld ms, outside of any request", (long long)ms);
 }
 
-/* The model's weak spot, said aloud: a handler that held the loop. */
+/* Logs a warning about a handler that held the loop for long. */
 static void check_stall(struct cnc_serving *s, int64_t began)
 {
     int64_t limit = s->server->setup->cfg.stall_warn;

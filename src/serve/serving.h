@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * One loop that accepts connections and drives them, from start to the end of its stop: what every engine with a loop in
- * the serving process is built around.
+ * One loop that accepts connections and drives them, from the start to the end of its stop. Every role that serves has one.
  */
 #ifndef CNC_SERVING_H
 #define CNC_SERVING_H
@@ -32,16 +31,16 @@ struct cnc_serving {
     void (*drains)(struct cnc_serving *);  /* optional: a stop has begun, and nothing is accepted here any more; the listening
                                             * sockets are still open */
     void (*gave_up)(struct cnc_serving *); /* optional: the stop's deadline has passed, and requests were given up */
-    struct cnc_pool *threads;   /* borrowed: whose homes run requests too; NULL: none but server->pool */
+    struct cnc_pool *threads;   /* borrowed: threads that run requests, besides server->pool; NULL: there are none */
     int64_t stall_warned_at;
     unsigned calls_before;      /* calls of the desk when the turn began */
     atomic_ullong stalls;       /* written by the loop's thread, read by any */
-    struct cnc_io link_io;      /* what the master says */
+    struct cnc_io link_io;      /* the link to the master */
     struct cnc_timer publish_timer;
     int64_t published_at;
     int64_t publish_ms;         /* until the next time, while threads are at work */
     unsigned long long published_requests;
-    void (*publishes)(struct cnc_serving *); /* optional: the numbers of the moment are told */
+    void (*publishes)(struct cnc_serving *); /* optional: called when this process writes its row of the board */
     struct cnc_strain pool_strain;
     struct cnc_desk_kind pool_desks;
     void (*stats)(concur_server *, struct cnc_engine_stats *); /* the role's; NULL: nothing is published */
@@ -51,7 +50,7 @@ struct cnc_serving {
 
 enum {
     CNC_SERVING_BLOCKING_SOCKETS = 1, /* accepted ones may block */
-    CNC_SERVING_BLOCKING_HOME = 2,    /* handlers run here, and may block: the loop is turned between them only */
+    CNC_SERVING_BLOCKING_HOME = 2,    /* handlers run here and may block; the loop runs between them */
     CNC_SERVING_NO_ACCEPT = 4,        /* connections come in another way */
     CNC_SERVING_LATE = 8              /* the caller calls cnc_serving_accept() when it may accept */
 };
@@ -60,11 +59,11 @@ enum {
 int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct cnc_conn_ops *ops, unsigned flags);
 /* Begins to accept, unless it stops. */
 void cnc_serving_accept(struct cnc_serving *s);
-/* Moves a stop on, if there is one. CONCUR_AGAIN: there is more to do; else as cnc_serving_run(). */
+/* Takes the next step of a stop, if one has begun. CONCUR_AGAIN: there is more to do; else as cnc_serving_run(). */
 int cnc_serving_look(struct cnc_serving *s, bool may_give_up);
 /* Begins to serve on the calling thread: what cnc_serving_run() does first. */
 int cnc_serving_begin(struct cnc_serving *s);
-/* Tells the other processes how it goes, at most ten times a second; while threads are at work also without a turn. */
+/* Writes this process's row of the board, at most ten times a second; while threads are at work also without a turn. */
 void cnc_serving_publish(struct cnc_serving *s, int64_t now);
 /* Blocks until a stop is complete. CONCUR_OK, or CONCUR_E_BUSY if may_give_up and code of the program still runs a second
  * after the deadline. */
@@ -75,9 +74,9 @@ int cnc_serving_move_stop(struct cnc_serving *s, bool may_give_up);
 void cnc_serving_tell_of_stop(struct cnc_serving *s);
 /* stop.c: gives up every request, wherever it is. */
 void cnc_serving_give_up(struct cnc_serving *s);
-/* fail.c: the loop is broken, as the thread's last error says, and with it this process can serve nobody. A process of several ends,
- * and the master makes another one. Where there is one alone everything is given up and joined. CONCUR_E_SYS, or CONCUR_E_BUSY if
- * may_give_up and code of the program holds on. */
+/* fail.c: the loop is broken, as the thread's last error says, so this process can serve nobody. If there is a master, the process
+ * ends and is replaced. Else every request is given up and every thread joined. CONCUR_E_SYS, or CONCUR_E_BUSY if may_give_up and
+ * code of the program still runs. */
 int cnc_serving_fail(struct cnc_serving *s, bool may_give_up);
 /* stop.c: stops a pool whose threads run requests: lets them finish until the stop's deadline, then gives them up. CONCUR_OK or
  * CONCUR_E_BUSY as with cnc_serving_run(). */
@@ -85,7 +84,7 @@ int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give
 void cnc_serving_close(struct cnc_serving *s);
 /* The stop's deadline has passed: cnc_conn_ops.gives_up, and before anything new is begun. */
 bool cnc_serving_gives_up(struct cnc_driver *drv);
-/* Is it the number of a descriptor that stays open here? Then the new one that has it was not free: the program has closed ours. */
+/* Is this the number of a descriptor that must stay open here? If a new descriptor has it, the program has closed ours. */
 bool cnc_serving_owns(const struct cnc_serving *s, int fd);
 /* A connection of the server was closed, on any thread: cnc_conn_ops.closed. */
 void cnc_serving_closed(struct cnc_driver *drv);

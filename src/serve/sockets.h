@@ -8,7 +8,7 @@
 #include "conn/acceptor.h"
 #include "server/server.h"
 
-/* Opens them. alone: no other process has them too. */
+/* Opens them. alone: this is the only process that has them. */
 int cnc_sockets_open(concur_server *server, bool alone);
 /* Closes them; their addresses are still told. A socket's file goes with the process that made it. */
 void cnc_sockets_shut(concur_server *server);

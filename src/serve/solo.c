@@ -48,8 +48,8 @@ static bool does_somebody_wait(const concur_server *server)
     return cnc_sys_poll(fds, n, 0) > 0;
 }
 
-/* Clients that keep their connections must not keep out those that have none: when every worker has one and another client
- * waits, the reply is the connection's last. */
+/* Clients with a kept connection must not shut out others: when every worker has a connection and another client waits, the
+ * reply is the connection's last. */
 CNC_HOT static bool decide_keep(struct cnc_driver *drv)
 {
     struct cnc_solo *solo = solo_of(drv);
@@ -288,7 +288,7 @@ static int how_long(const struct cnc_solo *solo)
     return stop_at == INT64_MAX ? -1 : left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-/* What large bodies have used goes when none has come for a while. */
+/* Memory that large bodies have used is freed when none has come for a while. */
 static int wait_at_gate(struct cnc_solo *solo)
 {
     struct cnc_home *home = solo->serving.home;

@@ -18,7 +18,7 @@ static void tell_homes(struct cnc_serving *s, void (*fn)(struct cnc_home *, int)
         cnc_pool_broadcast(s->server->pool, fn, arg);
 }
 
-/* Once: those that come later see it by themselves. */
+/* Once: requests that begin later look by themselves. */
 void cnc_serving_tell_of_stop(struct cnc_serving *s)
 {
     if (s->has_told || !cnc_server_is_stopping(s->server))
@@ -88,7 +88,7 @@ int cnc_serving_join(concur_server *server, struct cnc_pool *pool, bool may_give
     return cnc_pool_stop(pool, may_give_up ? CNC_SERVING_PATIENCE_MS : -1);
 }
 
-/* What the program has at this thread goes here, and not with the home: that closes under the server's lock. */
+/* Frees the program's values of this thread before the home closes, since the home closes under the server's lock. */
 static int stop_end(struct cnc_serving *s, bool may_give_up)
 {
     int rc = cnc_serving_join(s->server, s->server->pool, may_give_up);

@@ -4,7 +4,7 @@
 #include "base/sys.h"
 
 #define FIRST_LOOK_MS 100
-#define LONG_MS 1000 /* a wait that is worth a line */
+#define LONG_MS 1000 /* a wait that is logged */
 #define EVERY_MS 1000
 
 static bool strain_is_due(int64_t *told_at, int64_t now)

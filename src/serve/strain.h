@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Watches a pool whose threads are all taken, or cannot be started: says so in the log, at most once a second, and tries
- * again until they can.
+ * Watches a pool whose threads are all taken or cannot be started: logs a warning, at most one a second, and tries to start
+ * threads again.
  */
 #ifndef CNC_STRAIN_H
 #define CNC_STRAIN_H

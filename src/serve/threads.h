@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads that serve connections: a poller reads heads, a connection with a complete one gets a thread, and goes back to the
- * poller when only its peer can move it on. What thread and each worker of process-thread are built around.
+ * Threads that serve connections. A poller reads heads; a connection with a complete head gets a thread, and goes back to the
+ * poller when it waits for its peer. Used by the engine thread and by each worker of process-thread.
  */
 #ifndef CNC_THREADS_H
 #define CNC_THREADS_H

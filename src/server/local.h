@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What each thread that runs handlers or work has one of: registered with the server, made at the thread's home when
- * it is first asked for, freed there before the home goes.
+ * Values of which each thread that runs handlers or work has its own. They are registered with the server, made at the thread's
+ * home when it first asks, and freed there before the home closes.
  */
 #ifndef CNC_LOCAL_H
 #define CNC_LOCAL_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The log: the one sink. Lines are escaped here, in the process that hands them out, so that nothing a peer sends can forge
- * or break one.
+ * The log: all lines go through here. They are escaped in the process that gives them to the program or to stderr, so that
+ * nothing that a peer sends can forge or break a line.
  */
 #ifndef CNC_LOG_H
 #define CNC_LOG_H

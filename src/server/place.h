@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * This process among those of its server: the messages of the master, and what it reports to the others.
+ * The place of this process: it reads the master's messages, writes its row of the board, and asks for stops and reloads.
  */
 #ifndef CNC_PLACE_H
 #define CNC_PLACE_H

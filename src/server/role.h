@@ -10,7 +10,7 @@
 #include "server/place.h"
 #include "server/server.h"
 
-/* Every function runs in the process that serves, but stats, which any of its threads may call while it runs. */
+/* All run in the process that serves. Any of its threads may call stats while run is running. */
 struct cnc_role {
     const char *name;
     /* Allocates; the server's listening sockets are open, and no thread runs yet. server->engine becomes the role's own.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Routes that are legal and probably meant otherwise.
+ * Routes that are allowed but probably mistakes.
  */
 #ifndef CNC_ROUTE_NOTES_H
 #define CNC_ROUTE_NOTES_H

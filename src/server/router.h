@@ -38,7 +38,7 @@ struct cnc_route_node;
 struct cnc_router {
     struct cnc_route_node *root; /* owned */
     struct cnc_route *first, **tail;
-    struct cnc_route *refused; /* only their text is of use */
+    struct cnc_route *refused; /* kept for their text, which nodes of the tree may use */
     unsigned count;
     const struct cnc_route_hooks *hooks; /* borrowed from the server; NULL: there are none */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The server as the layers from core upwards see it.
+ * The struct of a server, and of its place among its processes.
  */
 #ifndef CNC_SERVER_H
 #define CNC_SERVER_H
@@ -61,7 +61,7 @@ struct cnc_place {
     bool is_child;
     bool was_told;  /* the master has told it to stop */
     bool all_stop;  /* ... and so all of its generation */
-    const struct cnc_home *ear; /* a child's: whose thread hears the master; NULL until it serves */
+    const struct cnc_home *ear; /* a child's: the home that reads the master's messages; NULL until it serves */
     atomic_ullong recycle_at; /* requests after which a successor is asked for; 0: never, or it was */
     void (*look)(void *arg); /* a child's that accepts: a connection may wait of which it was not told; NULL: it does not accept */
     void *look_arg;

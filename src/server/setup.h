@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The set-up: everything that a configuration decides. It is built in full, checked, and from then on only read. A server
- * points to the one in force; each generation of processes holds its own, so a process is always born with the set-up of
- * its generation, whatever a reload has read since. A reload builds a new one beside it; one that is refused is dropped,
- * and nothing else has changed.
+ * points to the one in force. Each generation of processes has its own, so a worker that is started later has the same as the
+ * others. A reload builds a new one; if that is refused it is freed, and nothing else has changed.
  *
  * Not in it: hooks, counters, shared memory, listening sockets. They outlive a configuration.
  */

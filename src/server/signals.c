@@ -13,7 +13,7 @@ static struct {
     atomic_uint signals;
     struct sigaction term, intr, hup, chld;
     bool hears_children, hears_hup;
-    sigset_t blocked; /* of the signals that are waited for here those that the program had blocked */
+    sigset_t blocked; /* those of our signals that the program had blocked */
 } cnc_run_state;
 
 /* A process that the program has forked meanwhile is ended by a signal as any other, or has the program's handler. */
@@ -73,7 +73,7 @@ static void on_signals_child(int sig, siginfo_t *info, void *context)
     call_programs(sig, info, context);
 }
 
-/* Whoever started the program may have blocked it, or the program for a while. What it had blocked is blocked again in the end. */
+/* The program, or the one that started it, may have blocked the signal. It is blocked again at the end. */
 static void unblock(int sig)
 {
     sigset_t set, before;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The signals of a process that belongs to a server: of one that runs concur_server_run(), and of those that we forked. They
- * ask for a stop of the server in this process. What libevent warns of there goes to the server's log.
+ * Signals in a process that runs concur_server_run(), and in those that we forked: SIGTERM and SIGINT stop the server, and in a
+ * master SIGHUP reloads it. Warnings of libevent go to the server's log there.
  */
 #ifndef CNC_SIGNALS_H
 #define CNC_SIGNALS_H

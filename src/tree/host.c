@@ -40,8 +40,8 @@ static _Noreturn void master_process(concur_server *server, int up)
     cnc_sys_end_process(-rc);
 }
 
-/* Nothing more is heard of the master. If it lives all the same it shall see the end of its host, and end: somebody waits for
- * that. The descriptor stays, since another thread may be about to write to it. */
+/* The link to the master is broken. Shuts our end, so that a master that still runs ends: somebody waits for that. The
+ * descriptor stays open, since another thread may be about to write to it. */
 static void host_hang_up(const concur_server *server)
 {
     (void)cnc_sys_shutdown_read(server->place.link);

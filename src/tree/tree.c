@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a master, a child and a host need alike.
+ * Used in the master, in its children and in the host.
  */
 #include "tree/tree_internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A server as a tree of processes: a master and its children. What the master does is in proc/; here is what a child is made
- * of, and how the process that called run or start is joined to it.
+ * A server with several processes: a master and its children. proc/ has the master; here is what its children run, and how the
+ * host starts it and talks to it.
  */
 #ifndef CNC_TREE_H
 #define CNC_TREE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A comparison: workloads, engines, rounds, and what came of them. runner.c fills it in by measuring, judge.c says what
- * it means; table.c, compare_json.c and advice.c only read it. Memory is in KiB (PSS), times as their names say.
+ * The results of a comparison: workloads, engines, rounds. runner.c measures and fills it in, judge.c adds medians and
+ * findings; table.c, compare_json.c and advice.c only read it. Memory is in KiB (PSS); names of times have their unit.
  */
 #ifndef TOOLS_COMPARE_H
 #define TOOLS_COMPARE_H
@@ -45,8 +45,8 @@ struct trial {
     double silence_ms; /* longest time without an answer */
     bool is_client_saturated;
     char why[160];
-    double starved; /* client or server was ready to run, but had no processor: a part of the time, the larger */
-    double others; /* what neither client nor server used of the machine, but was used: a part of 1 */
+    double starved; /* fraction of the time in which client or server could run but had no processor; the larger one */
+    double others; /* fraction of the machine that other programs used, 0 to 1 */
 };
 
 /* What came for a request that was sent alone. */
@@ -137,7 +137,7 @@ void comparison_free(struct comparison *c);
 
 /* Fills in what follows from the runs: medians, the best, ties, findings, noise. */
 void judge(struct comparison *c);
-/* More than this part of noise, or of the machine used by others, and nothing can be told. */
+/* With more noise than this, or more of the machine used by others, engines cannot be told apart. Fractions. */
 #define NOISE_MAX 0.20
 #define OTHERS_MAX 0.25
 bool judge_is_too_noisy(const struct comparison *c);

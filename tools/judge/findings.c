@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The words under the table. Each looks for one thing in the rows of a workload.
+ * The sentences under the table. Each function looks for one thing in the rows of a workload.
  */
 #include "judge/findings.h"
 
@@ -25,13 +25,13 @@ static const char *const names[FINDING_KINDS] = {
 /* Of an answer that is shown. */
 enum { EXCERPT = 40, EXCERPT_BEFORE = 12 };
 
-/* A loop stands still if more connections than it has loops bring not even so much more than one connection. */
+/* If many connections get fewer good answers than this times those of one connection, a loop stands still. */
 static const double stall_gain = 1.7;
 static const double stall_from_ms = 0.1, stall_longest_from_ms = 1;
 static const double starved_max = 0.2;
 /* Requests that are not sent at the end are usual: those of the last moments. */
 static const double behind_from = 0.05;
-/* Processor time of the program's own that is worth a word. */
+/* From here on the program's own processor time is reported. */
 static const double cpu_from_us = 200;
 
 const char *finding_name(enum finding_kind kind)
@@ -162,7 +162,7 @@ static size_t count_same(const struct section *s, size_t request, const struct r
     return n;
 }
 
-/* Where two texts part; a little before that. */
+/* The place, or a little before it, at which two texts begin to differ. */
 static size_t where_they_part(const struct seen *a, const struct seen *b)
 {
     size_t least = SIZE_MAX;

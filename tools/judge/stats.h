@@ -14,7 +14,7 @@ struct summary {
     size_t count; /* 0: the rest is 0 */
 };
 
-/* What can be told apart at all: differences up to here are none, however quiet the machine. */
+/* The least noise: a smaller difference does not count, even on a quiet machine. */
 #define STATS_NOISE_MIN 0.01
 /* The same where there were too few rounds to see noise. */
 #define STATS_NOISE_FEW 0.05

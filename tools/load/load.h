@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The load client: runs a workload against an HTTP/1.1 server, checks each answer, and says what came of it.
+ * The load client: sends a workload to an HTTP/1.1 server, checks each answer, and counts and measures.
  *
  * It sets nothing process-wide: no signal handler, no limit; its threads have every signal blocked. At a constant rate
- * latency counts from the time at which the request should have been sent: a connection that is busy queues what it
- * should send, so a server that stands still shows in the percentiles for as long as it did.
+ * latency counts from the time at which the request should have been sent: a busy connection queues its requests. So if
+ * the server stands still, every request that was due meanwhile shows it.
  *
  * A request belongs to the measured time by the time at which it was to be sent. After that time nothing new is sent,
  * and answers that are still due are waited for, up to their deadline.

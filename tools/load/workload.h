@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A workload: who asks for what, how often, for how long, and how the server is started for it. From a small file
- * (workloads/NAME.conf; workloads/README.md describes the format) or made of one path.
+ * A workload: which clients send which requests, how often, for how long, and the server's options for it. It is read from
+ * a small file (workloads/NAME.conf; workloads/README.md describes the format) or made of one path.
  *
  * Functions that can fail return 0 or a negative errno, and then a sentence in `error` that names file and line.
  */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The book: what a front knows of each worker's threads, and which worker gets the next connection. Pure: it is told what
- * was sent, what a worker has said and what time it is, and answers with a slot.
+ * The book: what a front knows of each worker's threads, and which worker gets the next connection. Pure: it gets what was
+ * sent, what a worker has reported and the time, and returns a slot.
  *
- * A worker tells absolute numbers, both of the same moment: how many loans it has read from this link, and how many of its
- * threads were free. Those that it had not read yet will take a thread each. So what was lost, merged or told twice does no
- * harm: the next note sets everything right.
+ * A worker reports two totals of the same moment: how many loans it has read from this link, and how many of its threads were
+ * free. Each loan that it had not read yet will take a thread. So a report may be lost, merged or repeated: the next one
+ * corrects everything.
  */
 #ifndef CNC_BOOK_H
 #define CNC_BOOK_H

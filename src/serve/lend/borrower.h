@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A worker of process-thread: connections with complete heads come from the front, get a thread each, and go back when they
- * need none. What a slow peer has not taken yet is sent by the worker's poller before that. Connections that came for life
- * stay: the poller reads their further heads.
+ * A worker of process-thread: it gets connections with complete heads from the front, gives each a thread, and gives it back
+ * when it is idle. Before that the worker's poller sends what a slow peer has not taken yet. A connection that was lent for
+ * life stays here, and the poller reads its further heads.
  */
 #ifndef CNC_BORROWER_H
 #define CNC_BORROWER_H

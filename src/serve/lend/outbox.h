@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a worker has to tell its front, for as long as the front does not read it. Each loan has its place here from the moment
- * at which it is taken, so that its end can always be kept; the numbers are absolute, so one note tells the newest. Pure: who
- * sends asks what is next. Not locked: the caller sees to it that one thread at a time is here.
+ * Messages of a worker to its front that the link has not taken yet. Each loan has room here from the moment at which it is
+ * taken, so that its end can always be kept. Numbers are totals, so one note with the newest is enough. Pure: the sender asks for
+ * the next message. Not locked: the caller lets one thread in at a time.
  */
 #ifndef CNC_OUTBOX_H
 #define CNC_OUTBOX_H
