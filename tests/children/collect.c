@@ -6,7 +6,7 @@
 
 enum { HEAD_MAX = 2048, FIELDS_MAX = 32, PIECE_MAX = 37 };
 
-const char *collect_end_name(int end)
+const char *collect_end_name(enum collect_end end)
 {
     static const char *const names[] = { "open", "whole", "aborted", "left", "refused" };
     return names[end];

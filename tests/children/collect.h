@@ -47,6 +47,6 @@ void collect_begin(struct collect *c, concur_server *server, const char *method,
 void collect_leave(struct collect *c);
 /* Frees what it has collected. */
 void collect_deinit(struct collect *c);
-const char *collect_end_name(int end);
+const char *collect_end_name(enum collect_end end);
 
 #endif
