@@ -314,7 +314,7 @@ static concur_request *create(concur_server *server, struct cnc_home *home, cons
     cnc_zero(&r->flags, offsetof(concur_request, match) - offsetof(concur_request, flags));
     r->match.route = NULL;
     r->match.param_count = 0;
-    r->deadline.back = NULL;
+    r->deadline = (struct cnc_timer){ 0 };
     cnc_link_init(&r->link);
     cnc_link_init(&r->ops);
     r->block = block;

@@ -98,6 +98,15 @@ static void routes(concur_server *s)
     ck_assert_int_eq(concur_server_route(s, "GET /after/it", 0, plain, NULL), CONCUR_OK);
 }
 
+/* Memory that a request gets is not empty. */
+static void soil_block(struct cnc_home *home)
+{
+    void *block = cnc_desk_block_get(home);
+    ck_assert_ptr_nonnull(block);
+    memset(block, 0xbe, cnc_desk_block_size());
+    cnc_desk_block_put(home, block);
+}
+
 static void world_open(struct world *w, enum place place, uint64_t seed)
 {
     static const char *const options[][2] = {
@@ -136,6 +145,7 @@ static void world_open(struct world *w, enum place place, uint64_t seed)
     }
     unsigned fields = w->server->setup->limits.http.fields_max;
     ck_assert_int_eq(cnc_desk_create(&w->home, w->server->clock, fields, place == ON_THREAD), CONCUR_OK);
+    soil_block(w->home);
     cnc_driver_init(&w->drv, w->home, &w->server->setup->limits, &cnc_request_conn_ops, w->server, &w->server->draining);
     ck_assert_int_eq(cnc_driver_need_loop(&w->drv), CONCUR_OK);
     pthread_mutex_init(&w->run.mu, NULL);
