@@ -215,7 +215,7 @@ struct cnc_conn *cnc_accept(int listener, const struct cnc_accept *how, int *err
     struct cnc_conn *conn = NULL;
     *err = ECONNABORTED;
     if (tune(fd, how)) {
-        conn = cnc_conn_create(fd, &cnc_transport_plain, NULL);
+        conn = how->leases && how->factory ? cnc_conn_create_lease(fd, how->factory) : cnc_conn_create_with(fd, how->factory);
         *err = conn ? 0 : ENOMEM;
     }
     if (!conn)

@@ -14,6 +14,8 @@ struct cnc_accept {
     bool sets_nodelay, nodelay; /* TCP_NODELAY */
     bool sets_wait;
     int64_t receive_wait_ms;    /* SO_RCVTIMEO; 0: none */
+    const struct cnc_transport_factory *factory; /* NULL: plain */
+    bool leases;                /* with a factory: it is used elsewhere */
 };
 
 struct cnc_accept_from {

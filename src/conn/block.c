@@ -9,11 +9,12 @@
 
 #define LOOK_MS 200 /* how long a wait goes on before it looks whether the server's stop wants the thread back */
 
-/* CONCUR_E_TIMEOUT: the peer took nothing for the write timeout. CONCUR_E_GONE: no more can be sent, or the server gives up. */
-static int block_wait_for_room(struct cnc_conn *conn)
+/* events: POLLOUT, or POLLIN where the transport has to read before it writes. CONCUR_E_TIMEOUT: the peer took nothing for the
+ * write timeout. CONCUR_E_GONE: no more can be sent, or the server gives up. */
+static int block_wait_for_room(struct cnc_conn *conn, short events)
 {
     struct cnc_driver *drv = conn->drv;
-    struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLOUT };
+    struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = events };
     int64_t until = cnc_clock_now(drv->home->clock) + drv->limits->class_ms[CNC_CLASS_WRITE];
     (void)cnc_conn_peer_takes(conn);
     for (;;) {
@@ -44,7 +45,7 @@ static int block_flush(struct cnc_conn *conn, size_t down_to)
             return CONCUR_E_GONE;
         if (cnc_conn_queued(conn) <= down_to)
             return CONCUR_OK;
-        int rc = block_wait_for_room(conn);
+        int rc = block_wait_for_room(conn, conn->flags & CNC_CONN_WRITE_READS ? POLLIN : POLLOUT);
         if (rc < 0) {
             conn->flags |= CNC_CONN_RESET;
             cnc_conn_free_output(conn);
@@ -110,26 +111,35 @@ struct head_wait {
 
 static bool block_waits_for_head(const struct cnc_conn *conn)
 {
-    bool is_first = conn->state == CNC_CONN_IDLE && conn->requests == 0;
+    bool is_first = (conn->state == CNC_CONN_IDLE && conn->requests == 0) || conn->state == CNC_CONN_GREET;
     return (conn->state == CNC_CONN_HEAD || is_first) && !conn->out && !cnc_conn_waits_for_turn(conn);
+}
+
+static void look_for_head(struct cnc_conn *conn)
+{
+    if (CNC_UNLIKELY(conn->state == CNC_CONN_GREET))
+        cnc_wants_greet(conn);
+    else
+        cnc_conn_read(conn, false);
 }
 
 /* True: something came. False: it has taken too long. */
 static bool await_head(struct cnc_driver *drv, struct cnc_conn *conn, struct head_wait *wait)
 {
-    struct pollfd p = { .fd = cnc_io_fd(&conn->io), .events = POLLIN };
+    struct pollfd p = { .fd = cnc_io_fd(&conn->io) };
     uint64_t moved = conn->moved;
     bool is_new = wait->request != conn->requests + 1;
-    if (is_new && conn->state == CNC_CONN_IDLE) /* it may be here already */
-        cnc_conn_read(conn, false);
+    if ((is_new && conn->state != CNC_CONN_HEAD) || cnc_conn_has_pending(conn)) /* it may be here already */
+        look_for_head(conn);
     int64_t now = cnc_clock_now(drv->home->clock);
     if (is_new)
         *wait = (struct head_wait){ now + drv->ops->head_wait(drv), conn->requests + 1 };
     if (conn->moved != moved || conn->state == CNC_CONN_CLOSED)
         return true;
+    p.events = conn->flags & CNC_CONN_READ_WRITES ? POLLOUT : POLLIN;
     if (now >= wait->until || cnc_sys_poll(&p, 1, (int)(wait->until - now)) <= 0)
         return false;
-    cnc_conn_read(conn, false);
+    look_for_head(conn);
     return true;
 }
 
@@ -183,6 +193,10 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
                 break;
             continue;
         }
+        if (conn->state != CNC_CONN_IDLE && cnc_conn_has_pending(conn)) {
+            cnc_conn_read(conn, false);
+            continue;
+        }
         if (should_park(conn, is_wanted, arg))
             break;
         if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn))) { /* nobody else wants one */
@@ -193,7 +207,9 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
         if (CNC_UNLIKELY(drv->loan != NULL))
             drv->loan->progress(drv, conn, false);
         cnc_conn_read(conn, true);
-        if (conn->moved == moved && conn->state == CNC_CONN_IDLE)
+        if (conn->moved != moved || conn->state != CNC_CONN_IDLE)
+            continue;
+        if (CNC_LIKELY(!(conn->flags & CNC_CONN_READ_WRITES)) || is_wanted(arg) || block_wait_for_room(conn, POLLOUT) < 0)
             break;
     }
     cnc_driver_release(conn);

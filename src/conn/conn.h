@@ -22,6 +22,7 @@ enum cnc_conn_state {
     CNC_CONN_BUSY,   /* a request is being answered, or its body awaited */
     CNC_CONN_FLUSH,  /* last output on its way; no more reading */
     CNC_CONN_LINGER, /* write side shut, discarding input so that the peer gets what was sent */
+    CNC_CONN_GREET,  /* new, and its transport still greets: no byte has passed. A plain connection is never in it */
     CNC_CONN_CLOSED, /* to be freed at the end of the turn */
     CNC_CONN_STATES
 };
@@ -35,6 +36,8 @@ enum cnc_conn_event {
     CNC_CONN_ON_READ,        /* the rest of a body, which nobody wanted, was read */
     CNC_CONN_ON_ABORT,       /* reply cut short */
     CNC_CONN_ON_FLUSHED,     /* all output is with the kernel */
+    CNC_CONN_ON_GREETED,     /* the transport's greeting is over */
+    CNC_CONN_ON_FINISHED,    /* the transport has said goodbye, and the write side is shut */
     CNC_CONN_ON_EOF,
     CNC_CONN_ON_ERROR,
     CNC_CONN_ON_DEADLINE,
@@ -64,6 +67,10 @@ enum cnc_conn_class {
 
 enum {
     CNC_CONN_LAST = 1,         /* close after this reply */
+    CNC_CONN_READ_WRITES = 2,  /* the transport reads, or greets, no further before it can write */
+    CNC_CONN_WRITE_READS = 4,  /* the transport writes no further before it can read */
+    CNC_CONN_FINISHES = 8,     /* in LINGER: the transport's goodbye is not complete */
+    CNC_CONN_LEASE = 16,       /* in a front: for life to a worker, with its first bytes unread */
     CNC_CONN_SERVED = 128,     /* at least one request was answered since the class was set */
     CNC_CONN_MUST_LINGER = 256,/* input may be unread: shut down and discard before closing */
     CNC_CONN_RESET = 512,      /* close with a reset, so that truncation is visible */
@@ -219,8 +226,15 @@ int cnc_driver_need_loop(struct cnc_driver *drv);
 void cnc_driver_stop_watching(struct cnc_driver *drv);
 /* The home's loop is broken (a turn of it said so): stops watching and calls ops->lost_loop. */
 void cnc_driver_lose_loop(struct cnc_driver *drv);
-/* A new connection for fd, or NULL (fd stays the caller's). It belongs to no driver yet. */
+/* A new connection for fd, or NULL (fd stays the caller's). It belongs to no driver yet. One whose transport has a state begins
+ * with a greeting. */
 struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transport, void *ext);
+/* lease.c: the same with the transport of a listener; NULL: plain. */
+struct cnc_conn *cnc_conn_create_with(int fd, const struct cnc_transport_factory *factory);
+/* The same in a front, which only waits for its first bytes: whoever it gives the connection to makes the transport. */
+struct cnc_conn *cnc_conn_create_lease(int fd, const struct cnc_transport_factory *factory);
+/* What the last one was given. */
+const struct cnc_transport_factory *cnc_conn_lease_factory(const struct cnc_conn *conn);
 /* Takes conn into drv and looks at it: input that may have arrived is read at once. May free it. */
 void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn);
 /* Closes our copy of a connection that belongs to no driver, and frees it; drv only keeps the count. What others hold of the
@@ -281,6 +295,14 @@ const char *cnc_conn_state_name(int state);                        /* states.c *
 extern const struct cnc_carrier_ops cnc_conn_carrier;              /* http1.c */
 extern const struct cnc_protocol cnc_http1;                        /* http1.c */
 
+/* wants.c: what a transport with a state of its own (conn->ext) adds. Plain connections do not come here. */
+void cnc_wants_greet(struct cnc_conn *conn);                    /* goes on with the greeting */
+void cnc_wants_after_read(struct cnc_conn *conn, ssize_t n);    /* notes what a read, or a write, waits for */
+void cnc_wants_after_write(struct cnc_conn *conn, ssize_t n);
+unsigned cnc_wants_translate(const struct cnc_conn *conn, unsigned ready); /* events of the descriptor: what they let go on */
+bool cnc_conn_holds_bytes(const struct cnc_conn *conn);         /* input.c: bytes are to be read for which no event comes */
+void cnc_conn_say_goodbye(struct cnc_conn *conn);               /* step.c: shuts the write side, as far as that goes now */
+
 /* driver.c: has the peer taken anything since unacked was noted? A full socket buffer empties a good while before it takes
  * more from us. Notes it anew. */
 bool cnc_conn_peer_takes(struct cnc_conn *conn);
@@ -338,6 +360,12 @@ static inline bool cnc_conn_waits_for_turn(const struct cnc_conn *conn)
 static inline bool cnc_conn_can_resume(const struct cnc_conn *conn)
 {
     return conn->in || conn->state == CNC_CONN_BUSY || (conn->flags & CNC_CONN_EOF);
+}
+
+/* The same where bytes may be left in the transport. */
+static inline bool cnc_conn_has_pending(const struct cnc_conn *conn)
+{
+    return CNC_UNLIKELY(conn->ext != NULL) && cnc_conn_holds_bytes(conn);
 }
 
 #endif

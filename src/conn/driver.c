@@ -57,7 +57,7 @@ struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transpo
     conn->transport = transport;
     conn->ext = ext;
     conn->flags = CNC_CONN_FRESH;
-    conn->state = CNC_CONN_IDLE;
+    conn->state = ext ? CNC_CONN_GREET : CNC_CONN_IDLE;
     cnc_link_init(&conn->job.link);
     return conn;
 }
@@ -146,6 +146,8 @@ static enum cnc_conn_class class_of(const struct cnc_conn *conn)
         if (conn->flags & CNC_CONN_LAST)
             return CNC_CLASS_DRAIN;
         return conn->flags & CNC_CONN_FRESH ? CNC_CLASS_FRESH : CNC_CLASS_KEEPALIVE;
+    case CNC_CONN_GREET:
+        return conn->flags & CNC_CONN_LAST ? CNC_CLASS_DRAIN : CNC_CLASS_FRESH;
     case CNC_CONN_HEAD:
         return cnc_early_is_reading(conn) ? CNC_CLASS_BODY : CNC_CLASS_HEAD;
     case CNC_CONN_LINGER:
@@ -197,18 +199,18 @@ static void update_class(struct cnc_conn *conn)
 /* Those that wait for their turn keep what they have: on_driver_io() passes over them, and they are back soon. */
 static unsigned mask_of(const struct cnc_conn *conn)
 {
-    unsigned mask = 0;
+    unsigned mask = 0, to_read = conn->flags & CNC_CONN_READ_WRITES ? CNC_IO_WRITE : CNC_IO_READ;
     if (CNC_LIKELY(conn->state == CNC_CONN_IDLE && !conn->out &&
-                   !(conn->flags & (CNC_CONN_EOF | CNC_CONN_READY | CNC_CONN_STOPPED | CNC_CONN_QUEUED))))
+                   !(conn->flags & (CNC_CONN_EOF | CNC_CONN_READY | CNC_CONN_STOPPED | CNC_CONN_QUEUED | CNC_CONN_READ_WRITES))))
         return CNC_IO_READ; /* the usual case of what follows */
     if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn)))
         return conn->mask;
-    if (cnc_conn_reads(conn))
-        mask |= CNC_IO_READ;
+    if (cnc_conn_reads(conn) || conn->state == CNC_CONN_GREET)
+        mask |= to_read;
     else if (conn->drv->limits->half_close ? !conn->out : !(conn->flags & CNC_CONN_EOF))
         mask |= CNC_IO_CLOSED; /* with half_close=allow for a reset, which writing would see as well */
-    if (conn->out)
-        mask |= CNC_IO_WRITE;
+    if (conn->out || (conn->flags & CNC_CONN_FINISHES))
+        mask |= conn->flags & CNC_CONN_WRITE_READS ? CNC_IO_READ : CNC_IO_WRITE;
     return mask;
 }
 
@@ -286,7 +288,7 @@ CNC_HOT void cnc_conn_finish(struct cnc_conn *conn)
         return;
     }
     update_class(conn);
-    if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn)))
+    if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn)) || cnc_conn_has_pending(conn))
         cnc_turns_queue(conn);
 }
 
@@ -305,13 +307,19 @@ CNC_HOT static void on_driver_io(struct cnc_io *io, unsigned ready)
         ready = 0;
     }
     cnc_driver_enter(drv, conn);
+    if (CNC_UNLIKELY(conn->ext != NULL))
+        ready = cnc_wants_translate(conn, ready);
     if (CNC_UNLIKELY(ready & CNC_IO_WRITE)) {
         cnc_conn_flush(conn);
+        if (conn->flags & CNC_CONN_FINISHES)
+            cnc_conn_say_goodbye(conn);
         if (!conn->out && cnc_conn_can_resume(conn) && conn->state != CNC_CONN_CLOSED)
             cnc_conn_resume(conn);
     }
     if (CNC_LIKELY(ready & CNC_IO_READ) && (conn->state == CNC_CONN_IDLE || cnc_conn_reads(conn)))
         cnc_conn_read(conn, false);
+    else if (CNC_UNLIKELY(conn->state == CNC_CONN_GREET))
+        cnc_wants_greet(conn);
     else if (CNC_UNLIKELY(ready & CNC_IO_CLOSED) && (conn->mask & CNC_IO_CLOSED) && driver_has_left(conn))
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     cnc_conn_finish(conn);
@@ -325,6 +333,8 @@ static void look_again(struct cnc_driver *drv, struct cnc_conn *conn)
     cnc_conn_flush(conn);
     if (cnc_conn_can_resume(conn) && conn->state != CNC_CONN_CLOSED)
         cnc_conn_resume(conn);
+    if (cnc_conn_has_pending(conn))
+        cnc_conn_read(conn, false);
     cnc_conn_finish(conn);
 }
 
@@ -363,6 +373,8 @@ void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     } else {
         cnc_driver_enter(drv, conn);
+        if (CNC_UNLIKELY(conn->state == CNC_CONN_GREET))
+            cnc_wants_greet(conn);
         if (conn->in || (conn->flags & CNC_CONN_EOF))
             cnc_conn_resume(conn);
         if (conn->state != CNC_CONN_CLOSED && cnc_conn_reads(conn) && !(conn->flags & CNC_CONN_READY))

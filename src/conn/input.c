@@ -227,6 +227,8 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
         room = room < most ? room : most;
     }
     ssize_t n = conn->transport->read(cnc_io_fd(&conn->io), conn->ext, p, room, wait);
+    if (CNC_UNLIKELY(conn->ext != NULL))
+        cnc_wants_after_read(conn, n);
     if (CNC_LIKELY(n > 0)) {
         conn->drv->received += (size_t)n;
         if (CNC_UNLIKELY(conn->drv->loan != NULL))
@@ -244,4 +246,10 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
     } else if (n != -EAGAIN) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     }
+}
+
+bool cnc_conn_holds_bytes(const struct cnc_conn *conn)
+{
+    bool may_read = conn->state != CNC_CONN_CLOSED && !(conn->flags & CNC_CONN_READ_WRITES) && cnc_conn_reads(conn);
+    return may_read && conn->transport->pending(conn->ext) > 0;
 }

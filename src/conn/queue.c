@@ -120,6 +120,8 @@ static int spill_scratch(struct cnc_conn *conn)
 static ssize_t queue_write_out(struct cnc_conn *conn, const struct iovec *iov, int count)
 {
     ssize_t n = conn->transport->write(cnc_io_fd(&conn->io), conn->ext, iov, count);
+    if (CNC_UNLIKELY(conn->ext != NULL))
+        cnc_wants_after_write(conn, n);
     if (n > 0) {
         conn->drv->sent += (size_t)n;
         if (conn->class != CNC_CLASS_BODY) /* a reply that streams is no sign that the body comes */

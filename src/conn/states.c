@@ -6,6 +6,7 @@
  *
  *   IDLE -> HEAD -> BUSY -> IDLE ...        one request after another
  *   any  -> FLUSH -> LINGER -> CLOSED       the last reply goes out whole before the descriptor closes
+ *   GREET -> IDLE                           where the transport is not plain
  */
 #include "conn/input.h"
 
@@ -68,6 +69,7 @@ static unsigned to_reset(struct cnc_conn *conn)
 static unsigned to_linger(struct cnc_conn *conn)
 {
     conn->state = CNC_CONN_LINGER;
+    conn->flags |= CNC_CONN_MUST_LINGER;
     conn->exchange.discarded = 0;
     return CNC_CONN_DO_FINISH;
 }
@@ -146,7 +148,19 @@ static unsigned flushed(struct cnc_conn *conn)
 {
     if ((conn->flags & CNC_CONN_MUST_LINGER) && !(conn->flags & CNC_CONN_EOF))
         return to_linger(conn);
+    if (CNC_UNLIKELY(conn->ext != NULL) && !(conn->flags & CNC_CONN_RESET)) { /* its goodbye may take a while */
+        conn->state = CNC_CONN_LINGER;
+        conn->exchange.discarded = 0;
+        return CNC_CONN_DO_FINISH;
+    }
     conn->state = CNC_CONN_CLOSED;
+    return 0;
+}
+
+static unsigned finished(struct cnc_conn *conn)
+{
+    if (!(conn->flags & CNC_CONN_MUST_LINGER) || (conn->flags & CNC_CONN_EOF))
+        conn->state = CNC_CONN_CLOSED;
     return 0;
 }
 
@@ -192,10 +206,19 @@ cnc_states_fn *const cnc_states_table[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
     },
     [CNC_CONN_LINGER] = {
         [CNC_CONN_ON_FLUSHED] = states_nothing,
+        [CNC_CONN_ON_FINISHED] = finished,
         [CNC_CONN_ON_EOF] = to_closed,
         [CNC_CONN_ON_ERROR] = to_closed,
         [CNC_CONN_ON_DEADLINE] = to_closed,
         [CNC_CONN_ON_DRAIN] = states_nothing,
+    },
+    [CNC_CONN_GREET] = {
+        [CNC_CONN_ON_BAD] = to_closed, /* nothing can be said yet */
+        [CNC_CONN_ON_GREETED] = to_idle,
+        [CNC_CONN_ON_EOF] = to_closed,
+        [CNC_CONN_ON_ERROR] = to_closed,
+        [CNC_CONN_ON_DEADLINE] = to_closed,
+        [CNC_CONN_ON_DRAIN] = mark_last,
     },
     [CNC_CONN_CLOSED] = {
         [CNC_CONN_ON_FLUSHED] = states_nothing,
@@ -209,7 +232,8 @@ const char *cnc_conn_state_name(int state)
 {
     static const char *const names[CNC_CONN_STATES] = {
         [CNC_CONN_IDLE] = "idle",   [CNC_CONN_HEAD] = "head",     [CNC_CONN_BUSY] = "busy",
-        [CNC_CONN_FLUSH] = "flush", [CNC_CONN_LINGER] = "linger", [CNC_CONN_CLOSED] = "closed",
+        [CNC_CONN_FLUSH] = "flush", [CNC_CONN_LINGER] = "linger", [CNC_CONN_GREET] = "greet",
+        [CNC_CONN_CLOSED] = "closed",
     };
     return state >= 0 && state < CNC_CONN_STATES ? names[state] : "?";
 }

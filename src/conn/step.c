@@ -3,6 +3,8 @@
  * What a step of the connection's table (states.c) asks for: the one place where that is done. cnc_conn_step() comes here before
  * it is over. For the exchange's tables that is cnc_conn_carry_out_exchange(), in conn.h.
  */
+#include <errno.h>
+
 #include "conn/conn.h"
 
 void cnc_conn_lose(struct cnc_conn *conn, int reason)
@@ -15,12 +17,19 @@ void cnc_conn_lose(struct cnc_conn *conn, int reason)
     stream->up->gone(stream, reason);
 }
 
-static void step_finish(struct cnc_conn *conn)
+void cnc_conn_say_goodbye(struct cnc_conn *conn)
 {
-    if (conn->transport->finish(cnc_io_fd(&conn->io), conn->ext) < 0)
+    int rc = conn->transport->finish(cnc_io_fd(&conn->io), conn->ext);
+    conn->flags &= (uint32_t)~CNC_CONN_FINISHES;
+    if (CNC_UNLIKELY(rc == -EAGAIN)) {
+        conn->flags |= CNC_CONN_FINISHES;
+        cnc_wants_after_write(conn, rc);
+    } else if (rc < 0) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
-    else
+    } else {
         conn->flags |= CNC_CONN_SHUT;
+        cnc_conn_step(conn, CNC_CONN_ON_FINISHED);
+    }
 }
 
 void cnc_conn_carry_out(struct cnc_conn *conn, unsigned todo)
@@ -30,7 +39,7 @@ void cnc_conn_carry_out(struct cnc_conn *conn, unsigned todo)
     if (todo & CNC_CONN_DO_PAGE)
         conn->drv->protocol->page(conn, conn->exchange.status);
     if (todo & CNC_CONN_DO_FINISH)
-        step_finish(conn);
+        cnc_conn_say_goodbye(conn);
 }
 
 void cnc_conn_illegal(struct cnc_conn *conn)

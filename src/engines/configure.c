@@ -36,6 +36,8 @@ static int build(concur_server *server, struct cnc_options *options, struct cnc_
     int rc = cnc_setup_create(out, options, &server->routes);
     if (*out)
         fit_engine(*out);
+    for (size_t i = 0; *out && i < CNC_LISTEN_MAX; i++)
+        (*out)->factories[i] = server->factory;
     return rc < 0 ? rc : env;
 }
 

@@ -72,6 +72,15 @@ static void front_gave_up(struct cnc_serving *s)
     cnc_front_give_up(&CNC_CONTAINER(s, struct front_role, serving)->front);
 }
 
+static unsigned listener_of(const struct cnc_front *front, const struct cnc_transport_factory *factory)
+{
+    const concur_server *server = CNC_CONTAINER(front, struct front_role, front)->serving.server;
+    unsigned i = 0;
+    while (i + 1 < server->socket_count && server->setup->factories[i] != factory)
+        i++;
+    return i;
+}
+
 static void show(struct cnc_front *front, unsigned slot, unsigned free)
 {
     const struct cnc_place *place = &front_role_of(front)->serving.server->place;
@@ -182,6 +191,7 @@ static int front_open(concur_server *server)
         .queue_max = (unsigned)cfg->queue_max,
         .queue_timeout_ms = cfg->queue_timeout,
         .for_life = cfg->lend == CNC_LEND_CONNECTION,
+        .listener_of = listener_of,
         .queued = place->row ? &place->row->queued : NULL,
         .connections = &server->connections,
         .ledger = &server->setup->ledger,
@@ -197,7 +207,7 @@ static int front_open(concur_server *server)
     e->ops.closed = cnc_serving_closed;
     e->ops.handover = cnc_front_handover;
     e->ops.early = front_early;
-    int rc = cnc_serving_open(&e->serving, server, &e->ops, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_LATE);
+    int rc = cnc_serving_open(&e->serving, server, &e->ops, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_LATE | CNC_SERVING_LEASES);
     if (rc == CONCUR_OK)
         rc = cnc_front_open(&e->front, &e->serving.drv, &front);
     if (rc < 0) {

@@ -33,4 +33,12 @@ struct cnc_transport_ops {
 
 extern const struct cnc_transport_ops cnc_transport_plain;
 
+/* Makes the transports of a listener's connections. Used by each process that accepts, or gets connections from one that does. */
+struct cnc_transport_factory {
+    const struct cnc_transport_ops *ops;
+    /* The state for an accepted descriptor; NULL: out of memory. */
+    void *(*make)(void *arg, int fd);
+    void *arg;
+};
+
 #endif

@@ -265,7 +265,7 @@ bool cnc_heads_are_awaited(const concur_server *server)
 bool cnc_heads_pass(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     const concur_server *server = drv->owner;
-    return cnc_heads_are_awaited(server) && send_conn(drv, server->place.lend, conn, 0) == CONCUR_OK;
+    return !conn->ext && cnc_heads_are_awaited(server) && send_conn(drv, server->place.lend, conn, 0) == CONCUR_OK;
 }
 
 int cnc_heads_take(struct cnc_driver *drv, char *room, struct cnc_conn **out)

@@ -42,7 +42,8 @@ void cnc_heads_close(struct cnc_heads *heads);
 
 /* Is there a process that waits for heads, and does it serve? */
 bool cnc_heads_are_awaited(const concur_server *server);
-/* Passes a connection that drv has let go of. True: it is gone from here. False: there is no room for it now. */
+/* Passes a connection that drv has let go of. True: it is gone from here. False: there is no room for it now, or its transport is
+ * not plain, and has a state here. */
 bool cnc_heads_pass(struct cnc_driver *drv, struct cnc_conn *conn);
 /* Takes a connection with a complete head, without waiting. room: CNC_HEADS_ROOM bytes. CONCUR_OK; CONCUR_AGAIN: another
  * worker was faster, or there was no memory for it; CONCUR_E_GONE: the link has ended. */

@@ -131,8 +131,10 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
     };
     struct cnc_accept_from from[CNC_LISTEN_MAX];
     unsigned count = flags & CNC_SERVING_NO_ACCEPT ? 0 : server->socket_count;
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         from[i] = (struct cnc_accept_from){ server->sockets[i].fd, cnc_sockets_accept_how(server, i, blocking_sockets) };
+        from[i].how.leases = (flags & CNC_SERVING_LEASES) != 0;
+    }
     int rc = open_pool(s, server);
     if (rc == CONCUR_OK)
         rc = cnc_desk_create(&s->home, server->clock, server->setup->limits.http.fields_max,

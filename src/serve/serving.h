@@ -52,7 +52,8 @@ enum {
     CNC_SERVING_BLOCKING_SOCKETS = 1, /* accepted ones may block */
     CNC_SERVING_BLOCKING_HOME = 2,    /* handlers run here and may block; the loop runs between them */
     CNC_SERVING_NO_ACCEPT = 4,        /* connections come in another way */
-    CNC_SERVING_LATE = 8              /* the caller calls cnc_serving_accept() when it may accept */
+    CNC_SERVING_LATE = 8,             /* the caller calls cnc_serving_accept() when it may accept */
+    CNC_SERVING_LEASES = 16           /* transports that are not plain are made by those who get the connections from here */
 };
 
 /* Opens the loop, and the server's pool if it has one. ops: the request's own, or with a handover. */

@@ -40,6 +40,7 @@ struct cnc_accept cnc_sockets_accept_how(const concur_server *server, unsigned i
         .nodelay = setup->cfg.tcp_nodelay,
         .sets_wait = blocking && wait != (s->inherits ? s->receive_wait_ms : 0),
         .receive_wait_ms = wait,
+        .factory = setup->factories[i],
     };
 }
 

@@ -171,7 +171,7 @@ static enum waited wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
     enum waited end = WAITED_GONE;
     uint32_t requests = conn->requests;
     int64_t first = conn->state == CNC_CONN_LINGER ? LINGER_MS : YIELD_MS, slow_since = 0;
-    bool may_pass = cnc_heads_are_awaited(solo->serving.server) && !solo_waits_for_head(conn); /* else it was tried */
+    bool may_pass = !conn->ext && cnc_heads_are_awaited(solo->serving.server) && !solo_waits_for_head(conn); /* else it was tried */
     cnc_home_timer(home, &solo->yield, cnc_home_now(home) + first);
     cnc_driver_take(drv, conn);
     while (drv->count && end == WAITED_GONE) {

@@ -21,8 +21,6 @@
 
 enum cnc_server_state { CNC_SERVER_SETUP, CNC_SERVER_RUNNING, CNC_SERVER_STOPPED };
 
-#define CNC_LISTEN_MAX 64 /* items of the option listen */
-
 struct cnc_server_socket {
     int fd;
     int copy;                /* where there is no master, which has one; -1. So that a number closed by mistake is noticed */
@@ -80,6 +78,7 @@ struct concur_server {
     struct cnc_topics topics;
     struct cnc_link hooks;     /* owned; in the order of registration */
     unsigned needs;            /* CONCUR_NEED_* of the handlers */
+    const struct cnc_transport_factory *factory; /* of all listeners, in every set-up; NULL: plain */
     struct cnc_log log;
     const struct cnc_clock *clock;
     int first_error;           /* of the set-up */

@@ -17,6 +17,8 @@
 
 struct cnc_engine_ops;
 
+#define CNC_LISTEN_MAX 64 /* items of the option listen */
+
 struct cnc_setup {
     unsigned refs; /* one thread: that of the set-up, later the master's; a forked process never counts */
     struct cnc_options *options; /* owned: the values with their origins */
@@ -24,6 +26,7 @@ struct cnc_setup {
     struct cnc_conn_limits limits;
     struct cnc_router router; /* the program's routes, with the values of this set-up */
     char *spool_dir;          /* owned: where large bodies go */
+    const struct cnc_transport_factory *factories[CNC_LISTEN_MAX]; /* of each listener; NULL: plain */
     /* what the engine makes of it (engines/configure.c) */
     const struct cnc_engine_ops *ops; /* NULL: this build has no such engine */
     int64_t receive_wait_ms;          /* SO_RCVTIMEO of accepted sockets; 0: none */

@@ -17,20 +17,23 @@ static const int expected[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
 #define B CNC_CONN_BUSY
 #define F CNC_CONN_FLUSH
 #define L CNC_CONN_LINGER
+#define G CNC_CONN_GREET
 #define C CNC_CONN_CLOSED
 #define X ILLEGAL
-    /*        bytes head bad keep close read abort flushed eof error deadline drain */
-    [I] = {   H,    B,   F,  X,   X,    X,   X,    I,      C,  C,    L,       I },
-    [H] = {   H,    B,   F,  X,   X,    X,   X,    H,      C,  C,    F,       H },
-    [B] = {   X,    X,   F,  I,   F,    I,   F,    B,      C,  C,    F,       B },
-    [F] = {   X,    X,   X,  X,   X,    X,   X,    C,      C,  C,    C,       F },
-    [L] = {   X,    X,   X,  X,   X,    X,   X,    L,      C,  C,    C,       L },
-    [C] = {   X,    X,   X,  X,   X,    X,   X,    C,      C,  C,    X,       C },
+    /*        bytes head bad keep close read abort flushed greeted finished eof error deadline drain */
+    [I] = {   H,    B,   F,  X,   X,    X,   X,    I,      X,      X,       C,  C,    L,       I },
+    [H] = {   H,    B,   F,  X,   X,    X,   X,    H,      X,      X,       C,  C,    F,       H },
+    [B] = {   X,    X,   F,  I,   F,    I,   F,    B,      X,      X,       C,  C,    F,       B },
+    [F] = {   X,    X,   X,  X,   X,    X,   X,    C,      X,      X,       C,  C,    C,       F },
+    [L] = {   X,    X,   X,  X,   X,    X,   X,    L,      X,      C,       C,  C,    C,       L },
+    [G] = {   X,    X,   C,  X,   X,    X,   X,    X,      I,      X,       C,  C,    C,       G },
+    [C] = {   X,    X,   X,  X,   X,    X,   X,    C,      X,      X,       C,  C,    X,       C },
 #undef I
 #undef H
 #undef B
 #undef F
 #undef L
+#undef G
 #undef C
 #undef X
 };
@@ -152,6 +155,10 @@ START_TEST(what_flags_change)
     ck_assert(has(CNC_CONN_MUST_LINGER));
     enter(CNC_CONN_FLUSH, CNC_CONN_MUST_LINGER);
     ck_assert_int_eq(after(CNC_CONN_ON_FLUSHED), CNC_CONN_LINGER);
+    enter(CNC_CONN_LINGER, CNC_CONN_MUST_LINGER);
+    ck_assert_int_eq(after(CNC_CONN_ON_FINISHED), CNC_CONN_LINGER);
+    enter(CNC_CONN_LINGER, CNC_CONN_MUST_LINGER | CNC_CONN_EOF);
+    ck_assert_int_eq(after(CNC_CONN_ON_FINISHED), CNC_CONN_CLOSED);
     /* Only a reset shows that a reply was cut short whose end is the connection's end. */
     enter_replying(CNC_HTTP_FRAME_CLOSE);
     ck_assert_int_eq(after(CNC_CONN_ON_BAD), CNC_CONN_FLUSH);

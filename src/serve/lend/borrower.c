@@ -249,12 +249,20 @@ static int borrower_fill(struct cnc_conn *conn, const struct cnc_loan_note *note
     return rc;
 }
 
+/* NULL: plain. */
+static const struct cnc_transport_factory *factory_of(const struct cnc_borrower *b, const struct cnc_loan_note *note)
+{
+    const concur_server *server = b->serving.server;
+    bool is_lease = (note->flags & CNC_LOAN_LEASE) && note->listener < CNC_LISTEN_MAX;
+    return is_lease ? server->setup->factories[note->listener] : NULL;
+}
+
 /* Takes the first descriptor. NULL: out of memory, or there was no room for the descriptor. */
 static struct cnc_conn *make_conn(struct cnc_borrower *b, const struct cnc_loan_note *note, int fds[2], struct cnc_slice bytes)
 {
     uint32_t whose = note->flags & CNC_LOAN_FOR_LIFE ? CNC_CONN_KEPT : 0u;
     int64_t now = cnc_home_now(b->serving.home);
-    struct cnc_conn *conn = fds[0] < 0 ? NULL : cnc_conn_create(fds[0], &cnc_transport_plain, NULL);
+    struct cnc_conn *conn = fds[0] < 0 ? NULL : cnc_conn_create_with(fds[0], factory_of(b, note));
     if (!conn)
         return NULL;
     fds[0] = -1;
@@ -265,7 +273,7 @@ static struct cnc_conn *make_conn(struct cnc_borrower *b, const struct cnc_loan_
     }
     conn->drv = &b->serving.drv;
     conn->requests = note->requests;
-    conn->flags = CNC_CONN_READY | (note->flags & CNC_LOAN_LAST ? CNC_CONN_LAST : 0u) |
+    conn->flags = (note->flags & CNC_LOAN_LEASE ? CNC_CONN_FRESH : CNC_CONN_READY) | (note->flags & CNC_LOAN_LAST ? CNC_CONN_LAST : 0u) |
                   (note->flags & CNC_LOAN_COPIED ? CNC_CONN_COPIED : 0u) | whose;
     conn->loan = note->id;
     conn->deadline = note->at < now ? note->at : now;
@@ -277,10 +285,27 @@ static struct cnc_conn *make_conn(struct cnc_borrower *b, const struct cnc_loan_
     return conn;
 }
 
+/* It has no head yet, so it takes no thread: the poller has it. The front hears at once that it is here, and lets go of it. */
+static void take_lease(struct cnc_borrower *b, struct cnc_conn *conn)
+{
+    if (b->incoming_count) /* what was read before it is told before it */
+        cnc_threads_flush(&b->threads);
+    pthread_mutex_lock(&b->mu);
+    cnc_outbox_read(&b->box, true);
+    pthread_mutex_unlock(&b->mu);
+    b->short_since = 0;
+    cnc_borrower_flush(b);
+    cnc_driver_take(&b->serving.drv, conn);
+}
+
 static void borrower_borrow(struct cnc_borrower *b, const struct cnc_loan_note *note, int fds[2], struct cnc_slice bytes)
 {
     bool is_ours = cnc_ledger_take(b->ledger, note->id); /* else it came too late: another worker has it */
     struct cnc_conn *conn = is_ours && b->has_place ? make_conn(b, note, fds, bytes) : NULL;
+    if (conn && (note->flags & CNC_LOAN_LEASE)) {
+        take_lease(b, conn);
+        return;
+    }
     if (conn) {
         b->incoming_count++;
         cnc_threads_await(&b->threads, conn, &b->incoming);

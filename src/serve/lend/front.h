@@ -3,7 +3,8 @@
  * The front of process-thread: it reads heads, and lends each connection with a complete one to the worker process with most
  * free threads; without one free the connection waits in its queue, so that none waits inside a worker. It keeps a copy of the
  * descriptor: a worker that dies takes no connection along. With for_life a connection goes to the worker that has fewest of
- * them, and stays there; the front then knows no more than that it is there.
+ * them, and stays there; the front then knows no more than that it is there. So it is with a lease, a connection whose transport is
+ * not plain: it goes to a worker with its first bytes, which the front does not read.
  */
 #ifndef CNC_FRONT_H
 #define CNC_FRONT_H
@@ -31,6 +32,7 @@ struct cnc_front_config {
     unsigned queue_max;        /* connections that may wait; one more gets 503 */
     int64_t queue_timeout_ms;  /* how long; then 503. 0: no limit */
     bool for_life;             /* connections stay with the worker that got them first */
+    unsigned (*listener_of)(const struct cnc_front *, const struct cnc_transport_factory *); /* whose connections get it */
     atomic_uint *queued;       /* tells others how many wait; may be NULL */
     atomic_uint *connections;  /* open ones; those that stay with workers count */
     const struct cnc_ledger *ledger;

@@ -51,6 +51,12 @@ void cnc_front_shut(struct cnc_front_worker *w);
 /* Nor does anything come from it. */
 void cnc_front_lose(struct cnc_front_worker *w);
 
+/* Does it stay with the worker that gets it? */
+static inline bool cnc_front_is_for_life(const struct cnc_front *f, const struct cnc_conn *conn)
+{
+    return f->cfg.for_life || (conn->flags & CNC_CONN_LEASE);
+}
+
 /* front_loans.c */
 /* CONCUR_OK: a worker has the connection. CONCUR_AGAIN: no worker can take it now. CONCUR_E_FULL: all have refused it;
  * CONCUR_E_NOMEM: with both it will not be lent. */

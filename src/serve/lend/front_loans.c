@@ -147,7 +147,7 @@ static int lend_to(struct cnc_front_worker *w, struct cnc_conn *conn)
     struct cnc_front *f = w->front;
     int fd = cnc_io_fd(&conn->io);
     bool last = (conn->flags & CNC_CONN_LAST) || atomic_load_explicit(f->drv->draining, memory_order_relaxed);
-    bool for_life = f->cfg.for_life;
+    bool for_life = cnc_front_is_for_life(f, conn), lease = (conn->flags & CNC_CONN_LEASE) != 0;
     if (f->loan_free == f->loan_count && !make_places(f))
         return CONCUR_E_NOMEM;
     uint32_t place = f->loan_free;
@@ -155,7 +155,9 @@ static int lend_to(struct cnc_front_worker *w, struct cnc_conn *conn)
     struct cnc_loan_note note = { .what = CNC_LOAN_LEND, .requests = conn->requests, .at = conn->deadline,
                                   .body_ms = (uint32_t)(cnc_early_asked_at(conn) - conn->deadline),
                                   .flags = continued | (last ? CNC_LOAN_LAST : 0u) | (for_life ? CNC_LOAN_FOR_LIFE : 0u) |
-                                           (for_life && conn->flags & CNC_CONN_COPIED ? CNC_LOAN_COPIED : 0u),
+                                           (for_life && conn->flags & CNC_CONN_COPIED ? CNC_LOAN_COPIED : 0u) |
+                                           (lease ? CNC_LOAN_LEASE : 0u),
+                                  .listener = lease ? f->cfg.listener_of(f, cnc_conn_lease_factory(conn)) : 0u,
                                   .id = cnc_loan_number(f->number, ++f->uses, place) };
     struct cnc_traffic before = for_life ? (struct cnc_traffic){ 0 } : look_at(fd);
     cnc_ledger_lend(f->cfg.ledger, note.id);
@@ -175,14 +177,14 @@ static int lend_to(struct cnc_front_worker *w, struct cnc_conn *conn)
 bool cnc_front_may_lend(const struct cnc_front *f, const struct cnc_conn *conn)
 {
     int64_t now = cnc_home_now(f->drv->home);
-    return now >= f->hold_until && cnc_book_pick(&f->book, f->cfg.for_life, conn->exchange.tries, now) != CNC_BOOK_WAIT;
+    return now >= f->hold_until && cnc_book_pick(&f->book, cnc_front_is_for_life(f, conn), conn->exchange.tries, now) != CNC_BOOK_WAIT;
 }
 
 int cnc_front_lend(struct cnc_front *f, struct cnc_conn *conn)
 {
     int64_t now = cnc_home_now(f->drv->home);
     while (now >= f->hold_until) {
-        int slot = cnc_book_pick(&f->book, f->cfg.for_life, conn->exchange.tries, now);
+        int slot = cnc_book_pick(&f->book, cnc_front_is_for_life(f, conn), conn->exchange.tries, now);
         if (slot < 0)
             return slot == CNC_BOOK_NOBODY ? CONCUR_E_FULL : CONCUR_AGAIN;
         struct cnc_front_worker *w = &f->workers[slot];

@@ -10,7 +10,7 @@
 
 enum cnc_loan_what {
     /* to a worker */
-    CNC_LOAN_LEND = 1,  /* with the descriptor: a connection with a complete head */
+    CNC_LOAN_LEND = 1,  /* with the descriptor: a connection with a complete head; with LEASE: with its first bytes */
     CNC_LOAN_HELLO = 2, /* there is a new front, which wants to know the numbers */
     CNC_LOAN_REAP = 6,  /* there are too many connections: close the idle one that is yours for life and idle longest */
     /* to the front; each has the numbers too */
@@ -28,7 +28,8 @@ enum {
     CNC_LOAN_CUT = 16,      /* GONE: cut off, so nothing is lingered for */
     CNC_LOAN_BUSY = 32,     /* REFUSED: for want of a free thread alone, so nothing is wrong with the worker */
     CNC_LOAN_CONTINUED = 128, /* LEND: 100 Continue was sent */
-    CNC_LOAN_NONE_IDLE = 64 /* COUNTS, in answer to REAP: there is no such connection */
+    CNC_LOAN_NONE_IDLE = 64, /* COUNTS, in answer to REAP: there is no such connection */
+    CNC_LOAN_LEASE = 256    /* LEND for life: nothing of it was read, and its transport is yet to be made */
 };
 
 struct cnc_loan_note {
@@ -42,7 +43,7 @@ struct cnc_loan_note {
     uint32_t others;   /* connections here of fronts before this one */
     uint32_t in_file;  /* LEND with IN_FILE: bytes in the file */
     uint32_t body_ms;  /* LEND: how long the body came after the head */
-    uint32_t reserved; /* 0 */
+    uint32_t listener; /* LEND with LEASE: that accepted it, or one whose connections get the same transport */
 };
 
 #define CNC_LOAN_EARLY_MAX 65536 /* bytes of a head and its body, if that is read before the loan */
