@@ -6,6 +6,7 @@
 #ifndef E2E_TABLE_H
 #define E2E_TABLE_H
 
+#include <check.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -36,5 +37,11 @@ extern const size_t table_row_count;
 /* The options that the rows count on; NULL at the end of demo_start's arguments is not among them. */
 #define TABLE_OPTIONS                                                                                                  \
     "--set", "line_max=8192", "--set", "head_max=32768", "--set", "fields_max=100", "--set", "body_max=1048576"
+
+struct demo;
+
+/* table_cases.c: adds the cases that send the rows to every engine of the demo, whose replies must not differ. reference: a program
+ * whose replies, on the first engine, are theirs too; NULL: none. at_end: called with each demo after its rows; may be NULL. */
+void table_add(Suite *s, const char *reference, void (*at_end)(const struct demo *d));
 
 #endif
