@@ -73,7 +73,7 @@ static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
         return true;
     }
     cnc_conn_finish(conn);
-    while (drv->count && (conn->exchange.stream || conn->state == CNC_CONN_CLOSED))
+    while (drv->count && ((conn->exchange.stream && conn->state == CNC_CONN_BUSY) || conn->state == CNC_CONN_CLOSED))
         if (cnc_home_turn(drv->home, -1) < 0) {
             drv->ops->runs_short(drv, "a request that waits is given up");
             cnc_driver_lose_loop(drv);
@@ -161,7 +161,9 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
     drv->current = conn;
     drv->sent_before = drv->sent;
     drv->received_before = drv->received;
-    if (cnc_desk_need_scratch(drv->home) < 0)
+    if (CNC_UNLIKELY(conn->state == CNC_CONN_CLOSED)) /* on a poller, which could not tell its protocol */
+        cnc_upgraded_lose(conn, conn->exchange.lost);
+    else if (cnc_desk_need_scratch(drv->home) < 0)
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     else
         cnc_conn_resume(conn);
@@ -181,6 +183,8 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
             cnc_conn_finish(conn);
             return false;
         }
+        if (CNC_UNLIKELY(conn->state == CNC_CONN_UPGRADED))
+            break;
         if (conn->exchange.stream) {
             if (!turn_loop(drv, conn))
                 return false;

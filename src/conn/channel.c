@@ -108,6 +108,22 @@ static void pass_bytes_down(struct cnc_channel *ch, struct cnc_down *d, struct c
     cnc_channel_give_up(ch, rc == CONCUR_E_NOMEM ? rc : CONCUR_E_GONE);
 }
 
+/* The request was told that this works; where it does not, the new protocol hears that it has lost the connection. */
+static void pass_upgrade_down(struct cnc_channel *ch, struct cnc_down *d)
+{
+    struct cnc_stream *lower = &ch->lower;
+    int rc = CONCUR_E_GONE;
+    settle_bytes(ch, d->m.cost);
+    d->reply.date = cnc_desk_date(ch->here);
+    if (lower->carrier)
+        rc = lower->down->upgrade(lower, &d->reply, d->to);
+    if (rc == CONCUR_OK)
+        return;
+    d->to->up->gone(d->to, rc);
+    if (lower->carrier)
+        lower->down->abort(lower);
+}
+
 /* Nothing joins it from now on. */
 static void close_message(struct cnc_down *d)
 {
@@ -129,7 +145,9 @@ void cnc_channel_run_down(struct cnc_task *task)
     struct cnc_piece piece = d->piece; /* of its own: d may be gone when the carrier returns */
     if (lent)
         cnc_channel_ref(ch);
-    if (!had)
+    if (d->kind == CNC_DOWN_UPGRADE)
+        pass_upgrade_down(ch, d);
+    else if (!had)
         settle_bytes(ch, d->m.cost);
     else if (d->kind <= CNC_DOWN_INTERIM)
         pass_bytes_down(ch, d, &piece);

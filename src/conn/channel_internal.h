@@ -49,7 +49,14 @@ struct cnc_channel {
     struct cnc_task gone_task, end_task, abort_task;
 };
 
-enum cnc_down_kind { CNC_DOWN_REPLY, CNC_DOWN_DATA, CNC_DOWN_INTERIM, CNC_DOWN_WANT_BODY, CNC_DOWN_RESUME_BODY };
+enum cnc_down_kind {
+    CNC_DOWN_REPLY,
+    CNC_DOWN_DATA,
+    CNC_DOWN_INTERIM,
+    CNC_DOWN_UPGRADE,
+    CNC_DOWN_WANT_BODY,
+    CNC_DOWN_RESUME_BODY
+};
 
 /* Down: from the request to the carrier. */
 struct cnc_down {
@@ -58,6 +65,7 @@ struct cnc_down {
     bool last, hold;
     struct cnc_http_reply reply; /* its slices lie in text */
     struct cnc_piece piece;
+    struct cnc_stream *to; /* of an upgrade */
     char text[];
 };
 

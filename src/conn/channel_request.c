@@ -92,7 +92,7 @@ static int post_down(struct cnc_channel *ch, struct cnc_down *d)
 }
 
 static int send_down(struct cnc_channel *ch, enum cnc_down_kind kind, const struct cnc_http_reply *r, struct cnc_piece *piece,
-                     bool last, bool is_joined)
+                     struct cnc_stream *to, bool last, bool is_joined)
 {
     size_t text = r ? r->type.n + r->fields.n : 0;
     size_t copied = piece->free ? 0 : piece->n;
@@ -105,7 +105,7 @@ static int send_down(struct cnc_channel *ch, enum cnc_down_kind kind, const stru
             cnc_message_put(&d->m, ch->there);
         return rc;
     }
-    *d = (struct cnc_down){ .m = d->m, .kind = kind, .last = last, .piece = *piece };
+    *d = (struct cnc_down){ .m = d->m, .kind = kind, .last = last, .piece = *piece, .to = to };
     d->m.cost = cost;
     char *at = d->text;
     if (r) {
@@ -137,7 +137,7 @@ static char *channel_room(struct cnc_stream *stream, size_t *n)
 static int channel_reply(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_piece *piece, bool last)
 {
     cnc_http_reply_frame(r); /* the carrier decides anew; the request may look at it */
-    return send_down(stream->carrier, CNC_DOWN_REPLY, r, piece, last, false);
+    return send_down(stream->carrier, CNC_DOWN_REPLY, r, piece, NULL, last, false);
 }
 
 static int channel_data(struct cnc_stream *stream, struct cnc_piece *piece, bool last)
@@ -145,12 +145,20 @@ static int channel_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
     bool waits = false;
     if (!last && !piece->free && piece->n && channel_request_join_last(stream->carrier, piece, &waits))
         return CONCUR_OK;
-    return send_down(stream->carrier, CNC_DOWN_DATA, NULL, piece, last, waits);
+    return send_down(stream->carrier, CNC_DOWN_DATA, NULL, piece, NULL, last, waits);
 }
 
 static int channel_interim(struct cnc_stream *stream, struct cnc_piece *piece)
 {
-    return send_down(stream->carrier, CNC_DOWN_INTERIM, NULL, piece, false, false);
+    return send_down(stream->carrier, CNC_DOWN_INTERIM, NULL, piece, NULL, false, false);
+}
+
+/* The protocol goes to the connection's home, and the request is over. */
+static int channel_upgrade(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_stream *to)
+{
+    struct cnc_channel *ch = stream->carrier;
+    struct cnc_piece none = { 0 };
+    return send_down(ch, CNC_DOWN_UPGRADE, r, &none, to, true, false);
 }
 
 static void channel_request_tell(struct cnc_channel *ch, enum cnc_down_kind kind, bool hold)
@@ -277,6 +285,7 @@ const struct cnc_carrier_ops cnc_channel_carrier = {
     .is_full = channel_is_full,
     .is_over = channel_is_over,
     .want_drain = channel_want_drain,
+    .upgrade = channel_upgrade,
     .check = channel_check,
     .move = channel_move,
     .peer = channel_peer,

@@ -20,6 +20,7 @@ enum cnc_conn_state {
     CNC_CONN_IDLE,   /* between requests */
     CNC_CONN_HEAD,   /* a head has begun, or its body is read early */
     CNC_CONN_BUSY,   /* a request is being answered, or its body awaited */
+    CNC_CONN_UPGRADED, /* another protocol has it (upgraded.c) */
     CNC_CONN_FLUSH,  /* last output on its way; no more reading */
     CNC_CONN_LINGER, /* write side shut, discarding input so that the peer gets what was sent */
     CNC_CONN_GREET,  /* new, and its transport still greets: no byte has passed. A plain connection is never in it */
@@ -35,6 +36,7 @@ enum cnc_conn_event {
     CNC_CONN_ON_REPLY_CLOSE, /* reply ended, the connection does not */
     CNC_CONN_ON_READ,        /* the rest of a body, which nobody wanted, was read */
     CNC_CONN_ON_ABORT,       /* reply cut short */
+    CNC_CONN_ON_UPGRADE,     /* the reply was a 101 */
     CNC_CONN_ON_FLUSHED,     /* all output is with the kernel */
     CNC_CONN_ON_GREETED,     /* the transport's greeting is over */
     CNC_CONN_ON_FINISHED,    /* the transport has said goodbye, and the write side is shut */
@@ -49,7 +51,8 @@ enum cnc_conn_event {
 enum {
     CNC_CONN_DO_LOSE = 1,  /* tell the request, if there is one, that its client is gone */
     CNC_CONN_DO_PAGE = 2,  /* answer with a page of exchange.status */
-    CNC_CONN_DO_FINISH = 4 /* shut the write side */
+    CNC_CONN_DO_FINISH = 4, /* shut the write side */
+    CNC_CONN_DO_STOP = 8   /* tell the protocol of an upgraded connection that the server stops */
 };
 
 /* Deadline classes: one queue each, all members with the same duration, so that the queue is sorted by itself. */
@@ -62,6 +65,7 @@ enum cnc_conn_class {
     CNC_CLASS_WRITE, /* progress */
     CNC_CLASS_LINGER,
     CNC_CLASS_DRAIN, /* idle when the server began to stop */
+    CNC_CLASS_UPGRADED, /* progress; not among those that are closed to make room */
     CNC_CLASSES
 };
 
@@ -78,7 +82,7 @@ enum {
     CNC_CONN_EOF = 2048,       /* the peer shut its side: nothing more is read */
     CNC_CONN_WATCHED = 4096,   /* io is known to the loop */
     CNC_CONN_FRESH = 16384,    /* no byte of a request seen yet */
-    CNC_CONN_READY = 65536,    /* a complete head waits for another home to take the connection */
+    CNC_CONN_READY = 65536,    /* a complete head, or a callback after an upgrade, waits for another home to take the connection */
     CNC_CONN_STOPPED = 262144, /* input was left that could be gone on with: output has to leave first, or others have
                                 * their turn. No event comes for it */
     CNC_CONN_QUEUED = 524288,  /* in the driver's queue of those that go on with what is here */
@@ -90,7 +94,8 @@ enum {
 struct cnc_chunk; /* queued output */
 struct cnc_input; /* buffered input and a half-parsed head */
 
-/* The hot struct of a connection. INV: exchange.stream != NULL only in BUSY. */
+/* The hot struct of a connection. INV: exchange.stream != NULL only in BUSY
+ * and UPGRADED; and in CLOSED on its way from a driver that hands over to a thread, which tells an upgraded protocol. */
 struct cnc_conn {
     struct cnc_io io;
     struct cnc_job job; /* its link is in one of the driver's class queues, or in the pool's queue */
@@ -175,7 +180,7 @@ struct cnc_protocol {
     void (*ended)(struct cnc_conn *);
     /* Should more be read? */
     bool (*reads)(const struct cnc_conn *);
-    /* How many bytes at most, while a request is under way. */
+    /* How many bytes at most, while a request is under way or after an upgrade. */
     size_t (*most)(const struct cnc_conn *);
     /* No request exists, or none any more: the last reply is a page with this status. */
     void (*page)(struct cnc_conn *, int status);
@@ -294,6 +299,20 @@ void cnc_conn_free_output(struct cnc_conn *conn);                  /* queue.c */
 const char *cnc_conn_state_name(int state);                        /* states.c */
 extern const struct cnc_carrier_ops cnc_conn_carrier;              /* http1.c */
 extern const struct cnc_protocol cnc_http1;                        /* http1.c */
+/* upgraded.c */
+extern const struct cnc_protocol cnc_upgraded;
+int cnc_upgraded_begin(struct cnc_stream *, struct cnc_http_reply *, struct cnc_stream *to); /* cnc_carrier_ops.upgrade */
+/* After output has left: a callback that is due is called at the next turn, or by a thread. */
+void cnc_upgraded_look(struct cnc_conn *conn);
+/* Tells its protocol, which is still to be told, that the connection is gone; the caller sees to the rest. */
+void cnc_upgraded_lose(struct cnc_conn *conn, int reason);
+/* The same by a thread, for this reason. */
+void cnc_upgraded_lose_later(struct cnc_conn *conn, int reason);
+
+static inline const struct cnc_protocol *cnc_conn_protocol(const struct cnc_conn *conn)
+{
+    return conn->state == CNC_CONN_UPGRADED ? &cnc_upgraded : conn->drv->protocol;
+}
 
 /* wants.c: what a transport with a state of its own (conn->ext) adds. Plain connections do not come here. */
 void cnc_wants_greet(struct cnc_conn *conn);                    /* goes on with the greeting */
@@ -353,13 +372,13 @@ static inline void cnc_conn_step_reply(struct cnc_conn *conn, enum cnc_exchange_
 static inline bool cnc_conn_waits_for_turn(const struct cnc_conn *conn)
 {
     return (conn->flags & CNC_CONN_STOPPED) &&
-           (conn->state == CNC_CONN_BUSY || (conn->state < CNC_CONN_BUSY && !conn->out));
+           (conn->state == CNC_CONN_BUSY || conn->state == CNC_CONN_UPGRADED || (conn->state < CNC_CONN_BUSY && !conn->out));
 }
 
 /* True while buffered input can be made progress with, or its end. */
 static inline bool cnc_conn_can_resume(const struct cnc_conn *conn)
 {
-    return conn->in || conn->state == CNC_CONN_BUSY || (conn->flags & CNC_CONN_EOF);
+    return conn->in || conn->state == CNC_CONN_BUSY || conn->state == CNC_CONN_UPGRADED || (conn->flags & CNC_CONN_EOF);
 }
 
 /* The same where bytes may be left in the transport. */

@@ -80,7 +80,7 @@ void cnc_driver_hold(struct cnc_conn *conn)
 void cnc_driver_release(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
-    CNC_ASSERT(!conn->exchange.stream);
+    CNC_ASSERT(!conn->exchange.stream || conn->state == CNC_CONN_UPGRADED || conn->state == CNC_CONN_CLOSED);
     cnc_conn_unwatch(conn);
     cnc_driver_hold(conn);
     if (drv->current == conn)
@@ -134,6 +134,16 @@ static void destroy(struct cnc_conn *conn)
     cnc_conn_end(drv, conn);
 }
 
+static void driver_hand_over(struct cnc_conn *conn)
+{
+    struct cnc_driver *drv = conn->drv;
+    cnc_driver_release(conn);
+    conn->deadline = cnc_home_now(drv->home);
+    if (CNC_UNLIKELY(conn->in && conn->in->early))
+        cnc_early_leave(conn);
+    drv->ops->handover(drv, conn);
+}
+
 /* Which deadline a connection is under follows from what it is doing. */
 static enum cnc_conn_class class_of(const struct cnc_conn *conn)
 {
@@ -150,6 +160,8 @@ static enum cnc_conn_class class_of(const struct cnc_conn *conn)
         return conn->flags & CNC_CONN_LAST ? CNC_CLASS_DRAIN : CNC_CLASS_FRESH;
     case CNC_CONN_HEAD:
         return cnc_early_is_reading(conn) ? CNC_CLASS_BODY : CNC_CLASS_HEAD;
+    case CNC_CONN_UPGRADED:
+        return CNC_CLASS_UPGRADED;
     case CNC_CONN_LINGER:
         return CNC_CLASS_LINGER;
     case CNC_CONN_BUSY:
@@ -196,6 +208,12 @@ static void update_class(struct cnc_conn *conn)
         set_class(conn, class);
 }
 
+/* A peer that has shut its side may still read. After an upgrade it is for the protocol to say what that means. */
+static bool driver_half_closes(const struct cnc_conn *conn)
+{
+    return conn->drv->limits->half_close || conn->state == CNC_CONN_UPGRADED;
+}
+
 /* Those that wait for their turn keep what they have: on_driver_io() passes over them, and they are back soon. */
 static unsigned mask_of(const struct cnc_conn *conn)
 {
@@ -207,7 +225,7 @@ static unsigned mask_of(const struct cnc_conn *conn)
         return conn->mask;
     if (cnc_conn_reads(conn) || conn->state == CNC_CONN_GREET)
         mask |= to_read;
-    else if (conn->drv->limits->half_close ? !conn->out : !(conn->flags & CNC_CONN_EOF))
+    else if (driver_half_closes(conn) ? !conn->out : !(conn->flags & CNC_CONN_EOF))
         mask |= CNC_IO_CLOSED; /* with half_close=allow for a reset, which writing would see as well */
     if (conn->out || (conn->flags & CNC_CONN_FINISHES))
         mask |= conn->flags & CNC_CONN_WRITE_READS ? CNC_IO_READ : CNC_IO_WRITE;
@@ -217,7 +235,7 @@ static unsigned mask_of(const struct cnc_conn *conn)
 /* It will read no answer. */
 static bool driver_has_left(const struct cnc_conn *conn)
 {
-    return !conn->drv->limits->half_close || cnc_sys_is_reset(cnc_io_fd(&conn->io));
+    return !driver_half_closes(conn) || cnc_sys_is_reset(cnc_io_fd(&conn->io));
 }
 
 /* What the loop reports once was passed over: it is to be asked for anew. No mask has this bit. */
@@ -253,6 +271,10 @@ static void tell_of_room(struct cnc_conn *conn)
 /* Output left: goes on with what waited for that. */
 static void after_output(struct cnc_conn *conn)
 {
+    if (conn->state == CNC_CONN_UPGRADED) {
+        cnc_upgraded_look(conn);
+        return;
+    }
     if (CNC_UNLIKELY((conn->exchange.flags & CNC_EXCHANGE_DRAIN_WANTED) && conn->exchange.stream))
         tell_of_room(conn);
     if (!conn->out)
@@ -263,19 +285,16 @@ CNC_HOT void cnc_conn_finish(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
     cnc_conn_flush(conn);
-    if (conn->state == CNC_CONN_FLUSH || (conn->exchange.flags & CNC_EXCHANGE_DRAIN_WANTED))
+    bool flushes = conn->state >= CNC_CONN_UPGRADED && conn->state <= CNC_CONN_FLUSH;
+    if (CNC_UNLIKELY(flushes) || (conn->exchange.flags & CNC_EXCHANGE_DRAIN_WANTED))
         after_output(conn);
     if (conn->state == CNC_CONN_CLOSED)
         drv->scratch_len = 0;
     drv->current = NULL;
     CNC_ASSERT(drv->scratch_len == 0);
     if (CNC_LIKELY(conn->state != CNC_CONN_CLOSED)) {
-        if (CNC_UNLIKELY(conn->flags & CNC_CONN_READY) && !conn->out) {
-            cnc_driver_release(conn);
-            conn->deadline = cnc_home_now(drv->home);
-            if (CNC_UNLIKELY(conn->in && conn->in->early))
-                cnc_early_leave(conn);
-            drv->ops->handover(drv, conn);
+        if (CNC_UNLIKELY(conn->flags & CNC_CONN_READY) && (!conn->out || conn->state == CNC_CONN_UPGRADED)) {
+            driver_hand_over(conn);
             return;
         }
         if (CNC_UNLIKELY(drv->ops->idle != NULL) && conn->state <= CNC_CONN_HEAD && !conn->out && drv->ops->idle(drv, conn))
@@ -284,7 +303,10 @@ CNC_HOT void cnc_conn_finish(struct cnc_conn *conn)
             update_watch(conn);
     }
     if (CNC_UNLIKELY(conn->state == CNC_CONN_CLOSED)) {
-        destroy(conn);
+        if (conn->exchange.stream)
+            driver_hand_over(conn);
+        else
+            destroy(conn);
         return;
     }
     update_class(conn);
@@ -313,7 +335,7 @@ CNC_HOT static void on_driver_io(struct cnc_io *io, unsigned ready)
         cnc_conn_flush(conn);
         if (conn->flags & CNC_CONN_FINISHES)
             cnc_conn_say_goodbye(conn);
-        if (!conn->out && cnc_conn_can_resume(conn) && conn->state != CNC_CONN_CLOSED)
+        if ((!conn->out || conn->state == CNC_CONN_UPGRADED) && cnc_conn_can_resume(conn) && conn->state != CNC_CONN_CLOSED)
             cnc_conn_resume(conn);
     }
     if (CNC_LIKELY(ready & CNC_IO_READ) && (conn->state == CNC_CONN_IDLE || cnc_conn_reads(conn)))
@@ -375,7 +397,7 @@ void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)
         cnc_driver_enter(drv, conn);
         if (CNC_UNLIKELY(conn->state == CNC_CONN_GREET))
             cnc_wants_greet(conn);
-        if (conn->in || (conn->flags & CNC_CONN_EOF))
+        if (conn->in || (conn->flags & CNC_CONN_EOF) || conn->state == CNC_CONN_UPGRADED)
             cnc_conn_resume(conn);
         if (conn->state != CNC_CONN_CLOSED && cnc_conn_reads(conn) && !(conn->flags & CNC_CONN_READY))
             cnc_conn_read(conn, false);
@@ -405,7 +427,8 @@ static void expire(struct cnc_conn *conn)
         need = rate * drv->limits->class_ms[CNC_CLASS_BODY] / 1000;
     if (need < 1)
         need = 1;
-    bool goes_on = (conn->class == CNC_CLASS_BODY || conn->class == CNC_CLASS_WRITE) && conn->moved >= (uint64_t)need;
+    bool progress = conn->class == CNC_CLASS_BODY || conn->class == CNC_CLASS_WRITE || conn->class == CNC_CLASS_UPGRADED;
+    bool goes_on = progress && conn->moved >= (uint64_t)need;
     if (goes_on || cnc_conn_waits_for_turn(conn) || /* not for its peer */ (conn->class == CNC_CLASS_WRITE && cnc_conn_peer_takes(conn))) {
         set_class(conn, conn->class);
         return;
@@ -417,6 +440,8 @@ static void expire(struct cnc_conn *conn)
         cnc_conn_lose(conn, CONCUR_E_TIMEOUT);
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     } else {
+        if (conn->state == CNC_CONN_UPGRADED)
+            cnc_conn_lose(conn, CONCUR_E_TIMEOUT);
         cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
     }
     cnc_link_remove(&conn->job.link);

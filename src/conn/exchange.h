@@ -55,14 +55,18 @@ enum {
     CNC_EXCHANGE_EXPECT = 1,       /* 100 Continue is due when the body is wanted */
     CNC_EXCHANGE_HOLD = 2,         /* pieces must be able to stay in place: read into a buffer that nobody else uses */
     CNC_EXCHANGE_DRAIN_WANTED = 4, /* the request is to be told when there is room */
-    CNC_EXCHANGE_DRAIN_WHOLE = 8   /* with DRAIN_WANTED: when nothing is queued any more */
+    CNC_EXCHANGE_DRAIN_WHOLE = 8,  /* with DRAIN_WANTED: when nothing is queued any more */
+    CNC_EXCHANGE_STOP_DUE = 16     /* after an upgrade: the protocol is to be told that the server stops */
 };
 
 /* INV: held > 0 only while body is PAUSED, WANTED or REST. */
 struct cnc_exchange {
     struct cnc_stream *stream;    /* the request; NULL: its reply is complete, or it was given up */
     struct cnc_http_body machine; /* reads the body */
-    uint32_t held;                /* bytes of a body piece that the request left in place */
+    union {
+        uint32_t held;            /* bytes of a body piece that the request left in place */
+        int32_t lost;             /* after an upgrade: why the connection ends, which a thread has still to tell; 0: it goes on */
+    };
     uint32_t discarded;           /* bytes that were read and thrown away: of its body, or behind it while the connection lingers */
     uint16_t tries;               /* in a front, while it waits or is lent: workers that have refused it */
     uint16_t status;              /* of the page that the carrier sends where no request answers */

@@ -12,25 +12,12 @@
 #include "conn/queue.h"
 #include "net/address.h"
 
-#define PAST_SCRATCH 4096 /* a piece of a streamed reply from this size on goes to the queue at once: it would get there anyway */
-
-/* Takes the piece in every case. */
-static int put_piece(struct cnc_conn *conn, struct cnc_piece *piece)
-{
-    if (piece->free && piece->n > CNC_QUEUE_COPY_MAX)
-        return cnc_queue_piece(conn, piece);
-    bool streams = piece->n >= PAST_SCRATCH && !piece->free;
-    int rc = streams ? cnc_queue_copy(conn, piece->p, piece->n) : cnc_conn_put(conn, piece->p, piece->n);
-    cnc_piece_drop(piece);
-    return rc;
-}
-
 static int put_chunk(struct cnc_conn *conn, struct cnc_piece *piece)
 {
     char size[CNC_HTTP_CHUNK_HEAD_MAX];
     int rc = cnc_conn_put(conn, size, cnc_http_chunk_head(size, piece->n));
     if (rc == CONCUR_OK)
-        rc = put_piece(conn, piece);
+        rc = cnc_queue_put(conn, piece);
     if (rc == CONCUR_OK)
         rc = cnc_conn_put(conn, CNC_HTTP_CHUNK_TAIL.p, CNC_HTTP_CHUNK_TAIL.n);
     return rc;
@@ -44,7 +31,7 @@ static int put_body(struct cnc_conn *conn, struct cnc_piece *piece, bool last)
         if (cnc_queue_is_made(conn, piece->p))
             rc = cnc_queue_made(conn, piece->n, chunked);
         else
-            rc = chunked ? put_chunk(conn, piece) : put_piece(conn, piece);
+            rc = chunked ? put_chunk(conn, piece) : cnc_queue_put(conn, piece);
     }
     cnc_piece_drop(piece);
     if (rc == CONCUR_OK && last && chunked)
@@ -163,7 +150,7 @@ static int carrier_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
 static int carrier_interim(struct cnc_stream *stream, struct cnc_piece *piece)
 {
     struct cnc_conn *conn = stream->carrier;
-    int rc = put_piece(conn, piece);
+    int rc = cnc_queue_put(conn, piece);
     if (rc == CONCUR_OK && conn->drv->wait_for_room)
         return conn->drv->wait_for_room(conn, conn->drv->limits->output_high);
     cnc_conn_touch(conn);
@@ -281,6 +268,7 @@ const struct cnc_carrier_ops cnc_conn_carrier = {
     .is_full = carrier_is_full,
     .is_over = carrier_is_over,
     .want_drain = carrier_want_drain,
+    .upgrade = cnc_upgraded_begin,
     .check = carrier_check,
     .move = carrier_move,
     .peer = carrier_peer,

@@ -137,10 +137,16 @@ static void input_drop(struct cnc_conn *conn, struct cnc_slice *in)
 {
     size_t n = in->n;
     in->n = 0;
-    if (conn->state == CNC_CONN_LINGER)
+    if (conn->state == CNC_CONN_LINGER || conn->state == CNC_CONN_UPGRADED)
         cnc_input_discard(conn, n);
     else if (n)
         conn->flags |= CNC_CONN_MUST_LINGER; /* it was sending: a plain close would reset it */
+}
+
+/* A protocol that has taken the connection over wants no more. */
+static inline bool is_unwanted(const struct cnc_conn *conn)
+{
+    return conn->state == CNC_CONN_UPGRADED && conn->exchange.body == CNC_EXCHANGE_BODY_REST;
 }
 
 /* Gives the protocol what is here, or lets it go on. What it has not taken stays in *in. */
@@ -149,7 +155,9 @@ CNC_HOT static void consume(struct cnc_conn *conn, struct cnc_slice *in)
     conn->flags &= (uint32_t)~CNC_CONN_STOPPED;
     if (CNC_LIKELY(conn->state <= CNC_CONN_BUSY))
         conn->drv->protocol->input(conn, in);
-    if (CNC_UNLIKELY(conn->state > CNC_CONN_BUSY))
+    if (CNC_UNLIKELY(conn->state == CNC_CONN_UPGRADED))
+        cnc_upgraded.input(conn, in);
+    if (CNC_UNLIKELY(conn->state > CNC_CONN_UPGRADED || is_unwanted(conn)))
         input_drop(conn, in);
 }
 
@@ -194,14 +202,14 @@ void cnc_conn_resume(struct cnc_conn *conn)
     else
         consume(conn, &none);
     if (CNC_UNLIKELY(conn->flags & CNC_CONN_EOF))
-        conn->drv->protocol->ended(conn);
+        cnc_conn_protocol(conn)->ended(conn);
 }
 
 CNC_HOT bool cnc_conn_reads(const struct cnc_conn *conn)
 {
     if (conn->flags & (CNC_CONN_EOF | CNC_CONN_READY))
         return false;
-    return conn->state <= CNC_CONN_BUSY ? conn->drv->protocol->reads(conn) : conn->state == CNC_CONN_LINGER;
+    return conn->state <= CNC_CONN_UPGRADED ? cnc_conn_protocol(conn)->reads(conn) : conn->state == CNC_CONN_LINGER;
 }
 
 CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
@@ -212,7 +220,7 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
     bool busy = conn->state == CNC_CONN_BUSY;
     if (CNC_UNLIKELY(conn->in || busy)) {
         bool hold = busy && (conn->exchange.flags & CNC_EXCHANGE_HOLD);
-        size_t most = busy ? conn->drv->protocol->most(conn) : CNC_DESK_SCRATCH;
+        size_t most = busy ? cnc_conn_protocol(conn)->most(conn) : CNC_DESK_SCRATCH;
         size_t least = hold && !conn->in ? CHUNK_FROM : most < INPUT_MIN ? most : INPUT_MIN;
         if ((conn->in || hold) && grow_input(conn, least) < 0) {
             cnc_input_fail(conn);
@@ -243,6 +251,8 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
         }
     } else if (n == 0) {
         cnc_conn_step(conn, CNC_CONN_ON_EOF);
+        if (conn->state == CNC_CONN_UPGRADED)
+            cnc_conn_resume(conn);
     } else if (n != -EAGAIN) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     }

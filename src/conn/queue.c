@@ -307,6 +307,18 @@ int cnc_queue_copy(struct cnc_conn *conn, const void *p, size_t n)
     return rc;
 }
 
+#define PAST_SCRATCH 4096 /* a piece from this size on goes to the queue at once: it would get there anyway */
+
+int cnc_queue_put(struct cnc_conn *conn, struct cnc_piece *piece)
+{
+    if (piece->free && piece->n > CNC_QUEUE_COPY_MAX)
+        return cnc_queue_piece(conn, piece);
+    bool streams = piece->n >= PAST_SCRATCH && !piece->free;
+    int rc = streams ? cnc_queue_copy(conn, piece->p, piece->n) : cnc_conn_put(conn, piece->p, piece->n);
+    cnc_piece_drop(piece);
+    return rc;
+}
+
 /* Takes away what was queued since last was the last chunk, with bytes up to end. */
 static void queue_take_back(struct cnc_conn *conn, struct cnc_chunk *last, size_t end, size_t queued)
 {

@@ -15,6 +15,8 @@ char *cnc_queue_more_room(struct cnc_conn *conn, size_t n);
 void cnc_queue_commit_chunk(struct cnc_conn *conn, size_t n);
 /* Queues a piece as it is, behind what is there. Takes it in every case. */
 int cnc_queue_piece(struct cnc_conn *conn, struct cnc_piece *piece);
+/* Queues a piece, or puts it into the scratch buffer, as fits its size. Takes it in every case. */
+int cnc_queue_put(struct cnc_conn *conn, struct cnc_piece *piece);
 /* The head of a reply and its whole body: both or neither. Takes the piece in every case. */
 int cnc_queue_reply(struct cnc_conn *conn, const struct cnc_http_reply *r, struct cnc_piece *piece);
 /* Copies a piece into chunks, past the scratch buffer. */

@@ -5,6 +5,7 @@
  * pair that is absent is a bug: it asserts in debug builds; release builds ignore and count it.
  *
  *   IDLE -> HEAD -> BUSY -> IDLE ...        one request after another
+ *                   BUSY -> UPGRADED        another protocol
  *   any  -> FLUSH -> LINGER -> CLOSED       the last reply goes out whole before the descriptor closes
  *   GREET -> IDLE                           where the transport is not plain
  */
@@ -144,6 +145,39 @@ static unsigned busy_eof(struct cnc_conn *conn)
     return !cnc_exchange_is_read(x) && (cnc_exchange_takes(x) || !conn->in) ? all_read(conn) : 0;
 }
 
+/* One exchange without end: all that comes belongs to it. */
+static unsigned to_upgraded(struct cnc_conn *conn)
+{
+    conn->state = CNC_CONN_UPGRADED;
+    conn->flags &= (uint32_t)~CNC_CONN_LAST;
+    cnc_exchange_begin(&conn->exchange);
+    conn->exchange.lost = 0;
+    conn->exchange.body = CNC_EXCHANGE_BODY_WANTED;
+    conn->exchange.reply = CNC_EXCHANGE_REPLY_BEGUN;
+    return 0;
+}
+
+/* Its protocol has ended; the peer may still be sending. */
+static unsigned upgraded_end(struct cnc_conn *conn)
+{
+    conn->flags |= CNC_CONN_MUST_LINGER;
+    return to_flush(conn);
+}
+
+static unsigned upgraded_eof(struct cnc_conn *conn)
+{
+    conn->flags |= CNC_CONN_EOF;
+    return 0;
+}
+
+/* Once, wherever the connection was when the stop began. */
+static unsigned upgraded_drain_once(struct cnc_conn *conn)
+{
+    unsigned todo = conn->flags & CNC_CONN_LAST ? 0 : CNC_CONN_DO_STOP;
+    conn->flags |= CNC_CONN_LAST;
+    return todo;
+}
+
 static unsigned flushed(struct cnc_conn *conn)
 {
     if ((conn->flags & CNC_CONN_MUST_LINGER) && !(conn->flags & CNC_CONN_EOF))
@@ -191,11 +225,21 @@ cnc_states_fn *const cnc_states_table[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
         [CNC_CONN_ON_REPLY_CLOSE] = served_last,
         [CNC_CONN_ON_READ] = to_idle,
         [CNC_CONN_ON_ABORT] = abort_reply,
+        [CNC_CONN_ON_UPGRADE] = to_upgraded,
         [CNC_CONN_ON_FLUSHED] = states_nothing,
         [CNC_CONN_ON_EOF] = busy_eof,
         [CNC_CONN_ON_ERROR] = to_closed,
         [CNC_CONN_ON_DEADLINE] = busy_deadline,
         [CNC_CONN_ON_DRAIN] = mark_last,
+    },
+    [CNC_CONN_UPGRADED] = {
+        [CNC_CONN_ON_REPLY_CLOSE] = upgraded_end,
+        [CNC_CONN_ON_ABORT] = to_reset,
+        [CNC_CONN_ON_FLUSHED] = states_nothing,
+        [CNC_CONN_ON_EOF] = upgraded_eof,
+        [CNC_CONN_ON_ERROR] = to_closed,
+        [CNC_CONN_ON_DEADLINE] = to_closed,
+        [CNC_CONN_ON_DRAIN] = upgraded_drain_once,
     },
     [CNC_CONN_FLUSH] = {
         [CNC_CONN_ON_FLUSHED] = flushed,
@@ -232,6 +276,7 @@ const char *cnc_conn_state_name(int state)
 {
     static const char *const names[CNC_CONN_STATES] = {
         [CNC_CONN_IDLE] = "idle",   [CNC_CONN_HEAD] = "head",     [CNC_CONN_BUSY] = "busy",
+        [CNC_CONN_UPGRADED] = "upgraded",
         [CNC_CONN_FLUSH] = "flush", [CNC_CONN_LINGER] = "linger", [CNC_CONN_GREET] = "greet",
         [CNC_CONN_CLOSED] = "closed",
     };

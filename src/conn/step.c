@@ -12,6 +12,10 @@ void cnc_conn_lose(struct cnc_conn *conn, int reason)
     struct cnc_stream *stream = conn->exchange.stream;
     if (!stream)
         return;
+    if (CNC_UNLIKELY(conn->drv->ops->handover != NULL)) { /* no request is here */
+        cnc_upgraded_lose_later(conn, reason);
+        return;
+    }
     conn->exchange.stream = NULL; /* unlink before the call: it may end the request */
     stream->carrier = NULL;
     stream->up->gone(stream, reason);
@@ -40,6 +44,8 @@ void cnc_conn_carry_out(struct cnc_conn *conn, unsigned todo)
         conn->drv->protocol->page(conn, conn->exchange.status);
     if (todo & CNC_CONN_DO_FINISH)
         cnc_conn_say_goodbye(conn);
+    if (todo & CNC_CONN_DO_STOP)
+        conn->exchange.flags |= CNC_EXCHANGE_STOP_DUE; /* whoever looks at it next tells */
 }
 
 void cnc_conn_illegal(struct cnc_conn *conn)

@@ -58,6 +58,13 @@ struct cnc_carrier_ops {
     /* Asks for one drain() when queued output has fallen to the low mark, whole: when all of it has left; later, even if that
      * is so already. */
     void (*want_drain)(struct cnc_stream *, bool whole);
+    /* Ends the exchange with the reply r, a 101 (RFC 9110 §7.8), and gives what comes behind the request to `to`, as pieces of a
+     * body that is wanted already; to->up is set, with a stop(). From then on to->down has data, abort, resume_body, is_full,
+     * is_over and want_drain; none of them waits, and all are called within the callbacks of to->up alone where
+     * these run on threads. data() with last, or abort(), ends the connection. CONCUR_OK; CONCUR_E_NOMEM or CONCUR_E_STATE (the
+     * request's body was not read): nothing was said, and `to` is the caller's; or the reason why the carrier is gone. NULL: this
+     * carrier cannot. */
+    int (*upgrade)(struct cnc_stream *, struct cnc_http_reply *r, struct cnc_stream *to);
     /* Looks whether the peer has left: 0 or CONCUR_E_GONE. Non-blocking. */
     int (*check)(struct cnc_stream *);
     /* Another stream takes over this one's place with the carrier: to->up is set, the rest is filled in. */
@@ -68,7 +75,8 @@ struct cnc_carrier_ops {
     size_t (*local)(struct cnc_stream *, char *out, size_t n);
 };
 
-/* What the carrier tells the request. */
+/* What the carrier tells the request, or after an upgrade the new protocol: there body() that returns an error has the rest thrown
+ * away, and a piece that was kept in place is offered again with what has come since. */
 struct cnc_stream_ops {
     /* A piece of the body: CONCUR_OK taken, CONCUR_AGAIN keep it in place until resume_body, < 0 the request no longer wants any. */
     int (*body)(struct cnc_stream *, const char *, size_t);
@@ -78,6 +86,8 @@ struct cnc_stream_ops {
     /* The carrier is gone, or gave up (CONCUR_E_*); carrier is NULL already. Once, and nothing follows. At a blocking home also
      * from within reply(), data() and interim(), which then return why. */
     void (*gone)(struct cnc_stream *, int reason);
+    /* After an upgrade: the server stops. Once. The stream may say goodbye and end; at the stop's deadline it is gone. */
+    void (*stop)(struct cnc_stream *);
 };
 
 struct cnc_stream {

@@ -44,6 +44,8 @@ static void drain_one(struct cnc_conn *conn, int arg)
     (void)arg;
     cnc_conn_step(conn, CNC_CONN_ON_DRAIN);
     cnc_driver_enter(conn->drv, conn);
+    if (conn->state == CNC_CONN_UPGRADED && cnc_desk_need_scratch(conn->drv->home) == CONCUR_OK)
+        cnc_conn_resume(conn);
     cnc_conn_finish(conn);
 }
 

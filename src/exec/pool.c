@@ -461,7 +461,7 @@ static void put_first(struct cnc_link *head, struct cnc_link *l)
     head->next = l;
 }
 
-int cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs)
+static int submit_ring(struct cnc_pool *pool, struct cnc_link *jobs, bool is_bounded)
 {
     struct lane *lane = &pool->user;
     struct worker *next = NULL;
@@ -470,7 +470,7 @@ int cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs)
     join_dead_locked(pool);
     while (!cnc_link_alone(jobs) && rc == CONCUR_OK) {
         struct cnc_job *job = CNC_CONTAINER(jobs->next, struct cnc_job, link);
-        if (is_full_locked(pool, lane)) {
+        if (!is_bounded && is_full_locked(pool, lane)) {
             rc = CONCUR_E_FULL;
             break;
         }
@@ -481,6 +481,16 @@ int cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs)
     }
     leave_locked(pool, next);
     return rc;
+}
+
+int cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs)
+{
+    return submit_ring(pool, jobs, false);
+}
+
+int cnc_pool_submit_all_bounded(struct cnc_pool *pool, struct cnc_link *jobs)
+{
+    return submit_ring(pool, jobs, true);
 }
 
 /* mu held. A thread for one job more than there are: one that has none, or is about to have none, or a new one. */

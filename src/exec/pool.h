@@ -65,6 +65,8 @@ int cnc_pool_submit(struct cnc_pool *pool, struct cnc_job *job);
 int cnc_pool_submit_library(struct cnc_pool *pool, struct cnc_job *job);
 /* Any thread. Submits a ring of users' jobs at once, first to last; those that the pool refuses stay in jobs, and it says why. */
 int cnc_pool_submit_all(struct cnc_pool *pool, struct cnc_link *jobs);
+/* The same for jobs of which something else bounds the number: however many wait, none is refused for that. */
+int cnc_pool_submit_all_bounded(struct cnc_pool *pool, struct cnc_link *jobs);
 /* The same, but no job waits: one is taken only if a thread is free for it or can be started. CONCUR_OK; CONCUR_E_FULL: no
  * thread is free for the first job left in the list; else why no thread can be started. */
 int cnc_pool_submit_now(struct cnc_pool *pool, struct cnc_link *jobs);

@@ -326,6 +326,8 @@ static concur_request *create(concur_server *server, struct cnc_home *home, cons
     r->stream = (struct cnc_stream){ .down = from->ops, .up = &cnc_request_stream_ops, .carrier = from->self };
     if (head->flags & CNC_HTTP_KEEP_ALIVE)
         r->flags |= CNC_REQ_KEEP_ALIVE;
+    if (CNC_UNLIKELY(head->flags & CNC_HTTP_UPGRADE))
+        r->flags |= CNC_REQ_UPGRADE;
     if (head->content_length > 0 || (head->flags & CNC_HTTP_CHUNKED))
         r->flags |= CNC_REQ_HAS_BODY;
     if (head->method == CNC_HTTP_HEAD)

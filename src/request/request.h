@@ -50,7 +50,8 @@ enum {
     CNC_REQ_AFTER_RUNS = 8388608, /* ... and do */
     CNC_REQ_PAGE = 16777216,      /* a page is made: there may be a reply though the request was given up */
     CNC_REQ_HOOK_WAITS = 33554432, /* a hook decides later */
-    CNC_REQ_PASS_DUE = 67108864   /* ... and has decided: the pass task is queued */
+    CNC_REQ_PASS_DUE = 67108864,  /* ... and has decided: the pass task is queued */
+    CNC_REQ_UPGRADE = 134217728   /* the client asks for another protocol, and names it in Upgrade */
 };
 
 /* Something pending that can be cut short: a timer, a wait, an offload. Linked in the request. */

@@ -62,6 +62,12 @@ static bool threads_has_left(const struct cnc_threads *t, const struct cnc_home 
     return cnc_clock_now(home->clock) - conn->deadline >= LONG_WAIT_MS && cnc_sys_poll(&p, 1, 0) > 0;
 }
 
+/* After an upgrade. Only callbacks are due then, which no error page replaces, and which the queue's limits do not cut. */
+static bool is_upgraded(const struct cnc_conn *conn)
+{
+    return conn->exchange.stream != NULL;
+}
+
 /* Whoever lent it is told. */
 static void close_unserved(struct cnc_driver *drv, struct cnc_conn *conn)
 {
@@ -77,9 +83,9 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
     concur_server *before = cnc_server_enter(t->server);
     struct cnc_driver *drv = driver_of(t, home);
     /* Whoever still waits for a thread when a stop has run out of time is told so. */
-    if (!drv || cnc_server_is_late(t->server))
+    if (!drv || (cnc_server_is_late(t->server) && !is_upgraded(conn)))
         to_lot(t, conn);
-    else if (threads_has_left(t, home, conn))
+    else if (!is_upgraded(conn) && threads_has_left(t, home, conn))
         close_unserved(drv, conn);
     else if (cnc_block_serve(drv, conn, threads_is_wanted, t))
         park(t, home, conn);
@@ -97,6 +103,14 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
 
 /* ---- on the poller ---- */
 
+/* There is no thread that could call its protocol: the poller does, for the last time. */
+static void cut_upgraded(struct cnc_threads *t, struct cnc_conn *conn, int reason)
+{
+    conn->drv = &t->serving->drv;
+    cnc_upgraded_lose(conn, reason);
+    close_unserved(conn->drv, conn);
+}
+
 static void threads_take_back(struct cnc_task *task)
 {
     struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, lot_task);
@@ -107,7 +121,9 @@ static void threads_take_back(struct cnc_task *task)
     pthread_mutex_unlock(&t->mu);
     while (!cnc_link_alone(&todo)) {
         struct cnc_conn *conn = CNC_CONTAINER(cnc_link_take_first(&todo), struct cnc_conn, job.link);
-        if (conn->flags & CNC_CONN_READY) /* no thread has looked at it */
+        if (CNC_UNLIKELY(conn->flags & CNC_CONN_READY) && is_upgraded(conn))
+            cut_upgraded(t, conn, CONCUR_E_NOMEM);
+        else if (conn->flags & CNC_CONN_READY) /* no thread has looked at it */
             cnc_driver_refuse(&t->serving->drv, conn, 503);
         else
             cnc_driver_take(&t->serving->drv, conn);
@@ -130,6 +146,15 @@ static bool is_overdue(struct cnc_job *job, void *arg)
     return false;
 }
 
+/* Behind all others. */
+static void wait_anew(struct cnc_threads *t, struct cnc_conn *conn, struct overdue *o)
+{
+    conn->deadline = cnc_home_now(t->serving->home);
+    if (o->next == INT64_MAX)
+        o->next = conn->deadline;
+    cnc_threads_await(t, conn, &t->upgraded);
+}
+
 static void on_threads_late(struct cnc_timer *timer)
 {
     struct cnc_threads *t = CNC_CONTAINER(timer, struct cnc_threads, late);
@@ -140,8 +165,11 @@ static void on_threads_late(struct cnc_timer *timer)
     cnc_link_init(&taken);
     cnc_pool_withdraw(t->pool, is_overdue, &o, &taken);
     while (!cnc_link_alone(&taken)) {
-        struct cnc_link *l = cnc_link_take_first(&taken);
-        cnc_driver_refuse(&t->serving->drv, CNC_CONTAINER(l, struct cnc_conn, job.link), 503);
+        struct cnc_conn *conn = CNC_CONTAINER(cnc_link_take_first(&taken), struct cnc_conn, job.link);
+        if (is_upgraded(conn))
+            wait_anew(t, conn, &o);
+        else
+            cnc_driver_refuse(&t->serving->drv, conn, 503);
     }
     if (o.next != INT64_MAX)
         cnc_home_timer(home, timer, o.next + timeout);
@@ -170,9 +198,20 @@ void cnc_threads_refuse(struct cnc_threads *t, struct cnc_link *list)
     }
 }
 
+static void submit_upgraded(struct cnc_threads *t)
+{
+    if (cnc_link_alone(&t->upgraded))
+        return;
+    int rc = cnc_pool_submit_all_bounded(t->pool, &t->upgraded);
+    watch_queue(t);
+    while (!cnc_link_alone(&t->upgraded))
+        cut_upgraded(t, CNC_CONTAINER(cnc_link_take_first(&t->upgraded), struct cnc_conn, job.link), rc);
+}
+
 void cnc_threads_submit(struct cnc_threads *t)
 {
     struct cnc_link ready; /* refusing one may bring others */
+    submit_upgraded(t);
     cnc_link_init(&ready);
     cnc_link_move_all(&ready, &t->ready);
     if (cnc_link_alone(&ready))
@@ -209,7 +248,7 @@ void cnc_threads_await(struct cnc_threads *t, struct cnc_conn *conn, struct cnc_
 void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     struct cnc_threads *t = drv->lender;
-    cnc_threads_await(t, conn, &t->ready);
+    cnc_threads_await(t, conn, is_upgraded(conn) ? &t->upgraded : &t->ready);
 }
 
 /* Of the poller and of the threads. */
@@ -268,6 +307,7 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
     cnc_link_init(&t->ready);
     t->desks = (struct cnc_desk_kind){ .fields_max = server->setup->limits.http.fields_max, .depot = &server->depot };
     cnc_desk_for_threads(&cfg, &t->desks);
+    cnc_link_init(&t->upgraded);
     cnc_strain_init(&t->strain, server, "threads_max");
     int rc = cnc_pool_create(&t->pool, &cfg);
     if (rc < 0)

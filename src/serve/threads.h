@@ -30,6 +30,7 @@ struct cnc_threads {
     struct cnc_task lot_task;
     /* connections with a complete head, until the end of the poller's turn */
     struct cnc_link ready;
+    struct cnc_link upgraded; /* the same, but a callback of their protocol is due */
     struct cnc_task ready_task;
     bool is_due; /* ready_task is queued */
     struct cnc_timer late; /* set: somebody may wait longer than queue_timeout then */

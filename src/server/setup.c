@@ -35,6 +35,7 @@ static void fill_limits(struct cnc_conn_limits *l, const struct cnc_config *cfg)
     l->class_ms[CNC_CLASS_WRITE] = cfg->write_timeout;
     l->class_ms[CNC_CLASS_LINGER] = cfg->linger_timeout;
     l->class_ms[CNC_CLASS_DRAIN] = cfg->drain_idle;
+    l->class_ms[CNC_CLASS_UPGRADED] = cfg->keepalive_timeout ? cfg->keepalive_timeout : cfg->write_timeout;
 }
 
 /* Where large bodies go: the option, else TMPDIR, which a setuid program must not believe. */

@@ -15,22 +15,25 @@ static const int expected[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
 #define I CNC_CONN_IDLE
 #define H CNC_CONN_HEAD
 #define B CNC_CONN_BUSY
+#define U CNC_CONN_UPGRADED
 #define F CNC_CONN_FLUSH
 #define L CNC_CONN_LINGER
 #define G CNC_CONN_GREET
 #define C CNC_CONN_CLOSED
 #define X ILLEGAL
-    /*        bytes head bad keep close read abort flushed greeted finished eof error deadline drain */
-    [I] = {   H,    B,   F,  X,   X,    X,   X,    I,      X,      X,       C,  C,    L,       I },
-    [H] = {   H,    B,   F,  X,   X,    X,   X,    H,      X,      X,       C,  C,    F,       H },
-    [B] = {   X,    X,   F,  I,   F,    I,   F,    B,      X,      X,       C,  C,    F,       B },
-    [F] = {   X,    X,   X,  X,   X,    X,   X,    C,      X,      X,       C,  C,    C,       F },
-    [L] = {   X,    X,   X,  X,   X,    X,   X,    L,      X,      C,       C,  C,    C,       L },
-    [G] = {   X,    X,   C,  X,   X,    X,   X,    X,      I,      X,       C,  C,    C,       G },
-    [C] = {   X,    X,   X,  X,   X,    X,   X,    C,      X,      X,       C,  C,    X,       C },
+    /*        bytes head  bad   keep  close read  abort upgr. flush greet fini. eof   error deadl drain */
+    [I] = {   H,    B,    F,    X,    X,    X,    X,    X,    I,    X,    X,    C,    C,    L,    I },
+    [H] = {   H,    B,    F,    X,    X,    X,    X,    X,    H,    X,    X,    C,    C,    F,    H },
+    [B] = {   X,    X,    F,    I,    F,    I,    F,    U,    B,    X,    X,    C,    C,    F,    B },
+    [U] = {   X,    X,    X,    X,    F,    X,    C,    X,    U,    X,    X,    U,    C,    C,    U },
+    [F] = {   X,    X,    X,    X,    X,    X,    X,    X,    C,    X,    X,    C,    C,    C,    F },
+    [L] = {   X,    X,    X,    X,    X,    X,    X,    X,    L,    X,    C,    C,    C,    C,    L },
+    [G] = {   X,    X,    C,    X,    X,    X,    X,    X,    X,    I,    X,    C,    C,    C,    G },
+    [C] = {   X,    X,    X,    X,    X,    X,    X,    X,    C,    X,    X,    C,    C,    X,    C },
 #undef I
 #undef H
 #undef B
+#undef U
 #undef F
 #undef L
 #undef G

@@ -123,6 +123,11 @@ START_TEST(threads_start_up_to_the_maximum_then_jobs_wait_then_none_is_taken)
         ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&waiting[i], NULL, NULL)->job), CONCUR_OK);
     ck_assert(cnc_pool_is_wanted(pool));
     ck_assert_int_eq(cnc_pool_submit(pool, &work_init(&over, NULL, NULL)->job), CONCUR_E_FULL);
+    struct cnc_link ring; /* of which something else bounds the number */
+    cnc_link_init(&ring);
+    cnc_link_append(&ring, &over.job.link);
+    ck_assert_int_eq(cnc_pool_submit_all_bounded(pool, &ring), CONCUR_OK);
+    ck_assert(cnc_link_alone(&ring) && cnc_pool_cancel(pool, &over.job));
     cnc_pool_stats(pool, &stats);
     ck_assert_uint_eq(stats.threads, THREADS);
     ck_assert_uint_eq(stats.idle, 0);

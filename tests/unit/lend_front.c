@@ -589,6 +589,42 @@ START_TEST(one_that_stays_counts_until_its_end)
 }
 END_TEST
 
+/* One that was lent for a request, and then was upgraded. */
+START_TEST(one_that_is_kept_counts_until_its_end)
+{
+    set_up();
+    greet(0, THREADS);
+    int peer = ask();
+    uint64_t loan = take_loan(0);
+    struct cnc_loan_note kept = { .what = CNC_LOAN_KEPT, .id = loan, .seen = 1, .free = THREADS };
+    say(0, kept, "");
+    say(0, kept, ""); /* nonsense, the second time */
+    rig_turn(&rig);
+    ck_assert_uint_eq(atomic_load(&open_count), 1);
+    ck_assert_int_eq(status_of(peer), -1); /* the worker of this test has closed its copy, and the front has */
+    ck_assert(cnc_front_ask_room(&front));
+    say(0, (struct cnc_loan_note){ .what = CNC_LOAN_GONE, .id = loan, .seen = 1, .free = THREADS }, "");
+    rig_turn(&rig);
+    ck_assert_uint_eq(atomic_load(&open_count), 0);
+    ck_assert(!cnc_front_ask_room(&front));
+    tear_down();
+}
+END_TEST
+
+START_TEST(one_that_is_kept_ends_with_its_worker)
+{
+    set_up();
+    greet(0, THREADS);
+    ask();
+    say(0, (struct cnc_loan_note){ .what = CNC_LOAN_KEPT, .id = take_loan(0), .seen = 1, .free = THREADS }, "");
+    rig_turn(&rig);
+    ck_assert_uint_eq(atomic_load(&open_count), 1);
+    cnc_front_bury(&front, 0, 100);
+    ck_assert_uint_eq(atomic_load(&open_count), 0);
+    tear_down();
+}
+END_TEST
+
 /* Who has none that is idle says so, and the next one is asked. */
 START_TEST(all_are_asked_for_room)
 {
@@ -645,6 +681,8 @@ int main(void)
     tcase_add_test(t, the_dead_are_heard_to_the_end);
     tcase_add_test(t, too_many_descriptors_under_way);
     tcase_add_test(t, one_that_stays_counts_until_its_end);
+    tcase_add_test(t, one_that_is_kept_counts_until_its_end);
+    tcase_add_test(t, one_that_is_kept_ends_with_its_worker);
     tcase_add_test(t, all_are_asked_for_room);
     suite_add_tcase(s, t);
     return rig_run(s);

@@ -91,6 +91,11 @@ void cnc_book_set(struct cnc_book *book, unsigned slot, unsigned flag, bool on)
         book->rows[slot].flags &= ~flag;
 }
 
+void cnc_book_lease_began(struct cnc_book *book, unsigned slot)
+{
+    book->rows[slot].leases++;
+}
+
 void cnc_book_lease_ended(struct cnc_book *book, unsigned slot)
 {
     struct cnc_book_row *row = &book->rows[slot];

@@ -59,6 +59,8 @@ void cnc_book_refused(struct cnc_book *book, unsigned slot, int64_t now);
 /* It has not read its link for too long: leaves it out until it has. */
 void cnc_book_stuck(struct cnc_book *book, unsigned slot);
 void cnc_book_set(struct cnc_book *book, unsigned slot, unsigned flag, bool on);
+/* A connection that was lent stays with the worker; or one of those has ended. */
+void cnc_book_lease_began(struct cnc_book *book, unsigned slot);
 void cnc_book_lease_ended(struct cnc_book *book, unsigned slot);
 
 /* The slot that gets the next connection: the worker with most free threads, or, for life, the one with fewest connections

@@ -35,6 +35,14 @@ static void give_back(struct cnc_borrower *b, struct cnc_conn *conn)
 
 /* ---- on the threads ---- */
 
+/* It is this process' from now on: only its end is reported. */
+static void borrower_keep(struct cnc_borrower *b, struct cnc_home *home, struct cnc_conn *conn)
+{
+    if (cnc_desk_of(home)->live == 0) /* else the thread is not free yet */
+        (void)cnc_pool_job_ends(b->threads.pool, home);
+    cnc_borrower_tell_kept(b, conn);
+}
+
 static bool parked(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *conn)
 {
     struct cnc_borrower *b = cnc_borrower_of(t);
@@ -44,6 +52,8 @@ static bool parked(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn
         struct cnc_ledger_row *row = cnc_ledger_own(b->ledger, conn->loan);
         if (row)
             atomic_store(&row->told, CNC_LEDGER_UNKNOWN);
+        if (conn->state == CNC_CONN_UPGRADED)
+            borrower_keep(b, home, conn);
         return false;
     }
     if (cnc_desk_of(home)->live == 0) /* else the thread is not free yet */
@@ -199,7 +209,7 @@ static void submit_incoming(struct cnc_borrower *b)
     int rc = b->for_life ? cnc_threads_queue(&b->threads, &rest) : cnc_pool_submit_now(b->threads.pool, &rest);
     bool stays = b->for_life && rc == CONCUR_E_FULL; /* here it is refused, like any other that is too many */
     unsigned taken = b->incoming_count - (stays ? 0 : borrower_count(&rest));
-    b->incoming_count = 0;
+    b->incoming_count = b->promised = 0;
     for (unsigned i = 0; i < taken; i++)
         cnc_outbox_read(&b->box, true);
     pthread_mutex_unlock(&b->mu);

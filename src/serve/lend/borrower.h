@@ -30,6 +30,7 @@ struct cnc_borrower {
     int64_t short_since;        /* nothing could be begun since then, though there was something; 0: that is not so */
     bool has_link;              /* loans may come */
     pthread_mutex_t mu;
+    unsigned promised;          /* guarded by mu: loans for whose end there is a place in box, though it does not count them yet */
     struct cnc_outbox box;      /* guarded by mu, as is the order of messages; lock order: before the pool's */
     bool is_clogged;            /* guarded by mu: nothing is sent until the poller has found room */
     bool is_told;               /* guarded by mu: the link says when that is */

@@ -18,6 +18,8 @@ static inline struct cnc_borrower *cnc_borrower_of(struct cnc_threads *t)
 void cnc_borrower_flush(struct cnc_borrower *b);
 /* A loan has ended, as note says. conn: it goes back and is not ours any more; NULL: it is closed. */
 void cnc_borrower_tell_end(struct cnc_borrower *b, const struct cnc_loan_note *note, struct cnc_conn *conn);
+/* conn was upgraded: it stays here, and the front closes its copy. Without memory for the message it is told the next time. */
+void cnc_borrower_tell_kept(struct cnc_borrower *b, struct cnc_conn *conn);
 /* Poller. A loan was read, and not begun; flags: of the note, or CNC_LOAN_SILENT: the front knows. */
 void cnc_borrower_refuse(struct cnc_borrower *b, uint64_t loan, uint32_t flags);
 /* Poller. There is a new front. */

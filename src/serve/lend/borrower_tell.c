@@ -93,6 +93,20 @@ void cnc_borrower_tell_end(struct cnc_borrower *b, const struct cnc_loan_note *n
     pthread_mutex_unlock(&b->mu);
 }
 
+void cnc_borrower_tell_kept(struct cnc_borrower *b, struct cnc_conn *conn)
+{
+    struct cnc_loan_note note = { .what = CNC_LOAN_KEPT, .id = conn->loan };
+    pthread_mutex_lock(&b->mu);
+    bool is_heard = cnc_loan_front(note.id) == b->box.front && !b->is_cut; /* else the front that lent it has no copy any more */
+    bool is_told = !is_heard || cnc_outbox_reserve(&b->box, b->promised);
+    if (is_heard && is_told)
+        cnc_outbox_keep(&b->box, &note, NULL);
+    if (is_told)
+        conn->flags |= CNC_CONN_KEPT;
+    flush_locked(b);
+    pthread_mutex_unlock(&b->mu);
+}
+
 void cnc_borrower_refuse(struct cnc_borrower *b, uint64_t loan, uint32_t flags)
 {
     struct cnc_loan_note note = { .what = CNC_LOAN_REFUSED, .flags = flags, .id = loan };
@@ -129,6 +143,7 @@ bool cnc_borrower_may_read(struct cnc_borrower *b)
     bool may = !b->box.count && !b->is_cut;
     if (may)
         b->has_place = cnc_outbox_reserve(&b->box, b->incoming_count);
+    b->promised = b->incoming_count + 1;
     pthread_mutex_unlock(&b->mu);
     return may;
 }

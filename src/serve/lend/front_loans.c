@@ -62,6 +62,17 @@ static void push_unread(struct cnc_front_worker *w, uint32_t place)
     cnc_front_wake_by(f, f->loans[place].sent_at + UNREAD_MS);
 }
 
+/* From now on it is the worker's. */
+static void loans_give_away(struct cnc_front *f, struct cnc_loan *loan)
+{
+    struct cnc_conn *conn = loan->conn;
+    loan->conn = NULL;
+    if (!f->drains)
+        cnc_front_count(f, 1); /* it stays, with the worker */
+    conn->flags &= ~(uint32_t)CNC_CONN_COPIED; /* nor may a copy that goes shut it down */
+    cnc_conn_forget(f->drv, conn);
+}
+
 /* It has told that it has read the first: nobody else can get that any more, unless it was refused. */
 static void was_read(struct cnc_front_worker *w)
 {
@@ -73,13 +84,8 @@ static void was_read(struct cnc_front_worker *w)
         return;
     cnc_book_taken(&f->book, w->slot, loan->number);
     cnc_conn_free_input(conn);
-    if (!loan->is_for_life)
-        return;
-    loan->conn = NULL;
-    if (!f->drains)
-        cnc_front_count(f, 1); /* it stays, with the worker */
-    conn->flags &= ~(uint32_t)CNC_CONN_COPIED; /* nor may a copy that goes shut it down */
-    cnc_conn_forget(f->drv, conn);
+    if (loan->is_for_life)
+        loans_give_away(f, loan);
 }
 
 /* Its connection; NULL: it is with the worker for life. */
@@ -250,6 +256,16 @@ static void loans_take_back(struct cnc_front *f, struct cnc_conn *conn, const st
         take_idle(f, conn);
 }
 
+/* A worker that says so twice, or of one that it has for life, tells nonsense. */
+static void loans_keep(struct cnc_front *f, struct cnc_loan *loan)
+{
+    if (!loan->conn)
+        return;
+    loan->is_for_life = true;
+    cnc_book_lease_began(&f->book, loan->slot);
+    loans_give_away(f, loan);
+}
+
 static void refused(struct cnc_front_worker *w, struct cnc_conn *conn, uint32_t flags)
 {
     struct cnc_front *f = w->front;
@@ -278,6 +294,8 @@ void cnc_front_on_loan_note(struct cnc_front_worker *w, const struct cnc_loan_no
         refused(w, end_loan(f, place), note->flags);
     else if (note->what == CNC_LOAN_RETURN)
         loans_take_back(f, end_loan(f, place), note, bytes, n);
+    else if (note->what == CNC_LOAN_KEPT)
+        loans_keep(f, loan);
     else if (note->what == CNC_LOAN_GONE)
         loans_hang_up(f, end_loan(f, place), note->flags);
 }

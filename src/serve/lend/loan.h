@@ -17,7 +17,8 @@ enum cnc_loan_what {
     CNC_LOAN_RETURN = 3,  /* the connection needs no thread now; bytes that came too early come along */
     CNC_LOAN_GONE = 4,    /* it was closed */
     CNC_LOAN_COUNTS = 5,  /* nothing but the numbers */
-    CNC_LOAN_REFUSED = 7  /* nothing of it was begun: to be lent to another worker */
+    CNC_LOAN_REFUSED = 7, /* nothing of it was begun: to be lent to another worker */
+    CNC_LOAN_KEPT = 8     /* it was upgraded: it does not come back, and its end is reported */
 };
 
 enum {
