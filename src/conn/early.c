@@ -71,7 +71,8 @@ static bool early_begin(struct cnc_conn *conn, const struct cnc_http_head *head,
     struct cnc_early *e = cnc_malloc(sizeof *e);
     if (!e)
         return false;
-    *e = (struct cnc_early){ .conn = conn, .terms = *terms, .late.fn = on_early_late, .head_at = cnc_home_now(home), .looked = head->len };
+    *e = (struct cnc_early){ .conn = conn, .terms = *terms, .late.fn = on_early_late, .head_at = cnc_home_now(home),
+                             .looked = head->len };
     conn->in->early = e;
     if (!early_recount(conn->in)) {
         cnc_early_end(conn->in);
@@ -111,7 +112,8 @@ void cnc_early_look(struct cnc_conn *conn, struct cnc_slice in)
     struct cnc_early *e = conn->in->early;
     struct cnc_slice rest = { in.p + e->looked, in.n - e->looked }, piece;
     int verdict;
-    while ((verdict = cnc_http_body_next(&conn->exchange.machine, &conn->drv->limits->http, &rest, &piece)) == CNC_HTTP_BODY_DATA)
+    const struct cnc_http_limits *limits = &conn->drv->limits->http;
+    while ((verdict = cnc_http_body_next(&conn->exchange.machine, limits, &rest, &piece)) == CNC_HTTP_BODY_DATA)
         e->body += (int64_t)piece.n;
     e->looked = in.n - rest.n;
     bool is_over = e->body > e->terms.body_max || e->looked > e->terms.bytes_max;

@@ -36,8 +36,8 @@ static inline bool cnc_early_has_body(const struct cnc_http_head *head)
     return head->content_length > 0 || (head->flags & CNC_HTTP_CHUNKED);
 }
 
-/* A head is complete at the start of *in. True: its body is not, and is read before a thread has the request: here, or, where this is
- * a thread, by whoever gets the connection from it. */
+/* A head is complete at the start of *in. True: its body is not, and is read before a thread has the request: here, or, where
+ * this is a thread, by whoever gets the connection from it. */
 bool cnc_early_read(struct cnc_conn *conn, const struct cnc_http_head *head, struct cnc_slice *in);
 /* The input has grown: reads on. */
 void cnc_early_look(struct cnc_conn *conn, struct cnc_slice in);

@@ -13,8 +13,8 @@ struct cnc_early;
 struct cnc_input {
     size_t at, len, cap;
     bool is_chunk;
-    bool has_head;                 /* head, or early, goes on with what is read in progress over [at, ...) */
-    struct cnc_early *early;       /* owned; of the request at `at`, until a thread begins it. NULL: its body was not read early */
+    bool has_head;                 /* head, or early, goes on with [at, ...) */
+    struct cnc_early *early;       /* owned; of the request at `at`, until a thread begins it; or NULL */
     struct cnc_http_field *fields; /* owned; of head. NULL: those lie behind the bytes, in this allocation */
     struct cnc_http_head head;
     char data[];

@@ -6,8 +6,8 @@
  *                   ^                                                     |
  *                   +--------------- parked after park_after -------------+
  *
- * Handler runs in:   a thread of its own, which may block. The poller reads heads, so slow senders and idle connections have no
- *                    thread.
+ * Handler runs in:   a thread of its own, which may block. The poller reads heads and small bodies, so slow senders and idle
+ *                    connections have no thread.
  * Crash costs:       the process.
  * What blocks what:  threads_max handlers that block make the next ones wait in the queue.
  * Overload:          over queue_max waiting requests, or after queue_timeout, the poller answers 503 with Retry-After.

@@ -4,7 +4,7 @@
 #include "base/sys.h"
 #include "server/route_hooks.h"
 
-#define CHUNKS_EXTRA 1024 /* bytes that chunk sizes and trailers may take of a small body, where those of a large one double it */
+#define CHUNKS_EXTRA 1024 /* bytes that chunk sizes and trailers may add to a small body; they may double a large one */
 
 /* A function of the program decides first whether the body is wanted. */
 static bool is_asked_first(const struct cnc_route_hooks *hooks, struct cnc_slice path)
@@ -16,7 +16,8 @@ static bool is_asked_first(const struct cnc_route_hooks *hooks, struct cnc_slice
 }
 
 /* NULL: none answers, or its hooks come first. path: room for the head's. */
-static const struct cnc_route *bodies_route(const struct cnc_router *router, const struct cnc_http_head *head, const char *bytes, char *path)
+static const struct cnc_route *bodies_route(const struct cnc_router *router, const struct cnc_http_head *head,
+                                            const char *bytes, char *path)
 {
     struct cnc_match match;
     struct cnc_slice method = { bytes + head->method_text.at, head->method_text.len };

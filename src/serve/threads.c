@@ -252,8 +252,8 @@ void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
 }
 
 /* Of the poller and of the threads. */
-static bool threads_early(struct cnc_driver *drv, const struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes,
-                          struct cnc_early_terms *terms)
+static bool threads_early(struct cnc_driver *drv, const struct cnc_conn *conn, const struct cnc_http_head *head,
+                          const char *bytes, struct cnc_early_terms *terms)
 {
     (void)conn;
     return cnc_bodies_want(drv->owner, head, bytes, SIZE_MAX, terms);

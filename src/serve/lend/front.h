@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The front of process-thread: it reads heads, and lends each connection with a complete one to the worker process with most
- * free threads; without one free the connection waits in its queue, so that none waits inside a worker. It keeps a copy of the
- * descriptor: a worker that dies takes no connection along. With for_life a connection goes to the worker that has fewest of
+ * The front of process-thread: it reads heads and small bodies, and lends each connection with a complete one to the worker process
+ * with most free threads; without one free the connection waits in its queue, so that none waits inside a worker. It keeps a copy
+ * of the descriptor: a worker that dies takes no connection along. With for_life a connection goes to the worker that has fewest of
  * them, and stays there; the front then knows no more than that it is there. So it is with a lease, a connection whose transport is
  * not plain: it goes to a worker with its first bytes, which the front does not read.
  */
