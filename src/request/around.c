@@ -18,7 +18,7 @@ void cnc_around_begin(concur_request *r)
 
 /* ---- before ---- */
 
-/* As a handler is called: a stall is told of its route. */
+/* Notes the start like that of a handler, so that a report of a stall names the route. */
 static int around_call(concur_request *r, const struct cnc_route_hook *hook)
 {
     struct cnc_home *home = r->home;
@@ -34,7 +34,6 @@ static bool is_open(const concur_request *r)
     return r->output == CNC_OUTPUT_NONE && !r->gone;
 }
 
-/* The handler may run on another thread, which what is pending here could not follow. Entered or not. */
 bool cnc_around_may_pass(concur_request *r)
 {
     if (r->refs == 0 && !r->on_data)
@@ -53,7 +52,7 @@ bool cnc_around_pass(concur_request *r)
         const struct cnc_route_hook *hook = &hooks->items[r->hook_at++];
         if (!hook->before || !cnc_route_hook_covers(hook, r->path))
             continue;
-        r->flags |= CNC_REQ_HOOK_WAITS; /* it may say now what it has decided */
+        r->flags |= CNC_REQ_HOOK_WAITS; /* before the call, which may already call concur_request_pass() */
         int rc = around_call(r, hook);
         if (rc == CONCUR_AGAIN) {
             cnc_request_leave(r, CONCUR_OK);
@@ -85,7 +84,7 @@ int cnc_around_reply(concur_request *r, int status)
             r->reply_rc = rc;
     }
     r->flags &= ~(uint32_t)CNC_REQ_AFTER_RUNS;
-    if (r->reply_rc && (r->flags & CNC_REQ_PAGE)) { /* there is nothing else that could be sent */
+    if (r->reply_rc && (r->flags & CNC_REQ_PAGE)) { /* an error page is sent all the same: nothing else is left to send */
         cnc_request_failed(r, "has a hook that failed (%s) before page %d, which is sent as it is",
                            concur_strerror(r->reply_rc), status);
         r->reply_rc = CONCUR_OK;

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * What runs around a request's handler: hooks before it and before its reply leaves, and pages of the program's.
+ * The program's functions around handlers: before a handler (concur_server_before()), before the head of a reply is sent
+ * (concur_server_after()), and for error pages (concur_server_page()).
  */
 #ifndef CNC_AROUND_H
 #define CNC_AROUND_H
 
 #include "request/request.h"
 
-/* Its path may be under a hook's prefix: notes which of them are to come. */
+/* For a request whose path may be under the prefix of a hook: notes whether an after function covers it. */
 void cnc_around_begin(concur_request *r);
-/* Runs the hooks before the handler, from the one after the last that ran. True: all of them let it pass, and the request is
- * entered, unless no hook was left. False: it is answered or waits, or is gone. */
+/* Runs the before functions that have not run yet. True: all of them let the request pass, and it is entered if one of them
+ * ran. False: it is answered, or waits for a decision, or was freed. */
 bool cnc_around_pass(concur_request *r);
-/* A hook that decides later has decided: nothing but the request's way may be pending. False: something is, and it is answered. */
+/* Entered or not, after a hook let the request pass: checks that nothing is pending. The handler may run on another thread, and
+ * pending operations cannot go there. False: something is pending, and 500 is answered. */
 bool cnc_around_may_pass(concur_request *r);
-/* The head is about to leave. CONCUR_OK, or an error that a hook made stick: then it does not leave. */
+/* Entered, before the head of a reply is sent: runs the after functions. CONCUR_OK, or the first error of them or of their calls
+ * for the reply: then the head must not be sent. */
 int cnc_around_reply(concur_request *r, int status);
-/* The program's own page. False: it has none, or made none, and its fields are to be dropped. */
+/* Entered. Replies with the program's page for a status. False: there is none or it did not reply; the caller must drop the
+ * fields that it may have added, and send the library's page. */
 bool cnc_around_page(concur_request *r, int status);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Everything that a request waits for holds a reference to the request until its callback has run.
+ * Operations that a request waits for. Each holds a reference to the request until its callback has run.
  */
 #include "request/async_internal.h"
 
@@ -21,7 +21,8 @@ void cnc_async_link(concur_request *r, struct cnc_op *op, void (*cut)(struct cnc
     cnc_request_hold(r);
 }
 
-/* The request was given up: callbacks that were still to come come now. A callback may not begin anything new. */
+/* Runs the callbacks of pending operations now, unless a thread is at work or the callback's task is queued already. The list
+ * cannot grow meanwhile: cnc_async_may_begin() refuses if the request was given up. */
 void cnc_async_cut(concur_request *r)
 {
     struct cnc_link todo;

@@ -7,9 +7,10 @@
 
 #include "request/request.h"
 
-/* May the program begin something that the request waits for? CONCUR_OK or why not. */
+/* May the program begin an operation that the request waits for? CONCUR_OK, or the error to return. */
 int cnc_async_may_begin(concur_request *r);
-/* The request waits for op, and holds a reference for it. cut runs op's callback when the request is given up. */
+/* Adds op to what the request waits for; op holds a reference to the request. cut is called when the request is given up, and
+ * runs op's callback. */
 void cnc_async_link(concur_request *r, struct cnc_op *op, void (*cut)(struct cnc_op *));
 
 #endif

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * A whole body that is too large for memory goes to a file without a name. A thread that may block writes where it is. A
- * loop must not stand still for a disk: where it has a pool, the bytes are gathered in one buffer and written by the
- * library's threads there. While they write, nothing more of this body is taken.
+ * A whole body that is over body_memory goes to a file without a name. A thread that may block writes the file itself. A loop
+ * must not wait for the disk: if the server has a pool, the bytes are gathered in one buffer, and the pool's threads for jobs of
+ * the library write them. While they write, no further piece of this body is taken. A loop without a pool writes the file
+ * itself.
  */
 #ifndef CNC_SPOOL_H
 #define CNC_SPOOL_H
 
 #include "request/request.h"
 
-#define CNC_SPOOL_BUFFER 65536 /* bytes that are written at once, if no single piece has more */
+#define CNC_SPOOL_BUFFER 65536 /* bytes of the buffer; a larger piece gets a buffer of its own size */
 
-/* Entered. The body's next piece; what was kept in memory so far goes before it. CONCUR_OK; CONCUR_AGAIN: it is to be offered
- * again after resume_body(); or a status. */
+/* Entered. Takes the body's next piece. The first call also takes what was kept in memory so far. CONCUR_OK; CONCUR_AGAIN: the
+ * piece was not taken and must be offered again after resume_body(); or a status. */
 int cnc_spool_piece(concur_request *r, const char *p, size_t n);
-/* Not entered: the body is complete. CONCUR_OK: and it is written, if it is spooled at all; CONCUR_AGAIN: cnc_request_run() or an
- * answer follows; or a status. */
+/* Not entered; the body is complete. CONCUR_OK: it is in its file, or was never too large for memory; CONCUR_AGAIN: a write is
+ * under way, and cnc_request_run() or an error page follows it; or a status. */
 int cnc_spool_end(concur_request *r);
-/* With the request. No write is under way. */
+/* Frees the buffer and closes the file, if the request does not own it yet. No write may be under way. */
 void cnc_spool_drop(concur_request *r);
 
 #endif
