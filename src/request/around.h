@@ -16,8 +16,8 @@ bool cnc_around_pass(concur_request *r);
 /* Entered or not, after a hook let the request pass: checks that nothing is pending. The handler may run on another thread, and
  * pending operations cannot go there. False: something is pending, and 500 is answered. */
 bool cnc_around_may_pass(concur_request *r);
-/* Entered, before the head of a reply is sent: runs the after functions. CONCUR_OK, or the first error of them or of their calls
- * for the reply: then the head must not be sent. */
+/* Entered, before the head of a reply is sent: runs the after functions. CONCUR_OK, or the first error of them or of their
+ * calls for the reply: then the head must not be sent. */
 int cnc_around_reply(concur_request *r, int status);
 /* Entered. Replies with the program's page for a status. False: there is none or it did not reply; the caller must drop the
  * fields that it may have added, and send the library's page. */

@@ -49,7 +49,7 @@ static int keep_piece(concur_request *r, const char *p, size_t n)
     return CONCUR_OK;
 }
 
-/* The program's function gets the piece; what it says decides about the rest. */
+/* Gives the piece to the program's function. If that returns an error, no more of the body is wanted. */
 static int body_give_piece(concur_request *r, const char *p, size_t n)
 {
     r->flags |= CNC_REQ_BODY_PAUSED; /* before the call, which may already resume */
@@ -70,7 +70,7 @@ static int body_give_piece(concur_request *r, const char *p, size_t n)
 int cnc_body_piece(concur_request *r, const char *p, size_t n)
 {
     if (r->gone || r->output >= CNC_OUTPUT_END || (r->flags & CNC_REQ_BODY_DONE))
-        return CONCUR_OK; /* nobody listens any more */
+        return CONCUR_OK; /* dropped: nobody wants it any more */
     if ((int64_t)(r->body_len + n) > limits(r)->body_max) {
         r->flags |= CNC_REQ_BODY_DONE;
         int rc = cnc_body_end(r, CONCUR_E_LIMIT);
@@ -119,7 +119,7 @@ const void *concur_request_body(concur_request *r, size_t *len)
 int concur_request_body_fd(concur_request *r)
 {
     if (!CNC_REQUEST_IS_MINE(r) || !(r->flags & CNC_REQ_SPOOLED) || r->spool)
-        return -1; /* in a callback before the body is complete, it is still written */
+        return -1; /* the file is still being written: this is a callback before the body is complete */
     if (!(r->flags & CNC_REQ_REWOUND)) {
         r->flags |= CNC_REQ_REWOUND;
         (void)lseek(r->body_fd, 0, SEEK_SET);
@@ -138,7 +138,7 @@ int concur_request_on_body(concur_request *r, concur_data_fn data, concur_done_f
     if (!r->match.route || !(r->match.route->flags & CONCUR_ROUTE_STREAM) || r->on_data || !r->stream.carrier)
         return CONCUR_E_STATE;
     if (r->flags & CNC_REQ_BODY_DONE)
-        return CONCUR_E_STATE; /* a route that declined had asked for it whole: no piece will come any more */
+        return CONCUR_E_STATE; /* it was read whole for a route that declined, so no piece will come any more */
     r->on_data = data;
     r->on_body_end = end;
     r->on_body_arg = arg;
@@ -158,7 +158,7 @@ int concur_request_resume(concur_request *r)
         r->stream.down->resume_body(&r->stream);
     }
     r->flags |= CNC_REQ_PULL_AGAIN;
-    if ((r->flags & CNC_REQ_PULLING) && (r->flags & CNC_REQ_PULL_HELD)) { /* else its reply was aborted meanwhile */
+    if ((r->flags & CNC_REQ_PULLING) && (r->flags & CNC_REQ_PULL_HELD)) { /* without PULLING the reply was aborted meanwhile */
         r->flags &= ~(uint32_t)CNC_REQ_PULL_HELD;
         cnc_reply_pump(r);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Requests that a connection carries: what its driver asks of this room (struct cnc_conn_ops).
+ * Requests whose carrier is a connection: the functions that its driver calls (struct cnc_conn_ops).
  */
 #include "request/request.h"
 

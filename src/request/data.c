@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * What parts of the program keep with a request: a pointer for each key.
+ * Pointers that the program keeps with a request, one for each key.
  */
 #include "request/request.h"
 
-/* In the arena. One without a pointer may be used again. */
+/* In the arena. One whose data is NULL stays in the list, for the next pointer with its key. */
 struct cnc_data {
     struct cnc_data *next;
     const void *key;
@@ -66,7 +66,7 @@ void *concur_request_data(concur_request *r, const void *key)
     return d ? d->data : NULL;
 }
 
-/* The latest first, as with on_end. */
+/* The key that was added last comes first, as with on_end functions. */
 void cnc_request_free_data(concur_request *r)
 {
     for (struct cnc_data *d = r->data; d; d = d->next)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * From a parsed head and its carrier to a handler: the request's memory, its route, its body if the route wants it whole, and the thread
- * that runs it.
+ * From a parsed head and its carrier to a handler: the request's memory, its route, its body if the route wants it whole, and
+ * the thread that runs it.
  */
 #include "base/error.h"
 #include "base/sys.h"
@@ -12,15 +12,16 @@
 
 #define IDS_AT_ONCE 4096
 
-/* Brings a blocking route's request to a pool thread. Belongs to the home that sent it, which may take it back while it
- * waits: when its deadline passes, or its client leaves. Whoever gets the job out of the queue owns the request. */
+/* Brings the request of a blocking route to a pool thread. It belongs to the home that sent it. That home may take the job out
+ * of the queue again when the request's deadline or queue_timeout passes, or its client leaves. Whoever takes the job out of
+ * the queue owns the request. */
 struct pool_run {
     struct cnc_job job;
     concur_request *r;
     struct cnc_channel *channel;
-    struct cnc_home *from;   /* referenced by the thread that runs it: the request's first block belongs there */
-    struct cnc_timer late;
-    struct cnc_task started; /* tells from that the wait is over */
+    struct cnc_home *from;   /* referenced until the job has run: the request's first block belongs to that home */
+    struct cnc_timer late;   /* at from: the wait in the queue has been too long */
+    struct cnc_task started; /* posted to from: a thread has the request; frees this struct */
 };
 
 static void attach(concur_request *r, struct cnc_home *home)
@@ -47,7 +48,7 @@ static uint64_t next_id(concur_server *server, struct cnc_home *home)
 
 /* ---- running ---- */
 
-/* The request has its thread: runs until nothing of it is left there. */
+/* On the pool thread that has the request: runs it, and turns the thread's home until the request has ended. */
 static void dispatch_serve_here(concur_request *r, struct cnc_home *here)
 {
     concur_server *server = r->server;
@@ -69,7 +70,7 @@ static void dispatch_serve_here(concur_request *r, struct cnc_home *here)
         }
 }
 
-/* At from: the thread has what it needs. */
+/* At from, when a thread has taken the request out of the queue and no longer needs the struct. */
 static void on_dispatch_started(struct cnc_task *task)
 {
     struct pool_run *run = CNC_CONTAINER(task, struct pool_run, started);
@@ -93,9 +94,9 @@ static void pool_run(struct cnc_job *job, struct cnc_home *here)
     struct cnc_home *from = run->from;
     concur_server *before = cnc_server_enter(r->server);
     attach(r, here);
-    cnc_request_tell_stop(r); /* a handler that declined may have asked for it */
+    cnc_request_tell_stop(r); /* a handler that declined may have registered on_stop functions */
     bool heard = cnc_channel_start(run->channel, here);
-    cnc_home_post(from, &run->started); /* it waits for its channels, so it is open */
+    cnc_home_post(from, &run->started); /* cannot fail: a home does not close while it has channels */
     if (heard)
         dispatch_serve_here(r, here);
     else
@@ -106,7 +107,7 @@ static void pool_run(struct cnc_job *job, struct cnc_home *here)
     cnc_server_leave(before);
 }
 
-/* At from: the job is out of the queue again; the request ends here, with status if anybody still listens. */
+/* At from, when the job is not in the queue: ends the request there, with status if the client has not left. */
 static void end_here(struct pool_run *run, int status)
 {
     concur_request *r = run->r;
@@ -147,7 +148,8 @@ static struct pool_run *make_run(concur_request *r)
     if (!run)
         return NULL;
     cnc_facts_before_move(r);
-    *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_dispatch_late, .started.run = on_dispatch_started };
+    *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_dispatch_late,
+                              .started.run = on_dispatch_started };
     cnc_link_init(&run->job.link);
     if (cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->setup->cfg.output_high) < 0) {
         cnc_free(run);
@@ -163,7 +165,7 @@ static struct pool_run *make_run(concur_request *r)
     return run;
 }
 
-/* Hands the request, entered or not, to the pool, or ends it. */
+/* Entered or not. Hands the request to the pool, or ends it if that fails. */
 static void to_pool(concur_request *r)
 {
     struct pool_run *run = make_run(r);
@@ -186,20 +188,21 @@ static void to_pool(concur_request *r)
         end_here(run, 503);
 }
 
-/* The route is known: may its handler run now? 0 yes; CONCUR_AGAIN when its body is there; else a status. */
+/* The route is known: may its handler run now? 0: yes; CONCUR_AGAIN: later, when the body is complete; else the status to
+ * answer with. */
 static int dispatch_prepare(concur_request *r)
 {
     const struct cnc_route *route = r->match.route;
     if (CNC_UNLIKELY(r->flags & CNC_REQ_HAS_BODY)) {
         if (r->content_length > route->cfg.body_max)
-            return 413; /* RFC 9110 §15.5.14: before any of it is read, and before 100 Continue */
+            return 413; /* RFC 9110 §15.5.14: before any of the body is read, and before 100 Continue is sent */
         if (!(route->flags & CONCUR_ROUTE_STREAM) && !(r->flags & CNC_REQ_BODY_DONE))
             return cnc_body_start(r);
     }
     return 0;
 }
 
-/* Finds the next route after those that declined: as dispatch_prepare(), or 404. */
+/* Finds the next route after those that declined. Returns as dispatch_prepare(), or 404 if there is none. */
 static int find_next(concur_request *r)
 {
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
@@ -222,7 +225,7 @@ CNC_HOT void cnc_request_run(concur_request *r)
         cnc_desk_call_begins(home, route);
         int rc = route->handler(r, route->arg);
         cnc_desk_call_ends(home);
-        /* What declines must leave nothing behind: the next route may run on another thread. */
+        /* A handler that declines must not have replied or left anything pending: the next route may run on another thread. */
         if (CNC_LIKELY(rc != CONCUR_DECLINE) || r->output != CNC_OUTPUT_NONE || r->gone || r->refs || r->on_data) {
             cnc_request_leave(r, rc);
             return;
@@ -239,8 +242,8 @@ CNC_HOT void cnc_request_run(concur_request *r)
 
 static const char host_name[] = "Host";
 
-/* RFC 9112 §3.2.2: the target's authority counts as Host, whatever that field says and even if there is none. Name and
- * value stand behind the copy of the head, where there is room for both. */
+/* RFC 9112 §3.2.2: the authority of an absolute target replaces the value of the field Host, or becomes that field if there is
+ * none. Name and value are written behind the copy of the head, where copy_head() has made room for them. */
 static void take_authority(concur_request *r, const struct cnc_http_head *head)
 {
     uint32_t at = head->len;
@@ -258,7 +261,7 @@ static void take_authority(concur_request *r, const struct cnc_http_head *head)
     f->value_len = head->host.len;
 }
 
-/* One copy of the head's bytes; from here on nothing of the connection's buffer is looked at. */
+/* Copies the head's bytes and fields into the arena. From here on the carrier's buffer is not used any more. */
 static bool copy_head(concur_request *r, const struct cnc_http_head *head, const char *bytes)
 {
     bool absolute = head->form == CNC_HTTP_ABSOLUTE;
@@ -278,14 +281,14 @@ static bool copy_head(concur_request *r, const struct cnc_http_head *head, const
     r->query = head->query;
     r->content_length = head->content_length;
     r->path.p = path;
-    r->texts = path + head->path.len + 2; /* each parameter has a slash before it, and needs a NUL behind it */
+    r->texts = path + head->path.len + 2; /* as long as the path: each parameter has a slash before it, and needs a NUL */
     r->texts_left = head->path.len + 2;
     if (CNC_UNLIKELY(absolute))
         take_authority(r, head);
     return true;
 }
 
-/* The path that is routed. False: it is none (400). */
+/* Makes the decoded path, with which the route is found. False: the path is bad (400). */
 static bool decode_path(concur_request *r, const struct cnc_http_head *head)
 {
     long n = cnc_http_path_of((char *)(uintptr_t)r->path.p, head, r->head);
@@ -293,7 +296,7 @@ static bool decode_path(concur_request *r, const struct cnc_http_head *head)
     return n >= 0;
 }
 
-/* No route answers: what does the library say? */
+/* No route takes the request: the status that the library answers with. found: what cnc_router_find() returned. */
 static int refusal(concur_request *r, int found)
 {
     struct cnc_slice method = { r->head + r->method_text.at, r->method_text.len };
@@ -352,7 +355,8 @@ static int dispatch_no_memory(concur_server *server)
     return 503;
 }
 
-/* The route's deadline counts from the complete head, and so the wait for a thread in. 0, or a status. */
+/* The route's request_timeout counts from the moment at which the head was complete, so it includes the wait for a thread.
+ * head_at: that moment, 0: now. Returns 0, or 504 if it has passed. */
 static int start_deadline(concur_request *r, int64_t head_at)
 {
     int64_t limit = r->match.route->cfg.request_timeout;
@@ -365,7 +369,8 @@ static int start_deadline(concur_request *r, int64_t head_at)
     return 0;
 }
 
-/* Nothing is left before its handler. status: 0, or what is answered instead. */
+/* Entered or not. Hooks before the handler have all run. status: 0: the handler runs now, or when the body is complete; else
+ * the status to answer with instead. */
 CNC_HOT static void dispatch_go_on(concur_request *r, int status)
 {
     if (CNC_LIKELY(status == 0))
@@ -382,7 +387,8 @@ CNC_HOT static void dispatch_go_on(concur_request *r, int status)
     cnc_request_leave(r, status == CONCUR_AGAIN ? CONCUR_OK : status);
 }
 
-/* Its path may be under a hook's prefix. late: it is answered without them. */
+/* For a request whose path may be under the prefix of a hook. late: its deadline has passed, so hooks before the handler do not
+ * run. */
 static void dispatch_hooked(concur_request *r, int status, bool late)
 {
     cnc_around_begin(r);
@@ -443,7 +449,7 @@ CNC_HOT int cnc_request_begin(concur_server *server, struct cnc_home *home, cons
     return 0;
 }
 
-/* ---- what the carrier tells ---- */
+/* ---- what the carrier reports ---- */
 
 static concur_request *request_of(struct cnc_stream *stream)
 {
@@ -455,7 +461,7 @@ static int on_dispatch_stream_body(struct cnc_stream *stream, const char *p, siz
     concur_request *r = request_of(stream);
     cnc_request_enter(r);
     int rc = cnc_body_piece(r, p, n);
-    bool held = rc == CONCUR_AGAIN && !(r->flags & CNC_REQ_BODY_ENDED); /* said by the end it means nothing */
+    bool held = rc == CONCUR_AGAIN && !(r->flags & CNC_REQ_BODY_ENDED); /* from the end function AGAIN has no meaning */
     cnc_request_leave(r, held ? CONCUR_OK : rc);
     return held || rc <= 0 ? rc : CONCUR_OK;
 }
@@ -468,7 +474,7 @@ static void on_dispatch_stream_body_end(struct cnc_stream *stream)
         return;
     int rc = r->on_data ? CONCUR_OK : cnc_spool_end(r);
     if (rc == CONCUR_AGAIN)
-        return; /* it runs when its file is written */
+        return; /* the handler runs when the file is written */
     if (rc == CONCUR_OK && !r->on_data) {
         cnc_request_run(r);
         return;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Facts about a request and its reply that few programs ask for. Texts that must be made are made once, when somebody asks.
+ * Facts about a request and its reply that few programs ask for. A text is made at the first call that asks for it, and kept.
  */
 #include "request/request.h"
 
@@ -27,7 +27,7 @@ const char *concur_request_target(concur_request *r)
     return CNC_REQUEST_IS_MINE(r) ? cnc_request_text(r, r->target) : NULL;
 }
 
-/* An empty query and none differ by a "?", which is the target's last byte then. */
+/* If query.len is 0, the target's last byte tells an empty query, which has a "?", from none. */
 const char *concur_request_query(concur_request *r)
 {
     if (!CNC_REQUEST_IS_MINE(r))
@@ -38,7 +38,7 @@ const char *concur_request_query(concur_request *r)
     return is_empty ? "" : NULL;
 }
 
-/* Of an absolute target, dispatch has put its host in the field's place (RFC 9112 §3.2.2). */
+/* For an absolute target, dispatch.c has replaced the field's value by the target's host (RFC 9112 §3.2.2). */
 const char *concur_request_host(concur_request *r)
 {
     if (!CNC_REQUEST_IS_MINE(r))
@@ -58,7 +58,7 @@ int concur_request_version(concur_request *r)
 
 /* ---- who speaks with whom ---- */
 
-/* "192.0.2.1:50000", "[2001:db8::1]:50000" or "unix:". */
+/* peer: "192.0.2.1:50000", "[2001:db8::1]:50000" or "unix:". */
 static void split_peer(concur_request *r, struct cnc_facts *facts, const char *peer)
 {
     const char *colon = strrchr(peer, ':'), *at = peer;
@@ -101,7 +101,8 @@ int concur_request_peer_port(concur_request *r)
     return facts ? (int)facts->peer_port : 0;
 }
 
-/* Every connection of a server has the same local address if it listens on one, and not on all that the machine has. */
+/* The local address of every connection, if the server listens on a single address that is not a wildcard. NULL: connections
+ * may differ. */
 static const char *facts_only_address(const concur_server *server)
 {
     if (server->socket_count != 1)

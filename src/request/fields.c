@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Fields of the reply beyond adding one: replacing, removing, cookies, redirects. Field lines are kept as they are sent, one
- * after the other.
+ * Replaces, removes and finds fields of the reply, and makes cookies and redirects. Field lines are kept in r->extra as they
+ * are sent, one after the other, each with its CRLF.
  */
 #include "request/reply_internal.h"
 
-/* The length of the line at p, with its CRLF: lines are whole. */
+/* The length of the line at p, with its CRLF. There is always a whole line. */
 static size_t line_length(const char *p, size_t n)
 {
     const char *lf = memchr(p, '\n', n);
@@ -47,7 +47,7 @@ int concur_reply_set_header(concur_request *r, const char *name, const char *val
     int rc = cnc_reply_check_field(r, name, value);
     if (rc < 0)
         return rc;
-    if (!is_type(n)) /* of that one the last counts anyway */
+    if (!is_type(n)) /* Content-Type is kept apart, and adding one replaces it */
         drop_lines(r, n);
     return concur_reply_header(r, name, value);
 }
@@ -91,7 +91,7 @@ static bool is_cookie_octet(unsigned char c)
     return c > 0x20 && c < 0x7f && c != '"' && c != ',' && c != ';' && c != '\\';
 }
 
-/* Cookie octets, with a quote at each end or none. */
+/* Cookie octets, which may be enclosed in a pair of double quotes. */
 static bool is_cookie_value(struct cnc_slice v)
 {
     if (v.n >= 2 && v.p[0] == '"' && v.p[v.n - 1] == '"')
@@ -111,7 +111,7 @@ static bool is_cookie_path(struct cnc_slice path)
     return path.n > 0 && path.p[0] == '/' && path.p[path.n - 1] != ' ';
 }
 
-/* RFC 6265 §4.1.1: a subdomain of RFC 1034 §3.5; labels may begin with a digit (RFC 1123 §2.1). */
+/* RFC 6265 §4.1.1: a <subdomain> as in RFC 1034 §3.5; labels may also begin with a digit (RFC 1123 §2.1). */
 static bool is_cookie_domain(struct cnc_slice domain)
 {
     char before = '.';
@@ -124,8 +124,8 @@ static bool is_cookie_domain(struct cnc_slice domain)
     return domain.n > 0 && domain.n <= 253 && before != '.';
 }
 
-/* What a client would drop without a word is refused here: names with promises, and None without Secure (RFC 6265bis §4.1.2,
- * §4.1.3). */
+/* What is wrong with a cookie; NULL: nothing. Also refuses what a client would silently ignore: a name with the prefix
+ * __Secure- or __Host- that breaks the rules of its prefix, and SameSite=None without Secure (RFC 6265bis §4.1.2, §4.1.3). */
 static const char *cookie_fault(struct cnc_slice name, struct cnc_slice value, const char *domain, const char *path,
                                 int64_t max_age, int flags)
 {
@@ -153,7 +153,7 @@ static const char *cookie_fault(struct cnc_slice name, struct cnc_slice value, c
 
 struct cookie_text {
     char *p;
-    size_t n; /* so far; p NULL: counted only */
+    size_t n; /* bytes so far; if p is NULL, they are only counted */
 };
 
 static void cookie_put(struct cookie_text *t, const char *text)
@@ -213,7 +213,7 @@ static bool is_hex(char c)
     return cnc_is_digit(c) || (cnc_lower(c) >= 'a' && cnc_lower(c) <= 'f');
 }
 
-/* The characters of a URI reference (RFC 3986 §2, §4.1): what a program wants to send beyond them it has to encode. */
+/* Has only characters of a URI reference (RFC 3986 §2, §4.1). The program must percent-encode all others. */
 static bool is_reference(const char *p)
 {
     static const char marks[] = "-._~:/?#[]@!$&'()*+,;=";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Interim replies: heads with a status 1xx that leave before the reply (RFC 9110 §15.2).
+ * Interim replies: heads with a status 1xx that are sent before the reply (RFC 9110 §15.2).
  */
 #include "request/reply_internal.h"
 
@@ -23,7 +23,7 @@ static size_t put_text_at(char *out, size_t at, const char *text)
     return at + n;
 }
 
-/* out NULL: counts only. */
+/* Returns the length. out NULL: writes nothing. */
 static size_t write_interim(char *out, int status, const char *name, const char *const *values, size_t n)
 {
     char digits[8];

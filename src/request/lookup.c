@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the client sent, by name. The head was copied as it came; a NUL is put behind a value, over the delimiter that
- * follows it, when somebody asks.
+ * Values that the client sent, by name. The head was copied as it came. When the program asks for a text of it, a NUL replaces
+ * the delimiter behind that text.
  */
 #include "base/sys.h"
 #include "request/request.h"
@@ -82,7 +82,7 @@ static bool same_name(const char *a, const char *b, size_t n)
     return true;
 }
 
-/* The nth field of that name, from 0; field_count: there is none. */
+/* The index of the nth field of that name, counted from 0; field_count: there is none. */
 static size_t field_find(const concur_request *r, const char *name, size_t nth)
 {
     size_t n = strlen(name), i;
@@ -99,7 +99,8 @@ static const char *field_get(concur_request *r, const char *name)
 
 /* ---- parameters ---- */
 
-/* A slice of the path becomes a text of its own: once, and where it stays. Routes that declined may have used the room up. */
+/* A parameter is a slice of the path until the program asks for it. Then it is copied once, with a NUL, and the copy never
+ * moves. It goes to r->texts, or to the arena if the parameters of routes that declined have used that room up. */
 static const char *param_text(concur_request *r, struct cnc_slice *param)
 {
     bool is_slice = param->p >= r->path.p && param->p <= r->path.p + r->path.n;
@@ -145,7 +146,7 @@ static size_t count_char(const char *p, size_t n, char c)
     return count;
 }
 
-/* CONCUR_E_NOMEM; CONCUR_E_INVAL: it does not decode. */
+/* CONCUR_OK, CONCUR_E_NOMEM, or CONCUR_E_INVAL: a bad escape or a NUL. */
 static int decode(concur_request *r, const char **out, const char *p, size_t n)
 {
     char *text = cnc_arena_text(&r->arena, n + 1);
@@ -163,7 +164,8 @@ static int decode_pair(concur_request *r, struct cnc_pair *pair, const char *p, 
     return rc == CONCUR_OK ? decode(r, &pair->value, value, (size_t)(stop - value)) : rc;
 }
 
-/* application/x-www-form-urlencoded; a pair that does not decode is left out. NULL: no memory for all of them. */
+/* Parses application/x-www-form-urlencoded. A pair that cannot be decoded is left out. NULL: there is not enough memory for all
+ * pairs. */
 static struct cnc_pairs *parse_form(concur_request *r, const char *p, size_t n)
 {
     size_t max = count_char(p, n, '&') + 1;
@@ -192,7 +194,7 @@ static bool is_form(concur_request *r)
     return got && strlen(got) >= n && same_name(got, type, n) && (got[n] == '\0' || got[n] == ';' || got[n] == ' ');
 }
 
-/* Cookie pairs as sent (RFC 6265 §4.2.1), over all Cookie fields. NULL: no memory for all of them. */
+/* The pairs of all Cookie fields, not decoded (RFC 6265 §4.2.1). NULL: there is not enough memory for all of them. */
 static struct cnc_pairs *parse_cookies(concur_request *r)
 {
     size_t max = 0, n = 0;
@@ -226,10 +228,10 @@ static struct cnc_pairs *parse_cookies(concur_request *r)
     return pairs;
 }
 
-/* Stands for pairs that there is no memory for. */
+/* Takes the place of pairs for which there was no memory, so that they are not parsed again. */
 static const struct cnc_pairs lookup_lost = { 0 };
 
-/* Some of what was sent might be taken for all of it. */
+/* Gives no pairs at all rather than some: the program might take some for all. */
 static const struct cnc_pairs *no_memory_for(concur_request *r, const char *what)
 {
     cnc_request_failed(r, "needs more memory for its %s than there is, or than request_memory allows: no value is found", what);

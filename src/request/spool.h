@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A whole body that is over body_memory goes to a file without a name. A thread that may block writes the file itself. A loop
- * must not wait for the disk: if the server has a pool, the bytes are gathered in one buffer, and the pool's threads for jobs of
- * the library write them. While they write, no further piece of this body is taken. A loop without a pool writes the file
+ * must not wait for the disk: if the server has a pool, the bytes are gathered in one buffer, and the pool's threads for jobs
+ * of the library write them. While they write, no further piece of this body is taken. A loop without a pool writes the file
  * itself.
  */
 #ifndef CNC_SPOOL_H
