@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The request's state table. Flags are beside it, not in it: given up and why, how far the reply is, references.
+ * The request's state table, and what happens before and after each callback. Not part of the state but beside it: whether and
+ * why the request was given up (gone), how far its reply is (output), and its references (refs).
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 enum request_event {
     ON_QUEUE,     /* handed to the pool */
-    ON_HANDLER,   /* a route's handler is called */
+    ON_HANDLER,   /* a route's handler, or a hook before it, is called */
     ON_CALLBACK,  /* another callback is called */
     ON_BACK_NONE, /* it returned; no reply has begun */
     ON_BACK_BODY, /* it returned; the reply goes on */
@@ -19,13 +20,13 @@ enum request_event {
     EVENTS
 };
 
-#define TO(state) (1 + CNC_REQUEST_##state) /* 0 is left for pairs that are bugs */
+#define TO(state) (1 + CNC_REQUEST_##state) /* plus 1, since 0 in the table means that the pair is a bug */
 
 static const uint8_t machine_table[CNC_REQUEST_STATES][EVENTS] = {
     [CNC_REQUEST_ROUTED] = {
         [ON_QUEUE] = TO(QUEUED),
         [ON_HANDLER] = TO(RUNNING),
-        [ON_CALLBACK] = TO(ROUTED), /* a piece of its body, or given up before it ran */
+        [ON_CALLBACK] = TO(ROUTED), /* a piece of a body that is wanted whole, or given up before the handler ran */
         [ON_BACK_NONE] = TO(ROUTED),
         [ON_BACK_DONE] = TO(DONE),
     },
@@ -35,15 +36,16 @@ static const uint8_t machine_table[CNC_REQUEST_STATES][EVENTS] = {
         [ON_BACK_DONE] = TO(DONE),
     },
     [CNC_REQUEST_RUNNING] = {
-        [ON_HANDLER] = TO(RUNNING), /* the one before declined */
-        [ON_QUEUE] = TO(QUEUED),    /* likewise, and the next one blocks */
+        [ON_HANDLER] = TO(RUNNING), /* the handler before declined, or the hook before let the request pass */
+        [ON_QUEUE] = TO(QUEUED),    /* the same, and the route is blocking */
         [ON_BACK_NONE] = TO(WAITING),
         [ON_BACK_BODY] = TO(REPLYING),
         [ON_BACK_DONE] = TO(DONE),
     },
     [CNC_REQUEST_WAITING] = {
-        [ON_QUEUE] = TO(QUEUED), /* likewise, and that route blocks */
-        [ON_HANDLER] = TO(RUNNING), /* declined to a route that needed the body first */
+        [ON_QUEUE] = TO(QUEUED), /* as for the next event, and the route is blocking */
+        [ON_HANDLER] = TO(RUNNING), /* the route needed the body first, after a hook or a handler that declined; or a hook had
+                                     * returned CONCUR_AGAIN and has decided */
         [ON_CALLBACK] = TO(CALLBACK),
     },
     [CNC_REQUEST_CALLBACK] = {
@@ -90,7 +92,7 @@ int cnc_request_status_of(int rc)
         return 0;
     case CONCUR_E_FULL:
     case CONCUR_E_STOPPING:
-    case CONCUR_E_CANCELLED: /* of work that a stop dropped; if the client left, nobody sees it */
+    case CONCUR_E_CANCELLED: /* a stop dropped the work. If the client left instead, nobody sees the status */
         return 503;
     case CONCUR_E_TIMEOUT:
         return 504;
@@ -144,7 +146,7 @@ void cnc_request_nonsense(concur_request *r, int rc)
         cnc_reply_abort(r, CONCUR_E_CANCELLED);
 }
 
-/* A callback returned a code or a status. Each 500, and each reply that is cut off, has its line: the client cannot say what
+/* A callback returned a code or a status. Each 500 and each reply that is cut off is logged, since the client cannot tell what
  * went wrong. */
 static void apply_known(concur_request *r, int rc)
 {
@@ -153,7 +155,7 @@ static void apply_known(concur_request *r, int rc)
     bool none = r->output == CNC_OUTPUT_NONE && rc != CONCUR_E_GONE;
     if (none && status == 500)
         cnc_request_failed(r, "returned %d (%s): 500", rc, name);
-    else if (!none && rc != CONCUR_E_GONE && rc != CONCUR_E_NOMEM) /* giving it up says the latter */
+    else if (!none && rc != CONCUR_E_GONE && rc != CONCUR_E_NOMEM) /* cnc_request_give_up() logs CONCUR_E_NOMEM */
         cnc_request_failed(r, "returned %d (%s): its reply is aborted", rc, name);
     if (none)
         cnc_reply_page(r, status);
@@ -161,7 +163,7 @@ static void apply_known(concur_request *r, int rc)
         cnc_reply_abort(r, rc < 0 ? rc : CONCUR_E_CANCELLED);
 }
 
-/* A callback returned something else than CONCUR_OK. */
+/* A callback returned something other than CONCUR_OK. */
 static void apply_code(concur_request *r, int rc)
 {
     if (rc > 0 && (rc < 200 || rc > 599))
@@ -175,7 +177,8 @@ static bool is_pending(const concur_request *r)
     return r->refs || cnc_body_is_pending(r) || cnc_reply_is_pending(r);
 }
 
-/* Neither a reply nor anything that could still bring one: the program's bug, and the peer must not wait for ever. */
+/* The reply is not complete, and nothing is pending that could complete it. That is a bug of the program. The client must not
+ * wait forever, so it gets 500, or its reply is cut off. */
 static void answer_silence(concur_request *r)
 {
     bool begun = r->output != CNC_OUTPUT_NONE;
@@ -250,7 +253,7 @@ static void on_machine_gone(struct cnc_task *task)
     concur_request *r = CNC_CONTAINER(task, concur_request, gone_task);
     r->flags &= ~(uint32_t)CNC_REQ_GONE_DUE;
     cnc_request_enter(r);
-    if (r->output != CNC_OUTPUT_END || (r->flags & CNC_REQ_PUSHING)) /* complete for the peer, but not for the program */
+    if (r->output != CNC_OUTPUT_END || (r->flags & CNC_REQ_PUSHING)) /* PUSHING: the program has not ended the reply yet */
         run_cancels(r);
     cnc_body_give_up(r);
     cnc_async_cut(r);
@@ -287,7 +290,7 @@ static void on_machine_deadline(struct cnc_timer *t)
 {
     concur_request *r = CNC_CONTAINER(t, concur_request, deadline);
     if (r->output >= CNC_OUTPUT_END)
-        return; /* it was for the reply */
+        return; /* the reply was complete in time */
     cnc_request_give_up(r, CONCUR_E_TIMEOUT, true);
 }
 

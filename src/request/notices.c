@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a program is told of a request of its own, or may ask: that it was given up, that it ends, that a stop has begun.
+ * Three events in the life of a request, which the program can ask for or register functions for: the request was given up, it
+ * ends, a stop has begun. Also its deadline.
  */
 #include "proc/board.h"
 #include "request/request.h"
@@ -56,7 +57,8 @@ int concur_request_deadline(concur_request *r, unsigned ms)
     return CONCUR_OK;
 }
 
-/* A handler that holds the thread on which this process hears its master keeps it from hearing of a stop. */
+/* If this thread is the one that reads the master's messages, a handler that runs long keeps it from reading that a stop has
+ * begun. So this reads them now, if there are any. */
 static void listen_to_master(const concur_request *r)
 {
     struct cnc_place *place = &r->server->place;
@@ -71,7 +73,7 @@ int concur_request_gone(concur_request *r)
     if (r->gone || r->output >= CNC_OUTPUT_END)
         return r->gone;
     listen_to_master(r);
-    if (cnc_server_is_late(r->server)) /* known even on a loop that this handler keeps from giving it up */
+    if (cnc_server_is_late(r->server)) /* looked at here, since the loop cannot give the request up while a handler runs on it */
         cnc_request_give_up(r, CONCUR_E_STOPPING, true);
     else if (!r->home->blocking)
         return CONCUR_OK;
@@ -95,7 +97,7 @@ int concur_request_stopping(concur_request *r)
 
 static void tell_later(concur_request *r);
 
-/* One function each time: any of them may end the request. */
+/* Runs one function and queues the task again for the next one, since any of them may end the request. */
 static void on_notices_stop_task(struct cnc_task *task)
 {
     concur_request *r = CNC_CONTAINER(task, concur_request, stop_task);

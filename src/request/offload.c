@@ -9,9 +9,9 @@
 struct offload {
     struct cnc_op op;
     struct cnc_job job;
-    struct cnc_task task; /* brings it home; or runs it in place */
+    struct cnc_task task; /* first sends the work to the pool or runs it in place, later brings the result home */
     concur_request *r;
-    struct cnc_home *home; /* r's; referenced while the work is away */
+    struct cnc_home *home; /* r's, once the pool has the job; NULL before. It is referenced until the work is back */
     concur_work_fn work;
     concur_done_fn done;
     void *arg;
@@ -36,7 +36,7 @@ static void on_offload_back_home(struct cnc_task *task)
     cnc_request_leave(r, end_offload(o, o->rc));
 }
 
-/* On a pool thread. The post cannot fail: the request, and so its home, waits for it. */
+/* On a pool thread. The post cannot fail: the request waits for the work, so its home is open. */
 static void work_away(struct cnc_job *job, struct cnc_home *here)
 {
     struct offload *o = CNC_CONTAINER(job, struct offload, job);
@@ -57,12 +57,13 @@ static void work_in_place(struct cnc_task *task)
     on_offload_back_home(task);
 }
 
-/* End of the turn. A thread woken for each would push the loop aside each time. */
+/* At the end of the home's turn: submits all jobs at once. If each offload woke a thread, that thread could take the CPU from
+ * the loop each time. Jobs that the pool refuses end with CONCUR_E_CANCELLED. */
 static void send_all(struct cnc_home *home)
 {
     concur_server *server = home->away_to;
     for (struct cnc_link *l = home->away.next; l != &home->away; l = l->next)
-        CNC_CONTAINER(l, struct offload, job.link)->home = home; /* from here on the pool has it */
+        CNC_CONTAINER(l, struct offload, job.link)->home = home; /* before the pool has the job, whose thread reads it */
     cnc_pool_submit_all_reserved(server->pool, &home->away);
     while (!cnc_link_alone(&home->away)) {
         struct offload *o = CNC_CONTAINER(cnc_link_take_first(&home->away), struct offload, job.link);
@@ -72,7 +73,7 @@ static void send_all(struct cnc_home *home)
     }
 }
 
-/* The callback that asked has returned: now the work may begin. */
+/* Runs after the callback that asked for the work has returned: only now may the work begin. */
 static void offload_send_away(struct cnc_task *task)
 {
     struct offload *o = CNC_CONTAINER(task, struct offload, task);
@@ -95,7 +96,7 @@ static void cut_offload(struct cnc_op *op)
     struct offload *o = CNC_CONTAINER(op, struct offload, op);
     concur_server *server = o->r->server;
     struct cnc_home *home = o->r->home;
-    bool waits = !o->home && !cnc_link_alone(&o->job.link); /* for the end of the turn */
+    bool waits = !o->home && !cnc_link_alone(&o->job.link); /* in home->away, for the end of the turn */
     if (waits) {
         cnc_link_remove(&o->job.link);
         (void)cnc_pool_submit_reserved(server->pool, NULL);
