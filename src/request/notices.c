@@ -73,7 +73,7 @@ int concur_request_gone(concur_request *r)
     if (r->gone || r->output >= CNC_OUTPUT_END)
         return r->gone;
     listen_to_master(r);
-    if (cnc_server_is_late(r->server)) /* looked at here, since the loop cannot give the request up while a handler runs on it */
+    if (cnc_server_is_late(r->server)) /* a loop cannot give the request up while this handler runs on it, so look here */
         cnc_request_give_up(r, CONCUR_E_STOPPING, true);
     else if (!r->home->blocking)
         return CONCUR_OK;

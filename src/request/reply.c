@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The reply: whole, pulled or pushed. Framing and persistence are the carrier's; exact lengths are kept here.
+ * The reply: its head and fields, replies that are whole, and error pages. reply_pieces.c has bodies in pieces. The carrier
+ * decides about framing and persistence.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,19 +16,20 @@ static const struct cnc_slice default_type = { default_text, sizeof default_text
 
 /* ---- towards the carrier ---- */
 
-/* The carrier took an error: the reply cannot go on. */
+/* rc: what a call of the carrier returned. After an error the reply cannot go on: aborts it, and returns the remembered
+ * error. */
 static int carrier_failed(concur_request *r, int rc)
 {
     if (rc >= 0)
         return rc;
     int reason = r->gone ? r->gone : rc;
-    if (!r->reply_rc) /* a stop is no answer to a write, but concur_request_gone() tells of it */
+    if (!r->reply_rc) /* a write never returns CONCUR_E_STOPPING; concur_request_gone() does */
         r->reply_rc = reason == CONCUR_E_STOPPING ? CONCUR_E_GONE : reason;
-    cnc_reply_abort(r, rc); /* a write may learn it first: a thread that waits for room sees no message */
+    cnc_reply_abort(r, rc); /* this may be the first to see it: a thread that waits for room runs no tasks meanwhile */
     return r->reply_rc;
 }
 
-/* Nothing has been said where memory ran out: a page may still fit. */
+/* After CONCUR_E_NOMEM the carrier has sent nothing, so an error page can still be tried. */
 static int head_failed(concur_request *r, int rc)
 {
     if (rc != CONCUR_E_NOMEM)
@@ -36,8 +38,8 @@ static int head_failed(concur_request *r, int rc)
     return r->reply_rc;
 }
 
-/* A field of the program's wins over what its call says. Where there is no content the latter means nothing, and a cache
- * would take it for the type of what it has (RFC 9110 §15.4.5). */
+/* The Content-Type to send. A field that the program added wins over `said`, the argument of its call. A reply without content
+ * leaves `said` out: a cache would take it for the type of what it has stored (RFC 9110 §15.4.5). */
 CNC_HOT static struct cnc_slice type_of(const concur_request *r, struct cnc_slice said, bool has_content)
 {
     if (CNC_UNLIKELY(r->type.p != NULL))
@@ -109,14 +111,12 @@ void cnc_reply_abort(concur_request *r, int reason)
         r->stream.down->abort(&r->stream);
 }
 
-/* The program's call is wrong; why is for the log, should the request fail for it. */
 int cnc_reply_misuse(concur_request *r, int code, const char *why)
 {
     r->why = why;
     return code;
 }
 
-/* May this call begin the reply? */
 int cnc_reply_may_begin(concur_request *r, int status, struct cnc_slice type)
 {
     if (CNC_UNLIKELY(!CNC_REQUEST_IS_MINE(r)))
@@ -146,7 +146,7 @@ static int reply_whole(concur_request *r, int status, struct cnc_slice type, str
     return cnc_reply_head(r, status, type, (int64_t)piece->n, piece, true);
 }
 
-/* ---- pages of the library's own ---- */
+/* ---- pages for a status ---- */
 
 static void add_allow(concur_request *r)
 {
@@ -157,7 +157,8 @@ static void add_allow(concur_request *r)
         (void)cnc_reply_put_field(r, CNC_SLICE("Allow"), (struct cnc_slice){ allow, n });
 }
 
-/* Those that belong to the page; what a handler collected belonged to its own reply. */
+/* Sets the fields of a page. Drops the fields that the handler added, which were meant for its own reply, and the remembered
+ * error. */
 static void page_fields(concur_request *r, int status)
 {
     r->extra_len = 0;
@@ -288,8 +289,8 @@ int concur_reply_bytes(concur_request *r, int status, const char *type, const vo
     return reply_whole(r, status, cnc_reply_slice(type), &piece);
 }
 
-/* NULL: out of memory, or the format fails the second time. *n: what the first time wanted, and then what there is: an
- * argument may have changed in between. */
+/* Formats again, into memory of the right size. *n: in: the length at the first time; out: the length of the text, which may be
+ * shorter if an argument has changed since. NULL: out of memory, or the format fails now. */
 static char *format_large(size_t *n, const char *format, va_list args)
 {
     char *large = cnc_malloc(*n + 1);

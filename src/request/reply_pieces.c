@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A body that comes in pieces: pushed by the program, or pulled from it. Exact lengths are kept here.
+ * A body that comes in pieces: pushed by the program, or pulled from it. Also checks that a pulled body has the length that was
+ * announced.
  */
 #include "base/sys.h"
 #include "request/reply_internal.h"
@@ -32,8 +33,8 @@ static void drain_later(concur_request *r)
     cnc_home_defer(r->home, &r->drain_task);
 }
 
-/* A reply without a body is complete with its head, whatever the program still hands over for it: the connection goes on.
- * Only a body that is being read comes before the next request. */
+/* Is the reply complete with its head? A reply without a body is, and the connection goes on with the next request, even if the
+ * program still writes. But with 204, 205 and 304 a request body that the program is reading must be read first. */
 static bool ends_with_head(const concur_request *r, int status)
 {
     if (r->method == CNC_HTTP_HEAD)
@@ -52,7 +53,7 @@ int concur_reply_begin(concur_request *r, int status, const char *type)
     if (rc < 0)
         return rc;
     r->flags |= CNC_REQ_PUSHING;
-    if (r->method == CNC_HTTP_HEAD) /* the client asked for no body, so a program that produces one is to stop */
+    if (r->method == CNC_HTTP_HEAD) /* the client gets no body, so a program that produces one should stop */
         cnc_request_give_up(r, CONCUR_E_GONE, false);
     return CONCUR_OK;
 }
@@ -62,7 +63,7 @@ void cnc_reply_body_read(concur_request *r)
     struct cnc_piece none = { 0 };
     if (!(r->flags & CNC_REQ_NO_BODY_OUT) || r->gone || cnc_body_is_pending(r))
         return;
-    if (cnc_reply_data(r, &none, true) >= 0 && r->drain) /* the carrier has nothing to say any more */
+    if (cnc_reply_data(r, &none, true) >= 0 && r->drain) /* the carrier has let go and will not report room any more */
         drain_later(r);
 }
 
@@ -82,7 +83,7 @@ static int may_push(concur_request *r)
                                         : CONCUR_E_STATE;
 }
 
-/* A client that does not read must not fill the memory, whatever the program makes of what it is told. */
+/* The program writes on after CONCUR_AGAIN. A client that does not read must not fill the memory, so the reply is aborted. */
 static int write_too_much(concur_request *r)
 {
     cnc_log(&r->server->log, CONCUR_LOG_ERROR,
@@ -101,7 +102,7 @@ int concur_reply_write(concur_request *r, const void *bytes, size_t n)
         return rc;
     if (n == 0)
         return CONCUR_OK;
-    if (!bytes || n > CNC_PIECE_MAX) { /* a body that lacks a piece must not end as if it were whole */
+    if (!bytes || n > CNC_PIECE_MAX) { /* abort: a body that lacks a piece must not look complete to the client */
         r->reply_rc = cnc_reply_misuse(r, CONCUR_E_INVAL, cnc_reply_impossible_piece);
         cnc_request_failed(r, "has its reply aborted");
         cnc_reply_abort(r, CONCUR_E_INVAL);
@@ -126,7 +127,6 @@ int concur_reply_end(concur_request *r)
     return r->output == CNC_OUTPUT_END ? CONCUR_OK : cnc_reply_data(r, &none, true);
 }
 
-/* The carrier has room again. Called at home, though perhaps from within the carrier: so later. */
 void cnc_reply_drained(concur_request *r)
 {
     if (r->flags & CNC_REQ_PULLING) {
@@ -148,7 +148,7 @@ int concur_reply_on_drain(concur_request *r, concur_handler_fn drain, void *arg)
     if (!drain || (r->flags & CNC_REQ_DRAIN_ASKED))
         return CONCUR_OK;
     r->flags |= CNC_REQ_DRAIN_ASKED;
-    if (r->output == CNC_OUTPUT_END) /* nothing waits to be sent */
+    if (r->output == CNC_OUTPUT_END) /* a reply without a body: the carrier has let go, so it cannot report room */
         drain_later(r);
     else
         r->stream.down->want_drain(&r->stream, false);
@@ -159,8 +159,9 @@ int concur_reply_on_drain(concur_request *r, concur_handler_fn drain, void *arg)
 
 enum { PULL_ENDED = 3 };
 
-/* What pull said and how much it gave, where there was room for so much. CONCUR_OK: a piece; CONCUR_AGAIN: wait; PULL_ENDED;
- * < 0: aborted. */
+/* rc and n: what the pull function returned, and how many bytes it wrote; room: how many it could write. Returns CONCUR_OK:
+ * there is a piece; CONCUR_AGAIN: there is none now, or the request was given up; PULL_ENDED: the body is complete; < 0: the
+ * reply must be aborted. */
 static int judge_pull(concur_request *r, int rc, size_t n, size_t room)
 {
     if (rc > 0 && rc != CONCUR_AGAIN)
@@ -184,7 +185,7 @@ static int pull_once(concur_request *r)
     if (!buf)
         return CONCUR_E_NOMEM;
     if (r->reply_left >= 0 && (uint64_t)r->reply_left < room)
-        room = (size_t)r->reply_left + 1; /* one more, so that too much is noticed */
+        room = (size_t)r->reply_left + 1; /* one more than is left, so that a body that is too long is noticed */
     struct cnc_piece piece = { .p = buf, .n = room };
     r->flags &= ~(uint32_t)CNC_REQ_PULL_AGAIN;
     int rc = r->pull(r, buf, &piece.n, r->pull_arg);
