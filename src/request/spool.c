@@ -6,25 +6,27 @@
 #include "base/error.h"
 #include "base/sys.h"
 
-/* INV: while is_away, the thread that writes has fd, buffer, len and error, and the request does not end. */
+/* A body on its way to its file. INV: while is_away, fd, buffer, len and error belong to the thread that writes, and the
+ * request does not end. */
 struct cnc_spool {
-    struct cnc_op op;        /* in the request's ring while is_away */
-    struct cnc_job job;
-    struct cnc_task back;    /* brings it home */
+    struct cnc_op op;        /* in the request's ops while is_away */
+    struct cnc_job job;      /* one write of the buffer */
+    struct cnc_task back;    /* posted to home when the write is over */
     concur_request *r;
-    struct cnc_home *home;   /* r's */
-    const char *folder;
-    int fd;
+    struct cnc_home *home;   /* r's; referenced while is_away */
+    const char *folder;      /* the set-up's */
+    int fd;                  /* owned until the file is complete; -1: the first write opens it */
     char *buffer;            /* owned */
-    size_t len, cap;
-    int error;               /* errno of what failed; 0: nothing has */
-    bool is_away;
-    bool has_held;           /* the carrier keeps a piece */
+    size_t len, cap;         /* bytes */
+    int error;               /* errno of the call that failed; 0: none has */
+    bool is_away;            /* the job is queued or runs, or back is on its way */
+    bool has_held;           /* the carrier holds a piece that was not taken */
 };
 
 /* ---- the file ---- */
 
-/* A file that goes with its descriptor; O_TMPFILE never has a name at all. */
+/* Opens a file that vanishes when its descriptor is closed. O_TMPFILE gives it no name at all; if the file system does not have
+ * that, the name is removed at once. */
 static int open_file(const char *folder, uint64_t id)
 {
     int fd = cnc_sys_open(folder, O_TMPFILE | O_RDWR, 0600);
@@ -90,7 +92,7 @@ static int write_here(concur_request *r, const char *p, size_t n)
 
 /* ---- by the pool ---- */
 
-/* On a thread of the library's. The post cannot fail: the request, and so its home, waits for it. */
+/* On a thread for jobs of the library. The post cannot fail: the request waits for the write, so its home is open. */
 static void run(struct cnc_job *job, struct cnc_home *here)
 {
     struct cnc_spool *s = CNC_CONTAINER(job, struct cnc_spool, job);
@@ -104,7 +106,7 @@ static void run(struct cnc_job *job, struct cnc_home *here)
     cnc_home_unref(home);
 }
 
-/* At home, and no thread has it any more. */
+/* At home, when no thread has the buffer any more. */
 static void arrive(struct cnc_spool *s)
 {
     s->is_away = false;
@@ -112,7 +114,7 @@ static void arrive(struct cnc_spool *s)
     cnc_link_remove(&s->op.link);
 }
 
-/* The body is in its file. */
+/* The whole body is in its file: gives the file to the request. */
 static void spool_settle(concur_request *r)
 {
     r->body_fd = r->spool->fd;
@@ -120,7 +122,7 @@ static void spool_settle(concur_request *r)
     cnc_spool_drop(r);
 }
 
-/* Takes what the carrier has kept meanwhile. */
+/* Asks the carrier for the piece that was not taken during the write. */
 static void go_on(struct cnc_spool *s)
 {
     concur_request *r = s->r;
@@ -149,7 +151,7 @@ static void on_spool_back(struct cnc_task *task)
     cnc_request_leave(r, goes_on && s->error ? failed(r, s->error) : CONCUR_OK);
 }
 
-/* The request was given up: a write that has not begun is not wanted any more. */
+/* The request was given up: drops the write if no thread has begun it. Else on_spool_back() follows. */
 static void cut(struct cnc_op *op)
 {
     struct cnc_spool *s = CNC_CONTAINER(op, struct cnc_spool, op);
@@ -161,7 +163,7 @@ static void cut(struct cnc_op *op)
     cnc_request_release(r);
 }
 
-/* CONCUR_OK: a thread has the buffer until on_spool_back(); or a status. */
+/* Has the buffer written. CONCUR_OK: it belongs to a thread until on_spool_back(); or a status. */
 static int spool_send_away(struct cnc_spool *s)
 {
     concur_request *r = s->r;
@@ -180,7 +182,7 @@ static int spool_send_away(struct cnc_spool *s)
     return 503;
 }
 
-/* What came so far is the first to be written, out of the memory in which it is. */
+/* The first buffer is the memory with what came so far, so that these bytes are not copied. */
 static int begin(concur_request *r)
 {
     struct cnc_spool *s = cnc_calloc(1, sizeof *s);
@@ -198,7 +200,8 @@ static int begin(concur_request *r)
     return CONCUR_OK;
 }
 
-/* For n bytes behind those in the buffer. An empty one is replaced if its size is not the usual one. */
+/* Is there room for n more bytes in the buffer? An empty buffer whose size is not the right one for n is replaced; if there is
+ * no memory for that, s->cap is 0. */
 static bool spool_has_room(struct cnc_spool *s, size_t n)
 {
     size_t cap = n > CNC_SPOOL_BUFFER ? n : CNC_SPOOL_BUFFER;

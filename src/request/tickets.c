@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tickets: other threads post functions to a request with them.
+ * Tickets, with which other threads post functions to a request's home.
  */
 #include "base/sys.h"
 #include "request/async_internal.h"
@@ -9,9 +9,9 @@ struct concur_ticket {
     struct concur_ticket *next;
     struct cnc_task release;
     concur_request *r;
-    struct cnc_home *home; /* referenced: posting must be safe even after the server's stop */
-    long owner;            /* the process that made it */
-    atomic_int cancelled;
+    struct cnc_home *home; /* referenced: a post must be safe even after the server's stop */
+    long owner;            /* id of the process that made the ticket */
+    atomic_int cancelled;  /* 0, or why the request was given up */
 };
 
 struct post {
@@ -53,7 +53,8 @@ static void on_tickets_post(struct cnc_task *task)
     cnc_request_leave(post.r, post.fn(post.r, post.arg));
 }
 
-/* In a process that the program has forked, the request is not there, and its home's descriptors are another's. */
+/* Is this a process that the program has forked? There the request is only a copy, and the home shares its descriptors with the
+ * process that runs it, so a ticket does nothing. */
 static bool is_copy(const concur_ticket *t)
 {
     return t->owner && t->owner != (long)getpid();
@@ -101,7 +102,7 @@ void concur_ticket_release(concur_ticket *t)
         return;
     struct cnc_home *home = t->home;
     t->release.run = on_tickets_release;
-    if (cnc_home_post(home, &t->release) < 0) { /* the home is closed, and the request with it */
+    if (cnc_home_post(home, &t->release) < 0) { /* the home is closed, and the request is gone */
         cnc_home_unref(home);
         cnc_free(t);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Requests that wait until something is published.
+ * Waits of requests until a topic is published. A wait watches the server's eventfd for topics (server/topics.h), and then
+ * compares the topic's number with the one that the program has seen.
  */
 #include "base/sys.h"
 #include "request/async_internal.h"
@@ -11,10 +12,10 @@
 struct topic_wait {
     struct cnc_op op;
     struct cnc_io io;
-    struct cnc_task task; /* it was published before the request waited */
+    struct cnc_task task; /* runs fn if the topic was published before the wait began */
     concur_request *r;
     const concur_topic *topic;
-    int64_t seen;
+    int64_t seen;         /* the topic's number that the program knows; another number ends the wait */
     concur_handler_fn fn;
     void *arg;
     bool due; /* the task is queued */
@@ -26,7 +27,7 @@ static int end_topic_wait(struct topic_wait *w)
     concur_request *r = w->r;
     concur_handler_fn fn = w->fn;
     void *arg = w->arg;
-    if (r->home->loop) /* a loop that is broken may have gone */
+    if (r->home->loop) /* a broken loop may have been closed */
         (void)cnc_io_watch(r->home->loop, &w->io, 0);
     cnc_link_remove(&w->op.link);
     cnc_free(w);
@@ -43,7 +44,7 @@ static void on_topic_waits_task(struct cnc_task *task)
     cnc_request_leave(r, end_topic_wait(w));
 }
 
-/* Something of the server was published, this or another one. */
+/* Some topic of the server was published, perhaps another one. */
 static void on_topic_waits_ready(struct cnc_io *io, unsigned ready)
 {
     struct topic_wait *w = CNC_CONTAINER(io, struct topic_wait, io);
@@ -52,7 +53,7 @@ static void on_topic_waits_ready(struct cnc_io *io, unsigned ready)
         on_topic_waits_task(&w->task);
 }
 
-/* The task that is queued comes by itself. */
+/* If the task is queued, it runs anyway and ends the wait. */
 static void cut_topic_wait(struct cnc_op *op)
 {
     struct topic_wait *w = CNC_CONTAINER(op, struct topic_wait, op);
@@ -76,7 +77,7 @@ static int begin_topic_wait(struct topic_wait *w)
         return rc;
     r->topic_waits++;
     cnc_async_link(r, &w->op, cut_topic_wait);
-    if (cnc_topic_count(w->topic) != w->seen) /* after the watch has begun, so that nothing falls between */
+    if (cnc_topic_count(w->topic) != w->seen) /* asked after the watch has begun, so that no publishing is missed */
         topic_wait_later(w);
     return CONCUR_OK;
 }

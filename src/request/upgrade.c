@@ -4,7 +4,8 @@
 #include "request/around.h"
 #include "request/reply_internal.h"
 
-/* RFC 9110 §7.8: a list of protocols, each with a version behind a slash or without. The whole member must be the same. */
+/* RFC 9110 §7.8: the list has protocols, each with or without a version after a slash. A whole member must be equal to
+ * protocol. */
 static bool names_protocol(struct cnc_slice list, struct cnc_slice protocol)
 {
     const char *p = list.p, *end = list.p + list.n;
@@ -35,7 +36,8 @@ static bool is_asked_for(const concur_request *r, struct cnc_slice protocol)
     return false;
 }
 
-/* The fields that belong to both answers. A client of HTTP/1.0 does not know the option; Connection may say close to it. */
+/* The fields of both answers, 101 and 426. HTTP/1.0 has no upgrade, so such a client gets no Connection: upgrade; its reply may
+ * already say Connection: close. */
 static int put_upgrade_fields(concur_request *r, struct cnc_slice protocol)
 {
     int rc = cnc_reply_put_field(r, CNC_SLICE("Upgrade"), protocol);

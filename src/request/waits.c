@@ -48,7 +48,7 @@ static void on_waits_ready(struct cnc_io *io, unsigned ready)
         rc |= CONCUR_READ;
     if (ready & CNC_IO_WRITE)
         rc |= CONCUR_WRITE;
-    (void)cnc_loop_now(r->home->loop); /* as in conn/driver.c */
+    (void)cnc_loop_now(r->home->loop); /* read before the program is called, so that a call that takes long shows */
     cnc_request_enter(r);
     cnc_request_leave(r, end_wait(w, rc));
 }
