@@ -10,16 +10,19 @@
 #include "engines/configure.h"
 #include "server/server.h"
 
-/* Not run or started yet: what the set-up functions ask. */
+/* The server has not been run or started yet: only then may the set-up functions change it. */
 static inline bool cnc_api_is_set_up(concur_server *s)
 {
     return atomic_load(&s->state) == CNC_SERVER_SETUP;
 }
 
-/* server.c: puts a set-up in force, made of all layers. As cnc_configure(): after CONCUR_E_NOMEM there may be none. */
+/* server.c */
+/* Makes a set-up of all layers and puts it in force. Returns as cnc_configure(): after CONCUR_E_NOMEM s->setup may be NULL. */
 int cnc_api_resolve(concur_server *s);
+/* Frees the server and all that it owns. No thread of the library may use it any more. */
 void cnc_api_destroy(concur_server *s);
-/* Keeps the one line of check, run or start, in place of an earlier one. Returns code. */
+/* Sets the thread's last error, and keeps its line for concur_server_error(): only the line of the last check, run or start is
+ * kept. Returns code. */
 int cnc_api_fail(concur_server *s, int code, const char *fmt, ...) CNC_PRINTF(3, 4);
 
 #endif

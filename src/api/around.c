@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the program has run around its handlers.
+ * Registers the program's functions before and after handlers, and its error pages.
  */
 #include "api/api.h"
 #include "base/error.h"
@@ -22,7 +22,7 @@ static int api_add_hook(concur_server *s, const char *prefix, int flags, concur_
     if (rc < 0)
         return cnc_server_note(s, rc, "a hook of routes: %s", rc == CONCUR_E_INVAL ? cnc_error_text() : "out of memory");
     s->routes.hooks = &s->route_hooks;
-    cnc_setup_unref(&s->setup); /* what was made of the routes before is out of date */
+    cnc_setup_unref(&s->setup); /* it was made without this hook */
     return CONCUR_OK;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Hooks of the server's life, and what the program needs of an engine.
+ * Registers the program's hooks (concur_server_hook()), and the features of an engine that its handlers need.
  */
 #include "api/api.h"
 

@@ -21,7 +21,8 @@ static void log_note(void *arg, int level, const char *line)
     cnc_log(&((concur_server *)arg)->log, level, "%s", line);
 }
 
-/* Everything up to the engine's run. */
+/* All that run and start do before requests are served: checks, and opens the stop's eventfd, the sockets and, without a
+ * master, the engine. */
 static int life_prepare(concur_server *s)
 {
     if (cnc_server_is_inside(s))
@@ -56,7 +57,8 @@ static void close_engine(concur_server *s)
     cnc_sockets_close(s);
 }
 
-/* The one process that serves, from its first hook to its last. */
+/* Without a master: this process serves, on the calling thread, until the server has stopped. WORKER_EXIT hooks follow in
+ * finish(). */
 static int life_serve_here(concur_server *s, bool may_give_up)
 {
     int rc = cnc_server_hooks(s, CONCUR_HOOK_WORKER_START, "");
@@ -66,7 +68,8 @@ static int life_serve_here(concur_server *s, bool may_give_up)
     return s->setup->ops->worker.run(s, may_give_up);
 }
 
-/* Under the lock: status and address of other threads look at what closes here. */
+/* The server has stopped with rc. Closes under the lock: other threads read engine and sockets for status and addresses. After
+ * CONCUR_E_BUSY code of the program still runs, so nothing is closed. */
 static void finish(concur_server *s, int rc)
 {
     pthread_mutex_lock(&s->mu);
@@ -83,7 +86,7 @@ static void finish(concur_server *s, int rc)
     s->finished = true;
     s->result = rc;
     if (s->host_fd >= 0)
-        (void)cnc_sys_eventfd_raise(s->host_fd); /* and never cleared: the end stays */
+        (void)cnc_sys_eventfd_raise(s->host_fd); /* the library never reads it, so it stays readable */
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->mu);
 }
@@ -100,7 +103,7 @@ int concur_server_run(concur_server *s)
         return CONCUR_E_HOME;
     if (!cnc_signals_claim())
         return cnc_error_set(CONCUR_E_STATE, "another run of this process is under way");
-    s->log.to_stderr = cnc_sys_is_open(STDERR_FILENO); /* else the number is something else's, or will be */
+    s->log.to_stderr = cnc_sys_is_open(STDERR_FILENO); /* if it is closed, the number will become another file's */
     int rc = life_prepare(s);
     if (rc == CONCUR_OK) {
         concur_server *before = cnc_server_enter(s);
@@ -135,7 +138,7 @@ static void *life_serve(void *arg)
     return NULL;
 }
 
-/* The host's signals stay with the host's threads. */
+/* The thread starts with all signals blocked, so that the host's threads get the host's signals. */
 static int start_thread(concur_server *s)
 {
     sigset_t old;
@@ -158,7 +161,7 @@ static int start_thread(concur_server *s)
                         cnc_sys_why_no_process(why, sizeof why, err));
 }
 
-/* The master and its children do the rest. */
+/* Starts the master, which does the rest with its children. */
 static int start_tree(concur_server *s)
 {
     int rc = cnc_tree_start(s);
@@ -207,7 +210,8 @@ int concur_server_start(concur_server *s)
 
 /* ---- stop, wait, free ---- */
 
-/* Async-signal-safe, as is the reload: atomics, a clock and one write, and errno as it was. */
+/* Async-signal-safe, as is concur_server_reload(): uses atomics, getpid(), a clock and writes to an eventfd, and restores
+ * errno. */
 int concur_server_stop(concur_server *s, unsigned deadline_ms)
 {
     int saved = errno;
@@ -274,13 +278,13 @@ static int wait_tree(concur_server *s)
     s->has_tree = false;
     pthread_mutex_lock(&s->mu);
     atomic_store(&s->state, CNC_SERVER_STOPPED);
-    cnc_sockets_close(s); /* the sockets were the master's; this is what was known of them */
+    cnc_sockets_close(s); /* this process has closed its copies already: frees what it knew of them, such as addresses */
     pthread_mutex_unlock(&s->mu);
     return s->result;
 }
 
-/* mu held. Until finished; once a stop was asked for, until a second after its deadline at most, or after this call if
- * that is later: who calls again has given what holds on another chance. */
+/* mu held. Waits until the server has finished. Once a stop was asked for, waits at most until PATIENCE_MS after its deadline,
+ * or after the beginning of this call if that is later. So a second call waits again for code of the program that still runs. */
 static void wait_locked(concur_server *s)
 {
     int64_t began = cnc_clock_now(s->clock);
@@ -319,7 +323,7 @@ int concur_server_wait(concur_server *s)
 
 void concur_server_free(concur_server *s)
 {
-    if (!s || cnc_server_is_copy(s)) /* of a copy nothing is known: threads that had its locks are not here */
+    if (!s || cnc_server_is_copy(s)) /* in a forked process its locks may be held by threads that do not exist there */
         return;
     if (cnc_server_is_inside(s)) {
         cnc_log(&s->log, CONCUR_LOG_ERROR, "concur_server_free() was called in a callback of the server, and does nothing");
@@ -328,7 +332,7 @@ void concur_server_free(concur_server *s)
     if (s->has_thread) {
         (void)concur_server_stop(s, 0);
         if (concur_server_wait(s) < 0)
-            return; /* code of the program still runs: what it uses is given up, not freed */
+            return; /* CONCUR_E_BUSY: code of the program still runs and uses the server. Other errors end here, too */
     }
     if (s->has_tree) {
         (void)concur_server_stop(s, 0);

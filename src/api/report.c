@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a server tells about itself.
+ * What the program can ask about a server: addresses, status, engine, worker, texts.
  */
 #include <stdio.h>
 
@@ -9,7 +9,7 @@
 #include "proc/board.h"
 #include "server/route_notes.h"
 
-/* mu held: sockets close and go while others look. */
+/* mu held: another thread may close and free the sockets otherwise. */
 static int address_locked(concur_server *s, unsigned i, char *text, size_t n, size_t *len)
 {
     if (atomic_load(&s->state) != CNC_SERVER_RUNNING)
@@ -40,7 +40,7 @@ int concur_server_address(concur_server *s, unsigned i, char *out, size_t n)
     return CONCUR_OK;
 }
 
-/* Copies text, len becoming its length whether it fits or not. */
+/* Copies text if it fits. *len: in: bytes of out; out: the length of text, whether it fits or not. */
 static int hand_out(const char *text, char *out, size_t *len)
 {
     size_t room = *len, n = strlen(text);
@@ -54,7 +54,7 @@ static int hand_out(const char *text, char *out, size_t *len)
     return CONCUR_E_LIMIT;
 }
 
-/* Of all processes together. mu held. Returns the number of open connections. */
+/* mu held. Fills *out with the sums over all processes. Returns the number of open connections. */
 static unsigned report_look(concur_server *s, struct cnc_engine_stats *out)
 {
     struct cnc_board_sum sum;
@@ -68,7 +68,8 @@ static unsigned report_look(concur_server *s, struct cnc_engine_stats *out)
     return sum.connections;
 }
 
-/* Which engine serves: this process may be a host or a master that has seen another one begin. */
+/* The engine that serves. A reload may have changed it: in a host or a master the board says which one serves now, while the
+ * set-up of a host stays the first one. */
 static int engine_of(const concur_server *s)
 {
     bool asks_board = s->place.board && !s->place.is_child && cnc_board_engine(s->place.board);
@@ -81,7 +82,7 @@ static int engine_of(const concur_server *s)
 #define PROCESS_ROOM 192
 
 struct text {
-    char *p; /* owned; NULL: only counts */
+    char *p; /* owned */
     size_t n, room;
     int64_t now;
     const char *comma;
@@ -93,13 +94,13 @@ static void count_process(const struct cnc_board_row *row, void *arg)
     *(unsigned *)arg += 1;
 }
 
-/* Any worker may have written nonsense into a row, so only its numbers and our own names get into the text. */
+/* Appends a process. A sick worker may have written anything into its row, so the text gets only numbers and our own names. */
 static void add_process(const struct cnc_board_row *row, void *arg)
 {
     struct text *t = arg;
     int64_t since = atomic_load(&row->since);
     if (t->room - t->n < PROCESS_ROOM)
-        return; /* it came after they were counted */
+        return; /* the process began after they were counted */
     t->n += (size_t)snprintf(t->p + t->n, t->room - t->n,
                              "%s{\"kind\":\"%s\",\"number\":%u,\"pid\":%d,\"state\":\"%s\",\"ms\":%lld,"
                              "\"connections\":%u,\"requests\":%llu}",
@@ -122,7 +123,7 @@ static void add_head(const concur_server *s, unsigned connections, const struct 
     t->n = n > 0 ? (size_t)n : 0;
 }
 
-/* mu held: the board goes with the end. NULL: out of memory. */
+/* mu held: without a master this asks the engine, which another thread may close otherwise. NULL: out of memory. */
 static char *write_status_locked(concur_server *s)
 {
     struct cnc_engine_stats stats = { 0 };
@@ -169,7 +170,7 @@ int concur_server_engine(const concur_server *s)
 {
     if (!s)
         return CONCUR_E_INVAL;
-    concur_server *own = (concur_server *)(uintptr_t)s; /* resolving caches, and changes nothing a caller can see */
+    concur_server *own = (concur_server *)(uintptr_t)s; /* not const: keeps the set-up that it makes, which no caller can see */
     if (cnc_api_is_set_up(own) && cnc_api_resolve(own) == CONCUR_E_NOMEM)
         return CONCUR_E_NOMEM;
     return engine_of(s);
@@ -212,7 +213,7 @@ static void add_line(void *arg, int level, const char *line)
     l->n += len + 1;
 }
 
-/* Of the options, then of the routes. */
+/* First the notes about options, then those about routes. */
 static int hand_out_notes(concur_server *s, char *out, size_t *len)
 {
     const char *of_options = cnc_options_notes(s->setup->options, CNC_NOTES_ALL);

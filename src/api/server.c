@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The server's set-up: each function checks its arguments and delegates.
+ * The server's set-up. Each function checks its arguments and calls the module that does the work.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,8 +43,8 @@ static int init(concur_server *s)
     return s->options ? CONCUR_OK : CONCUR_E_NOMEM;
 }
 
-/* A bad value was put into words by the options; it sticks here as well. What was made of the options before is out of
- * date. */
+/* After a change of options or routes: drops the set-up, which was made without the change, and remembers the first error. If
+ * an option was wrong, the options keep the sentence about it. */
 static int stick(concur_server *s, int rc)
 {
     cnc_setup_unref(&s->setup);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What handlers share, and what each thread of them has.
+ * What handlers share (counters, memory with a lock, topics), and values that each thread has for itself.
  */
 #include <concur/shared.h>
 
@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 
-/* May something be added to the server? If not, the last error says why. */
+/* May something be added to the server? If not, sets the thread's last error. */
 static bool may_add(concur_server *s, const char *what)
 {
     if (!s)
@@ -70,7 +70,8 @@ void *concur_shared_lock(concur_shared *shared, int *owner_died)
     pthread_mutex_t *mu = &shared->region->mu;
     int err = pthread_mutex_lock(mu);
     if (err == EOWNERDEAD) {
-        /* At once: if this holder dies too, the next one must be told again, and not be refused for ever. */
+        /* At once: if this holder dies, too, the next one must get EOWNERDEAD again. If it were unlocked without this call, the
+         * mutex would refuse everybody for ever. */
         err = pthread_mutex_consistent(mu);
         if (owner_died)
             *owner_died = 1;
@@ -106,7 +107,7 @@ concur_topic *concur_server_topic(concur_server *s, const char *name)
     return topic;
 }
 
-/* ---- one for each thread; concur_local_get() is in server/local.c ---- */
+/* ---- values of each thread; concur_local_get() is in server/local.c ---- */
 
 concur_local *concur_server_local(concur_server *s, concur_make_fn make, concur_free_fn free, void *arg)
 {
