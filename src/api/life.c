@@ -284,7 +284,8 @@ static int wait_tree(concur_server *s)
 }
 
 /* mu held. Waits until the server has finished. Once a stop was asked for, waits at most until PATIENCE_MS after its deadline,
- * or after the beginning of this call if that is later. So a second call waits again for code of the program that still runs. */
+ * or after the beginning of this call if that is later. So a second call waits again for code of the program that still
+ * runs. */
 static void wait_locked(concur_server *s)
 {
     int64_t began = cnc_clock_now(s->clock);
