@@ -12,7 +12,7 @@ static void push(struct cnc_chunks *chunks, void *chunk)
     chunks->count++;
 }
 
-/* NULL: there is none. The last one that came is still in the processor's cache. */
+/* NULL: there is none. Takes the chunk that came last, since it is probably still in the processor's cache. */
 static void *pop(struct cnc_chunks *chunks)
 {
     void *chunk = chunks->first;
@@ -60,7 +60,7 @@ void *cnc_chunk_get(struct cnc_chunks *chunks, struct cnc_depot *depot)
     return chunk ? chunk : cnc_malloc(CNC_CHUNK);
 }
 
-/* n of them to the depot; those for which it has no room are freed, without its lock. */
+/* Moves n chunks to the depot. Those for which it has no room are freed after its lock is released. */
 static void depot_store(struct cnc_chunks *chunks, struct cnc_depot *depot, unsigned n)
 {
     struct cnc_chunks out = { 0 };

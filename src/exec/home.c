@@ -3,9 +3,9 @@
 
 #include "base/error.h"
 
-#define LONG_WAIT_MS 60000 /* at a time, where nothing says when to look again */
+#define LONG_WAIT_MS 60000 /* longest sleep of a home without a loop */
 
-static _Thread_local struct cnc_home *at_home; /* what the calling thread is at */
+static _Thread_local struct cnc_home *at_home; /* the home that the calling thread has adopted */
 
 static void tasks_push(struct cnc_tasks *q, struct cnc_task *t)
 {
@@ -49,7 +49,7 @@ int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, size_t
     return CONCUR_OK;
 }
 
-/* One thread may serve within a callback of another server: the inner home goes before the outer one. */
+/* A thread may run one server within a callback of another one. It leaves the inner home before the outer one. */
 void cnc_home_adopt(struct cnc_home *home)
 {
     home->thread = cnc_sys_thread_self();
@@ -111,7 +111,7 @@ void cnc_home_unref(struct cnc_home *home)
     }
 }
 
-/* As many as are set now: one that sets itself for now must not keep anything else waiting. */
+/* Runs at most as many timers as are set now, since a timer that sets itself again for now must not keep the rest waiting. */
 static void run_timers(struct cnc_home *home)
 {
     struct cnc_timer *t;
@@ -161,7 +161,7 @@ int cnc_home_post(struct cnc_home *home, struct cnc_task *task)
         bool first = !home->inbox.head;
         tasks_push(&home->inbox, task);
         atomic_store(&home->mail, 1);
-        /* Woken under the lock: close destroys the loop under it. */
+        /* Wake under the lock, since cnc_home_drop_loop() destroys the loop under it. */
         if (first && home->loop)
             cnc_loop_wake(home->loop);
         else if (first)
@@ -193,7 +193,7 @@ static void take_mail(struct cnc_home *home)
     home->local.last = got.last;
 }
 
-/* One pass over what is queued now: a task that queues another does not keep descriptors waiting. */
+/* Runs only the tasks that are queued now: a task that queues another one must not keep descriptors waiting. */
 CNC_HOT void cnc_home_settle(struct cnc_home *home)
 {
     if (CNC_UNLIKELY(atomic_load_explicit(&home->mail, memory_order_acquire)))
@@ -212,7 +212,7 @@ CNC_HOT void cnc_home_settle(struct cnc_home *home)
         home->after(home->after_arg);
 }
 
-/* For posts and timers. */
+/* Waits for a post or the next timer, then runs the timers that are due. */
 static void wait_without_loop(struct cnc_home *home, int64_t max_wait_ms)
 {
     int64_t next = cnc_timers_next(&home->timers), now = cnc_home_now(home);
@@ -224,7 +224,7 @@ static void wait_without_loop(struct cnc_home *home, int64_t max_wait_ms)
     run_timers(home);
 }
 
-/* Sets the error again: a task that has just run may have set another one. */
+/* Sets the loop's error again, since a task that has just run may have set another one. */
 __attribute__((noinline)) static int home_say_broken(struct cnc_home *home)
 {
     return cnc_loop_turn(home->loop, 0);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * A home is a serial executor: at most one thread runs it at a time, and two callbacks never nest. Every callback of a
- * request runs at its home. On a loop engine the home is the loop; a blocking thread has a home of its own, whose loop
- * comes to life only when a descriptor is to be watched there. Posts and timers need none.
+ * request runs at its home. On a loop engine the home is the loop. A blocking thread has a home of its own, which gets a loop
+ * only when a descriptor must be watched there. Posts and timers need no loop.
  *
  * Tasks reach a home in two ways. cnc_home_defer() is for the owner: the task runs after the callback under way has
- * returned. cnc_home_post() is for everybody else: a push to the inbox, and a wake-up of the loop or of the thread.
+ * returned. cnc_home_post() is for all other threads: it pushes to the inbox, and wakes the loop or the thread.
  */
 #ifndef CNC_HOME_H
 #define CNC_HOME_H
@@ -28,7 +28,7 @@ struct cnc_tasks {
 };
 
 struct cnc_home {
-    /* the owner's alone */
+    /* for the owner only */
     uintptr_t thread; /* cnc_sys_thread_self() */
     const struct cnc_clock *clock;
     struct cnc_loop *loop; /* owned; NULL at a blocking home until cnc_home_need_loop() */
@@ -36,35 +36,37 @@ struct cnc_home {
     struct cnc_timers timers;
     struct cnc_tick timers_tick;
     bool blocking;          /* a thread that may block, not a loop */
-    struct cnc_link away;   /* jobs for a pool, sent off together when what is queued has run */
-    void (*send_away)(struct cnc_home *); /* takes all of them */
-    void *away_to;          /* whose pool: for send_away */
+    struct cnc_link away;   /* jobs for a pool, submitted together when the queued tasks have run */
+    void (*send_away)(struct cnc_home *); /* submits them; leaves away empty */
+    void *away_to;          /* the server whose pool gets them; for send_away */
     void (*after)(void *);  /* run at the end of each turn: the driver's flush */
     void *after_arg;
-    void *user;             /* what the engine hangs on a thread; freed by user_free */
+    void *user;             /* the engine's object for this thread; freed by user_free */
     void (*user_free)(void *);
-    void *pooled;           /* the pool's own, at the home of one of its threads */
+    void *pooled;           /* at a pool's thread: the pool's struct for it; else NULL */
     const void *owner;      /* the server whose handlers or work run here; NULL: none do */
-    void *locals;           /* what the program has at this thread; freed by locals_free */
+    void *locals;           /* the program's values for this thread; freed by locals_free */
     void (*locals_free)(void *);
     struct cnc_home *outer; /* the home that the thread had before it adopted this one */
-    void (*emptied)(struct cnc_home *); /* optional: it closes, and nothing is queued any more; frees what stands behind it */
+    void (*emptied)(struct cnc_home *); /* optional: called when it closes and nothing is queued any more; frees what the struct
+                                         * that begins with this one owns */
 
     atomic_uint refs;
     pthread_mutex_t mu;
     struct cnc_tasks inbox; /* guarded by mu */
-    bool closed;            /* guarded by mu: no task is taken any more */
-    atomic_uint mail;       /* 1: inbox may hold something; a hint read without mu. Without a loop its owner sleeps on it */
+    bool closed;            /* guarded by mu: posts are refused */
+    atomic_uint mail;       /* 1: inbox may hold something; a hint read without mu. Without a loop it is the futex on which the
+                             * owner sleeps */
 };
 
-/* A home for the calling thread. size: of the struct that begins with it; the rest is 0. Blocking homes get their loop on
- * demand. */
+/* Makes a home for the calling thread. size: bytes of the struct that begins with the home; the rest of it is 0. Blocking homes
+ * get their loop on demand. */
 int cnc_home_create(struct cnc_home **out, const struct cnc_clock *clock, size_t size, bool blocking);
-/* The calling thread becomes the owner (a home created for a thread that starts later), and is at home from now on. */
+/* The calling thread becomes the owner (the home may have been created before the thread), and is at home from now on. */
 void cnc_home_adopt(struct cnc_home *home);
 /* Owner. Frees the locals; there may be new ones afterwards. */
 void cnc_home_free_locals(struct cnc_home *home);
-/* Owner, when no callback of a request is still to come: frees the locals, and there will be none again. */
+/* Owner, when no callback of a request is still to come: frees the locals. The thread is no longer at this home. */
 void cnc_home_leave(struct cnc_home *home);
 /* The home that the calling thread has adopted and not left; NULL: none. */
 struct cnc_home *cnc_home_here(void);
@@ -89,14 +91,14 @@ void cnc_home_defer(struct cnc_home *home, struct cnc_task *task);
  * without a loop waits for posts and timers alone. CONCUR_OK, or CONCUR_E_SYS: the loop is broken (loop.h); what was queued has
  * run all the same. */
 int cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms);
-/* Owner. Closes the loop, broken or not; nothing is watched there any more. There may be another one. */
+/* Owner. Closes the loop, broken or not; nothing may be watched there any more. cnc_home_need_loop() may make another one. */
 void cnc_home_drop_loop(struct cnc_home *home);
-/* Owner, after a turn. When the loop stopped waiting and began to run things, ms. */
+/* Owner, after a turn of a home with a loop. When the loop stopped waiting and ran the first callback, ms. */
 int64_t cnc_home_turn_began(const struct cnc_home *home);
 /* Owner. Runs what is queued now, without a look at descriptors. */
 void cnc_home_settle(struct cnc_home *home);
 
-/* Owner. Milliseconds on the clock: the turn's on a loop, the moment's on a blocking thread. */
+/* Owner. Milliseconds on the clock: read once a turn on a loop, at each call on a blocking thread. */
 int64_t cnc_home_now(struct cnc_home *home);
 /* Owner. Sets t to run at `at` at this home, in one of its turns. */
 void cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at);

@@ -5,21 +5,22 @@
 
 #include "base/error.h"
 
-#define CALLS_MAX 2 /* different functions that are broadcast */
+#define CALLS_MAX 2 /* different functions that may be pending in cnc_pool_broadcast() */
 
 /* A function that will run at a thread's home. It is allocated with the thread, so that a stop cannot fail for lack of
  * memory. */
 struct call {
     struct cnc_task task;
     struct worker *worker;
-    struct cnc_home *home; /* the worker's, which forgets it before its last tasks run */
-    void (*fn)(struct cnc_home *, int); /* NULL: not under way. Guarded by mu */
+    struct cnc_home *home; /* the worker's */
+    void (*fn)(struct cnc_home *, int); /* NULL: no call is pending. Guarded by mu */
     int arg;
 };
 
-/* Wakes are rationed: at most one thread is on its way from sleep to the queue at a time, and it wakes the next one if
- * work is left. Short jobs are thus done in a row by a thread that is awake, at no cost of a switch; a job that blocks lets
- * the thread under way take over at once. The last to fall asleep is the first to be woken, so that surplus threads end. */
+/* At most one thread at a time is on its way from sleep to the queue. When it gets there it takes a job, and wakes the next
+ * thread if jobs are left. So a thread that is awake does short jobs one after the other, without a switch of threads; if a job
+ * blocks, the thread that was woken goes on with the queue. The thread that fell asleep last is woken first, so that threads
+ * that are not needed sleep for idle_ms and end. */
 struct worker {
     struct call calls[CALLS_MAX];
     struct cnc_link link;
@@ -28,23 +29,23 @@ struct worker {
     struct cnc_pool *pool;
     struct lane *lane;
     pthread_t thread;
-    struct cnc_home *home; /* made before the thread, so that a thread never starts in vain */
-    bool has_job;           /* the job under way has not ended */
+    struct cnc_home *home; /* made before the thread: a thread that has started cannot lack memory for it */
+    bool has_job;           /* it has a job that still counts in lane->jobs */
 };
 
-/* Jobs of one class and the threads for them, which take no others. Guarded by the pool's mu, except atomics. */
+/* The jobs of one class, and the threads that take only these. Guarded by the pool's mu, except atomics. */
 struct lane {
     struct cnc_link queue;
     struct cnc_link idlers; /* the last to fall asleep comes first */
     unsigned threads_max, queue_max;
     bool waking;            /* a thread was woken and has not come to the queue yet */
     unsigned queued, idle;
-    unsigned reserved;      /* jobs promised room */
-    unsigned threads;       /* that will look at the queue again */
+    unsigned reserved;      /* jobs for which room was promised */
+    unsigned threads;       /* threads that will look at the queue again */
     unsigned starting;      /* of those, the ones that have not looked yet: each will take a job */
-    atomic_uint waiting;    /* queued jobs that no idle thread is about to take; a hint read without mu */
-    atomic_uint jobs;       /* given, and not ended; only ever fewer without mu */
-    unsigned given;         /* jobs queued so far */
+    atomic_uint waiting;    /* queued jobs for which there is no idle or starting thread; a hint read without mu */
+    atomic_uint jobs;       /* queued or running; grows only under mu, but shrinks without it too */
+    unsigned given;         /* jobs queued so far; wraps */
     int thread_error;       /* errno of the last thread that could not be started, since the last look; 0: none */
     bool is_short;          /* jobs wait for a thread that could not be started */
 };
@@ -56,12 +57,12 @@ struct cnc_pool {
     struct lane user, library;
     /* guarded by mu */
     struct cnc_link live, dead;
-    unsigned ending; /* threads that will not look at a queue again, but have not left yet */
+    unsigned ending; /* threads that will not look at a queue again, and are not in dead yet */
     unsigned long long served; /* by threads that have ended */
     bool stopping;
-    bool is_watched;        /* strained() was called, and a look is due */
+    bool is_watched;        /* strained() was called, and a look is still to come */
     unsigned refused;       /* users' jobs since the last look */
-    unsigned mark;          /* users' jobs given up to mark_at */
+    unsigned mark;          /* user.given at mark_at */
     int64_t mark_at;
 };
 
@@ -123,7 +124,7 @@ static void note_waiting(struct lane *lane)
     atomic_store_explicit(&lane->waiting, n, memory_order_relaxed);
 }
 
-/* mu held. Picks the thread to wake, if one should be; the caller wakes it after letting go of mu. */
+/* mu held. Picks the thread to wake; NULL: none should be. The caller wakes it after it has released mu. */
 static struct worker *pick_locked(struct lane *lane)
 {
     if (lane->waking || cnc_link_alone(&lane->queue) || cnc_link_alone(&lane->idlers))
@@ -153,7 +154,7 @@ static bool sleep_for(struct worker *w, int64_t ms)
     return in_time;
 }
 
-/* Sleeps until this thread is woken, at most for idle_ms. Its home rests before that time is over. */
+/* Sleeps until this thread is woken, at most for idle_ms. Calls rest() after rest_ms, if that is less. */
 static void wait_for_job(const struct cnc_pool *pool, struct worker *w)
 {
     const struct cnc_pool_homes *homes = pool->cfg.homes;
@@ -171,7 +172,7 @@ static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
 {
     struct lane *lane = w->lane;
     atomic_store(&w->awake, 0);
-    w->asleep.prev = &lane->idlers; /* in front */
+    w->asleep.prev = &lane->idlers; /* first in the list */
     w->asleep.next = lane->idlers.next;
     lane->idlers.next->prev = &w->asleep;
     lane->idlers.next = &w->asleep;
@@ -180,7 +181,7 @@ static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
     pthread_mutex_unlock(&pool->mu);
     wait_for_job(pool, w);
     pthread_mutex_lock(&pool->mu);
-    if (cnc_link_alone(&w->asleep)) { /* picked, even if its time was over just then */
+    if (cnc_link_alone(&w->asleep)) { /* it was picked; if its time ran out just then, it is not awake yet */
         while (!atomic_load(&w->awake))
             (void)cnc_sys_sleep_while(&w->awake, 0, 1);
         lane->waking = false;
@@ -191,8 +192,8 @@ static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
     return false;
 }
 
-/* mu held, released meanwhile. What the program has at this thread goes while the thread still counts: there is never
- * more of it than threads_max. */
+/* mu held, released meanwhile. Frees the program's values of this thread while the thread still counts, so that at most
+ * threads_max threads have values. */
 static void free_locals_locked(struct cnc_pool *pool, struct worker *w)
 {
     pthread_mutex_unlock(&pool->mu);
@@ -200,7 +201,8 @@ static void free_locals_locked(struct cnc_pool *pool, struct worker *w)
     pthread_mutex_lock(&pool->mu);
 }
 
-/* mu held. NULL: this thread ends, and no longer counts: the queue was seen empty under this lock. */
+/* mu held, and released at times. NULL: this thread ends. It stops counting under the same lock under which it saw the queue
+ * empty, so no job relies on it. */
 static struct cnc_job *next_job_locked(struct cnc_pool *pool, struct worker *w)
 {
     struct lane *lane = w->lane;
@@ -263,10 +265,10 @@ static void *worker_main(void *arg)
         end_job(w);
         pthread_mutex_lock(&pool->mu);
     }
-    cnc_link_remove(&w->link); /* no more broadcasts to a home that closes */
+    cnc_link_remove(&w->link); /* no broadcast may reach a home that closes */
     pool->served += pool->cfg.homes->served(w->home);
     pthread_mutex_unlock(&pool->mu);
-    struct cnc_home *home = w->home; /* a call that was posted before still looks at w->home */
+    struct cnc_home *home = w->home; /* a copy, since cnc_home_close() clears it; calls posted before still run in there */
     cnc_home_close(&home);
     pthread_mutex_lock(&pool->mu);
     cnc_link_append(&pool->dead, &w->link);
@@ -276,7 +278,7 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-/* mu held; released while joining. The dead have left their last critical section, or are about to. */
+/* mu held; released while joining. Dead threads only have to return, so joining them takes no time. */
 static void join_dead_locked(struct cnc_pool *pool)
 {
     while (!cnc_link_alone(&pool->dead)) {
@@ -295,7 +297,7 @@ static int cannot_spawn_locked(struct lane *lane, int rc, int err)
     return rc;
 }
 
-/* mu held. Signals stay with the host's threads. */
+/* mu held. The thread starts with all signals blocked except those of faults, so that the host's threads get them. */
 static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
 {
     struct worker *w = cnc_calloc(1, sizeof *w);
@@ -333,7 +335,7 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     return CONCUR_OK;
 }
 
-/* mu held. As many jobs as there may be threads, and as may wait? */
+/* mu held. Are there as many jobs as threads and queue together may have? Then it counts a refusal. */
 static bool is_full_locked(struct cnc_pool *pool, const struct lane *lane)
 {
     bool is_full = atomic_load(&lane->jobs) + lane->reserved >= lane->queue_max + lane->threads_max;
@@ -341,7 +343,7 @@ static bool is_full_locked(struct cnc_pool *pool, const struct lane *lane)
     return is_full;
 }
 
-/* mu held. For one job more than there are; without effect where a thread is there to take it. */
+/* mu held. Starts a thread for one more job, unless an idle or starting one is there to take it or there are threads_max. */
 static int need_thread_locked(struct cnc_pool *pool, struct lane *lane)
 {
     if (lane->queued < lane->idle + lane->starting || lane->threads == lane->threads_max)
@@ -349,7 +351,7 @@ static int need_thread_locked(struct cnc_pool *pool, struct lane *lane)
     return spawn_locked(pool, lane);
 }
 
-/* mu held. *next is to be woken. */
+/* mu held. If *next is set, the caller wakes it after it has released mu. */
 static void queue_locked(struct lane *lane, struct cnc_job *job, struct worker **next)
 {
     cnc_link_append(&lane->queue, &job->link);
@@ -362,7 +364,7 @@ static void queue_locked(struct lane *lane, struct cnc_job *job, struct worker *
         *next = w;
 }
 
-/* mu held. Queues the job; *next is to be woken. */
+/* mu held. Queues the job if there is a thread for it, now or later; *next as in queue_locked(). */
 static int enqueue_locked(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job, struct worker **next)
 {
     if (pool->stopping)
@@ -382,7 +384,7 @@ static void mark_locked(struct cnc_pool *pool, int64_t now)
     pool->mark_at = now;
 }
 
-/* mu held. True: call the function for waiting jobs when mu is free. */
+/* mu held. True: the caller calls strained() after it has released mu. */
 static bool is_strained_locked(struct cnc_pool *pool)
 {
     bool is = pool->user.thread_error || pool->library.thread_error || pool->refused || atomic_load(&pool->user.waiting) > 0;
@@ -393,7 +395,7 @@ static bool is_strained_locked(struct cnc_pool *pool)
     return true;
 }
 
-/* mu held; releases it. What follows from jobs that were brought. */
+/* mu held; releases it. Then wakes next, and calls strained() if that is needed. */
 static void leave_locked(struct cnc_pool *pool, struct worker *next)
 {
     bool is_strained = is_strained_locked(pool);
@@ -427,7 +429,7 @@ static bool cancel(struct cnc_pool *pool, struct lane *lane, struct cnc_job *job
     return queued;
 }
 
-/* If the library's jobs have no threads of their own, they wait with the others. */
+/* If the library's jobs have no threads of their own, they wait among those of users. */
 static struct lane *library_lane(struct cnc_pool *pool)
 {
     return pool->library.threads_max ? &pool->library : &pool->user;
@@ -493,7 +495,8 @@ int cnc_pool_submit_all_bounded(struct cnc_pool *pool, struct cnc_link *jobs)
     return submit_ring(pool, jobs, true);
 }
 
-/* mu held. A thread for one job more than there are: one that has none, or is about to have none, or a new one. */
+/* mu held. Finds a thread for one more job, or starts one. A thread whose job has ended counts as found, although it may not
+ * have come back to the queue yet. */
 static int find_thread_locked(struct cnc_pool *pool, struct lane *lane)
 {
     if (pool->stopping)
@@ -576,13 +579,13 @@ static void run_call(struct cnc_task *task)
     struct call *call = CNC_CONTAINER(task, struct call, task);
     struct cnc_pool *pool = call->worker->pool;
     pthread_mutex_lock(&pool->mu);
-    struct call copy = *call; /* from here on the place may be taken again */
+    struct call copy = *call; /* once fn is NULL the struct may be used for another call */
     call->fn = NULL;
     pthread_mutex_unlock(&pool->mu);
     copy.fn(copy.home, copy.arg);
 }
 
-/* mu held. One that is under way already is as good as another. */
+/* mu held. A call of fn that is already pending stands for this one. */
 static void call_locked(struct worker *w, void (*fn)(struct cnc_home *, int), int arg)
 {
     struct call *call = &w->calls[0];
@@ -621,12 +624,12 @@ void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out)
     pthread_mutex_unlock(&pool->mu);
 }
 
-/* ---- the look at one that is strained ---- */
+/* ---- cnc_pool_look() ---- */
 
 #define LOOK_SHORT_MS 100 /* until the next try to start a thread */
 #define LOOK_MS 500       /* between two looks at jobs that wait */
 
-/* mu held. */
+/* mu held. Starts the threads that jobs lack; stops at the first that cannot be started. */
 static void mend_locked(struct cnc_pool *pool, struct lane *lane)
 {
     while (lane->is_short && lane->queued > lane->idle + lane->starting && lane->threads < lane->threads_max)
@@ -635,7 +638,8 @@ static void mend_locked(struct cnc_pool *pool, struct lane *lane)
     lane->is_short = false;
 }
 
-/* mu held. Fewer have left the queue since the mark than stood in it then: one of those has waited since. */
+/* mu held. How long the first job has waited at least. If fewer jobs have left the queue so far than were given up to the mark,
+ * a job from before the mark is still in it. */
 static int64_t waited_locked(struct cnc_pool *pool, int64_t now)
 {
     unsigned left = pool->user.given - pool->user.queued;
@@ -671,7 +675,7 @@ int64_t cnc_pool_look(struct cnc_pool *pool, struct cnc_pool_strain *out)
     return again;
 }
 
-/* mu held. Those that find their queue empty end. */
+/* mu held, and stopping is set: threads that find the queue empty end. */
 static void wake_all_locked(struct lane *lane)
 {
     while (!cnc_link_alone(&lane->idlers)) {

@@ -6,7 +6,8 @@ static bool is_before(const struct cnc_timer *a, const struct cnc_timer *b)
     return a->at != b->at ? a->at < b->at : a->turn < b->turn;
 }
 
-/* Of two heaps, either of which may be empty, one. Their roots have no siblings, and nothing points at the result yet. */
+/* Melds two heaps, of which either may be empty, into one. Their roots must have no siblings. The caller sets the result's
+ * back. */
 static struct cnc_timer *meld(struct cnc_timer *a, struct cnc_timer *b)
 {
     if (!a || !b)
@@ -20,8 +21,8 @@ static struct cnc_timer *meld(struct cnc_timer *a, struct cnc_timer *b)
     return root;
 }
 
-/* Of siblings one heap: melds them two by two, then the pairs, the last first. That order keeps the heap flat enough for a
- * logarithm, taken over many operations. */
+/* Makes one heap of siblings: melds them two by two, then melds the pairs, beginning with the last. With this order an
+ * operation takes logarithmic time, on average over many. */
 static struct cnc_timer *meld_siblings(struct cnc_timer *t)
 {
     struct cnc_timer *pairs = NULL, *all = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * One-shot timers in a heap whose links lie in the timers themselves: setting one takes no memory, and so cannot fail. Pure:
- * it is told the time and never waits.
+ * One-shot timers in a heap whose links are in the timers themselves, so setting one needs no memory and cannot fail. Pure: the
+ * time is passed in, and nothing waits.
  */
 #ifndef CNC_TIMER_H
 #define CNC_TIMER_H
@@ -11,14 +11,14 @@
 /* INV: back == NULL if and only if it is not set. */
 struct cnc_timer {
     int64_t at;
-    uint64_t turn;            /* of those with the same time the first to be set comes first */
-    struct cnc_timer *child;  /* the first of those that come later */
-    struct cnc_timer *next;   /* its sibling */
+    uint64_t turn;            /* orders timers with the same time: the one that was set first comes first */
+    struct cnc_timer *child;  /* first child; children come later than their parent */
+    struct cnc_timer *next;   /* next sibling */
     struct cnc_timer **back;  /* what points here: the heap's first, a parent's child, or a sibling's next */
     void (*fn)(struct cnc_timer *);
 };
 
-/* A pairing heap. INV: no timer comes before its parent. Zeroed it is empty. */
+/* A pairing heap. INV: no timer comes before its parent. All zero is an empty heap. */
 struct cnc_timers {
     struct cnc_timer *first;
     uint64_t turns;
@@ -29,7 +29,7 @@ struct cnc_timers {
 void cnc_timer_set(struct cnc_timers *ts, struct cnc_timer *t, int64_t at);
 /* Harmless on a timer that is not set. */
 void cnc_timer_cancel(struct cnc_timers *ts, struct cnc_timer *t);
-/* Takes the earliest timer that is due, or NULL. It is no longer set. */
+/* Takes the earliest timer out and returns it, if it is due; else NULL. */
 struct cnc_timer *cnc_timers_due(struct cnc_timers *ts, int64_t now);
 
 static inline bool cnc_timer_is_set(const struct cnc_timer *t)
