@@ -75,11 +75,11 @@ static const char *skip_literal(const char *p, const char *end)
     return is_ipv6(p, close) ? close + 1 : NULL;
 }
 
-/* The rest of a reg-name from its first escape on; returns the byte after it, or NULL. */
+/* Skips the rest of a reg-name from its first escape on; returns the byte after it, or NULL. */
 static const char *skip_escapes(const char *p, const char *end)
 {
     while (p < end && *p == '%') {
-        /* a pct-encoded NUL would be one more way to smuggle it in */
+        /* an encoded NUL would become a NUL in the text of whoever decodes the host */
         if (end - p < 3 || cnc_hex(p[1]) < 0 || cnc_hex(p[2]) < 0 || (p[1] == '0' && p[2] == '0'))
             return NULL;
         p = cnc_char_skip(p + 3, CNC_CHAR_HOST);
@@ -87,7 +87,7 @@ static const char *skip_escapes(const char *p, const char *end)
     return p;
 }
 
-/* Digits worth at most 65535, leading zeros allowed. */
+/* Digits with a value of at most 65535; leading zeros are allowed. */
 static __attribute__((noinline)) bool is_port(const char *p, const char *end)
 {
     uint64_t value;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The body: a counted run of bytes, or the chunked coding (RFC 9112 §7.1). Everything of the latter but chunk data goes
- * byte by byte through one table of states and kinds of bytes; what is not in the table is bad.
+ * The body: a known number of bytes, or the chunked coding (RFC 9112 §7.1). The chunked coding, except its data, goes byte by
+ * byte through one table of states and kinds of bytes. What is not in the table is bad.
  *
  *   chunk      = chunk-size [ chunk-ext ] CRLF chunk-data CRLF
  *   chunk-ext  = *( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )
@@ -14,7 +14,7 @@
 #define SIZE_MAX_VALUE ((int64_t)1 << 62)
 
 enum state {
-    S_BAD = 0, /* default of the table; digits says which status */
+    S_BAD = 0, /* for all pairs that the table does not list; digits != 0: the status is 431, else 400 */
     S_DONE = CNC_HTTP_BODY_IS_DONE,
     S_LENGTH,    /* left bytes are to come */
     S_DATA,      /* left bytes of chunk data are to come */
@@ -54,7 +54,7 @@ enum kind {
     KINDS
 };
 
-/* No state but those listed follows; chunk sizes, data and limits are added in code. */
+/* A pair that is not listed is bad. Digits of a chunk size, data and limits are not here but in the code. */
 static const uint8_t next_state[STATES][KINDS] = {
     [S_SIZE] = { [C_BLANK] = S_EXT_SPACE, [C_SEMICOLON] = S_EXT_START, [C_CR] = S_SIZE_LF },
     [S_EXT_SPACE] = { [C_BLANK] = S_EXT_SPACE, [C_SEMICOLON] = S_EXT_START },
@@ -132,8 +132,8 @@ static enum kind kind_of(char c)
     return cnc_char_is(c, CNC_CHAR_VALUE) ? C_OTHER : C_BAD;
 }
 
-/* Fields that would change framing, routing or the connection are no trailers (RFC 9110 §6.5.1). A name may come in
- * pieces, so those still possible are bits in reserved[0], and its length so far is in digits. */
+/* Fields that would change framing, routing or the connection are forbidden in trailers (RFC 9110 §6.5.1). A name may come in
+ * pieces: reserved[0] has a bit for each row that matches so far, and digits counts the bytes while there is such a row. */
 #define NAME_MAX 17
 static const struct {
     uint8_t len;
@@ -164,7 +164,7 @@ static bool is_forbidden(const struct cnc_http_body *b)
 static int http_body_fail(struct cnc_http_body *b, int status)
 {
     b->state = S_BAD;
-    b->digits = status == 431; /* what later calls return */
+    b->digits = status == 431; /* tells later calls which status to return */
     return status;
 }
 
@@ -186,7 +186,7 @@ int64_t cnc_http_body_left(const struct cnc_http_body *b)
     return b->state == S_LENGTH ? b->left : -1;
 }
 
-/* One digit more; leading zeros count, so that the number of digits is bounded. */
+/* Adds a digit to the chunk size; false: it is too large. Leading zeros count as digits, so their number is bounded too. */
 static bool add_digit(struct cnc_http_body *b, int digit)
 {
     if (b->digits == SIZE_DIGITS_MAX || b->left > (SIZE_MAX_VALUE - digit) / 16)
@@ -196,13 +196,13 @@ static bool add_digit(struct cnc_http_body *b, int digit)
     return true;
 }
 
-/* What entering a state means beyond the table. Returns 0 or a status. */
+/* Does what the table cannot say when a state is entered. Returns 0 or a status. */
 static int http_body_enter(struct cnc_http_body *b, enum state from, char c)
 {
     switch (b->state) {
     case S_BAD:
         return 400;
-    case S_DATA: /* the LF after a chunk size: 0 ends the data (RFC 9112 §7.1) */
+    case S_DATA: /* after the LF of a chunk size; size 0 is the last chunk (RFC 9112 §7.1) */
         if (b->left == 0)
             b->state = S_LINE;
         return 0;
@@ -223,7 +223,7 @@ static int http_body_enter(struct cnc_http_body *b, enum state from, char c)
     }
 }
 
-/* Counts the byte that is about to be read. Returns 0 or a status. */
+/* Counts the byte if it belongs to an extension or to the trailer section. Returns 0, or a status: that is too long. */
 static int http_body_count(struct cnc_http_body *b, const struct cnc_http_limits *limits, enum state from)
 {
     if (b->state >= S_EXT_SPACE && b->state <= S_EXT_CLOSED)
@@ -233,7 +233,7 @@ static int http_body_count(struct cnc_http_body *b, const struct cnc_http_limits
     return 0;
 }
 
-/* One byte that is no data. Returns 0 or a status. */
+/* Takes a byte that is not data. Returns 0 or a status. */
 static int http_body_step(struct cnc_http_body *b, const struct cnc_http_limits *limits, char c)
 {
     const enum state from = b->state;
@@ -249,7 +249,7 @@ static int http_body_step(struct cnc_http_body *b, const struct cnc_http_limits 
     return over ? over : http_body_enter(b, from, c);
 }
 
-/* As much of a counted run as there is. */
+/* Takes as much of the body, or of the chunk's data, as is there. */
 static int take_data(struct cnc_http_body *b, struct cnc_slice *in, struct cnc_slice *data)
 {
     const size_t n = (uint64_t)b->left < in->n ? (size_t)b->left : in->n;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * IMF-fixdate (RFC 9110 §5.6.7) from seconds, in the Gregorian calendar, without the C library's idea of zones.
+ * IMF-fixdate (RFC 9110 §5.6.7) from seconds, in the Gregorian calendar, without the C library's time zones.
  */
 #include "http/http.h"
 
 #define DAY_S 86400
-/* Years 0 to 9999, which four digits can say. */
+/* First and last second of the years 0 to 9999, which have four digits. Other times become the nearest of the two. */
 #define FIRST_S (-INT64_C(62167219200))
 #define LAST_S INT64_C(253402300799)
 
@@ -19,7 +19,7 @@ struct civil {
     unsigned year, month, day; /* month 0..11, day 1..31 */
 };
 
-/* Years are taken to begin in March, so that the leap day is the last one; an era is 400 years, 146097 days. */
+/* Here a year begins in March, so that the leap day is its last day. An era is 400 years, 146097 days. */
 static struct civil civil_of(int64_t days)
 {
     const int64_t from_march_0 = days + 719468; /* 1970-01-01 counted from 0000-03-01 */

@@ -5,7 +5,7 @@
 #include "http/head.h"
 #include "http/scan.h"
 
-/* By length first: no two names we know share both length and text. Only token characters come here. */
+/* p has only token characters, as CNC_TOKEN_IS() needs. */
 static uint8_t recognise(const char *p, size_t n)
 {
     switch (n) {
@@ -36,8 +36,8 @@ static uint8_t recognise(const char *p, size_t n)
     }
 }
 
-/* RFC 9112 §3.2: at most one Host, and a valid one; RFC 9110 §4.2.1: not empty. An absolute-form target has set host
- * already and wins (RFC 9112 §3.2.2). */
+/* RFC 9112 §3.2: at most one Host, and a valid one; RFC 9110 §4.2.1: not empty. The host of an absolute-form target, if there
+ * is one, is kept (RFC 9112 §3.2.2). */
 static int take_host(struct cnc_http_head *h, const char *p, const char *end, uint32_t at)
 {
     if ((h->seen & CNC_SEEN_HOST) || !cnc_http_is_authority(p, end, false))
@@ -60,7 +60,7 @@ static __attribute__((noinline)) int take_length(struct cnc_http_head *h, const 
     return 0;
 }
 
-/* Is "chunked" the last of a list of codings whose elements may have parameters? */
+/* Is "chunked" the last of a list of codings, which may have parameters? p: where the rest of the list begins. */
 static bool ends_in_chunked(const char *p, const char *end)
 {
     const char *comma = end;
@@ -71,9 +71,9 @@ static bool ends_in_chunked(const char *p, const char *end)
     return comma > p && end - comma == 7 && CNC_TOKEN_IS(comma, "chunked");
 }
 
-/* RFC 9112 §6.1, §7: a list of codings; chunked once and last, without parameters, is all we take. Where it is not the
- * last, nobody can tell where the body ends (§6.3: 400). Other codings before it are remembered and answered with 501 at
- * the head's end, so that a malformed head is told so first. */
+/* RFC 9112 §6.1, §7: a list of codings. We accept only chunked, once, without parameters. If it is not the last one, nobody
+ * can tell where the body ends (§6.3: 400). Other codings before it are noted and answered with 501 at the head's end, so that
+ * a malformed head gets 400. */
 static __attribute__((noinline)) int take_coding(struct cnc_http_head *h, const char *p, const char *end)
 {
     /* RFC 9112 §6.1: from HTTP/1.0 the framing is to be treated as faulty */
@@ -93,7 +93,7 @@ static __attribute__((noinline)) int take_coding(struct cnc_http_head *h, const 
             p++;
         if (p == end)
             break;
-        if (*p == ';' && !chunked) /* parameters: the coding is unknown anyhow */
+        if (*p == ';' && !chunked) /* parameters of a coding that is unknown: only the last one still matters */
             return ends_in_chunked(p, end) ? 0 : 400;
         if (*p++ != ',') /* RFC 9112 §7.1: parameters of chunked are an error */
             return 400;
@@ -134,7 +134,7 @@ static __attribute__((noinline)) int take_connection(struct cnc_http_head *h, co
     return 0;
 }
 
-/* [p, end) is the value; *end is blank or CR, so runs of token characters end there at the latest. */
+/* [p, end) is the value; *end is blank or CR, so a run of token characters ends there at the latest. */
 static __attribute__((noinline)) int take_special(struct cnc_http_head *h, uint8_t id, const char *p, const char *end)
 {
     switch (id) {
@@ -160,7 +160,8 @@ CNC_HOT int cnc_http_field_line(struct cnc_http_head *h, const char *buf, const 
 {
     const char *p = cnc_char_skip(line, CNC_CHAR_TOKEN);
     const size_t name_len = (size_t)(p - line);
-    /* RFC 9112 §5.1: no white space before the colon; §5.2: no line folding, which shows as an empty name */
+    /* RFC 9112 §5.1: no white space before the colon; §5.2: no line folding: such a line begins with a blank, so its name is
+     * empty */
     if (name_len == 0 || *p != ':')
         return 400;
     if (name_len > UINT16_MAX)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The head, line by line. A line's limit is where its LF must have come at the latest; that place depends on where the
- * line starts and on the limits only, so the verdict does not depend on how the input was cut.
+ * The head, line by line. A line's limit is the place by which its LF must have come. It depends only on where the line starts
+ * and on the limits, so the verdict does not depend on how the input was cut.
  */
 #include "http/head.h"
 
@@ -37,7 +37,7 @@ static __attribute__((noinline)) int judge_head(struct cnc_http_head *h)
     /* RFC 9112 §3.2: a request of HTTP/1.1 without Host is answered with 400, whatever its target. */
     if (h->minor && !(seen & CNC_SEEN_HOST))
         return 400;
-    /* RFC 9112 §6.1, §6.3: both at once is how requests are smuggled. */
+    /* RFC 9112 §6.1, §6.3: a head with both may be an attempt at request smuggling. */
     if ((seen & CNC_SEEN_CODING) && (seen & CNC_SEEN_LENGTH))
         return 400;
     /* RFC 9112 §6.1: a coding that is not understood. */
@@ -58,7 +58,7 @@ static inline int take_empty_line(struct cnc_http_head *h, size_t pos)
     if (CNC_UNLIKELY(h->phase != CNC_HEAD_FIELDS))
         return pos < 2 * LEADING_MAX ? CNC_HTTP_HEAD_MORE : 400;
     if (CNC_LIKELY(h->minor && (h->seen | CNC_SEEN_KEEP_ALIVE) == (CNC_SEEN_HOST | CNC_SEEN_KEEP_ALIVE))) {
-        h->flags |= CNC_HTTP_KEEP_ALIVE; /* nothing to weigh: what judge_head() would find */
+        h->flags |= CNC_HTTP_KEEP_ALIVE; /* the usual head, for which judge_head() would do the same */
     } else {
         const int status = judge_head(h);
         if (status)
@@ -73,9 +73,10 @@ static inline int take_empty_line(struct cnc_http_head *h, size_t pos)
 static inline int take_line(struct cnc_http_head *h, const struct cnc_http_limits *limits, const char *buf,
                             const char *line, const char *lf)
 {
-    /* RFC 9112 §2.2 lets a recipient take a lone LF for a line end; we do not, since others on the path may differ. */
+    /* RFC 9112 §2.2 lets a recipient take a lone LF as a line end. We refuse it, since a proxy on the path may read it
+     * otherwise. */
     if (CNC_LIKELY(h->phase == CNC_HEAD_FIELDS)) {
-        if (lf[-1] != '\r') /* with LF alone on the line this is the line before's LF */
+        if (lf[-1] != '\r') /* if the line is only an LF, lf[-1] is the LF of the line before */
             return 400;
         return h->field_count < limits->fields_max ? cnc_http_field_line(h, buf, line, lf - 1) : 431;
     }
@@ -101,8 +102,8 @@ CNC_HOT int cnc_http_head_parse(struct cnc_http_head *h, const struct cnc_http_l
     size_t scan = h->scan;
     size_t window;
     for (;;) {
-        /* Where the line's LF must have come at the latest: after line_max bytes and CR, and within head_max. Whichever
-         * of the two ends first, the status is the same. */
+        /* The line's LF must come before this: after line_max bytes and CR at the latest, and within head_max. The status is
+         * the same for both limits. */
         const size_t by_line = pos + limits->line_max + 2;
         window = by_line < limits->head_max ? by_line : limits->head_max;
         const size_t seen = len < window ? len : window;
@@ -121,7 +122,7 @@ CNC_HOT int cnc_http_head_parse(struct cnc_http_head *h, const struct cnc_http_l
             return verdict == CNC_HTTP_HEAD_DONE ? verdict : head_fail(h, verdict);
         scan = pos;
     }
-    /* No request line begins like this, and its end may never come: a TLS handshake, for example. */
+    /* Refuse at once what no request line begins with, since its LF may never come: a TLS handshake, for example. */
     if (h->phase == CNC_HEAD_REQUEST_LINE && len > pos && buf[pos] != '\r' && !cnc_char_is(buf[pos], CNC_CHAR_TOKEN))
         return head_fail(h, 400);
     if (len >= window)

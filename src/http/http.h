@@ -7,7 +7,7 @@
  *                  then cnc_http_body_next() until END or BAD
  *   reply side     cnc_http_reply_head(), then body bytes as cnc_http_chunk_*() frame them
  *
- * Verdicts depend on the bytes alone, never on how they were cut into pieces: a line is judged when its LF is there, or
+ * Verdicts depend on the bytes alone, never on how they were cut into pieces: a line is checked when its LF is there, or
  * when it has grown over its limit.
  */
 #ifndef CNC_HTTP_H
@@ -15,7 +15,7 @@
 
 #include "base/base.h"
 
-/* Bytes and counts; all but fields_max without upper bound of their own below 2^30. */
+/* Bytes, except fields_max. All but fields_max may have any value below 2^30. */
 struct cnc_http_limits {
     uint32_t line_max;      /* request line (else 414) or one field line (else 431), without CRLF */
     uint32_t head_max;      /* request line, fields and empty line (else 431; 414 while still in the request line) */
@@ -25,7 +25,7 @@ struct cnc_http_limits {
 };
 
 enum cnc_http_method {
-    CNC_HTTP_OTHER = 0, /* a token that is no method we know */
+    CNC_HTTP_OTHER = 0, /* a token that is none of these */
     CNC_HTTP_GET = 1,
     CNC_HTTP_HEAD = 2,
     CNC_HTTP_POST = 3,
@@ -57,7 +57,7 @@ enum cnc_http_name {
     CNC_HTTP_NAME_COUNT
 };
 
-/* Offsets into the head's first byte, so that the head may be copied and moved. */
+/* at: an offset from the head's first byte, so that the head may be copied and moved. */
 struct cnc_http_span {
     uint32_t at, len;
 };
@@ -80,13 +80,13 @@ enum {
     CNC_HTTP_UPGRADE = 8          /* Upgrade with Connection: upgrade (RFC 9110 §7.8) */
 };
 
-/* A request head, parsed incrementally. fields is the caller's array of at least limits->fields_max + 0 entries. */
+/* A request head, parsed incrementally. fields is the caller's array of at least limits->fields_max entries. */
 struct cnc_http_head {
-    /* parser's own; meaningful between calls */
+    /* the parser's state between calls */
     uint32_t pos;  /* start of the first line not parsed yet */
-    uint32_t scan; /* input looked through for a line end up to here */
+    uint32_t scan; /* the input before this has no LF that belongs to that line */
     uint8_t phase;
-    uint8_t seen;  /* bits of the parser: Host, Content-Length, ... */
+    uint8_t seen;  /* CNC_SEEN_* bits (head.h): Host, Content-Length, ... */
     /* results; complete when cnc_http_head_parse() returned CNC_HTTP_HEAD_DONE */
     uint8_t method; /* enum cnc_http_method */
     uint8_t form;   /* enum cnc_http_form */
@@ -96,27 +96,28 @@ struct cnc_http_head {
     uint32_t len;   /* bytes of the head, leading empty lines and the closing empty line included */
     struct cnc_http_span method_text;
     struct cnc_http_span target; /* as sent */
-    struct cnc_http_span path;   /* raw, starts with "/"; "*" for asterisk-form; for absolute-form without path: len 0, read it as "/" */
+    struct cnc_http_span path;   /* raw, starts with "/"; "*" for asterisk-form; len 0 for absolute-form without one: means "/" */
     struct cnc_http_span query;  /* raw, without "?"; len 0 if absent */
-    struct cnc_http_span host;   /* of the target if it has one, else of Host (RFC 9112 §3.2.2); len 0 on HTTP/1.0 without */
+    struct cnc_http_span host;   /* of the target if it has one, else of Host (RFC 9112 §3.2.2); len 0: neither, on HTTP/1.0 */
     int64_t content_length;      /* -1: no Content-Length */
     struct cnc_http_field *fields;
 };
 
-/* Makes h ready for a new head. Touches only what parsing needs; keeps h->fields. */
+/* Makes h ready for a new head. fields: see struct cnc_http_head; need not be initialized. */
 void cnc_http_head_init(struct cnc_http_head *h, struct cnc_http_field *fields);
 
 enum { CNC_HTTP_HEAD_MORE = 0, CNC_HTTP_HEAD_DONE = 1 }; /* else a status: the head is bad */
 
 /* Parses as far as buf allows. buf[0..len) must begin with the head's first byte and hold all that earlier calls for
- * this head saw (it may have moved). Returns MORE, DONE (h->len bytes belong to the head; bytes beyond are not touched)
+ * this head saw (it may have moved). Returns MORE, DONE (h->len bytes belong to the head; bytes beyond it are not parsed)
  * or a status 400, 414, 431, 501 or 505: answer it and close. */
 int cnc_http_head_parse(struct cnc_http_head *h, const struct cnc_http_limits *limits, const char *buf, size_t len);
 
-/* True when all of buf is what may precede a request: nothing, or CR LF pairs (RFC 9112 §2.2). Then no head has begun. */
+/* True if buf has nothing but CR LF pairs, of which the last may lack its LF, or is empty. These may precede a request
+ * (RFC 9112 §2.2), so no head has begun. */
 bool cnc_http_head_is_idle(const char *buf, size_t len);
 
-/* The body machine: a few words per connection. */
+/* The body machine; small, since each connection has one. */
 struct cnc_http_body {
     int64_t left;      /* bytes left of the body, or of the current chunk */
     uint32_t ext;      /* extension bytes seen in this body */
@@ -129,32 +130,32 @@ struct cnc_http_body {
 enum {
     CNC_HTTP_BODY_MORE = 0, /* all input consumed, the body goes on */
     CNC_HTTP_BODY_DATA = 1, /* *data holds the next bytes, in place */
-    CNC_HTTP_BODY_END = 2   /* complete; input beyond it is not consumed. Also what every later call returns */
+    CNC_HTTP_BODY_END = 2   /* complete; input beyond it is not consumed. Every later call returns this too */
 };                          /* else a status: 400 or 431; answer it and close */
 
-/* Framing from the head (RFC 9112 §6.3). Without a body the first call of next returns END. */
+/* Takes the framing from the head (RFC 9112 §6.3). Without a body the first call of next returns END. */
 void cnc_http_body_init(struct cnc_http_body *b, const struct cnc_http_head *h);
 /* Advances *in. DATA slices point into the input and are valid as long as it is. Trailers are checked and dropped. */
 int cnc_http_body_next(struct cnc_http_body *b, const struct cnc_http_limits *limits, struct cnc_slice *in,
                        struct cnc_slice *data);
-#define CNC_HTTP_BODY_IS_DONE 1 /* the state in which nothing follows */
+#define CNC_HTTP_BODY_IS_DONE 1 /* the value of state once the body is complete */
 
 static inline bool cnc_http_body_is_done(const struct cnc_http_body *b)
 {
     return b->state == CNC_HTTP_BODY_IS_DONE;
 }
 
-/* Exact number of bytes to come with Content-Length, 0 when done, -1 when chunked. */
+/* With Content-Length the number of bytes to come; 0 when done; else -1: unknown. */
 int64_t cnc_http_body_left(const struct cnc_http_body *b);
 
-/* Decodes a raw path once, merges nothing, removes dot segments (RFC 3986 §5.2.4). out has room for n + 1 bytes and gets
- * a NUL. Returns the length, or -1 when the path is bad: a broken escape, an encoded NUL, an encoded "/", or dot segments
- * that leave the root. Raw "//" stays as it is. */
+/* Decodes a raw path once and removes dot segments (RFC 3986 §5.2.4); keeps "//". out has room for n + 1 bytes and gets a
+ * NUL. Returns the length, or -1 when the path is bad: no "/" at its start (unless it is "*"), a broken escape, a NUL, encoded
+ * or not, an encoded "/", or dot segments that leave the root. */
 long cnc_http_path_decode(char *out, const char *p, size_t n);
-/* The same for the path of a head, which may be none: out has room for its bytes and two more. */
+/* The same for the path of a head; none counts as "/". out has room for its bytes and two more. */
 long cnc_http_path_of(char *out, const struct cnc_http_head *head, const char *bytes);
-/* Decodes a query or form component: escapes, and "+" as space. Returns the length (NUL added), or -1 on a broken escape
- * or an encoded NUL. out may be p. */
+/* Decodes a query or form component: escapes, and "+" as space. out has room for n + 1 bytes, gets a NUL, and may be p.
+ * Returns the length, or -1 on a broken escape or a NUL, encoded or not. */
 long cnc_http_form_decode(char *out, const char *p, size_t n);
 
 /* Replies. */
@@ -167,21 +168,21 @@ enum cnc_http_framing {
 
 struct cnc_http_reply {
     int status;               /* 200..599 */
-    int64_t length;           /* of the body; -1: unknown; cnc_http_reply_frame() sets what is sent */
+    int64_t length;           /* of the body; -1: unknown. cnc_http_reply_frame() changes it to what is sent */
     struct cnc_slice type;    /* Content-Type; n 0: none */
     struct cnc_slice fields;  /* further field lines, ready made: "Name: value\r\n" each */
     struct cnc_slice date;    /* 29 bytes, as cnc_http_date() makes them */
     uint8_t method;           /* of the request: HEAD sends the length but no body (RFC 9110 §9.3.2) */
     uint8_t minor;            /* of the request */
-    bool keep_alive;          /* in: allowed; after cnc_http_reply_frame(): what is sent */
+    bool keep_alive;          /* set by the caller: the connection may persist; after cnc_http_reply_frame(): it does */
     uint8_t framing;          /* set by cnc_http_reply_frame() */
 };
 
-/* False: a reply of this status has no content whatever was asked (RFC 9110 §6.4.1, §15.3.6). */
+/* False: a reply with this status has no content, whatever the request was (RFC 9110 §6.4.1, §15.3.6). */
 bool cnc_http_has_content(int status);
-/* Decides framing and persistence (RFC 9112 §6.1, §9.3; RFC 9110 §6.4.1, §8.6). Call before size and head. */
+/* Decides framing and persistence (RFC 9112 §6.1, §9.3; RFC 9110 §6.4.1, §8.6). Call it before cnc_http_reply_head(). */
 void cnc_http_reply_frame(struct cnc_http_reply *r);
-/* What cnc_http_reply_head() writes at most besides Content-Type and the ready-made fields. */
+/* Most bytes that cnc_http_reply_head() writes besides the value of Content-Type and the ready-made fields. */
 #define CNC_HTTP_REPLY_CONSTANT 320
 
 /* An upper bound for cnc_http_reply_head(). */
@@ -207,7 +208,8 @@ void cnc_http_date(char out[CNC_HTTP_DATE_LEN], int64_t unix_s);
 
 #define CNC_HTTP_TEXT_TYPE "text/plain; charset=utf-8"
 
-/* What the library answers by itself, a TEXT_TYPE: "404 Not Found\n". Returns the length, without a NUL. */
+/* Writes the body of a reply that the library makes itself, for example "404 Not Found\n"; its type is CNC_HTTP_TEXT_TYPE.
+ * Returns the length; no NUL. */
 #define CNC_HTTP_PAGE_MAX 64
 size_t cnc_http_page(char out[CNC_HTTP_PAGE_MAX], int status);
 

@@ -15,8 +15,9 @@ static int unescape(const char *p, const char *end)
     return high < 0 || low < 0 || value == 0 ? -1 : value;
 }
 
-/* The segment out[start..at) is complete: takes "." and ".." back out. Returns the new length, or -1 above the root.
- * out[0] is "/", as is out[start - 1]. Dots count decoded, since "%2e" and "." are the same (RFC 3986 §6.2.2.2). */
+/* The segment out[start..at) is complete: removes it if it is ".", and with the one before it if it is "..". Returns the new
+ * length, or -1 if ".." would leave the root. out[0] and out[start - 1] are "/". Dots are compared after decoding, since "%2e"
+ * and "." are the same (RFC 3986 §6.2.2.2). */
 static long end_segment(const char *out, long start, long at)
 {
     const long n = at - start;
@@ -73,7 +74,7 @@ CNC_HOT long cnc_http_path_decode(char *out, const char *p, size_t n)
         if (whole < 0 || (at = end_segment(out, start, whole)) < 0)
             return -1;
         if (p < end) {
-            if (at == whole) /* before a segment that was taken out there is a "/" already */
+            if (at == whole) /* if the segment was removed, out ends with a "/" already */
                 out[at++] = '/';
             p++;
         }

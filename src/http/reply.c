@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reply heads and chunk framing. Constant text is copied with constant sizes, which become a few moves each.
+ * Reply heads and chunk framing. Constant text is copied with constant sizes, which the compiler makes a few moves.
  */
 #include "http/http.h"
 #include "http/status.h"
@@ -25,8 +25,8 @@ bool cnc_http_has_content(int status)
     return status >= 200 && status != 204 && status != 205 && status != 304;
 }
 
-/* RFC 9110 §8.6: what is known of a 304 is the length of its own page, which is not what GET would have got. RFC 9112 §6.3
- * does not count 205 among the replies that end with their head: there a length of 0 tells where it ends. */
+/* RFC 9110 §8.6: Content-Length of a 304 must be the length that a 200 to the same GET would have. We do not know that, so we
+ * send none. RFC 9112 §6.3 does not say that a 205 ends with its head, so a 205 has Content-Length 0. */
 static void frame_without_content(struct cnc_http_reply *r)
 {
     r->framing = CNC_HTTP_FRAME_NONE;
@@ -50,7 +50,7 @@ CNC_HOT void cnc_http_reply_frame(struct cnc_http_reply *r)
     }
 }
 
-/* RFC 9112 §4: a server sends its own version; the space before an absent reason stays. */
+/* RFC 9112 §4: a server sends its own version, and a space before the reason even if there is none. */
 static char *put_status(char *out, int status)
 {
     const struct cnc_status_line *line = cnc_http_status_line(status);
@@ -63,7 +63,7 @@ static char *put_status(char *out, int status)
     return PUT(out, " \r\n");
 }
 
-/* RFC 9110 §8.6: on a reply to HEAD the length is what GET would have got. */
+/* RFC 9110 §8.6: in a reply to HEAD the length is that of the body that GET would have got. */
 static char *put_framing(char *out, const struct cnc_http_reply *r)
 {
     if (r->framing == CNC_HTTP_FRAME_CHUNKED)

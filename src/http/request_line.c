@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * method SP request-target SP HTTP-version (RFC 9112 §3), exactly one SP between the parts. Bytes are judged first,
- * then the version, then the form of the target, so that an HTTP/2 preface is told the version.
+ * method SP request-target SP HTTP-version (RFC 9112 §3), exactly one SP between the parts. First the bytes are checked,
+ * then the version, then the form of the target, so that an HTTP/2 preface gets 505.
  */
 #include "http/head.h"
 #include "http/scan.h"
 
-/* One byte of method, one of target, two SP, the version. */
+/* Bytes of the shortest line: one of method, one of target, two SP, the version. */
 #define SHORTEST 12
 #define VERSION_LEN 8
 
@@ -15,7 +15,7 @@ static struct cnc_http_span span_of(const char *buf, const char *p, const char *
     return (struct cnc_http_span){ (uint32_t)(p - buf), (uint32_t)(end - p) };
 }
 
-/* RFC 9112 §2.3: "HTTP/" DIGIT "." DIGIT, in this case of letters. A higher minor is served as 1.1 (RFC 9110 §2.5),
+/* RFC 9112 §2.3: "HTTP/" DIGIT "." DIGIT; case matters. A higher minor is served as 1.1 (RFC 9110 §2.5),
  * another major is not served (RFC 9110 §15.6.6). */
 static int take_version(struct cnc_http_head *h, const char *p, size_t n)
 {
@@ -31,8 +31,8 @@ static int take_version(struct cnc_http_head *h, const char *p, size_t n)
     return 0;
 }
 
-/* "http://" or "https://" in any case of letters (RFC 3986 §3.1); returns what follows, or NULL. Other schemes name
- * resources that we cannot have. */
+/* Skips "http://" or "https://", in upper or lower case (RFC 3986 §3.1). NULL: another scheme, or nothing follows. We have no
+ * resources of other schemes. */
 static const char *skip_scheme(const char *p, const char *end)
 {
     if (end - p > 8 && cnc_equal_lower(p, 8, "https://", 8))
@@ -64,8 +64,8 @@ static int take_absolute(struct cnc_http_head *h, const char *buf, const char *p
     return 0;
 }
 
-/* Every form but origin-form. CONNECT takes authority-form and nothing else does (RFC 9112 §3.2.3); it is refused here,
- * because after it the connection would no longer carry HTTP. */
+/* Every form but origin-form. Only CONNECT has authority-form, and it has no other (RFC 9112 §3.2.3). It is refused here,
+ * since after it the connection would no longer carry HTTP. */
 static __attribute__((noinline)) int take_other_form(struct cnc_http_head *h, const char *buf, const char *p,
                                                      const char *end)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs of bytes of one class, sixteen at a time where the processor has SSE2, else by table. Private to src/http.
+ * Finds the end of a run of bytes of one class: sixteen bytes at a time if the processor has SSE2, else by table. Private to
+ * src/http.
  */
 #ifndef CNC_HTTP_SCAN_H
 #define CNC_HTTP_SCAN_H
@@ -16,7 +17,7 @@ static inline unsigned cnc_scan_lf_mask(const char *p)
     return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8('\n')));
 }
 
-/* Bits of the bytes that no field value may hold: below SP but for HTAB, and DEL. */
+/* Bits of the bytes that no field value may hold: those below SP except HTAB, and DEL. */
 static inline unsigned cnc_scan_value_mask(const char *p)
 {
     const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
@@ -63,8 +64,8 @@ static inline unsigned cnc_scan_target_mask(const char *p, char stop)
 }
 #endif
 
-/* The first LF in [p, end), or NULL. Bytes from first on are readable, so that the last block may reach back. Written
- * out because lines are short: calling memchr costs more than the search. */
+/* The first LF in [p, end), or NULL. Bytes from first on are readable, so the last block of sixteen may begin before p. Not
+ * memchr(): lines are short, so the call would cost more than the search. */
 static inline const char *cnc_scan_lf(const char *first, const char *p, const char *end)
 {
     for (; end - p >= 16; p += 16) {
@@ -82,8 +83,8 @@ static inline const char *cnc_scan_lf(const char *first, const char *p, const ch
     return NULL;
 }
 
-/* True when [p, end) holds value characters only. Bytes from line on are readable, and [line, p) are known to be fit
- * for a value, so that the last block may reach back over them. Nothing beyond end is read. */
+/* True when [p, end) holds value characters only. Bytes from line on are readable, and those of [line, p) are known to be
+ * value characters, so the last block of sixteen may begin before p. Nothing beyond end is read. */
 static inline bool cnc_scan_is_value(const char *line, const char *p, const char *end)
 {
     for (; end - p >= 16; p += 16)

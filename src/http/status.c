@@ -3,7 +3,7 @@
 
 #include "http/http.h"
 
-/* RFC 9110 §15, and of its registry what servers use: RFC 4918, 5842, 6585, 7725, 8297, 8470. */
+/* RFC 9110 §15, and those of the registry that servers use: RFC 4918, 5842, 6585, 7725, 8297, 8470. */
 #define STATUSES(X)                                                                                                    \
     X(100, "Continue")                                                                                                 \
     X(101, "Switching Protocols")                                                                                      \

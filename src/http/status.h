@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Status lines, ready made. Private to src/http.
+ * The status lines as constant text. Private to src/http.
  */
 #ifndef CNC_HTTP_STATUS_H
 #define CNC_HTTP_STATUS_H
@@ -9,7 +9,7 @@
 
 #define CNC_STATUS_LINE_MAX 48
 
-/* text is filled up with NULs, so that it can be copied whole. */
+/* text is padded with NULs, so that all of it can be copied, with a constant size. */
 struct cnc_status_line {
     char text[CNC_STATUS_LINE_MAX];
     uint8_t len; /* with CR LF */

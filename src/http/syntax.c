@@ -28,7 +28,7 @@ bool cnc_http_is_token(const char *p, size_t n)
     return n > 0;
 }
 
-/* Blanks only inside: at either end they would not survive the wire (RFC 9110 §5.5). */
+/* No blanks at either end, since a recipient removes them (RFC 9110 §5.5). */
 bool cnc_http_is_value(const char *p, size_t n)
 {
     if (n == 0)
