@@ -96,7 +96,7 @@ struct cnc_http_head {
     uint32_t len;   /* bytes of the head, leading empty lines and the closing empty line included */
     struct cnc_http_span method_text;
     struct cnc_http_span target; /* as sent */
-    struct cnc_http_span path;   /* raw, starts with "/"; "*" for asterisk-form; len 0 for absolute-form without one: means "/" */
+    struct cnc_http_span path;   /* raw, starts with "/"; "*" for asterisk-form; len 0 for absolute-form without: "/" */
     struct cnc_http_span query;  /* raw, without "?"; len 0 if absent */
     struct cnc_http_span host;   /* of the target if it has one, else of Host (RFC 9112 §3.2.2); len 0: neither, on HTTP/1.0 */
     int64_t content_length;      /* -1: no Content-Length */

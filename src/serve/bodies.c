@@ -6,7 +6,7 @@
 
 #define CHUNKS_EXTRA 1024 /* bytes that chunk sizes and trailers may add to a small body; they may double a large one */
 
-/* A function of the program decides first whether the body is wanted. */
+/* Does a function of the program run first? It may refuse the request without its body. */
 static bool is_asked_first(const struct cnc_route_hooks *hooks, struct cnc_slice path)
 {
     for (unsigned i = 0; i < hooks->count; i++)
@@ -15,7 +15,7 @@ static bool is_asked_first(const struct cnc_route_hooks *hooks, struct cnc_slice
     return false;
 }
 
-/* NULL: none answers, or its hooks come first. path: room for the head's. */
+/* NULL: no route, or a function of the program runs first. path: room for the decoded path. */
 static const struct cnc_route *bodies_route(const struct cnc_router *router, const struct cnc_http_head *head,
                                             const char *bytes, char *path)
 {

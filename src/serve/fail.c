@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The end of a process that cannot serve any more: its loop is broken, since a descriptor of its own was closed by mistake, say, or
- * it has not been able to accept anything for long.
+ * The end of a process that cannot serve any more: its loop is broken, since a descriptor of its own was closed by mistake,
+ * say, or it has not been able to accept anything for long.
  */
 #include "base/error.h"
 #include "base/sys.h"
@@ -9,14 +9,14 @@
 #include "serve/sockets.h"
 #include "server/place.h"
 
-#define LOOK_MS 5 /* between two looks whether the threads have let go; no loop tells any more */
+#define LOOK_MS 5 /* between two looks whether the threads have finished; there is no loop that could be woken for it */
 
 static bool fail_is_over(const struct cnc_serving *s)
 {
     return s->drv.count == 0 && cnc_desk_of(s->home)->live == 0 && atomic_load(&s->server->connections) == 0;
 }
 
-/* Without turns of the loop: what threads give back is taken from the inbox, and closed. */
+/* Waits until all connections are closed, without the loop: takes what threads give back from the inbox, and closes it. */
 static int fail_let_go(struct cnc_serving *s, bool may_give_up)
 {
     int64_t until = cnc_clock_now(s->server->clock) + CNC_SERVING_PATIENCE_MS;
@@ -42,7 +42,7 @@ static int end_alone(struct cnc_serving *s, bool may_give_up)
     pthread_mutex_unlock(&server->mu);
     cnc_driver_stop_watching(&s->drv);
     cnc_serving_give_up(s);
-    cnc_home_settle(s->home); /* waiting clients are answered, as far as that can be sent at once */
+    cnc_home_settle(s->home); /* sends the replies to waiting clients, as far as the kernel takes them at once */
     int rc = fail_let_go(s, may_give_up);
     if (rc == CONCUR_OK)
         rc = cnc_serving_join(server, s->threads, may_give_up);

@@ -7,16 +7,16 @@
 #include "request/request.h"
 
 #define NOTES_AT_ONCE 64
-#define RETRY_MS 20 /* until the system may have room for a descriptor under way */
+#define RETRY_MS 20 /* until the system may allow another descriptor in a message */
 
-/* With the connection's descriptor; bytes that were read and not parsed follow. The same in both directions. */
+/* A message, in both directions: this note, the bytes that were read and not parsed, and the connection's descriptor. */
 struct head_note {
     int64_t at;        /* to a worker: monotonic ms at which the head was complete */
     uint32_t requests; /* begun on the connection so far */
-    uint32_t last;     /* its next reply is its last */
+    uint32_t last;     /* 1: its next reply is its last */
 };
 
-/* CONCUR_OK: the other side has it, and our copy is closed. */
+/* CONCUR_OK: the other side has the connection, and our copy is closed. */
 static int send_conn(struct cnc_driver *drv, int link, struct cnc_conn *conn, int64_t at)
 {
     struct cnc_slice bytes = cnc_conn_input(conn);
@@ -29,7 +29,8 @@ static int send_conn(struct cnc_driver *drv, int link, struct cnc_conn *conn, in
     return rc;
 }
 
-/* CONCUR_OK with a connection; CONCUR_AGAIN: none; CONCUR_E_GONE; CONCUR_E_NOMEM: one was lost. */
+/* CONCUR_OK with a connection; CONCUR_AGAIN: none; CONCUR_E_GONE: the link has ended; CONCUR_E_NOMEM: one cannot be served; if
+ * *out was set, the caller closes it. */
 static int receive_conn(int link, char *room, struct cnc_conn **out, int64_t *at)
 {
     struct head_note note;
@@ -68,7 +69,7 @@ static bool heads_has_room(const struct cnc_heads *h)
     return atomic_load_explicit(&server->connections, memory_order_relaxed) < server->setup->connections_max;
 }
 
-/* Without room nothing more is read: workers keep what they cannot pass. */
+/* While connections_max are open nothing is read, and workers keep what they cannot pass. */
 static void heads_watch(struct cnc_heads *h)
 {
     unsigned mask = (heads_has_room(h) ? CNC_IO_READ : 0u) | (h->is_clogged && !h->is_short ? CNC_IO_WRITE : 0u);
@@ -83,7 +84,7 @@ static void heads_unqueue(struct cnc_heads *h, struct cnc_conn *conn)
     h->queue_len--;
 }
 
-/* Nobody waits any more for what it asked. */
+/* The client has left, so its request need not be served. */
 static void on_heads_client_left(struct cnc_io *io, unsigned ready)
 {
     struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
@@ -102,7 +103,7 @@ static void queue_conn(struct cnc_heads *h, struct cnc_conn *conn)
         (void)cnc_io_watch(h->serving.home->loop, &conn->io, CNC_IO_CLOSED);
 }
 
-/* As many as the link takes, in order. */
+/* Passes on as many connections as the link takes, first to last. */
 static void serve_queue(struct cnc_heads *h)
 {
     struct cnc_driver *drv = &h->serving.drv;
@@ -112,10 +113,10 @@ static void serve_queue(struct cnc_heads *h)
         heads_unqueue(h, conn);
         int rc = send_conn(drv, cnc_io_fd(&h->io), conn, at);
         if (rc == CONCUR_AGAIN || rc == CONCUR_E_FULL) {
-            queue_conn(h, conn); /* behind the others, which have waited as long: the link takes none of them now */
+            queue_conn(h, conn); /* at the end of the queue, so it loses its place; the link takes no other one now either */
             h->is_clogged = true;
             h->is_short = rc == CONCUR_E_FULL;
-            if (h->is_short) /* the link itself may have room all the time: watching it would be a spin */
+            if (h->is_short) /* the link may be writable meanwhile, so watching it would make the loop spin */
                 cnc_home_timer(h->serving.home, &h->retry, cnc_home_now(h->serving.home) + RETRY_MS);
         } else if (rc != CONCUR_OK) {
             cnc_log(&h->serving.server->log, CONCUR_LOG_ERROR, "heads: a complete head of %zu bytes cannot be passed on: %s",
@@ -145,7 +146,7 @@ static void heads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
         heads_watch(h);
 }
 
-/* Another process may have what this one lacks. */
+/* If this process lacks memory for long it ends: its successor may have more. */
 static void look_for_starvation(struct cnc_heads *h)
 {
     struct cnc_home *home = h->serving.home;
@@ -177,7 +178,7 @@ static void take_conns(struct cnc_heads *h)
         else
             cnc_conn_end(&h->serving.drv, conn);
     }
-    if (rc == CONCUR_E_GONE) { /* no worker is left, and the master has none to come */
+    if (rc == CONCUR_E_GONE) { /* no worker is left, and the master will start none */
         (void)cnc_io_watch(h->serving.home->loop, &h->io, 0);
         h->has_link = false;
     }
@@ -195,7 +196,7 @@ static void on_heads_link(struct cnc_io *io, unsigned ready)
     heads_watch(h);
 }
 
-/* There may be room again. */
+/* A connection was closed: there may be room for another one. */
 static void on_heads_closed(struct cnc_driver *drv)
 {
     struct cnc_heads *h = heads_of(drv);

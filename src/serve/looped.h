@@ -8,7 +8,7 @@
 #include "server/role.h"
 
 int cnc_looped_open(concur_server *server);
-/* With other ops than those that call the program's handlers (conn.h). */
+/* The same with another cnc_conn_ops.request (conn.h) than the one that calls the program's handlers. */
 int cnc_looped_open_with(concur_server *server,
                          int (*request)(struct cnc_conn *, const struct cnc_http_head *, const char *));
 int cnc_looped_run(concur_server *server, bool may_give_up);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The process that serves when no workers can be started: a loop that answers 503 with Retry-After to every request, so that
- * clients and load balancers need not wait for nothing.
+ * clients and load balancers do not wait in vain.
  */
 #include "serve/refuser.h"
 

@@ -6,14 +6,15 @@
 #include "proc/board.h"
 #include "serve/sockets.h"
 
-#define LIBRARY_THREADS 2 /* beside pool_threads, for what the library itself writes to files; started when it does */
+#define LIBRARY_THREADS 2 /* besides pool_threads, for the library's own writes to files; started when they are needed */
 
 bool cnc_serving_gives_up(struct cnc_driver *drv)
 {
     return cnc_server_is_late(drv->owner);
 }
 
-/* Both sides write before they look (stop_is_over() reads the number after draining was set), so that one of them sees. */
+/* The count is written before draining is read. A stop sets draining before stop_is_over() reads the count. So one of the two
+ * sees what the other has written, and the end of the last connection is not missed. */
 void cnc_serving_closed(struct cnc_driver *drv)
 {
     concur_server *server = drv->owner;
@@ -44,7 +45,8 @@ static void serving_pass_on(void *arg)
     cnc_place_pass_on(s->server);
 }
 
-/* A connection may wait that another process was told of. A stop that has begun meanwhile leaves it to a third one. */
+/* The master's message: a connection may wait for which another process was woken. If this process stops, a third one must
+ * look. */
 static void look_at_listeners(void *arg)
 {
     struct cnc_serving *s = arg;
@@ -54,7 +56,7 @@ static void look_at_listeners(void *arg)
         cnc_place_pass_on(s->server);
 }
 
-/* A stop was asked for or announced, or a connection that a thread closed makes room for another. */
+/* A stop was asked for or announced, or a thread has closed a connection, so there is room for another one. */
 static void on_serving_stop_fd(struct cnc_io *io, unsigned ready)
 {
     struct cnc_serving *s = CNC_CONTAINER(io, struct cnc_serving, stop_io);
@@ -63,11 +65,11 @@ static void on_serving_stop_fd(struct cnc_io *io, unsigned ready)
         cnc_loop_break(s->home->loop, "the descriptor that reports a stop was closed");
     cnc_acceptor_nudge(&s->acceptor);
     cnc_serving_tell_of_stop(s);
-    if (s->home->blocking) /* a request may be waiting in this very loop, and no other code looks meanwhile */
+    if (s->home->blocking) /* a request may be waiting in this turn of the loop; then nothing else would look */
         (void)cnc_serving_look(s, false);
 }
 
-/* Ends the wait: who turns the loop looks at the clock. */
+/* Ends the loop's wait. After the turn cnc_serving_run() moves the stop on; at a blocking home it is done here. */
 static void on_serving_stop_timer(struct cnc_timer *t)
 {
     struct cnc_serving *s = CNC_CONTAINER(t, struct cnc_serving, stop_timer);
@@ -84,7 +86,7 @@ static void on_serving_link(struct cnc_io *io, unsigned ready)
 
 static void on_serving_publish(struct cnc_timer *t)
 {
-    (void)t; /* as on_serving_stop_timer() */
+    (void)t; /* only ends the loop's wait: cnc_serving_run() publishes after the turn */
 }
 
 static int open_pool(struct cnc_serving *s, concur_server *server)
@@ -94,7 +96,7 @@ static int open_pool(struct cnc_serving *s, concur_server *server)
         .threads_max = (unsigned)server->setup->cfg.pool_threads,
         .library_max = LIBRARY_THREADS,
         .queue_max = (unsigned)server->setup->cfg.pool_queue_max,
-        .library_queue_max = server->setup->connections_max, /* one for each: nobody is refused */
+        .library_queue_max = server->setup->connections_max, /* at most one job for each connection, so none is refused */
         .stack_size = (size_t)server->setup->cfg.thread_stack,
         .idle_ms = server->setup->cfg.thread_idle,
         .owner = server,
@@ -179,7 +181,7 @@ void cnc_serving_close(struct cnc_serving *s)
     cnc_home_close(&s->home);
 }
 
-/* Calls are not timed one by one: only if there was a single one it is known which took the time. */
+/* Calls are not timed one by one: only if there was a single one do we know which call took the time. */
 static void warn_of_stall(const struct cnc_serving *s, int64_t ms, unsigned calls)
 {
     const struct cnc_route *route = cnc_desk_of(s->home)->last;
@@ -211,9 +213,9 @@ static void check_stall(struct cnc_serving *s, int64_t began)
 }
 
 #define PUBLISH_MS 100
-#define PUBLISH_MAX_MS 1600 /* between two times while threads are at work and nothing changes */
+#define PUBLISH_MAX_MS 1600 /* between two times while threads have jobs and nothing changes */
 
-/* Threads may end what they are at without a turn of this loop. */
+/* Sets the timer while threads have jobs, since these may end without a turn of this loop. */
 static void publish_again(struct cnc_serving *s, const struct cnc_engine_stats *stats, int64_t now)
 {
     bool moves = stats->requests != s->published_requests;
@@ -234,7 +236,7 @@ void cnc_serving_publish(struct cnc_serving *s, int64_t now)
     bool has_share = atomic_load_explicit(&s->server->place.recycle_at, memory_order_relaxed) != 0;
     if (now >= due || has_share)
         s->stats(s->server, &stats);
-    if (now < due) { /* what comes after the last turn but one is told as well */
+    if (now < due) { /* too early: the timer makes sure that the present numbers are published even if no other turn comes */
         if (has_share)
             cnc_place_begun(s->server, stats.requests);
         if (!cnc_timer_is_set(&s->publish_timer) || s->publish_timer.at > due)
@@ -281,7 +283,7 @@ CNC_HOT int cnc_serving_run(struct cnc_serving *s, bool may_give_up)
         if (CNC_UNLIKELY(cnc_home_turn(s->home, -1) < 0))
             return cnc_serving_fail(s, may_give_up);
         check_stall(s, cnc_home_turn_began(s->home));
-        if (s->server->place.row) /* somebody looks */
+        if (s->server->place.row) /* there is a board */
             cnc_serving_publish(s, cnc_home_turn_began(s->home));
         rc = CONCUR_OK;
     }

@@ -27,7 +27,8 @@ static int open_one(concur_server *server, unsigned i, const struct cnc_listener
     return cnc_error_set(CONCUR_E_SYS, "cannot listen: %s", cnc_files_why(why, sizeof why, errno, CNC_FILES_PROCESS));
 }
 
-/* A generation that wants something else says so to each socket that it accepts: the listening ones belong to all. */
+/* Options of the listening sockets are not changed, since all generations share these. A generation with other options sets
+ * them on each socket that it accepts. */
 struct cnc_accept cnc_sockets_accept_how(const concur_server *server, unsigned i, bool blocking)
 {
     const struct cnc_server_socket *s = &server->sockets[i];

@@ -11,13 +11,13 @@
 #include "serve/sockets.h"
 
 #define PAUSE_MS 50  /* when descriptors have run out */
-#define HEAD_WAIT_MS 10  /* for a head, before it is waited for elsewhere */
+#define HEAD_WAIT_MS 10  /* how long a head is waited for, before the connection is passed on (heads.h) */
 #define HEAD_HURRY_MS 1  /* ... while others wait to be accepted */
-#define STAY_MS 250  /* for which a kept connection's next request is waited for by a plain read */
+#define STAY_MS 250  /* how long a plain read waits for a kept connection's next request */
 #define YIELD_MS 250 /* between two checks whether another client waits */
 #define SILENT_MS 1000 /* how long a new connection may be silent while others wait: its request may be on the way */
-#define PUBLISH_EVERY 32 /* requests of a connection, and at its end */
-#define LINGER_MS 50 /* the same while a connection that was closed lingers */
+#define PUBLISH_EVERY 32 /* requests of this process; it also publishes before each wait for a connection */
+#define LINGER_MS 50 /* until the first such check, if the connection lingers */
 
 static struct cnc_solo *solo_of(const struct cnc_driver *drv)
 {
@@ -48,8 +48,8 @@ static bool does_somebody_wait(const concur_server *server)
     return cnc_sys_poll(fds, n, 0) > 0;
 }
 
-/* Clients with a kept connection must not shut out others: when every worker has a connection and another client waits, the
- * reply is the connection's last. */
+/* A client with a kept connection must not shut out others: if every worker has a connection and another client waits, this
+ * reply is the last of its connection. */
 CNC_HOT static bool decide_keep(struct cnc_driver *drv)
 {
     struct cnc_solo *solo = solo_of(drv);
@@ -58,7 +58,7 @@ CNC_HOT static bool decide_keep(struct cnc_driver *drv)
     const struct cnc_place *place = &server->place;
     if (served % PUBLISH_EVERY == 0)
         publish(solo);
-    /* A client that asks again at once leaves no moment in which this process would listen to the master. */
+    /* If the client always sends its next request at once, the process reads the master's messages nowhere else. */
     if (place->board && cnc_board_was_poked(place->board, place->page, place->slot))
         cnc_place_hear(server);
     if (CNC_UNLIKELY(atomic_load_explicit(&server->stop_at, memory_order_relaxed) != INT64_MAX))
@@ -73,7 +73,7 @@ static int64_t head_wait(struct cnc_driver *drv)
     return does_somebody_wait(drv->owner) ? HEAD_HURRY_MS : HEAD_WAIT_MS;
 }
 
-/* From its second request on a connection is read with a wait. */
+/* Sets how long reads wait for the second and all later requests of a connection. */
 static bool stay_with(const struct cnc_conn *conn)
 {
     struct timeval wait = { .tv_usec = STAY_MS * 1000 };
@@ -85,7 +85,7 @@ CNC_HOT static bool may_keep(struct cnc_driver *drv, struct cnc_conn *conn)
     return decide_keep(drv) && (conn->requests != 1 || stay_with(conn));
 }
 
-/* The same for a connection that is silent, or that lingers after its last request. */
+/* If another client waits and no worker is idle, closes the connection if it is idle, lingers, or is new and silent. */
 static void on_solo_yield(struct cnc_timer *t)
 {
     struct cnc_solo *solo = CNC_CONTAINER(t, struct cnc_solo, yield);
@@ -97,7 +97,7 @@ static void on_solo_yield(struct cnc_timer *t)
     cnc_home_timer(solo->serving.home, t, cnc_home_now(solo->serving.home) + YIELD_MS);
 }
 
-/* Called while the thread waits for its peer: only this thread reads the master's messages. */
+/* Called while the thread waits for its peer. Reads the master's messages, since no other thread does. */
 static bool gives_up(struct cnc_driver *drv)
 {
     concur_server *server = drv->owner;
@@ -106,7 +106,7 @@ static bool gives_up(struct cnc_driver *drv)
     return cnc_serving_gives_up(drv);
 }
 
-/* A turn of the loop. False: it is broken, as will be every one to come. */
+/* A turn of the loop. False: the loop is broken, and stays so. */
 static bool turn(struct cnc_solo *solo)
 {
     if (CNC_LIKELY(cnc_home_turn(solo->serving.home, -1) == CONCUR_OK))
@@ -115,7 +115,7 @@ static bool turn(struct cnc_solo *solo)
     return false;
 }
 
-/* Within cnc_block_serve(): the loop is this process' own. */
+/* cnc_conn_ops.lost_loop, within cnc_block_serve(). The process has no other loop, so it can serve no more. */
 static void solo_lost_loop(struct cnc_driver *drv)
 {
     solo_of(drv)->sick = "its loop is broken";
@@ -133,20 +133,20 @@ CNC_HOT static bool solo_is_wanted(void *arg)
     return false;
 }
 
-/* Nothing of it is here but a part of the next head, or nothing at all of the first. */
+/* Does it wait only for a head: has part of one come, or nothing yet on a new connection? */
 static bool solo_waits_for_head(const struct cnc_conn *conn)
 {
     bool is_silent = conn->state == CNC_CONN_IDLE && (conn->flags & CNC_CONN_FRESH);
     return (conn->state == CNC_CONN_HEAD || is_silent) && !conn->out;
 }
 
-/* Ends the wait: who turns the loop looks. */
+/* Only ends the loop's wait: wait_in_loop() checks the time after each turn. */
 static void on_solo_slow(struct cnc_timer *t)
 {
     (void)t;
 }
 
-/* Has the head under way taken long enough? Asked after each turn of the loop. */
+/* Has the head that is being read taken HEAD_WAIT_MS? Called after each turn. *since: when it began; 0: no head has. */
 static bool is_slow(struct cnc_solo *solo, const struct cnc_conn *conn, int64_t *since)
 {
     struct cnc_home *home = solo->serving.home;
@@ -162,8 +162,8 @@ static bool is_slow(struct cnc_solo *solo, const struct cnc_conn *conn, int64_t 
 
 enum waited { WAITED_GONE, WAITED_SERVED, WAITED_SLOW };
 
-/* The peer is silent, or slow: events drive the connection until it has been served and is quick again, until a head takes too
- * long, or until it is gone. But for the last the driver has let go of it. */
+/* The peer is silent or slow: the loop drives the connection until a request has been served and nothing is left to read or
+ * send, until a head takes too long, or until the connection is gone. In the first two cases the driver has released it. */
 static enum waited wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
 {
     struct cnc_driver *drv = &solo->serving.drv;
@@ -171,7 +171,7 @@ static enum waited wait_in_loop(struct cnc_solo *solo, struct cnc_conn *conn)
     enum waited end = WAITED_GONE;
     uint32_t requests = conn->requests;
     int64_t first = conn->state == CNC_CONN_LINGER ? LINGER_MS : YIELD_MS, slow_since = 0;
-    bool may_pass = !conn->ext && cnc_heads_are_awaited(solo->serving.server) && !solo_waits_for_head(conn); /* else it was tried */
+    bool may_pass = !conn->ext && cnc_heads_are_awaited(solo->serving.server) && !solo_waits_for_head(conn); /* else tried */
     cnc_home_timer(home, &solo->yield, cnc_home_now(home) + first);
     cnc_driver_take(drv, conn);
     while (drv->count && end == WAITED_GONE) {
@@ -201,15 +201,15 @@ static void solo_serve(struct cnc_solo *solo, struct cnc_conn *conn)
             break;
         waited = wait_in_loop(solo, conn);
     }
-    while (cnc_desk_of(home)->live && turn(solo)) /* what the client did not wait for */
+    while (cnc_desk_of(home)->live && turn(solo)) /* requests that go on although the connection is gone */
         continue;
     while (home->local.head)
         cnc_home_settle(home);
 }
 
-/* ---- the wait for one ---- */
+/* ---- the wait for a connection ---- */
 
-/* Complete heads come last. */
+/* The link to the process that waits for heads is the last one. */
 static unsigned listeners_of(const struct cnc_solo *solo, const concur_server *server, int out[CNC_LISTEN_MAX + 1])
 {
     unsigned n = server->socket_count;
@@ -220,7 +220,7 @@ static unsigned listeners_of(const struct cnc_solo *solo, const concur_server *s
     return n;
 }
 
-/* A connection may wait of which another process was told; the gate tells of it then. */
+/* The master's message: a connection may wait for which another process was woken. Makes the gate report it here. */
 static void look_at_gate(void *arg)
 {
     struct cnc_solo *solo = arg;
@@ -257,7 +257,7 @@ static struct cnc_conn *take_from(struct cnc_solo *solo, unsigned i)
     int err = 0;
     struct cnc_conn *conn = cnc_accept(server->sockets[i].fd, &how, &err);
     if (!conn && cnc_accept_fails_again(err)) {
-        if (!solo->starved.since) /* it slept before */
+        if (!solo->starved.since) /* the first failure: the kernel may have woken this process alone */
             cnc_place_pass_on(server);
         pause_accepting(solo, err);
     } else {
@@ -273,13 +273,13 @@ static struct cnc_conn *take_complete(struct cnc_solo *solo)
     if (cnc_heads_take(&solo->serving.drv, solo->room, &conn) == CONCUR_E_GONE) {
         cnc_gate_leave(&solo->gate, server->place.lend);
         solo->serving.more_may_come = false;
-        cnc_free(solo->room); /* it may be seen before the stop is heard of: then nothing is waited for */
+        cnc_free(solo->room); /* without it on_solo_drain() waits for no more heads, if the stop is heard of later */
         solo->room = NULL;
     }
     return conn;
 }
 
-/* Until something comes; in a stop until its deadline. */
+/* ms to wait for a connection: -1, no limit; in a stop until its deadline. */
 static int how_long(const struct cnc_solo *solo)
 {
     const concur_server *server = solo->serving.server;
@@ -288,7 +288,7 @@ static int how_long(const struct cnc_solo *solo)
     return stop_at == INT64_MAX ? -1 : left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-/* Memory that large bodies have used is freed when none has come for a while. */
+/* Frees the chunks that large bodies have used if nothing has come for CNC_DESK_REST_MS. */
 static int wait_at_gate(struct cnc_solo *solo)
 {
     struct cnc_home *home = solo->serving.home;
@@ -318,7 +318,7 @@ static struct cnc_conn *solo_take(struct cnc_solo *solo, unsigned i)
     return NULL;
 }
 
-/* NULL: something else is to be looked at. */
+/* NULL: none came; the caller checks for a stop and for solo->sick. */
 static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
 {
     concur_server *server = solo->serving.server;
@@ -342,8 +342,8 @@ static struct cnc_conn *wait_for_one(struct cnc_solo *solo)
 
 /* ---- life ---- */
 
-/* Nothing is accepted any more, but complete heads still come if the whole generation stops: then the process that waits for
- * them ends first. */
+/* Nothing is accepted any more. If the whole generation stops, complete heads still come: the process that waits for heads ends
+ * first, and passes on those that it has. */
 static void on_solo_drain(struct cnc_serving *s)
 {
     struct cnc_solo *solo = CNC_CONTAINER(s, struct cnc_solo, serving);
@@ -375,7 +375,7 @@ int cnc_solo_open(struct cnc_solo *solo, concur_server *server)
                                .room = has_heads ? cnc_malloc(CNC_HEADS_ROOM) : NULL };
     if (has_heads && !solo->room)
         return CONCUR_E_NOMEM;
-    server->place.recycle_at = 0; /* it ends by itself, and is not replaced before */
+    server->place.recycle_at = 0; /* this worker ends by itself after so many requests: it asks for no successor before that */
     solo->ops = cnc_request_conn_ops;
     solo->ops.closed = cnc_serving_closed;
     solo->ops.gives_up = gives_up;

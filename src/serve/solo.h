@@ -9,12 +9,12 @@
 #include "serve/serving.h"
 
 struct cnc_solo {
-    struct cnc_serving serving; /* the loop of a request that waits, and of a connection that is silent */
+    struct cnc_serving serving; /* the loop for a request that waits, and for a connection that is silent or slow */
     struct cnc_conn_ops ops;
     struct cnc_gate gate;
-    char *room;                 /* owned; for a connection with a complete head of the process that waits for heads */
+    char *room;                 /* owned; buffer for messages of the process that waits for heads; NULL: there is none */
     struct cnc_timer yield;     /* checks whether another client waits while the connection is silent */
-    struct cnc_timer slow;      /* a head has taken long enough to be waited for elsewhere */
+    struct cnc_timer slow;      /* when a head has taken so long that it is passed to the process that waits for heads */
     unsigned long long accepted;
     unsigned long long recycle_at; /* requests after which this process ends; 0: never */
     int64_t warned_at;

@@ -6,9 +6,9 @@
 #include "serve/serving.h"
 #include "serve/sockets.h"
 
-#define FLUSH_MS 250  /* after giving requests up: for their last bytes to leave */
+#define FLUSH_MS 250  /* after requests were given up: time for their last bytes to be sent */
 
-/* At every home where requests run. */
+/* Calls fn at every home where requests run. */
 static void tell_homes(struct cnc_serving *s, void (*fn)(struct cnc_home *, int), int arg)
 {
     fn(s->home, arg);
@@ -18,7 +18,7 @@ static void tell_homes(struct cnc_serving *s, void (*fn)(struct cnc_home *, int)
         cnc_pool_broadcast(s->server->pool, fn, arg);
 }
 
-/* Once: requests that begin later look by themselves. */
+/* Tells the requests that exist now, once. Those that begin later check for a stop themselves. */
 void cnc_serving_tell_of_stop(struct cnc_serving *s)
 {
     if (s->has_told || !cnc_server_is_stopping(s->server))
@@ -60,7 +60,7 @@ void cnc_serving_give_up(struct cnc_serving *s)
         s->gave_up(s);
 }
 
-/* Moves the stop on; returns when it wants to look again. */
+/* Moves the stop on; returns when to call this again. */
 static int64_t advance(struct cnc_serving *s, int64_t now)
 {
     int64_t stop_at = atomic_load(&s->server->stop_at);
@@ -75,7 +75,7 @@ static int64_t advance(struct cnc_serving *s, int64_t now)
     if (now < stop_at + FLUSH_MS)
         return stop_at + FLUSH_MS;
     s->phase = CNC_SERVING_FORCE;
-    cnc_driver_cancel(&s->drv, CONCUR_E_STOPPING); /* again at each turn: threads give connections back */
+    cnc_driver_cancel(&s->drv, CONCUR_E_STOPPING); /* again at each turn, since threads give connections back */
     return now < stop_at + CNC_SERVING_PATIENCE_MS ? stop_at + CNC_SERVING_PATIENCE_MS : INT64_MAX;
 }
 

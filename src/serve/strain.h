@@ -19,9 +19,9 @@ struct cnc_strain {
     int64_t taken_told_at, failed_told_at;
 };
 
-/* Before the pool is made: cnc_strain_on() and strain are for its configuration. */
+/* Call it before the pool is made: cnc_strain_on() and strain go into its configuration. */
 void cnc_strain_init(struct cnc_strain *strain, concur_server *server, const char *option);
-/* Looks are made at home, which outlives the pool. */
+/* home is where cnc_pool_look() is called; it must outlive the pool. */
 void cnc_strain_open(struct cnc_strain *strain, struct cnc_home *home, struct cnc_pool *pool);
 /* At home. */
 void cnc_strain_close(struct cnc_strain *strain);

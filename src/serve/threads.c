@@ -39,7 +39,7 @@ static void to_lot(struct cnc_threads *t, struct cnc_conn *conn)
     cnc_link_append(&t->lot, &conn->job.link);
     pthread_mutex_unlock(&t->mu);
     if (first)
-        cnc_home_post(t->serving->home, &t->lot_task); /* it outlives its connections */
+        cnc_home_post(t->serving->home, &t->lot_task); /* cannot fail: that home outlives its connections */
 }
 
 static void park(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *conn)
@@ -54,7 +54,7 @@ CNC_HOT static bool threads_is_wanted(void *arg)
     return t->server->setup->cfg.park_after == 0 || cnc_pool_is_wanted(t->pool) || (t->is_wanted && t->is_wanted(t));
 }
 
-/* The client has left. Checked only if the connection has waited. */
+/* Has the client left? Checked only if the connection has waited for LONG_WAIT_MS. */
 static bool threads_has_left(const struct cnc_threads *t, const struct cnc_home *home, const struct cnc_conn *conn)
 {
     bool shut_is_left = !t->server->setup->limits.half_close; /* a reset is seen in any case */
@@ -62,13 +62,13 @@ static bool threads_has_left(const struct cnc_threads *t, const struct cnc_home 
     return cnc_clock_now(home->clock) - conn->deadline >= LONG_WAIT_MS && cnc_sys_poll(&p, 1, 0) > 0;
 }
 
-/* After an upgrade. Only callbacks are due then, which no error page replaces, and which the queue's limits do not cut. */
+/* After an upgrade only a callback is due. An error page cannot replace it, and queue_max and queue_timeout do not apply. */
 static bool is_upgraded(const struct cnc_conn *conn)
 {
     return conn->exchange.stream != NULL;
 }
 
-/* Whoever lent it is told. */
+/* Closes conn, and tells the front if it was lent. */
 static void close_unserved(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     if (drv->ops->gone)
@@ -82,7 +82,7 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
     struct cnc_threads *t = conn->drv->lender;
     concur_server *before = cnc_server_enter(t->server);
     struct cnc_driver *drv = driver_of(t, home);
-    /* Whoever still waits for a thread when a stop has run out of time is told so. */
+    /* After a stop's deadline no request is begun: the poller answers 503. */
     if (!drv || (cnc_server_is_late(t->server) && !is_upgraded(conn)))
         to_lot(t, conn);
     else if (!is_upgraded(conn) && threads_has_left(t, home, conn))
@@ -90,7 +90,7 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
     else if (cnc_block_serve(drv, conn, threads_is_wanted, t))
         park(t, home, conn);
     while (cnc_desk_of(home)->live)
-        if (cnc_home_turn(home, -1) < 0) { /* its loop has come to life, so there is a driver */
+        if (cnc_home_turn(home, -1) < 0) { /* only a driver makes a loop here, so drv is not NULL */
             cnc_server_runs_short(t->server, "requests that wait on this thread are given up");
             cnc_driver_lose_loop(drv);
         }
@@ -103,7 +103,7 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
 
 /* ---- on the poller ---- */
 
-/* There is no thread that could call its protocol: the poller does, for the last time. */
+/* No thread can call its protocol, so the poller tells the protocol that the connection is lost, and closes it. */
 static void cut_upgraded(struct cnc_threads *t, struct cnc_conn *conn, int reason)
 {
     conn->drv = &t->serving->drv;
@@ -123,7 +123,7 @@ static void threads_take_back(struct cnc_task *task)
         struct cnc_conn *conn = CNC_CONTAINER(cnc_link_take_first(&todo), struct cnc_conn, job.link);
         if (CNC_UNLIKELY(conn->flags & CNC_CONN_READY) && is_upgraded(conn))
             cut_upgraded(t, conn, CONCUR_E_NOMEM);
-        else if (conn->flags & CNC_CONN_READY) /* no thread has looked at it */
+        else if (conn->flags & CNC_CONN_READY) /* no thread has begun its request */
             cnc_driver_refuse(&t->serving->drv, conn, 503);
         else
             cnc_driver_take(&t->serving->drv, conn);
@@ -131,11 +131,11 @@ static void threads_take_back(struct cnc_task *task)
 }
 
 struct overdue {
-    int64_t before;
-    int64_t next; /* when the first of the others asked; INT64_MAX: there are none */
+    int64_t before; /* connections that asked for a thread by then are overdue */
+    int64_t next;   /* when the first of the others asked; INT64_MAX: there are none */
 };
 
-/* They queue in the order in which they asked. */
+/* The queue has the order in which connections asked, so the first that is not overdue ends the search. */
 static bool is_overdue(struct cnc_job *job, void *arg)
 {
     struct overdue *o = arg;
@@ -146,7 +146,7 @@ static bool is_overdue(struct cnc_job *job, void *arg)
     return false;
 }
 
-/* Behind all others. */
+/* queue_timeout does not apply to an upgraded connection: it goes to the end of the queue. */
 static void wait_anew(struct cnc_threads *t, struct cnc_conn *conn, struct overdue *o)
 {
     conn->deadline = cnc_home_now(t->serving->home);
@@ -175,7 +175,8 @@ static void on_threads_late(struct cnc_timer *timer)
         cnc_home_timer(home, timer, o.next + timeout);
 }
 
-/* One timer for all: when it fires, all late connections are found, or none. */
+/* There is one timer for the whole queue. When it fires, it takes all that are overdue, perhaps none, and is set for the
+ * next. */
 static void watch_queue(struct cnc_threads *t)
 {
     struct cnc_home *home = t->serving->home;
@@ -210,7 +211,7 @@ static void submit_upgraded(struct cnc_threads *t)
 
 void cnc_threads_submit(struct cnc_threads *t)
 {
-    struct cnc_link ready; /* refusing one may bring others */
+    struct cnc_link ready; /* a list of its own, since refusing one may add others to t->ready */
     submit_upgraded(t);
     cnc_link_init(&ready);
     cnc_link_move_all(&ready, &t->ready);
@@ -228,7 +229,7 @@ void cnc_threads_flush(struct cnc_threads *t)
         cnc_threads_submit(t);
 }
 
-/* At the end of the turn: a thread woken for each would push the poller aside each time. */
+/* At the end of the turn for all together: if a thread were woken for each, it would take the processor from the poller. */
 static void on_threads_ready(struct cnc_task *task)
 {
     struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, ready_task);
@@ -251,7 +252,7 @@ void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn)
     cnc_threads_await(t, conn, is_upgraded(conn) ? &t->upgraded : &t->ready);
 }
 
-/* Of the poller and of the threads. */
+/* cnc_conn_ops.early, for the poller and the threads. */
 static bool threads_early(struct cnc_driver *drv, const struct cnc_conn *conn, const struct cnc_http_head *head,
                           const char *bytes, struct cnc_early_terms *terms)
 {
@@ -259,9 +260,9 @@ static bool threads_early(struct cnc_driver *drv, const struct cnc_conn *conn, c
     return cnc_bodies_want(drv->owner, head, bytes, SIZE_MAX, terms);
 }
 
-/* ---- how many were begun ---- */
+/* ---- requests that were begun ---- */
 
-/* A thread that stays with a busy connection causes no turn of the poller, in which threads are counted. */
+/* Counts requests at once: a thread that stays with a busy connection causes no turn of the poller, which would count them. */
 static int threads_count_request(struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes)
 {
     struct cnc_threads *t = conn->drv->lender;

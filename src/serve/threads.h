@@ -12,18 +12,18 @@ struct cnc_threads {
     concur_server *server;
     struct cnc_serving *serving; /* the poller */
     struct cnc_pool *pool;
-    struct cnc_conn_ops ops, poller_ops; /* of the drivers at the threads, of the poller's */
-    /* Optional, on a thread: takes conn, which is free of any request, elsewhere than back to the poller. False: it does
-     * not. */
+    struct cnc_conn_ops ops, poller_ops; /* for the drivers of the threads; for the poller's driver */
+    /* Optional, on a thread that is done with conn, which has no request now. True: conn was taken; false: it goes back to the
+     * poller. */
     bool (*parked)(struct cnc_threads *, struct cnc_home *, struct cnc_conn *conn);
-    /* Optional, on a thread: it has become free for the next connection, which parked() has not told yet. */
+    /* Optional, on a thread that has become free, unless cnc_pool_job_ends() was called before. */
     void (*is_free)(struct cnc_threads *);
     const struct cnc_loan_ops *loan; /* of the drivers at the threads; NULL: nothing here is lent */
     bool (*is_wanted)(void *threads); /* optional: others wait for a thread elsewhere */
     void (*submit)(struct cnc_threads *); /* optional, on the poller: in place of cnc_threads_submit() */
     struct cnc_strain strain;
     struct cnc_desk_kind desks;
-    atomic_ullong begun; /* requests, where somebody wants to know at once */
+    atomic_ullong begun; /* requests; counted only if the process is replaced after a number of them */
     /* connections on their way back to the poller */
     pthread_mutex_t mu;
     struct cnc_link lot; /* guarded by mu */
@@ -33,28 +33,29 @@ struct cnc_threads {
     struct cnc_link upgraded; /* the same, but a callback of their protocol is due */
     struct cnc_task ready_task;
     bool is_due; /* ready_task is queued */
-    struct cnc_timer late; /* set: somebody may wait longer than queue_timeout then */
+    struct cnc_timer late; /* when a connection in the queue may have waited for queue_timeout */
 };
 
 /* ops: of the threads' drivers. */
 int cnc_threads_open(struct cnc_threads *threads, concur_server *server, struct cnc_serving *serving,
                      const struct cnc_conn_ops *ops);
-/* Opens the poller, serving: flags as with cnc_serving_open(). Closing it is the caller's. */
+/* Opens the poller, threads->serving; flags as for cnc_serving_open(). The caller closes it. */
 int cnc_threads_open_poller(struct cnc_threads *threads, unsigned flags);
-/* cnc_conn_ops.handover of the poller; also for a connection that came in another way. Poller. */
+/* Poller. cnc_conn_ops.handover; also for a connection that came in another way. */
 void cnc_threads_handover(struct cnc_driver *drv, struct cnc_conn *conn);
-/* The same, but conn waits with those in `list` for the end of the turn, when submit() is called. Poller. */
+/* Poller. Puts conn in list, whose connections wait for the end of the turn. Then submit() is called, or
+ * cnc_threads_submit() if that is NULL. */
 void cnc_threads_await(struct cnc_threads *threads, struct cnc_conn *conn, struct cnc_link *list);
 /* Poller. Gives the connections in list to the threads, or lets them wait for one. Those for which there is no room stay in
  * list; returns why, as cnc_pool_submit(). */
 int cnc_threads_queue(struct cnc_threads *threads, struct cnc_link *list);
 /* Poller. Answers all in list 503. */
 void cnc_threads_refuse(struct cnc_threads *threads, struct cnc_link *list);
-/* Poller. Gives to the threads what was handed over. */
+/* Poller. Gives the connections that were handed over to the threads. */
 void cnc_threads_submit(struct cnc_threads *threads);
-/* Poller. What the end of the turn would do, now. */
+/* Poller. Does now what the end of the turn would do. */
 void cnc_threads_flush(struct cnc_threads *threads);
-/* What is left after the poller's run: CONCUR_OK or CONCUR_E_BUSY. */
+/* After the poller's run: stops the threads, as cnc_serving_join(). */
 int cnc_threads_join(struct cnc_threads *threads, bool may_give_up);
 void cnc_threads_stats(const struct cnc_threads *threads, struct cnc_engine_stats *out);
 void cnc_threads_close(struct cnc_threads *threads);
