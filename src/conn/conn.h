@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A connection: a descriptor with its transport, buffers and deadline, and the exchange that is under way on it (exchange.h). The
- * same connection is driven by events on a loop (driver.c) or by a thread that blocks (block.c); states.c holds its state table,
+ * A connection: a descriptor with its transport, its buffers and a deadline, and the exchange that is under way on it
+ * (exchange.h). It is driven by events on a loop (driver.c) or by a thread that blocks (block.c). states.c has its state table,
  * input.c reads, http1.c and queue.c write.
  */
 #ifndef CNC_CONN_H
@@ -18,36 +18,36 @@ struct cnc_early_terms;
 
 enum cnc_conn_state {
     CNC_CONN_IDLE,   /* between requests */
-    CNC_CONN_HEAD,   /* a head has begun, or its body is read early */
-    CNC_CONN_BUSY,   /* a request is being answered, or its body awaited */
+    CNC_CONN_HEAD,   /* a head has begun, or it is complete and its body is read early (early.h) */
+    CNC_CONN_BUSY,   /* a request is under way, or the rest of its body is read and thrown away */
     CNC_CONN_UPGRADED, /* another protocol has it (upgraded.c) */
-    CNC_CONN_FLUSH,  /* last output on its way; no more reading */
-    CNC_CONN_LINGER, /* write side shut, discarding input so that the peer gets what was sent */
-    CNC_CONN_GREET,  /* new, and its transport still greets: no byte has passed. A plain connection is never in it */
-    CNC_CONN_CLOSED, /* to be freed at the end of the turn */
+    CNC_CONN_FLUSH,  /* the last output is being sent; nothing more is read */
+    CNC_CONN_LINGER, /* the write side is shut; input is thrown away, so that the peer gets what was sent */
+    CNC_CONN_GREET,  /* new, and its transport's handshake is under way. A plain connection is never in this state */
+    CNC_CONN_CLOSED, /* freed when the driver is done with it */
     CNC_CONN_STATES
 };
 
 enum cnc_conn_event {
     CNC_CONN_ON_BYTES,       /* first bytes of a head */
     CNC_CONN_ON_HEAD,        /* head complete */
-    CNC_CONN_ON_BAD,         /* the peer broke the protocol; conn->exchange.status says how */
+    CNC_CONN_ON_BAD,         /* the peer broke the protocol, or its request is refused; conn->exchange.status says how */
     CNC_CONN_ON_REPLY_KEEP,  /* reply ended, the connection persists */
     CNC_CONN_ON_REPLY_CLOSE, /* reply ended, the connection does not */
-    CNC_CONN_ON_READ,        /* the rest of a body, which nobody wanted, was read */
+    CNC_CONN_ON_READ,        /* the rest of a body that nobody wanted was read */
     CNC_CONN_ON_ABORT,       /* reply cut short */
     CNC_CONN_ON_UPGRADE,     /* the reply was a 101 */
-    CNC_CONN_ON_FLUSHED,     /* all output is with the kernel */
-    CNC_CONN_ON_GREETED,     /* the transport's greeting is over */
-    CNC_CONN_ON_FINISHED,    /* the transport has said goodbye, and the write side is shut */
-    CNC_CONN_ON_EOF,
-    CNC_CONN_ON_ERROR,
+    CNC_CONN_ON_FLUSHED,     /* the kernel has all output */
+    CNC_CONN_ON_GREETED,     /* the transport's handshake is complete */
+    CNC_CONN_ON_FINISHED,    /* the transport has sent its last message, and the write side is shut */
+    CNC_CONN_ON_EOF,         /* the peer has shut its side */
+    CNC_CONN_ON_ERROR,       /* a call failed, or memory ran out */
     CNC_CONN_ON_DEADLINE,
     CNC_CONN_ON_DRAIN, /* the server stops */
     CNC_CONN_EVENTS
 };
 
-/* What is to be done after a step, in this order. */
+/* What must be done after a step, in this order. */
 enum {
     CNC_CONN_DO_LOSE = 1,  /* tell the request, if there is one, that its client is gone */
     CNC_CONN_DO_PAGE = 2,  /* answer with a page of exchange.status */
@@ -55,62 +55,63 @@ enum {
     CNC_CONN_DO_STOP = 8   /* tell the protocol of an upgraded connection that the server stops */
 };
 
-/* Deadline classes: one queue each, all members with the same duration, so that the queue is sorted by itself. */
+/* Deadline classes. Each has a queue, whose members have the same duration, so that appending keeps it sorted by deadline. */
 enum cnc_conn_class {
-    CNC_CLASS_NONE, /* no deadline of the connection's own: a handler is at work, or others have their turn */
-    CNC_CLASS_FRESH, /* accepted, and silent since */
-    CNC_CLASS_HEAD, /* absolute, from the head's first byte */
+    CNC_CLASS_NONE, /* no deadline: a handler is at work, or the connection waits for its next turn */
+    CNC_CLASS_FRESH, /* no byte of a request has come yet; the handshake included */
+    CNC_CLASS_HEAD, /* from the head's first byte; progress does not extend it */
     CNC_CLASS_KEEPALIVE,
-    CNC_CLASS_BODY,  /* progress by rate */
-    CNC_CLASS_WRITE, /* progress */
+    CNC_CLASS_BODY,  /* extended if enough of the body has come (body_rate_min) */
+    CNC_CLASS_WRITE, /* extended if the peer took something */
     CNC_CLASS_LINGER,
-    CNC_CLASS_DRAIN, /* idle when the server began to stop */
-    CNC_CLASS_UPGRADED, /* progress; not among those that are closed to make room */
+    CNC_CLASS_DRAIN, /* idle while the server stops */
+    CNC_CLASS_UPGRADED, /* extended if a byte has passed; such connections are not closed to make room */
     CNC_CLASSES
 };
 
 enum {
     CNC_CONN_LAST = 1,         /* close after this reply */
-    CNC_CONN_READ_WRITES = 2,  /* the transport reads, or greets, no further before it can write */
-    CNC_CONN_WRITE_READS = 4,  /* the transport writes no further before it can read */
-    CNC_CONN_FINISHES = 8,     /* in LINGER: the transport's goodbye is not complete */
-    CNC_CONN_LEASE = 16,       /* in a front: for life to a worker, with its first bytes unread */
-    CNC_CONN_SERVED = 128,     /* at least one request was answered since the class was set */
-    CNC_CONN_MUST_LINGER = 256,/* input may be unread: shut down and discard before closing */
+    CNC_CONN_READ_WRITES = 2,  /* the transport must write before it can read, or go on with its handshake */
+    CNC_CONN_WRITE_READS = 4,  /* the transport must read before it can write */
+    CNC_CONN_FINISHES = 8,     /* in LINGER: the transport's last message is not sent yet */
+    CNC_CONN_LEASE = 16,       /* in a front: a worker gets the connection for good, its first bytes unread (lease.c) */
+    CNC_CONN_SERVED = 128,     /* a request was answered since the deadline was set */
+    CNC_CONN_MUST_LINGER = 256,/* input may be unread: shut the write side and discard input before closing */
     CNC_CONN_RESET = 512,      /* close with a reset, so that truncation is visible */
-    CNC_CONN_DIRTY = 1024,     /* linked in the driver's list of connections to look at after this turn */
+    CNC_CONN_DIRTY = 1024,     /* in the driver's list of connections to look at at the end of this turn */
     CNC_CONN_EOF = 2048,       /* the peer shut its side: nothing more is read */
     CNC_CONN_WATCHED = 4096,   /* io is known to the loop */
     CNC_CONN_FRESH = 16384,    /* no byte of a request seen yet */
-    CNC_CONN_READY = 65536,    /* a complete head, or a callback after an upgrade, waits for another home to take the connection */
-    CNC_CONN_STOPPED = 262144, /* input was left that could be gone on with: output has to leave first, or others have
-                                * their turn. No event comes for it */
-    CNC_CONN_QUEUED = 524288,  /* in the driver's queue of those that go on with what is here */
-    CNC_CONN_KEPT = 1048576,   /* with a loan: the front has given it away, and only wants to know of its end */
-    CNC_CONN_COPIED = 2097152, /* a process that does not read may hold a copy: shut down before it is closed */
+    CNC_CONN_READY = 65536,    /* to be handed over, or on its way: a head is complete, a callback after an upgrade is due, or a
+                                * lease has its first bytes */
+    CNC_CONN_STOPPED = 262144, /* there is work for which no event comes: input that was read but not used, since output must
+                                * be sent first or other connections get a turn, or a callback after an upgrade */
+    CNC_CONN_QUEUED = 524288,  /* in the driver's queue of connections that wait for their next turn */
+    CNC_CONN_KEPT = 1048576,   /* with a loan: the front has given the connection away, and only needs to know when it ends */
+    CNC_CONN_COPIED = 2097152, /* a worker that hangs may have a copy of the descriptor: shut the write side before closing */
     CNC_CONN_SHUT = 8388608 /* its write side has been shut */
 };
 
 struct cnc_chunk; /* queued output */
 struct cnc_input; /* buffered input and a half-parsed head */
 
-/* The hot struct of a connection. INV: exchange.stream != NULL only in BUSY
- * and UPGRADED; and in CLOSED on its way from a driver that hands over to a thread, which tells an upgraded protocol. */
+/* Every connection has one, idle or not, so it is kept small. INV: exchange.stream != NULL only in BUSY and UPGRADED, and in
+ * CLOSED where an upgraded connection has ended on a poller: a thread then gets it and tells the protocol. */
 struct cnc_conn {
     struct cnc_io io;
-    struct cnc_job job; /* its link is in one of the driver's class queues, or in the pool's queue */
-    struct cnc_driver *drv;         /* that drives it; between two drivers, the one it left */
+    struct cnc_job job; /* its link is in a class queue of the driver, or in a queue of connections that wait for a thread */
+    struct cnc_driver *drv;         /* the driver that has it; between two drivers, the one that it left */
     struct cnc_input *in;           /* NULL when nothing is buffered */
-    struct cnc_chunk *out;          /* first of the queue; NULL when nothing waits to be sent */
-    int64_t deadline;               /* of its class; with CNC_CONN_READY: when the head was complete */
-    struct cnc_conn *next; /* with DIRTY or QUEUED, of which there is never but one */
+    struct cnc_chunk *out;          /* first of the queue; NULL when nothing is queued */
+    int64_t deadline;               /* of its class, in ms; in a hand-over: when the head was complete */
+    struct cnc_conn *next; /* the next in the driver's list (DIRTY) or queue (QUEUED); never are both flags set */
     const struct cnc_transport_ops *transport;
-    void *ext;         /* the transport's state; NULL when plain */
-    uint64_t loan;     /* in a worker, of a connection that a front has lent: the loan's number; 0: none */
+    void *ext;         /* the transport's state; NULL: plain */
+    uint64_t loan;     /* in a worker: the number of the loan by which the front passed the connection; 0: none */
     struct cnc_exchange exchange; /* the one under way, or the last one */
-    uint64_t moved;    /* bytes read or written since the class's deadline was set */
-    uint32_t unacked;  /* bytes the peer had not acknowledged when CNC_CLASS_WRITE was entered */
-    uint32_t requests; /* begun on this connection */
+    uint64_t moved;    /* bytes of progress since the deadline was set: read (not in class WRITE) or written (not in BODY) */
+    uint32_t unacked;  /* bytes that the peer had not acknowledged when cnc_conn_peer_takes() looked last */
+    uint32_t requests; /* begun on this connection, in any process */
     uint32_t flags;
     uint8_t state, class, mask;
 };
@@ -121,70 +122,73 @@ _Static_assert(sizeof(void *) != 8 || sizeof(struct cnc_conn) <= 296, "an idle c
 struct cnc_conn_limits {
     struct cnc_http_limits http;
     int64_t class_ms[CNC_CLASSES]; /* duration of each class */
-    int64_t body_rate_min;         /* bytes a second; 0: any progress will do */
-    size_t output_high, output_low, output_max;
-    size_t pipeline_max;
-    uint32_t linger_max;
+    int64_t body_rate_min;         /* bytes a second; 0: one byte in each term is enough */
+    size_t output_high, output_low, output_max; /* bytes queued */
+    size_t pipeline_max;           /* bytes kept of requests behind the one that is under way */
+    uint32_t linger_max;           /* bytes thrown away for one exchange, or while the connection lingers */
     uint32_t requests_max; /* per connection; 0: no limit */
     uint32_t retry_after_s;
     bool half_close;
 };
 
-/* What the drivers need of the layers above; given at creation. */
+/* What the drivers need from the layers above. A driver with handover() is called a poller: it runs no requests. */
 struct cnc_conn_ops {
-    /* A head is complete: creates the request and starts it; the carrier side of its stream is conn. The bytes of head
-     * are only valid during the call. 0, or the status to refuse it with (503 when out of memory). */
+    /* A head is complete: creates the request and starts it, with conn as its carrier. head and bytes are only valid during the
+     * call. 0, or the status with which the driver refuses the request (503: out of memory). */
     int (*request)(struct cnc_conn *, const struct cnc_http_head *, const char *bytes);
-    /* Optional: instead, the whole connection leaves this driver (the thread engine's poller). */
+    /* Optional, called instead of request(): conn has left the driver, and is to go to a thread or another process. It has a
+     * complete head, a callback that is due after an upgrade, or, as a lease, its first bytes. */
     void (*handover)(struct cnc_driver *from, struct cnc_conn *);
-    /* With handover: who gets the connection is in this process and has the same limits, so the parsed head goes along. */
+    /* With handover: the connection stays in this process and its limits hold there, so it keeps its parsed head. */
     bool keeps_head;
-    /* Optional, where handover is, and on the threads that get the connection: a head is complete, and its body is not. True: the
-     * body is read within terms before a thread takes the request; a thread lets go of the connection. */
+    /* Optional, for a poller and for the threads to which it hands over: a head is complete, and its body is not. True: the
+     * body is to be read first, within terms. The poller reads it; a thread gives the connection back to the poller. */
     bool (*early)(struct cnc_driver *, const struct cnc_conn *, const struct cnc_http_head *, const char *bytes,
                   struct cnc_early_terms *terms);
-    /* Optional: true when a thread that waits for its peer is to wait no longer (the stop's deadline has passed). */
+    /* Optional: true when a thread must stop waiting for its peer, since the stop's deadline has passed. */
     bool (*gives_up)(struct cnc_driver *);
-    /* Optional: how many ms a thread waits now for the first head of a connection, or for the rest of any. NULL: it reads the
-     * first one with a wait, as any, and does not wait for the rest. */
+    /* Optional: how many ms a thread may now wait for the first head of a connection, or for the rest of any head. NULL: it
+     * waits for the first head as for any other (SO_RCVTIMEO), and never for the rest of one. */
     int64_t (*head_wait)(struct cnc_driver *);
-    /* Optional: conn is between two requests, or within a head, and has nothing to send. True: it was taken away. */
+    /* Optional: conn is between two requests or within a head, and has nothing to send. True: the function took it away. */
     bool (*idle)(struct cnc_driver *, struct cnc_conn *);
     /* Optional: conn is about to be closed. */
     void (*gone)(struct cnc_driver *, struct cnc_conn *);
-    /* Optional: false when the reply that begins should be the last of its connection, since others need the room. */
+    /* Optional: may the connection stay open after the reply that begins? False, for example, when other clients wait. */
     bool (*may_keep)(struct cnc_driver *, struct cnc_conn *);
-    /* The system has not enough of something, as the thread's last error says; what: what that costs. Any thread. */
+    /* The system lacks something, as the thread's last error says. what: what does not work therefore, for the log. Any
+     * thread. */
     void (*runs_short)(struct cnc_driver *, const char *what);
-    /* The home's loop is broken, and nothing of this driver is watched there any more: gives up what waits at this home. Where the
-     * loop is not the process' own it is closed, so that there may be another one. */
+    /* The home's loop is broken, and this driver has stopped watching there: gives up the requests that wait at this home. A
+     * thread's private loop is closed, so that the thread may make another one. */
     void (*lost_loop)(struct cnc_driver *);
-    /* A connection was freed. */
+    /* Optional: a connection was freed. */
     void (*closed)(struct cnc_driver *);
 };
 
-/* What a front wants to know of connections that it has lent. Called for each connection of a driver that has this, on the thread
- * that has conn. */
+/* Reports to a front about connections that it has lent. A driver that has this calls it for each of its connections, lent or
+ * not, on the driver's thread. */
 struct cnc_loan_ops {
-    /* A request is under way from now on; or none is, and all that was replied has left. */
+    /* True: bytes have come, so a request may be under way. False: none is, and all replies have been sent. */
     void (*progress)(struct cnc_driver *, struct cnc_conn *, bool in_request);
-    /* Output is about to be sent. */
+    /* Output, if there is any, is about to be sent. */
     void (*sends)(struct cnc_driver *, struct cnc_conn *);
 };
 
-/* What the bytes of a connection mean. From idle to busy they are its protocol's. */
+/* How the bytes of a connection are understood. In the states IDLE to BUSY its protocol is the driver's, in UPGRADED it is
+ * cnc_upgraded, which has neither page nor go_on. */
 struct cnc_protocol {
-    /* Bytes are here, or what was waited for has come: takes from *in what can be used now. What is left there is kept. */
+    /* Bytes are here, or what they waited for has happened: takes from *in what can be used now. The rest is kept. */
     void (*input)(struct cnc_conn *, struct cnc_slice *in);
-    /* The peer has shut its side, and input() has seen all that came before. */
+    /* The peer has shut its side, and input() has seen all bytes that came before that. */
     void (*ended)(struct cnc_conn *);
     /* Should more be read? */
     bool (*reads)(const struct cnc_conn *);
-    /* How many bytes at most, while a request is under way or after an upgrade. */
+    /* How many bytes at most, while a request is under way. */
     size_t (*most)(const struct cnc_conn *);
-    /* No request exists, or none any more: the last reply is a page with this status. */
+    /* Sends an error page with this status as the last reply; there is no request that could answer. */
     void (*page)(struct cnc_conn *, int status);
-    /* The request takes its body, which the peer holds back until it hears so. */
+    /* Sends 100 Continue: the peer holds the request's body back until it gets that. */
     void (*go_on)(struct cnc_conn *);
 };
 
@@ -195,29 +199,29 @@ struct cnc_driver {
     const struct cnc_conn_ops *ops;
     const struct cnc_protocol *protocol;
     const struct cnc_loan_ops *loan; /* NULL: nothing here is lent */
-    /* Sends what is queued down to so many bytes, and waits for the peer meanwhile. CONCUR_OK, CONCUR_E_TIMEOUT or CONCUR_E_GONE.
-     * NULL: nobody waits here. */
+    /* Sends output until at most down_to bytes are queued; waits while the peer takes none. CONCUR_OK, or CONCUR_E_TIMEOUT or
+     * CONCUR_E_GONE: the connection has ended. NULL: nothing waits here. */
     int (*wait_for_room)(struct cnc_conn *, size_t down_to);
     void *owner;             /* the server, for ops */
-    void *lender;            /* whoever takes connections from here, for ops->handover */
+    void *lender;            /* who takes connections from here; for ops->handover */
     const atomic_bool *draining; /* the server stops: replies say close */
     struct cnc_link classes[CNC_CLASSES];
     struct cnc_tick tick;
-    struct cnc_conn *current; /* being driven right now: its replies may use the scratch buffer */
-    bool borrowed;            /* current is not being driven: a reply that came later borrowed its place */
-    size_t scratch_len;       /* of current's output in out of the desk */
-    struct cnc_chunk *made;   /* being filled with a piece of a body, in no queue yet */
-    size_t batch;             /* bytes for the connection whose piece that is, before they are sent */
+    struct cnc_conn *current; /* being driven now: its output goes to the scratch buffer */
+    bool borrowed;            /* current is not being driven: it uses the scratch buffer for a reply that came later */
+    size_t scratch_len;       /* bytes of current's output in the desk's scratch buffer `out` */
+    struct cnc_chunk *made;   /* being filled with a piece of a body; in no queue yet */
+    size_t batch;             /* of that piece's connection: how many bytes are queued before they are sent */
     struct cnc_conn *dirty;
-    struct cnc_conn *queue, **queue_end; /* of those that go on with what is here */
+    struct cnc_conn *queue, **queue_end; /* of connections that wait for their next turn */
     unsigned queued;
-    struct cnc_task turns;    /* gives each of them its turn */
-    int64_t head_at;         /* when the next head to be dispatched was complete; 0: it was not handed over */
+    struct cnc_task turns;    /* gives each of these its turn */
+    int64_t head_at;         /* of a connection that was handed over: when its head was complete, ms; 0: of no other head */
     unsigned count;          /* connections here */
     bool ticking;            /* tick is registered */
     bool turns_due;          /* turns is queued */
     uint64_t sent, received; /* bytes, over all connections */
-    uint64_t sent_before, received_before; /* the same when a thread took its connection */
+    uint64_t sent_before, received_before; /* the same, when the thread took its connection */
     uint64_t illegal;        /* (state, event) pairs outside the table, in release builds */
 };
 
@@ -225,73 +229,77 @@ struct cnc_driver {
 void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct cnc_conn_limits *limits,
                      const struct cnc_conn_ops *ops, void *owner, const atomic_bool *draining);
 void cnc_driver_deinit(struct cnc_driver *drv);
-/* Events on the home's loop. CONCUR_OK or an error when there is no loop to be had. */
+/* Makes sure that the home has a loop, which watches this driver's descriptors and deadlines. CONCUR_OK, or an error: there is
+ * no loop. */
 int cnc_driver_need_loop(struct cnc_driver *drv);
-/* Has nothing on the loop any more: neither peers nor deadlines move a connection on. */
+/* Removes everything of this driver from the loop: no connection reacts to its peer or to a deadline any more. */
 void cnc_driver_stop_watching(struct cnc_driver *drv);
 /* The home's loop is broken (a turn of it said so): stops watching and calls ops->lost_loop. */
 void cnc_driver_lose_loop(struct cnc_driver *drv);
-/* A new connection for fd, or NULL (fd stays the caller's). It belongs to no driver yet. One whose transport has a state begins
- * with a greeting. */
+/* A new connection for fd, which belongs to no driver yet. NULL: out of memory; fd stays the caller's. A transport with a state
+ * (ext) begins with a handshake. */
 struct cnc_conn *cnc_conn_create(int fd, const struct cnc_transport_ops *transport, void *ext);
 /* lease.c: the same with the transport of a listener; NULL: plain. */
 struct cnc_conn *cnc_conn_create_with(int fd, const struct cnc_transport_factory *factory);
-/* The same in a front, which only waits for its first bytes: whoever it gives the connection to makes the transport. */
+/* The same in a front, which waits for the first bytes and reads none: the worker that gets the connection makes its
+ * transport. */
 struct cnc_conn *cnc_conn_create_lease(int fd, const struct cnc_transport_factory *factory);
-/* What the last one was given. */
+/* The factory that cnc_conn_create_lease() was given. */
 const struct cnc_transport_factory *cnc_conn_lease_factory(const struct cnc_conn *conn);
 /* Takes conn into drv and looks at it: input that may have arrived is read at once. May free it. */
 void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn);
-/* Closes our copy of a connection that belongs to no driver, and frees it; drv only keeps the count. What others hold of the
- * connection goes on. */
+/* Closes this process' descriptor of a connection that belongs to no driver, and frees it. Where another process has the
+ * descriptor too, the connection goes on there, unless CNC_CONN_COPIED is set. drv's home gets the buffers' memory, and
+ * drv->ops->closed is called. */
 void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn);
-/* The end of a connection that belongs to no driver: its peer sees it, whoever else has the descriptor. A process that the program
- * has forked has every one that was open then. Then as cnc_conn_forget(). */
+/* Ends a connection that belongs to no driver, so that its peer sees the end even if a process that the program has forked has
+ * the descriptor too. Then as cnc_conn_forget(). */
 void cnc_conn_end(struct cnc_driver *drv, struct cnc_conn *conn);
-/* Answers a connection that waits with a complete head, and belongs to no driver, with an error page; closes it. */
+/* Takes a connection that waits with a complete head and belongs to no driver; answers with an error page, then closes it. */
 void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status);
-/* Lets go of conn, which keeps its state and buffers. */
+/* conn leaves its driver, and keeps its state and buffers. */
 void cnc_driver_release(struct cnc_conn *conn);
-/* The loop's deadlines and turns end for conn: a thread goes on with it. */
+/* A thread goes on with conn: it waits for no turn of the loop, and has no deadline. It stays with its driver. */
 void cnc_driver_hold(struct cnc_conn *conn);
 /* sweep.c */
-/* The server stops: idle connections go after drain_idle. */
+/* The server stops: idle connections are closed after drain_idle, others after the reply under way; upgraded ones are told. */
 void cnc_driver_drain(struct cnc_driver *drv);
-/* Answers requests whose bodies are read before a thread takes them with an error page. */
+/* Answers each request whose body is being read early (early.h) with an error page. */
 void cnc_driver_refuse_early(struct cnc_driver *drv, int status);
-/* Gives up on every connection: requests are told reason, what is left is closed. */
+/* Closes every connection; requests are told that it is gone, with this reason. */
 void cnc_driver_cancel(struct cnc_driver *drv, int reason);
-/* Closes the connection that has been idle longest; false when none has been idle for after_ms. */
+/* Closes the connection that has been idle longest. False: none has been idle for after_ms. */
 bool cnc_driver_reap_idle(struct cnc_driver *drv, int64_t after_ms);
-/* The same for connections that have not sent a byte yet. */
+/* The same for connections on which no byte of a request has come yet. */
 bool cnc_driver_reap_silent(struct cnc_driver *drv, int64_t after_ms);
-/* Closes the connection that has lingered longest, though its peer has not closed; false when none lingers. */
+/* Closes the connection that has lingered longest, although its peer has not closed it. False: none lingers. */
 bool cnc_driver_reap_lingering(struct cnc_driver *drv);
 
-/* block.c: serves conn on the calling thread until nothing but waiting for the peer is left. True: conn is free of any
- * request and goes back to a poller; false: it is gone. is_wanted tells whether another connection waits for a thread. */
+/* block.c: serves conn on the calling thread until it would have to wait for the peer, longer than is worth a thread. True:
+ * conn has left the driver, and no request is under way; the caller passes it on, to a poller say. False: conn is freed.
+ * is_wanted(arg): does another connection need this thread? */
 bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg);
 
-/* Shared by the files of this folder. */
-void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn); /* queue.c: conn is the current one from now on */
+/* Shared by the files of this folder; the layers above use a few of them. */
+void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn); /* queue.c: conn is the current one now */
 void cnc_conn_unwatch(struct cnc_conn *conn);                      /* driver.c */
-/* states.c: pure: sets the state, and returns CNC_CONN_DO_*. NULL: the pair is a bug. */
+/* states.c. Pure: sets the state and flags, and returns CNC_CONN_DO_*. NULL: the pair is a bug. */
 typedef unsigned cnc_states_fn(struct cnc_conn *);
 extern cnc_states_fn *const cnc_states_table[CNC_CONN_STATES][CNC_CONN_EVENTS];
 void cnc_conn_carry_out(struct cnc_conn *conn, unsigned todo); /* step.c: CNC_CONN_DO_* */
 void cnc_conn_illegal(struct cnc_conn *conn);                  /* step.c */
-void cnc_conn_touch(struct cnc_conn *conn);                        /* turns.c: look at conn after this turn */
-/* turns.c: conn has input to go on with, for which no event comes: at its next turn, behind the others. */
+void cnc_conn_touch(struct cnc_conn *conn);                        /* turns.c: conn is looked at at the end of this turn */
+/* turns.c: conn has work to do for which no event comes. It waits for its next turn, behind the others that wait. */
 void cnc_turns_queue(struct cnc_conn *conn);
-void cnc_turns_unlist(struct cnc_conn *conn); /* turns.c: conn is not looked at, unless by an event */
+void cnc_turns_unlist(struct cnc_conn *conn); /* turns.c: undoes both of these */
 void cnc_conn_finish(struct cnc_conn *conn);                       /* driver.c: flush, watch, deadline; may free */
-void cnc_conn_lose(struct cnc_conn *conn, int reason);             /* step.c: tells the request */
+void cnc_conn_lose(struct cnc_conn *conn, int reason);             /* step.c: tells the request or new protocol */
 void cnc_conn_read(struct cnc_conn *conn, bool wait);              /* input.c */
 void cnc_conn_resume(struct cnc_conn *conn);                       /* input.c: goes on with buffered input */
 bool cnc_conn_reads(const struct cnc_conn *conn);                  /* input.c: should more be read? */
 void cnc_conn_free_input(struct cnc_conn *conn);                   /* input.c */
-struct cnc_slice cnc_conn_input(const struct cnc_conn *conn);      /* input.c: bytes that were read and not consumed */
-int cnc_conn_preload(struct cnc_conn *conn, const char *p, size_t n); /* input.c: as if they had been read; none were */
+struct cnc_slice cnc_conn_input(const struct cnc_conn *conn);      /* input.c: bytes that were read and are not consumed */
+int cnc_conn_preload(struct cnc_conn *conn, const char *p, size_t n); /* input.c: as if read; conn has no input yet */
 void cnc_conn_flush(struct cnc_conn *conn);                        /* queue.c */
 int cnc_conn_put(struct cnc_conn *conn, const void *p, size_t n);  /* queue.c */
 size_t cnc_conn_queued(const struct cnc_conn *conn);                /* queue.c: bytes waiting to be sent */
@@ -302,11 +310,11 @@ extern const struct cnc_protocol cnc_http1;                        /* http1.c */
 /* upgraded.c */
 extern const struct cnc_protocol cnc_upgraded;
 int cnc_upgraded_begin(struct cnc_stream *, struct cnc_http_reply *, struct cnc_stream *to); /* cnc_carrier_ops.upgrade */
-/* After output has left: a callback that is due is called at the next turn, or by a thread. */
+/* To be called when output has been sent: if a callback is due, it is called at conn's next turn, or by a thread. */
 void cnc_upgraded_look(struct cnc_conn *conn);
-/* Tells its protocol, which is still to be told, that the connection is gone; the caller sees to the rest. */
+/* Tells the protocol that the connection is gone. Nobody has told it yet; the caller closes the connection. */
 void cnc_upgraded_lose(struct cnc_conn *conn, int reason);
-/* The same by a thread, for this reason. */
+/* On a poller: notes the reason; a thread tells the protocol. */
 void cnc_upgraded_lose_later(struct cnc_conn *conn, int reason);
 
 static inline const struct cnc_protocol *cnc_conn_protocol(const struct cnc_conn *conn)
@@ -314,19 +322,22 @@ static inline const struct cnc_protocol *cnc_conn_protocol(const struct cnc_conn
     return conn->state == CNC_CONN_UPGRADED ? &cnc_upgraded : conn->drv->protocol;
 }
 
-/* wants.c: what a transport with a state of its own (conn->ext) adds. Plain connections do not come here. */
-void cnc_wants_greet(struct cnc_conn *conn);                    /* goes on with the greeting */
-void cnc_wants_after_read(struct cnc_conn *conn, ssize_t n);    /* notes what a read, or a write, waits for */
+/* wants.c, but for the last two: for transports with a state of their own (conn->ext). */
+void cnc_wants_greet(struct cnc_conn *conn);                    /* goes on with the handshake */
+void cnc_wants_after_read(struct cnc_conn *conn, ssize_t n);    /* notes what the read, or write, that returned n waits for */
 void cnc_wants_after_write(struct cnc_conn *conn, ssize_t n);
-unsigned cnc_wants_translate(const struct cnc_conn *conn, unsigned ready); /* events of the descriptor: what they let go on */
-bool cnc_conn_holds_bytes(const struct cnc_conn *conn);         /* input.c: bytes are to be read for which no event comes */
-void cnc_conn_say_goodbye(struct cnc_conn *conn);               /* step.c: shuts the write side, as far as that goes now */
+/* ready: events of the descriptor. Returns them with CNC_IO_READ if reading may go on, CNC_IO_WRITE if writing may. */
+unsigned cnc_wants_translate(const struct cnc_conn *conn, unsigned ready);
+/* input.c: does the transport hold bytes that should be read now? No event comes for them. */
+bool cnc_conn_holds_bytes(const struct cnc_conn *conn);
+/* step.c: sends the transport's last message and shuts the write side; if that cannot be done at once, sets FINISHES. */
+void cnc_conn_say_goodbye(struct cnc_conn *conn);
 
-/* driver.c: has the peer taken anything since unacked was noted? A full socket buffer empties a good while before it takes
- * more from us. Notes it anew. */
+/* driver.c: has the peer acknowledged anything since unacked was noted? Notes it anew. A full socket buffer takes nothing more
+ * from us until it has emptied a good deal, so what we can write does not show that the peer is reading. */
 bool cnc_conn_peer_takes(struct cnc_conn *conn);
 
-/* A step of the connection's table, and what it asks for. */
+/* Takes a step of the connection's table, and does what the step asks for. */
 static inline void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev)
 {
     cnc_states_fn *fn = cnc_states_table[conn->state][ev];
@@ -339,7 +350,7 @@ static inline void cnc_conn_step(struct cnc_conn *conn, enum cnc_conn_event ev)
         cnc_conn_carry_out(conn, todo);
 }
 
-/* CNC_EXCHANGE_DO_*, in this order. */
+/* Does CNC_EXCHANGE_DO_*, in this order. */
 static inline void cnc_conn_carry_out_exchange(struct cnc_conn *conn, unsigned todo)
 {
     struct cnc_stream *stream = conn->exchange.stream;
@@ -353,7 +364,7 @@ static inline void cnc_conn_carry_out_exchange(struct cnc_conn *conn, unsigned t
         stream->up->body_end(stream);
 }
 
-/* Steps of the exchange. Where its reply ends, the connection has a step of its own to take. */
+/* Steps of the exchange. When its reply has ended, the caller must also take a step of the connection. */
 static inline void cnc_conn_step_body(struct cnc_conn *conn, enum cnc_exchange_body_event ev)
 {
     unsigned todo = cnc_exchange_step_body(&conn->exchange, ev);
@@ -368,20 +379,20 @@ static inline void cnc_conn_step_reply(struct cnc_conn *conn, enum cnc_exchange_
         cnc_conn_carry_out_exchange(conn, todo);
 }
 
-/* The library itself goes on with it, at its next turn. Only between two requests output has to leave first. */
+/* True: conn waits for its next turn, not for its peer. Between two requests output must have been sent before that. */
 static inline bool cnc_conn_waits_for_turn(const struct cnc_conn *conn)
 {
     return (conn->flags & CNC_CONN_STOPPED) &&
            (conn->state == CNC_CONN_BUSY || conn->state == CNC_CONN_UPGRADED || (conn->state < CNC_CONN_BUSY && !conn->out));
 }
 
-/* True while buffered input can be made progress with, or its end. */
+/* Is there input, or its end, that cnc_conn_resume() may use? */
 static inline bool cnc_conn_can_resume(const struct cnc_conn *conn)
 {
     return conn->in || conn->state == CNC_CONN_BUSY || conn->state == CNC_CONN_UPGRADED || (conn->flags & CNC_CONN_EOF);
 }
 
-/* The same where bytes may be left in the transport. */
+/* The same as cnc_conn_holds_bytes(), at no cost for a plain connection. */
 static inline bool cnc_conn_has_pending(const struct cnc_conn *conn)
 {
     return CNC_UNLIKELY(conn->ext != NULL) && cnc_conn_holds_bytes(conn);

@@ -1,36 +1,38 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way out of a connection below its carrier (http1.c): bytes of the one that is driven collect in the home's scratch
- * buffer; what does not fit there, or the peer does not take at once, is queued in chunks.
+ * Output of a connection, below its carrier (http1.c). Bytes of the connection that is being driven collect in the desk's
+ * scratch buffer. What does not fit there, or the kernel does not take at once, is queued in chunks.
  */
 #ifndef CNC_QUEUE_H
 #define CNC_QUEUE_H
 
 #include "conn/conn.h"
 
-#define CNC_QUEUE_COPY_MAX 16384 /* a borrowed piece up to this size is copied rather than queued */
+#define CNC_QUEUE_COPY_MAX 16384 /* a borrowed piece up to this size is copied, not queued as it is */
 
-/* Room for n bytes of output in one piece, or NULL: out of memory. */
+/* Room for n adjacent bytes of output. NULL: out of memory. For cnc_queue_room(), where the scratch buffer will not do. */
 char *cnc_queue_more_room(struct cnc_conn *conn, size_t n);
-void cnc_queue_commit_chunk(struct cnc_conn *conn, size_t n);
-/* Queues a piece as it is, behind what is there. Takes it in every case. */
+void cnc_queue_commit_chunk(struct cnc_conn *conn, size_t n); /* for cnc_queue_commit() */
+/* Queues a borrowed piece without a copy. Takes it in every case: an error drops it. */
 int cnc_queue_piece(struct cnc_conn *conn, struct cnc_piece *piece);
-/* Queues a piece, or puts it into the scratch buffer, as fits its size. Takes it in every case. */
+/* Queues a piece without a copy, or copies it, depending on its size. Takes it in every case. */
 int cnc_queue_put(struct cnc_conn *conn, struct cnc_piece *piece);
 /* The head of a reply and its whole body: both or neither. Takes the piece in every case. */
 int cnc_queue_reply(struct cnc_conn *conn, const struct cnc_http_reply *r, struct cnc_piece *piece);
-/* Copies a piece into chunks, past the scratch buffer. */
+/* Copies bytes into chunks, not into the scratch buffer. */
 int cnc_queue_copy(struct cnc_conn *conn, const void *p, size_t n);
-/* Room for a piece of a body that is made in place; it is the driver's until cnc_queue_made() takes it. NULL: out of memory. */
+/* Room for a piece of a body that is made in place; *n: its size. The driver keeps it until cnc_queue_made() queues it. NULL:
+ * out of memory. */
 char *cnc_queue_make(struct cnc_conn *conn, size_t *n);
-/* p: what make returned. With a frame around it, or without. */
+/* Is p the room that cnc_queue_make() returned? */
 bool cnc_queue_is_made(const struct cnc_conn *conn, const void *p);
+/* Queues the first n bytes of that room; chunked: with the frame of a chunk around them. */
 int cnc_queue_made(struct cnc_conn *conn, size_t n, bool chunked);
-/* Frees what make may have left. */
+/* Frees room that was made and not queued. */
 void cnc_queue_unmake(struct cnc_driver *drv);
-/* True when as much is queued as the peer is likely to take at one go. */
+/* Is as much queued as the peer is likely to take at once? */
 bool cnc_queue_is_batch(const struct cnc_conn *conn);
-/* Sends what it can, and leaves errors to whoever flushes next. */
+/* Sends what it can; the next flush reports errors. */
 void cnc_queue_try(struct cnc_conn *conn);
 
 static inline bool cnc_queue_is_scratch(const struct cnc_conn *conn)
@@ -38,7 +40,7 @@ static inline bool cnc_queue_is_scratch(const struct cnc_conn *conn)
     return conn->drv->current == conn && !conn->out;
 }
 
-/* The same; commit says how many were used. */
+/* Room for n adjacent bytes of output; cnc_queue_commit() says how many were used. NULL: out of memory. */
 static inline char *cnc_queue_room(struct cnc_conn *conn, size_t n)
 {
     const struct cnc_driver *drv = conn->drv;

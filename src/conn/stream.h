@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * One request's two-way stream, between the request (above) and whatever carries it (below): a connection, or the bounded
- * channel of a request that runs on another thread. Both sides live at the same home; neither calls the other from inside
- * one of the other's calls except where said.
+ * The stream of a request: the interface between the request (above) and its carrier (below), which is a connection, or the
+ * channel of a request that runs on another thread. Both sides are at the same home. While one side calls the other, it is not
+ * called back, except where said.
  */
 #ifndef CNC_STREAM_H
 #define CNC_STREAM_H
@@ -12,11 +12,11 @@
 
 struct cnc_stream;
 
-/* No address space has room for more. Sizes of a program's that pass this test can be added to without wrapping around. */
+/* More bytes than fit into memory. Sums with a size that a program gave cannot wrap around if the size is at most this. */
 #define CNC_PIECE_MAX (SIZE_MAX / 256)
 
-/* Bytes on their way out. free NULL: the bytes are copied before the call returns. Else they are borrowed until free(arg)
- * is called, exactly once, whatever the call returned. */
+/* Bytes to be sent. free NULL: the bytes are copied before the call returns. Else they are borrowed until free(arg) is called,
+ * exactly once, whatever the call returned. */
 struct cnc_piece {
     const void *p;
     size_t n; /* at most CNC_PIECE_MAX */
@@ -33,60 +33,63 @@ static inline void cnc_piece_drop(struct cnc_piece *piece)
 
 /* What the request asks of its carrier. Only while stream->carrier is set. */
 struct cnc_carrier_ops {
-    /* Begins the reply; decides framing. last: the piece is the whole body, of known length, and the carrier lets go of
-     * the stream (carrier becomes NULL); else there is no piece yet. CONCUR_OK, CONCUR_AGAIN (queued, over the high mark), CONCUR_E_NOMEM (nothing was said:
-     * there may be another reply) or the reason why the carrier is gone: then the request calls abort. */
+    /* Begins the reply; decides the framing. last: the piece is the whole body, of known length, and the carrier lets go of
+     * the stream (carrier becomes NULL). Else the piece is empty. CONCUR_OK; CONCUR_AGAIN: queued, and more than the high mark
+     * is queued now; CONCUR_E_NOMEM: nothing was sent, and another reply may begin; or the reason why the carrier is gone: then
+     * the request calls abort. */
     int (*reply)(struct cnc_stream *, struct cnc_http_reply *, struct cnc_piece *, bool last);
-    /* More of the body. As reply, but after any error the request calls abort. */
+    /* More of the body. Returns as reply, but after every error the request calls abort. */
     int (*data)(struct cnc_stream *, struct cnc_piece *, bool last);
-    /* A whole interim head, before the reply begins. As data; after CONCUR_E_NOMEM nothing was said. */
+    /* A whole interim head, before the reply begins. Returns as data; CONCUR_E_NOMEM: nothing was sent. */
     int (*interim)(struct cnc_stream *, struct cnc_piece *);
-    /* Room for a piece of the body that is made in place: data() with these bytes copies nothing. *n: how many. NULL: out of
-     * memory. Valid until data(), or the next call of this. */
+    /* Room for a piece of the body that the request makes in place: data() with these bytes copies nothing. *n: its size. NULL:
+     * out of memory. Valid until data(), or the next call of this. */
     char *(*room)(struct cnc_stream *, size_t *n);
-    /* Ends the reply so that the peer sees it was cut short; lets go of the stream. */
+    /* Ends the reply so that the peer sees that it was cut short; lets go of the stream. */
     void (*abort)(struct cnc_stream *);
-    /* The request wants its body: sends 100 Continue where due. Pieces come from now on through stream ops. hold: body()
-     * may answer CONCUR_AGAIN, and the piece's bytes then stay where they are until resume_body. */
+    /* The request wants its body: sends 100 Continue if it is due. From now on pieces come through body(). hold: body() may
+     * return CONCUR_AGAIN, and the piece's bytes then stay where they are until resume_body. */
     void (*want_body)(struct cnc_stream *, bool hold);
-    /* After body() said CONCUR_AGAIN: offers the held piece again, later. */
+    /* After body() returned CONCUR_AGAIN: offers the piece again, not within this call. */
     void (*resume_body)(struct cnc_stream *);
-    /* True when as much waits as the peer is likely to take at one go: one who makes pieces on demand makes no more. */
+    /* True: as much is queued as the peer is likely to take at once. A request that makes pieces on demand then stops. */
     bool (*is_full)(struct cnc_stream *);
-    /* True when n bytes more would be too much: one who was told to wait has not done so. */
+    /* True: n bytes more would be too much. That happens only if the request goes on although CONCUR_AGAIN told it to wait. */
     bool (*is_over)(struct cnc_stream *, size_t n);
-    /* Asks for one drain() when queued output has fallen to the low mark, whole: when all of it has left; later, even if that
-     * is so already. */
+    /* Asks for one drain() when queued output has fallen to the low mark; whole: when all of it was sent. Never within this
+     * call, even if that is so already. */
     void (*want_drain)(struct cnc_stream *, bool whole);
-    /* Ends the exchange with the reply r, a 101 (RFC 9110 §7.8), and gives what comes behind the request to `to`, as pieces of a
-     * body that is wanted already; to->up is set, with a stop(). From then on to->down has data, abort, resume_body, is_full,
-     * is_over and want_drain; none of them waits, and all are called within the callbacks of to->up alone where
-     * these run on threads. data() with last, or abort(), ends the connection. CONCUR_OK; CONCUR_E_NOMEM or CONCUR_E_STATE (the
-     * request's body was not read): nothing was said, and `to` is the caller's; or the reason why the carrier is gone. NULL: this
-     * carrier cannot. */
+    /* Ends the exchange with the reply r, a 101 (RFC 9110 §7.8). `to` gets what comes behind the request, as pieces of a body
+     * that is wanted already; to->up is set, with a stop(). From then on to->down has data, abort, resume_body, is_full,
+     * is_over and want_drain. None of them waits. On threads they may only be called within the callbacks of to->up. data()
+     * with last, or abort(), ends the connection. CONCUR_OK; CONCUR_E_NOMEM, or CONCUR_E_STATE (the request's body was not
+     * read): nothing was sent, and `to` is the caller's; or the reason why the carrier is gone. NULL: this carrier cannot be
+     * upgraded. */
     int (*upgrade)(struct cnc_stream *, struct cnc_http_reply *r, struct cnc_stream *to);
-    /* Looks whether the peer has left: 0 or CONCUR_E_GONE. Non-blocking. */
+    /* Has the peer left? 0, or the reason why the carrier is gone. Never waits. */
     int (*check)(struct cnc_stream *);
-    /* Another stream takes over this one's place with the carrier: to->up is set, the rest is filled in. */
+    /* Another stream takes this one's place at the carrier. The caller has set to->up; down and carrier are filled in. */
     void (*move)(struct cnc_stream *, struct cnc_stream *to);
-    /* The peer's address as text with a NUL; returns its length. */
+    /* Writes the peer's address as text with a NUL; returns its length, 0 if it is not known or too long. */
     size_t (*peer)(struct cnc_stream *, char *out, size_t n);
-    /* The same for our own end. NULL: this carrier does not know it. */
+    /* The same for our own address. NULL: this carrier does not know it. */
     size_t (*local)(struct cnc_stream *, char *out, size_t n);
 };
 
-/* What the carrier tells the request, or after an upgrade the new protocol: there body() that returns an error has the rest thrown
- * away, and a piece that was kept in place is offered again with what has come since. */
+/* What the carrier tells the request or, after an upgrade, the new protocol. Two things differ after an upgrade. If body()
+ * returns an error, all further input is thrown away. A piece that was left in place is offered again together with what has
+ * come since. */
 struct cnc_stream_ops {
-    /* A piece of the body: CONCUR_OK taken, CONCUR_AGAIN keep it in place until resume_body, < 0 the request no longer wants any. */
+    /* A piece of the body. CONCUR_OK: taken. CONCUR_AGAIN: it stays in place until resume_body. < 0: no more is wanted. */
     int (*body)(struct cnc_stream *, const char *, size_t);
     /* The body is complete. Once. */
     void (*body_end)(struct cnc_stream *);
-    void (*drain)(struct cnc_stream *);
-    /* The carrier is gone, or gave up (CONCUR_E_*); carrier is NULL already. Once, and nothing follows. At a blocking home also
-     * from within reply(), data() and interim(), which then return why. */
+    void (*drain)(struct cnc_stream *); /* what want_drain asked for */
+    /* The carrier is gone, or gave up (CONCUR_E_*); carrier is NULL already. Once, and nothing follows. At a blocking home it
+     * may be called within reply(), data() or interim(), which then return the reason. */
     void (*gone)(struct cnc_stream *, int reason);
-    /* After an upgrade: the server stops. Once. The stream may say goodbye and end; at the stop's deadline it is gone. */
+    /* After an upgrade: the server stops. Once. The protocol may send its last bytes and end. If it has not ended at the stop's
+     * deadline, gone() is called. */
     void (*stop)(struct cnc_stream *);
 };
 
@@ -96,12 +99,12 @@ struct cnc_stream {
     void *carrier; /* NULL: detached */
 };
 
-/* Who is to carry a request that begins. */
+/* The carrier of a request that begins. */
 struct cnc_carrier {
     const struct cnc_carrier_ops *ops;
     void *self;                 /* for stream->carrier */
     struct cnc_stream **stream; /* where the carrier keeps its request; set before the request calls it */
-    int64_t head_at;            /* when the head was complete, on home's clock; 0: just now */
+    int64_t head_at;            /* when the head was complete, ms on the home's clock; 0: just now */
 };
 
 #endif

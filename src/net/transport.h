@@ -15,13 +15,14 @@ enum { CNC_WANT_READ = 1, CNC_WANT_WRITE = 2 };
 
 struct cnc_transport_ops {
     const char *name;
-    /* Drives the handshake: 1 done, -EAGAIN (see wants), another -errno: failed. Never blocks. */
+    /* Goes on with the handshake. 1: complete; -EAGAIN: wants(state, true) says what it waits for; or another -errno. Never
+     * blocks. */
     int (*greet)(int fd, void *state);
-    /* Bytes read, 0 at the peer's end, -EAGAIN, or -errno. wait: may block for as long as SO_RCVTIMEO says. */
+    /* Bytes read; 0: the peer has shut its side; -EAGAIN or another -errno. wait: may block for as long as SO_RCVTIMEO says. */
     ssize_t (*read)(int fd, void *state, void *p, size_t n, bool wait);
-    /* Bytes taken, -EAGAIN, or -errno. Never blocks, never raises SIGPIPE. */
+    /* Bytes taken, -EAGAIN, or another -errno. Never blocks, never raises SIGPIPE. */
     ssize_t (*write)(int fd, void *state, const struct iovec *iov, int count);
-    /* Bytes that read would return without looking at the descriptor. */
+    /* Bytes that the transport has taken from the descriptor and that read would return. No event comes for them. */
     size_t (*pending)(void *state);
     /* CNC_WANT_* after -EAGAIN of a read or write (a TLS read may have to write first). */
     int (*wants)(void *state, bool reading);
@@ -33,7 +34,8 @@ struct cnc_transport_ops {
 
 extern const struct cnc_transport_ops cnc_transport_plain;
 
-/* Makes the transports of a listener's connections. Used by each process that accepts, or gets connections from one that does. */
+/* Makes the transports of a listener's connections. For each process that accepts, or that gets connections from one that
+ * accepts. */
 struct cnc_transport_factory {
     const struct cnc_transport_ops *ops;
     /* The state for an accepted descriptor; NULL: out of memory. */
