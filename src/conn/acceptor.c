@@ -64,7 +64,7 @@ static void watch_again(struct cnc_acceptor *a, struct cnc_acceptor_socket *s)
         take_a_break(a, "watching the listening socket", ENOMEM);
 }
 
-/* The kernel wakes one of the processes for a new connection. If that one has no room nobody is left who knows of it. */
+/* The kernel wakes one process for a new connection. If that one is full, no other process learns of the connection. */
 static void be_shy(struct cnc_acceptor *a, bool shy)
 {
     if (!a->cfg.exclusive || a->shy == shy)
@@ -109,7 +109,7 @@ void cnc_acceptor_deinit(struct cnc_acceptor *a)
     a->sockets = NULL;
 }
 
-/* Waiting connections stay in the kernel's queue meanwhile. what: NULL: that is nothing to warn of. */
+/* Connections stay in the kernel's queue meanwhile. what: for the warning; NULL: none. */
 static void take_a_break(struct cnc_acceptor *a, const char *what, int err)
 {
     int64_t now = cnc_home_now(a->drv->home);
@@ -124,7 +124,7 @@ static void take_a_break(struct cnc_acceptor *a, const char *what, int err)
     acceptor_watch(a, 0);
 }
 
-/* Who begins to watch is told of what waits already. After a pause that is done anyhow. */
+/* A process that begins to watch is told of connections that wait already. After a pause that happens anyway. */
 void cnc_acceptor_look(struct cnc_acceptor *a)
 {
     for (unsigned i = 0; i < a->count && !a->paused; i++)
@@ -143,7 +143,7 @@ void cnc_acceptor_nudge(struct cnc_acceptor *a)
     on_acceptor_retry(&a->retry);
 }
 
-/* Those between two requests go first, then those that never began one. */
+/* Closes a connection that is idle between two requests; if there is none, one that never began a request. */
 static bool make_room(struct cnc_acceptor *a)
 {
     return cnc_driver_reap_idle(a->drv, REAP_AFTER_MS) || cnc_driver_reap_silent(a->drv, REAP_AFTER_MS);
@@ -273,7 +273,7 @@ static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket 
     return true;
 }
 
-/* The kernel wakes the one that has waited longest: who has taken its share stands at the end again. */
+/* The kernel wakes the process that has watched longest: one that has taken its share watches anew, behind the others. */
 static void give_way(struct cnc_acceptor *a, struct cnc_acceptor_socket *s)
 {
     if (++a->in_a_row < IN_A_ROW)

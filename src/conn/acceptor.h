@@ -15,7 +15,7 @@ struct cnc_accept {
     bool sets_wait;
     int64_t receive_wait_ms;    /* SO_RCVTIMEO; 0: none */
     const struct cnc_transport_factory *factory; /* NULL: plain */
-    bool leases;                /* with a factory: it is used elsewhere */
+    bool leases;                /* with a factory: a worker makes the transport (lease.c) */
 };
 
 struct cnc_accept_from {
@@ -62,7 +62,8 @@ struct cnc_acceptor_socket {
     struct cnc_accept how;
 };
 
-/* Where it cannot go on, since a descriptor of the process was closed or nothing can be accepted for long, it breaks the loop. */
+/* If it cannot go on, since a descriptor of the process was closed or nothing could be accepted for long, it breaks the
+ * loop. */
 struct cnc_acceptor {
     struct cnc_driver *drv; /* gets the connections */
     struct cnc_acceptor_config cfg;
@@ -75,7 +76,7 @@ struct cnc_acceptor {
     int64_t warned_at;
     uint64_t pauses;
     struct cnc_starved starved;
-    unsigned in_a_row;      /* accepts since the others had precedence */
+    unsigned in_a_row;      /* accepts since another process was preferred */
     atomic_ullong accepted; /* written by the loop's thread, read by any */
 };
 
@@ -83,12 +84,12 @@ struct cnc_acceptor {
 int cnc_acceptor_init(struct cnc_acceptor *a, struct cnc_driver *drv, const struct cnc_acceptor_config *cfg,
                       const struct cnc_accept_from *from, unsigned count);
 int cnc_acceptor_start(struct cnc_acceptor *a);
-/* The same; where it cannot now it tries again. */
+/* The same; if that fails now, it is tried again later. */
 void cnc_acceptor_begin(struct cnc_acceptor *a);
 /* No more accepts; the descriptors may be closed afterwards. */
 void cnc_acceptor_stop(struct cnc_acceptor *a);
 void cnc_acceptor_deinit(struct cnc_acceptor *a);
-/* A connection may wait of which this process was not told. */
+/* A connection may be waiting of which the kernel has not told this process. */
 void cnc_acceptor_look(struct cnc_acceptor *a);
 /* A connection was closed: a pause may end early, and there is room. */
 void cnc_acceptor_nudge(struct cnc_acceptor *a);

@@ -15,7 +15,8 @@ static void on_driver_turn_over(void *arg);
 void cnc_driver_init(struct cnc_driver *drv, struct cnc_home *home, const struct cnc_conn_limits *limits,
                      const struct cnc_conn_ops *ops, void *owner, const atomic_bool *draining)
 {
-    *drv = (struct cnc_driver){ .home = home, .limits = limits, .ops = ops, .protocol = &cnc_http1, .owner = owner, .draining = draining };
+    *drv = (struct cnc_driver){ .home = home, .limits = limits, .ops = ops, .protocol = &cnc_http1, .owner = owner,
+                                .draining = draining };
     for (int i = 0; i < CNC_CLASSES; i++)
         cnc_link_init(&drv->classes[i]);
     drv->turns.run = on_driver_turns;
@@ -39,7 +40,7 @@ int cnc_driver_need_loop(struct cnc_driver *drv)
 void cnc_driver_deinit(struct cnc_driver *drv)
 {
     CNC_ASSERT(drv->count == 0 && !drv->dirty);
-    while (drv->turns_due) /* whoever waited for it has gone */
+    while (drv->turns_due) /* the connections that waited for it are gone */
         cnc_home_settle(drv->home);
     drv->home->after = NULL;
     cnc_queue_unmake(drv);
@@ -92,7 +93,7 @@ void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     int fd = cnc_io_fd(&conn->io);
     struct linger hard = { .l_onoff = 1, .l_linger = 0 };
-    conn->drv = drv; /* the caller's, wherever it was before */
+    conn->drv = drv; /* its home gets the buffers' memory */
     if (conn->flags & CNC_CONN_RESET)
         (void)cnc_sys_setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     cnc_conn_free_input(conn);
@@ -106,8 +107,8 @@ void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn)
         drv->ops->closed(drv);
 }
 
-/* Where a child of the program may have the descriptor too, its close() ends nothing. A reset stays one: a reply that was cut short
- * must not look like a whole one. */
+/* If a child of the program has the descriptor too, our close() does not end the connection, so it is shut down. A reset
+ * stays a reset: a reply that was cut short must not look complete. */
 static void end_for_all(struct cnc_conn *conn)
 {
     int fd = cnc_io_fd(&conn->io);
@@ -144,7 +145,7 @@ static void driver_hand_over(struct cnc_conn *conn)
     drv->ops->handover(drv, conn);
 }
 
-/* Which deadline a connection is under follows from what it is doing. */
+/* The deadline class of a connection follows from what it is doing. */
 static enum cnc_conn_class class_of(const struct cnc_conn *conn)
 {
     if (conn->out)
@@ -208,37 +209,39 @@ static void update_class(struct cnc_conn *conn)
         set_class(conn, class);
 }
 
-/* A peer that has shut its side may still read. After an upgrade it is for the protocol to say what that means. */
+/* May a peer that has shut its side still read? After an upgrade the protocol decides what that means. */
 static bool driver_half_closes(const struct cnc_conn *conn)
 {
     return conn->drv->limits->half_close || conn->state == CNC_CONN_UPGRADED;
 }
 
-/* Those that wait for their turn keep what they have: on_driver_io() passes over them, and they are back soon. */
+/* A connection that waits for its turn keeps its mask, since the turn comes soon; on_driver_io() ignores its events
+ * meanwhile. */
 static unsigned mask_of(const struct cnc_conn *conn)
 {
     unsigned mask = 0, to_read = conn->flags & CNC_CONN_READ_WRITES ? CNC_IO_WRITE : CNC_IO_READ;
     if (CNC_LIKELY(conn->state == CNC_CONN_IDLE && !conn->out &&
-                   !(conn->flags & (CNC_CONN_EOF | CNC_CONN_READY | CNC_CONN_STOPPED | CNC_CONN_QUEUED | CNC_CONN_READ_WRITES))))
+                   !(conn->flags & (CNC_CONN_EOF | CNC_CONN_READY | CNC_CONN_STOPPED | CNC_CONN_QUEUED |
+                                   CNC_CONN_READ_WRITES))))
         return CNC_IO_READ; /* the usual case of what follows */
     if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn)))
         return conn->mask;
     if (cnc_conn_reads(conn) || conn->state == CNC_CONN_GREET)
         mask |= to_read;
     else if (driver_half_closes(conn) ? !conn->out : !(conn->flags & CNC_CONN_EOF))
-        mask |= CNC_IO_CLOSED; /* with half_close=allow for a reset, which writing would see as well */
+        mask |= CNC_IO_CLOSED; /* with half_close=allow: to see a reset, which a write would see too */
     if (conn->out || (conn->flags & CNC_CONN_FINISHES))
         mask |= conn->flags & CNC_CONN_WRITE_READS ? CNC_IO_READ : CNC_IO_WRITE;
     return mask;
 }
 
-/* It will read no answer. */
+/* The peer will read no answer. */
 static bool driver_has_left(const struct cnc_conn *conn)
 {
     return !driver_half_closes(conn) || cnc_sys_is_reset(cnc_io_fd(&conn->io));
 }
 
-/* What the loop reports once was passed over: it is to be asked for anew. No mask has this bit. */
+/* An event that the loop reports only once was ignored, so it must be watched for anew. mask_of() never returns this bit. */
 #define MASK_STALE 128
 
 static void on_driver_io(struct cnc_io *io, unsigned ready);
@@ -268,7 +271,7 @@ static void tell_of_room(struct cnc_conn *conn)
     conn->exchange.stream->up->drain(conn->exchange.stream);
 }
 
-/* Output left: goes on with what waited for that. */
+/* Output was sent: goes on with what waited for that. */
 static void after_output(struct cnc_conn *conn)
 {
     if (conn->state == CNC_CONN_UPGRADED) {
@@ -323,7 +326,7 @@ CNC_HOT static void on_driver_io(struct cnc_io *io, unsigned ready)
             conn->mask = MASK_STALE;
         return;
     }
-    (void)cnc_loop_now(drv->home->loop); /* read before the program is called, so that a call that takes long shows */
+    (void)cnc_loop_now(drv->home->loop); /* read before the program is called, so that time spent there counts */
     if (CNC_UNLIKELY(cnc_desk_need_scratch(drv->home) < 0)) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
         ready = 0;
@@ -360,8 +363,8 @@ static void look_again(struct cnc_driver *drv, struct cnc_conn *conn)
     cnc_conn_finish(conn);
 }
 
-/* The end of the loop's turn: each of those that wait now goes on for a while. Whoever waits again does so behind the
- * descriptors that are ready then. */
+/* At the end of the loop's turn: each connection that waits now gets its turn. One that must wait again does so until the
+ * descriptors that are ready then were served. */
 static void on_driver_turns(struct cnc_task *task)
 {
     struct cnc_driver *drv = CNC_CONTAINER(task, struct cnc_driver, turns);
@@ -373,7 +376,7 @@ static void on_driver_turns(struct cnc_task *task)
     }
 }
 
-/* What replies, timers and posts of this turn did to connections other than the current one. */
+/* Looks at the connections that replies, timers and posts of this turn have changed while another one was current. */
 CNC_HOT static void on_driver_turn_over(void *arg)
 {
     struct cnc_driver *drv = arg;
@@ -417,7 +420,7 @@ void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status
     cnc_conn_finish(conn);
 }
 
-/* A deadline passed. Classes that go by progress get another term if there was enough. */
+/* A deadline passed. In some classes the connection gets another term if it has made enough progress. */
 static void expire(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
@@ -429,7 +432,8 @@ static void expire(struct cnc_conn *conn)
         need = 1;
     bool progress = conn->class == CNC_CLASS_BODY || conn->class == CNC_CLASS_WRITE || conn->class == CNC_CLASS_UPGRADED;
     bool goes_on = progress && conn->moved >= (uint64_t)need;
-    if (goes_on || cnc_conn_waits_for_turn(conn) || /* not for its peer */ (conn->class == CNC_CLASS_WRITE && cnc_conn_peer_takes(conn))) {
+    if (goes_on || cnc_conn_waits_for_turn(conn) ||
+        (conn->class == CNC_CLASS_WRITE && cnc_conn_peer_takes(conn))) {
         set_class(conn, conn->class);
         return;
     }

@@ -21,7 +21,7 @@ static bool early_is_here(const struct cnc_conn *conn, const struct cnc_http_hea
     return verdict != CNC_HTTP_BODY_MORE;
 }
 
-/* The thread's turn: the body is complete, or goes beyond the terms. */
+/* Hands the connection to a thread: the body is complete, exceeds the terms, or is late. */
 static void early_hand_over(struct cnc_conn *conn)
 {
     cnc_home_timer_cancel(conn->drv->home, &conn->in->early->late);
@@ -29,7 +29,7 @@ static void early_hand_over(struct cnc_conn *conn)
     conn->flags |= CNC_CONN_READY;
 }
 
-/* The thread answers that the time is over. */
+/* The request's time is over; the thread answers that. */
 static void on_early_late(struct cnc_timer *timer)
 {
     struct cnc_conn *conn = CNC_CONTAINER(timer, struct cnc_early, late)->conn;

@@ -12,14 +12,14 @@
 #define TURN_STEPS 64 /* requests and pieces of bodies */
 #define TURN_MS 2     /* once this has passed no further one is begun */
 
-#define KEEP_MAX 16384 /* of more bytes than this, most of which are no head, the buffer may be a chunk, and the head is parsed again */
+#define KEEP_MAX 16384 /* with more bytes here than this, mostly of a body, the head is parsed again */
 
 struct http1_turn {
     unsigned steps;
     int64_t began; /* 0: the clock was not read yet */
 };
 
-/* Keeps a parse in progress: the scratch head belongs to whoever comes next. */
+/* Keeps the state of a parser that needs more bytes: the next connection uses the scratch fields. */
 static int save_head(struct cnc_conn *conn, const struct cnc_http_head *head)
 {
     struct cnc_input *in = conn->in;
@@ -250,7 +250,7 @@ static size_t http1_have(const struct cnc_conn *conn)
     return conn->in ? conn->in->len - conn->in->at : 0;
 }
 
-/* What comes next is a body that somebody takes, be it to throw it away. */
+/* The next bytes belong to a body that is used or thrown away. */
 static bool is_body_used(const struct cnc_conn *conn)
 {
     return !cnc_exchange_is_read(&conn->exchange) &&
@@ -259,7 +259,7 @@ static bool is_body_used(const struct cnc_conn *conn)
 
 CNC_HOT bool cnc_http1_reads(const struct cnc_conn *conn)
 {
-    if (conn->state != CNC_CONN_BUSY) /* whose replies wait gets nothing more taken, wherever its last read ended */
+    if (conn->state != CNC_CONN_BUSY) /* nothing more is read while replies wait to be sent */
         return !conn->out && !(conn->flags & CNC_CONN_STOPPED);
     if (conn->exchange.body == CNC_EXCHANGE_BODY_PAUSED || (conn->flags & CNC_CONN_STOPPED))
         return false;

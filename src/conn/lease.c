@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Connections with the transport of a listener; and in a front of process-thread those that only wait for their first bytes, and
- * whose transport a worker makes.
+ * Makes connections with the transport of a listener; and, in a front of process-thread, leases: connections of which the front
+ * only awaits the first bytes, and whose transport the worker makes that gets them.
  */
 #include "base/sys.h"
 #include "conn/conn.h"
@@ -17,7 +17,7 @@ struct cnc_conn *cnc_conn_create_with(int fd, const struct cnc_transport_factory
     return conn;
 }
 
-/* Nothing is read, and nothing written. */
+/* The transport of a lease. Its handshake is complete when bytes are here; it reads and writes nothing. */
 
 static int lease_greet(int fd, void *state)
 {

@@ -3,18 +3,18 @@
 
 #include "base/sys.h"
 
-#define SMALL 4096 /* what is left of a write and is smaller than this gets a chunk of just its size */
+#define SMALL 4096 /* a rest of a write that is smaller than this gets a chunk of just its size */
 #define IOV_MAX_USED 16
 
-/* Bytes [at, end) are still to be sent. Owned bytes lie in data; borrowed ones elsewhere, until free(arg). The first chunk
- * of a queue also keeps what is known of the whole queue. */
+/* Bytes [at, end) of p are still to be sent. Owned bytes lie in data; borrowed ones elsewhere, until free(arg). The first chunk
+ * also has the end and the size of the whole queue. */
 struct cnc_chunk {
     struct cnc_chunk *next;
     struct cnc_chunk *last; /* of the first only */
     size_t queued;          /* of the first only: bytes to be sent in the whole queue */
     const char *p;
     size_t at, end, cap;
-    bool is_home;           /* of the size that homes keep */
+    bool is_home;           /* of the size that desks keep (CNC_CHUNK) */
     void (*free)(void *);
     void *arg;
     char data[];
@@ -54,7 +54,7 @@ static void append(struct cnc_conn *conn, struct cnc_chunk *c)
     conn->out->last = c;
 }
 
-/* Of just this capacity; 0: for borrowed bytes. */
+/* Appends a chunk of just this capacity; 0: for borrowed bytes. */
 static struct cnc_chunk *add_sized(struct cnc_conn *conn, size_t cap)
 {
     struct cnc_chunk *c = cap > CNC_PIECE_MAX ? NULL : cnc_malloc(sizeof *c + cap);
@@ -65,7 +65,7 @@ static struct cnc_chunk *add_sized(struct cnc_conn *conn, size_t cap)
     return c;
 }
 
-/* Of the size that is kept, or a larger one. */
+/* Appends a chunk with room for n bytes, of CNC_CHUNK bytes if that is enough. */
 static struct cnc_chunk *add_chunk(struct cnc_conn *conn, size_t n)
 {
     if (n > CNC_CHUNK - sizeof(struct cnc_chunk))
@@ -102,8 +102,8 @@ static int queue_bytes(struct cnc_conn *conn, const char *p, size_t n)
     return CONCUR_OK;
 }
 
-/* Moves what the scratch buffer holds to the queue, before something that must come after it. One chunk has room for it, so
- * that without memory it stays where it is. */
+/* Moves the bytes in the scratch buffer to the queue, before something is queued behind them. They fit into one chunk; so,
+ * out of memory, none of them was moved. */
 static int spill_scratch(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
@@ -124,7 +124,7 @@ static ssize_t queue_write_out(struct cnc_conn *conn, const struct iovec *iov, i
         cnc_wants_after_write(conn, n);
     if (n > 0) {
         conn->drv->sent += (size_t)n;
-        if (conn->class != CNC_CLASS_BODY) /* a reply that streams is no sign that the body comes */
+        if (conn->class != CNC_CLASS_BODY) /* sending a reply does not show that the body makes progress */
             conn->moved += (uint64_t)n;
     }
     return n;
@@ -213,7 +213,8 @@ CNC_HOT void cnc_conn_flush(struct cnc_conn *conn)
 
 /* ---- room ---- */
 
-/* One that borrowed the place gives it up: its bytes leave, and the rest is done when it is looked at as dirty. */
+/* A connection that borrowed the scratch buffer gives it up: its bytes are sent now. It is dirty, so the rest is done at the
+ * end of the turn. */
 void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     struct cnc_conn *before = drv->current;
@@ -226,8 +227,8 @@ void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn)
     drv->current = conn;
 }
 
-/* A reply that comes later, of a timer or of work elsewhere, finds its connection asleep. Where nobody else is being driven it
- * takes the scratch buffer all the same; the next one that does so, or the end of the turn, sends it off. */
+/* When a reply comes later, from a timer or a ticket, its connection is not being driven. If no other one is, it uses the
+ * scratch buffer all the same. The bytes are sent when the next connection needs the buffer, or at the end of the turn. */
 static void borrow_scratch(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
@@ -273,7 +274,7 @@ int cnc_conn_put(struct cnc_conn *conn, const void *p, size_t n)
     return CONCUR_OK;
 }
 
-/* Behind what is in the queue; the scratch buffer is empty. Takes the piece if it has memory for that. */
+/* Queues a piece without a copy; the scratch buffer is empty. Out of memory, the piece stays the caller's. */
 static int queue_borrow(struct cnc_conn *conn, struct cnc_piece *piece)
 {
     struct cnc_chunk *c = add_sized(conn, 0);
@@ -307,7 +308,7 @@ int cnc_queue_copy(struct cnc_conn *conn, const void *p, size_t n)
     return rc;
 }
 
-#define PAST_SCRATCH 4096 /* a piece from this size on goes to the queue at once: it would get there anyway */
+#define PAST_SCRATCH 4096 /* a piece from this size on is copied to the queue at once: it would get there anyway */
 
 int cnc_queue_put(struct cnc_conn *conn, struct cnc_piece *piece)
 {
@@ -319,7 +320,8 @@ int cnc_queue_put(struct cnc_conn *conn, struct cnc_piece *piece)
     return rc;
 }
 
-/* Takes away what was queued since last was the last chunk, with bytes up to end. */
+/* Removes what was queued since `last` was the last chunk (NULL: none), with bytes up to end, and `queued` bytes were
+ * queued. */
 static void queue_take_back(struct cnc_conn *conn, struct cnc_chunk *last, size_t end, size_t queued)
 {
     struct cnc_chunk *c = last ? last->next : conn->out;
@@ -368,13 +370,13 @@ int cnc_queue_reply(struct cnc_conn *conn, const struct cnc_http_reply *r, struc
 
 /* ---- pieces that are made in place ---- */
 
-/* The frame of a chunk stands before and behind the piece. */
+/* Room for the frame of a chunk, before and behind the piece. */
 #define BEFORE CNC_HTTP_CHUNK_HEAD_MAX
 #define BEHIND 2
-#define BATCH_MIN 65536  /* worth a call; all that one who reads nothing costs, beside what the system takes */
-#define BATCH_MAX 262144 /* more makes no call cheaper, and leaves the processor's cache */
+#define BATCH_MIN 65536  /* worth a call; a peer that reads nothing costs so much beside the socket buffer */
+#define BATCH_MAX 262144 /* more makes no call cheaper, and does not stay in the processor's cache */
 
-/* What the system has room for: pieces beyond that would only wait here. */
+/* As much as the socket buffer has room for, within bounds: pieces beyond that would only wait here. */
 static size_t batch_of(const struct cnc_conn *conn)
 {
     size_t room = cnc_sys_send_room(cnc_io_fd(&conn->io));

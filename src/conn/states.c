@@ -52,7 +52,7 @@ static unsigned to_closed(struct cnc_conn *conn)
     return CNC_CONN_DO_LOSE;
 }
 
-/* The peer will send nothing more, and nothing can become complete: what was replied still goes out to it. */
+/* The peer sends nothing more, and no further request can become complete. Replies that are not sent yet still go out. */
 static unsigned all_read(struct cnc_conn *conn)
 {
     bool sends = conn->out || (conn->drv->current == conn && conn->drv->scratch_len);
@@ -66,7 +66,7 @@ static unsigned to_reset(struct cnc_conn *conn)
     return to_closed(conn);
 }
 
-/* The write side says goodbye first; closing with input unread would reset the connection under the reply (RFC 9112 §9.6). */
+/* Shuts the write side first: a close with unread input would reset the connection and lose the reply (RFC 9112 §9.6). */
 static unsigned to_linger(struct cnc_conn *conn)
 {
     conn->state = CNC_CONN_LINGER;
@@ -98,7 +98,7 @@ CNC_HOT static unsigned served(struct cnc_conn *conn)
     conn->flags |= CNC_CONN_SERVED;
     if (CNC_LIKELY(cnc_exchange_is_read(&conn->exchange)))
         return to_idle(conn);
-    return cnc_exchange_step_body(&conn->exchange, CNC_EXCHANGE_ON_SKIP); /* nothing but the state */
+    return cnc_exchange_step_body(&conn->exchange, CNC_EXCHANGE_ON_SKIP); /* it asks for nothing: never CNC_EXCHANGE_DO_* */
 }
 
 /* Input left unread, or still to come, would turn a plain close into a reset. */
@@ -116,7 +116,7 @@ static unsigned abort_reply(struct cnc_conn *conn)
     return to_flush(conn);
 }
 
-/* The peer broke its own request while a handler was at it. */
+/* The rest of the request is invalid, and a handler has it already. */
 static unsigned busy_bad(struct cnc_conn *conn)
 {
     if (conn->exchange.reply == CNC_EXCHANGE_REPLY_NONE)
@@ -134,8 +134,8 @@ static unsigned busy_deadline(struct cnc_conn *conn)
     return to_flush(conn);
 }
 
-/* The peer has sent all it will. With half_close=allow a complete request is still answered, and those behind it that are
- * complete; whether it is shows when the body bytes that wait here are read. */
+/* The peer sends nothing more. With half_close=allow a complete request is still answered, and complete ones behind it. If body
+ * bytes wait here, only reading them shows whether the request is complete. */
 static unsigned busy_eof(struct cnc_conn *conn)
 {
     const struct cnc_exchange *x = &conn->exchange;
@@ -145,7 +145,7 @@ static unsigned busy_eof(struct cnc_conn *conn)
     return !cnc_exchange_is_read(x) && (cnc_exchange_takes(x) || !conn->in) ? all_read(conn) : 0;
 }
 
-/* One exchange without end: all that comes belongs to it. */
+/* One exchange without end: all further input belongs to it. */
 static unsigned to_upgraded(struct cnc_conn *conn)
 {
     conn->state = CNC_CONN_UPGRADED;
@@ -170,7 +170,7 @@ static unsigned upgraded_eof(struct cnc_conn *conn)
     return 0;
 }
 
-/* Once, wherever the connection was when the stop began. */
+/* Tells the protocol once, also if the connection was with another driver when the stop began. */
 static unsigned upgraded_drain_once(struct cnc_conn *conn)
 {
     unsigned todo = conn->flags & CNC_CONN_LAST ? 0 : CNC_CONN_DO_STOP;
@@ -182,7 +182,7 @@ static unsigned flushed(struct cnc_conn *conn)
 {
     if ((conn->flags & CNC_CONN_MUST_LINGER) && !(conn->flags & CNC_CONN_EOF))
         return to_linger(conn);
-    if (CNC_UNLIKELY(conn->ext != NULL) && !(conn->flags & CNC_CONN_RESET)) { /* its goodbye may take a while */
+    if (CNC_UNLIKELY(conn->ext != NULL) && !(conn->flags & CNC_CONN_RESET)) { /* its last message may take a while */
         conn->state = CNC_CONN_LINGER;
         conn->exchange.discarded = 0;
         return CNC_CONN_DO_FINISH;
@@ -257,7 +257,7 @@ cnc_states_fn *const cnc_states_table[CNC_CONN_STATES][CNC_CONN_EVENTS] = {
         [CNC_CONN_ON_DRAIN] = states_nothing,
     },
     [CNC_CONN_GREET] = {
-        [CNC_CONN_ON_BAD] = to_closed, /* nothing can be said yet */
+        [CNC_CONN_ON_BAD] = to_closed, /* nothing can be sent before the handshake is complete */
         [CNC_CONN_ON_GREETED] = to_idle,
         [CNC_CONN_ON_EOF] = to_closed,
         [CNC_CONN_ON_ERROR] = to_closed,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a step of the connection's table (states.c) asks for: the one place where that is done. cnc_conn_step() comes here before
- * it is over. For the exchange's tables that is cnc_conn_carry_out_exchange(), in conn.h.
+ * Does what a step of the connection's table (states.c) asks for, before cnc_conn_step() returns. For the exchange's tables
+ * cnc_conn_carry_out_exchange() in conn.h does that.
  */
 #include <errno.h>
 
@@ -12,7 +12,7 @@ void cnc_conn_lose(struct cnc_conn *conn, int reason)
     struct cnc_stream *stream = conn->exchange.stream;
     if (!stream)
         return;
-    if (CNC_UNLIKELY(conn->drv->ops->handover != NULL)) { /* no request is here */
+    if (CNC_UNLIKELY(conn->drv->ops->handover != NULL)) { /* a poller: only an upgraded protocol can be here */
         cnc_upgraded_lose_later(conn, reason);
         return;
     }
@@ -45,7 +45,7 @@ void cnc_conn_carry_out(struct cnc_conn *conn, unsigned todo)
     if (todo & CNC_CONN_DO_FINISH)
         cnc_conn_say_goodbye(conn);
     if (todo & CNC_CONN_DO_STOP)
-        conn->exchange.flags |= CNC_EXCHANGE_STOP_DUE; /* whoever looks at it next tells */
+        conn->exchange.flags |= CNC_EXCHANGE_STOP_DUE; /* upgraded_input() tells the protocol */
 }
 
 void cnc_conn_illegal(struct cnc_conn *conn)

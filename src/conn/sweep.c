@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What is done to all connections of a driver, or to the one that has waited longest: the stop, and making room.
+ * The stop of all connections of a driver, and closing the one that has waited longest to make room.
  */
 #include "conn/early.h"
 
@@ -84,7 +84,7 @@ void cnc_driver_cancel(struct cnc_driver *drv, int reason)
     each(drv, cancel_one, reason);
 }
 
-/* As if its peer had left. */
+/* Ends the first connection of q, as if its peer had left. */
 static void reap_first(struct cnc_driver *drv, struct cnc_link *q)
 {
     struct cnc_conn *conn = CNC_CONTAINER(q->next, struct cnc_conn, job.link);

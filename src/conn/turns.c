@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Who is looked at without an event: connections to which replies, timers and posts have done something in this turn of the
- * loop, and those that have input to go on with, which wait until the descriptors that are ready have had their turn. Here are the
- * lists; driver.c looks.
+ * Connections that the driver looks at without an event: those that replies, timers and posts of this turn of the loop have
+ * changed (dirty), and those that still have work to do, which wait until the descriptors that are ready were served (queued).
+ * This file has the two lists; driver.c looks at the connections.
  */
 #include "conn/conn.h"
 
@@ -36,7 +36,7 @@ CNC_HOT void cnc_conn_touch(struct cnc_conn *conn)
 void cnc_turns_queue(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
-    if (conn->flags & (CNC_CONN_QUEUED | CNC_CONN_DIRTY)) /* looked at anyway */
+    if (conn->flags & (CNC_CONN_QUEUED | CNC_CONN_DIRTY)) /* it will be looked at anyway */
         return;
     conn->flags |= CNC_CONN_QUEUED;
     conn->next = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Connections whose transport has a state of its own: it greets before the first byte passes, may have to write in order to read
- * and to read in order to write, and may hold bytes that it has taken from the descriptor. The drivers come here only where
- * conn->ext is set, so that a plain connection pays nothing.
+ * Connections whose transport has a state of its own: it has a handshake before the first byte, may have to write before it can
+ * read and to read before it can write, and may hold bytes that it has taken from the descriptor. The drivers call this only if
+ * conn->ext is set, so that it costs a plain connection nothing.
  */
 #include "base/sys.h"
 #include "conn/conn.h"
@@ -26,7 +26,7 @@ void cnc_wants_after_write(struct cnc_conn *conn, ssize_t n)
     wants_note(conn, n, false);
 }
 
-/* One event may let both go on, or what it was not meant for. */
+/* One event may let both reading and writing go on, or the one that usually waits for the other event. */
 unsigned cnc_wants_translate(const struct cnc_conn *conn, unsigned ready)
 {
     unsigned reads_at = conn->flags & CNC_CONN_READ_WRITES ? CNC_IO_WRITE : CNC_IO_READ;
@@ -39,7 +39,7 @@ unsigned cnc_wants_translate(const struct cnc_conn *conn, unsigned ready)
     return means;
 }
 
-/* A lease is over here with its first bytes, which are the worker's: it is handed over as it is. */
+/* A lease's handshake is complete when its first bytes are here: they are not read, and the connection is handed over. */
 void cnc_wants_greet(struct cnc_conn *conn)
 {
     int rc = conn->transport->greet(cnc_io_fd(&conn->io), conn->ext);
