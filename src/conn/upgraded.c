@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * A connection after an upgrade (RFC 9110 §7.8): one exchange without end, whose stream is the new protocol's. The protocol
- * gets what is read as pieces of a body. Only upgraded_input() calls stop(), drain() and body(), so that none is called within
- * a call that the protocol makes. A poller calls none of them: it marks that one is due, and the thread that gets the connection
- * calls it.
+ * gets what is read as pieces of a body. Only upgraded_input() calls stop(), drain() and body(), so that none is called
+ * within a call that the protocol makes. A poller calls none of them: it marks that one is due, and the thread that gets the
+ * connection calls it.
  */
 #include "conn/input.h"
 #include "conn/queue.h"
