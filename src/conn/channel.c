@@ -91,7 +91,7 @@ static void pass_bytes_down(struct cnc_channel *ch, struct cnc_down *d, struct c
         d->reply.date = cnc_desk_date(ch->here);
         rc = lower->down->reply(lower, &d->reply, piece, d->last);
     } else if (d->kind == CNC_DOWN_INTERIM) {
-        rc = lower->down->interim(lower, piece);
+        rc = lower->down->interim(lower, &d->reply);
     } else {
         rc = lower->down->data(lower, piece, d->last);
     }

@@ -63,11 +63,12 @@ struct cnc_down {
     struct cnc_message m;
     enum cnc_down_kind kind;
     bool last, hold;
-    struct cnc_http_reply reply; /* its slices lie in text */
+    struct cnc_http_reply reply; /* its fields and their texts lie in text */
     struct cnc_piece piece;
     struct cnc_stream *to; /* of an upgrade */
     char text[];
 };
+_Static_assert(offsetof(struct cnc_down, text) % _Alignof(struct cnc_http_pair) == 0, "fields lie in text");
 
 /* Up: from the carrier to the request: a piece of the body. */
 struct cnc_up {

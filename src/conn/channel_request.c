@@ -44,6 +44,27 @@ static char *put_text(char *at, struct cnc_slice *s)
     return at + s->n;
 }
 
+/* The bytes that channel_request_put_pairs() writes. */
+static size_t channel_request_pairs_size(const struct cnc_http_pairs *pairs)
+{
+    size_t n = pairs->n * sizeof *pairs->p;
+    for (uint32_t i = 0; i < pairs->n; i++)
+        n += pairs->p[i].name.n + pairs->p[i].value.n;
+    return n;
+}
+
+static char *channel_request_put_pairs(char *at, struct cnc_http_pairs *pairs)
+{
+    struct cnc_http_pair *copy = (struct cnc_http_pair *)(void *)at;
+    if (pairs->n)
+        memcpy(copy, pairs->p, pairs->n * sizeof *copy);
+    pairs->p = copy;
+    at += pairs->n * sizeof *copy;
+    for (uint32_t i = 0; i < pairs->n; i++)
+        at = put_text(put_text(at, &copy[i].name), &copy[i].value);
+    return at;
+}
+
 /* Small pieces that are written faster than they are read go together. False: it takes a message of its own; *waits: one of
  * them is not read yet. */
 static bool channel_request_join_last(struct cnc_channel *ch, const struct cnc_piece *piece, bool *waits)
@@ -94,7 +115,7 @@ static int post_down(struct cnc_channel *ch, struct cnc_down *d)
 static int send_down(struct cnc_channel *ch, enum cnc_down_kind kind, const struct cnc_http_reply *r, struct cnc_piece *piece,
                      struct cnc_stream *to, bool last, bool is_joined)
 {
-    size_t text = r ? r->type.n + r->fields.n : 0;
+    size_t text = r ? channel_request_pairs_size(&r->fields) + r->type.n : 0;
     size_t copied = piece->free ? 0 : piece->n;
     struct cnc_down *d = message_for(ch, piece, sizeof *d + text + copied, is_joined);
     size_t cost = d ? d->m.cost + (piece->free ? piece->n : 0) : 0;
@@ -110,8 +131,8 @@ static int send_down(struct cnc_channel *ch, enum cnc_down_kind kind, const stru
     char *at = d->text;
     if (r) {
         d->reply = *r;
+        at = channel_request_put_pairs(at, &d->reply.fields); /* first: the array must be aligned */
         at = put_text(at, &d->reply.type);
-        at = put_text(at, &d->reply.fields);
     }
     if (copied && piece->p != at)
         memcpy(at, piece->p, copied);
@@ -148,9 +169,10 @@ static int channel_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
     return send_down(stream->carrier, CNC_DOWN_DATA, NULL, piece, NULL, last, waits);
 }
 
-static int channel_interim(struct cnc_stream *stream, struct cnc_piece *piece)
+static int channel_interim(struct cnc_stream *stream, const struct cnc_http_reply *r)
 {
-    return send_down(stream->carrier, CNC_DOWN_INTERIM, NULL, piece, NULL, false, false);
+    struct cnc_piece none = { 0 };
+    return send_down(stream->carrier, CNC_DOWN_INTERIM, r, &none, NULL, false, false);
 }
 
 /* The protocol goes to the connection's home, and the request is over. */

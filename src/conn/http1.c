@@ -147,14 +147,17 @@ static int carrier_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
 }
 
 /* A thread sends it at once: its handler may compute for long now. On a loop it leaves when the callback has returned. */
-static int carrier_interim(struct cnc_stream *stream, struct cnc_piece *piece)
+static int carrier_interim(struct cnc_stream *stream, const struct cnc_http_reply *r)
 {
     struct cnc_conn *conn = stream->carrier;
-    int rc = cnc_queue_put(conn, piece);
-    if (rc == CONCUR_OK && conn->drv->wait_for_room)
+    char *room = cnc_queue_room(conn, cnc_http_reply_size(r));
+    if (!room)
+        return CONCUR_E_NOMEM;
+    cnc_queue_commit(conn, cnc_http_interim_head(room, r));
+    if (conn->drv->wait_for_room)
         return conn->drv->wait_for_room(conn, conn->drv->limits->output_high);
     cnc_conn_touch(conn);
-    return after_put(conn, rc);
+    return after_put(conn, CONCUR_OK);
 }
 
 static void carrier_abort(struct cnc_stream *stream)
@@ -282,8 +285,9 @@ static void http1_go_on(struct cnc_conn *conn)
 
 static void http1_page(struct cnc_conn *conn, int status)
 {
-    char body[CNC_HTTP_PAGE_MAX], retry[40] = "Retry-After: ";
+    char body[CNC_HTTP_PAGE_MAX], seconds[24];
     size_t n = cnc_http_page(body, status);
+    struct cnc_http_pair retry = { CNC_SLICE("Retry-After"), { seconds, 0 } };
     struct cnc_http_reply r = { .status = status,
                                 .length = (int64_t)n,
                                 .type = CNC_SLICE(CNC_HTTP_TEXT_TYPE),
@@ -291,9 +295,8 @@ static void http1_page(struct cnc_conn *conn, int status)
                                 .method = CNC_HTTP_GET,
                                 .minor = 1 };
     if (status == 503) {
-        size_t len = 13 + cnc_decimal(retry + 13, conn->drv->limits->retry_after_s);
-        memcpy(retry + len, "\r\n", 2);
-        r.fields = (struct cnc_slice){ retry, len + 2 };
+        retry.value.n = cnc_decimal(seconds, conn->drv->limits->retry_after_s);
+        r.fields = (struct cnc_http_pairs){ &retry, 1, (uint32_t)cnc_http_pair_size(&retry) };
     }
     cnc_http_reply_frame(&r);
     char *room = cnc_queue_room(conn, cnc_http_reply_size(&r));

@@ -40,8 +40,9 @@ struct cnc_carrier_ops {
     int (*reply)(struct cnc_stream *, struct cnc_http_reply *, struct cnc_piece *, bool last);
     /* More of the body. Returns as reply, but after every error the request calls abort. */
     int (*data)(struct cnc_stream *, struct cnc_piece *, bool last);
-    /* A whole interim head, before the reply begins. Returns as data; CONCUR_E_NOMEM: nothing was sent. */
-    int (*interim)(struct cnc_stream *, struct cnc_piece *);
+    /* An interim reply, before the reply begins: a status 102 to 199 and fields; no more of it is looked at. Returns as data;
+     * CONCUR_E_NOMEM: nothing was sent. */
+    int (*interim)(struct cnc_stream *, const struct cnc_http_reply *);
     /* Room for a piece of the body that the request makes in place: data() with these bytes copies nothing. *n: its size. NULL:
      * out of memory. Valid until data(), or the next call of this. */
     char *(*room)(struct cnc_stream *, size_t *n);

@@ -166,11 +166,22 @@ enum cnc_http_framing {
     CNC_HTTP_FRAME_CLOSE = 3    /* HTTP/1.0 without a length: the connection's end is the body's end */
 };
 
+/* A field of a reply. */
+struct cnc_http_pair {
+    struct cnc_slice name, value;
+};
+
+struct cnc_http_pairs {
+    struct cnc_http_pair *p;
+    uint32_t n;
+    uint32_t size; /* bytes of all lines "name: value\r\n" */
+};
+
 struct cnc_http_reply {
-    int status;               /* 200..599 */
+    int status;               /* 200..599; 101; of an interim reply 102..199 */
     int64_t length;           /* of the body; -1: unknown. cnc_http_reply_frame() changes it to what is sent */
     struct cnc_slice type;    /* Content-Type; n 0: none */
-    struct cnc_slice fields;  /* further field lines, ready made: "Name: value\r\n" each */
+    struct cnc_http_pairs fields; /* further fields */
     struct cnc_slice date;    /* 29 bytes, as cnc_http_date() makes them */
     uint8_t method;           /* of the request: HEAD sends the length but no body (RFC 9110 §9.3.2) */
     uint8_t minor;            /* of the request */
@@ -182,19 +193,28 @@ struct cnc_http_reply {
 bool cnc_http_has_content(int status);
 /* Decides framing and persistence (RFC 9112 §6.1, §9.3; RFC 9110 §6.4.1, §8.6). Call it before cnc_http_reply_head(). */
 void cnc_http_reply_frame(struct cnc_http_reply *r);
-/* Most bytes that cnc_http_reply_head() writes besides the value of Content-Type and the ready-made fields. */
+/* Most bytes that cnc_http_reply_head() writes besides the value of Content-Type and the further fields. */
 #define CNC_HTTP_REPLY_CONSTANT 320
 
 /* An upper bound for cnc_http_reply_head(). */
 static inline size_t cnc_http_reply_size(const struct cnc_http_reply *r)
 {
-    return CNC_HTTP_REPLY_CONSTANT + r->type.n + r->fields.n;
+    return CNC_HTTP_REPLY_CONSTANT + r->type.n + r->fields.size;
 }
 
 /* Writes status line, Date, Content-Type, framing, Connection, fields and the empty line; returns the bytes written.
  * Connection: close when not keep_alive, Connection: keep-alive when minor is 0 and keep_alive, else none.
  * Content-Length is sent on HEAD when length >= 0, as 0 on 205, never on 1xx, 204 and 304 (RFC 9110 §8.6). */
 size_t cnc_http_reply_head(char *out, const struct cnc_http_reply *r);
+/* Writes the head of an interim reply (RFC 9110 §15.2): status line, fields and the empty line; returns the bytes written, at
+ * most cnc_http_reply_size(). */
+size_t cnc_http_interim_head(char *out, const struct cnc_http_reply *r);
+
+/* The bytes of the line of one field. */
+static inline size_t cnc_http_pair_size(const struct cnc_http_pair *pair)
+{
+    return pair->name.n + 2 + pair->value.n + 2;
+}
 
 #define CNC_HTTP_CHUNK_HEAD_MAX 18 /* 16 hexadecimal digits, CR LF */
 size_t cnc_http_chunk_head(char *out, uint64_t n);

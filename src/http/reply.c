@@ -75,6 +75,17 @@ static char *put_framing(char *out, const struct cnc_http_reply *r)
     return PUT(out, "\r\n");
 }
 
+static char *put_pairs(char *out, const struct cnc_http_pairs *pairs)
+{
+    for (const struct cnc_http_pair *pair = pairs->p, *end = pair + pairs->n; pair < end; pair++) {
+        out = http_reply_put(out, pair->name.p, pair->name.n);
+        out = PUT(out, ": ");
+        out = http_reply_put(out, pair->value.p, pair->value.n);
+        out = PUT(out, "\r\n");
+    }
+    return out;
+}
+
 CNC_HOT size_t cnc_http_reply_head(char *out, const struct cnc_http_reply *r)
 {
     char *p = put_status(out, r->status);
@@ -94,7 +105,14 @@ CNC_HOT size_t cnc_http_reply_head(char *out, const struct cnc_http_reply *r)
     else if (r->minor == 0) /* RFC 9112 §9.3: HTTP/1.0 persists only by agreement */
         p = PUT(p, "Connection: keep-alive\r\n");
     if (r->fields.n)
-        p = http_reply_put(p, r->fields.p, r->fields.n);
+        p = put_pairs(p, &r->fields);
+    p = PUT(p, "\r\n");
+    return (size_t)(p - out);
+}
+
+size_t cnc_http_interim_head(char *out, const struct cnc_http_reply *r)
+{
+    char *p = put_pairs(put_status(out, r->status), &r->fields);
     p = PUT(p, "\r\n");
     return (size_t)(p - out);
 }

@@ -1,39 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
- * Replaces, removes and finds fields of the reply, and makes cookies and redirects. Field lines are kept in r->extra as they
- * are sent, one after the other, each with its CRLF.
+ * Replaces, removes and finds fields of the reply, and makes cookies and redirects.
  */
 #include "request/reply_internal.h"
 
-/* The length of the line at p, with its CRLF. There is always a whole line. */
-static size_t line_length(const char *p, size_t n)
+static bool is_field(const struct cnc_http_pair *field, struct cnc_slice name)
 {
-    const char *lf = memchr(p, '\n', n);
-    CNC_ASSERT(lf != NULL);
-    return (size_t)(lf - p) + 1;
-}
-
-static bool line_is(const char *line, size_t n, struct cnc_slice name)
-{
-    if (n <= name.n || line[name.n] != ':')
+    if (field->name.n != name.n)
         return false;
     for (size_t i = 0; i < name.n; i++)
-        if (cnc_lower(line[i]) != cnc_lower(name.p[i]))
+        if (cnc_lower(field->name.p[i]) != cnc_lower(name.p[i]))
             return false;
     return true;
 }
 
-static void drop_lines(concur_request *r, struct cnc_slice name)
+static void drop_fields(concur_request *r, struct cnc_slice name)
 {
-    size_t kept = 0;
-    for (size_t at = 0, n; at < r->extra_len; at += n) {
-        n = line_length(r->extra + at, r->extra_len - at);
-        if (line_is(r->extra + at, n, name))
-            continue;
-        memmove(r->extra + kept, r->extra + at, n);
-        kept += n;
+    struct cnc_http_pairs *fields = &r->reply_fields;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < fields->n; i++) {
+        if (is_field(&fields->p[i], name))
+            fields->size -= (uint32_t)cnc_http_pair_size(&fields->p[i]);
+        else
+            fields->p[kept++] = fields->p[i];
     }
-    r->extra_len = kept;
+    fields->n = kept;
 }
 
 static bool is_type(struct cnc_slice name)
@@ -48,7 +39,7 @@ int concur_reply_set_header(concur_request *r, const char *name, const char *val
     if (rc < 0)
         return rc;
     if (!is_type(n)) /* Content-Type is kept apart, and adding one replaces it */
-        drop_lines(r, n);
+        drop_fields(r, n);
     return concur_reply_header(r, name, value);
 }
 
@@ -61,7 +52,7 @@ int concur_reply_remove_header(concur_request *r, const char *name)
     if (is_type(n))
         r->type.p = NULL;
     else
-        drop_lines(r, n);
+        drop_fields(r, n);
     return CONCUR_OK;
 }
 
@@ -72,11 +63,9 @@ const char *concur_reply_get_header(concur_request *r, const char *name)
         return NULL;
     if (is_type(name_of))
         return r->type.p;
-    for (size_t at = 0, n; at < r->extra_len; at += n) {
-        n = line_length(r->extra + at, r->extra_len - at);
-        if (line_is(r->extra + at, n, name_of)) /* ": " before the value, CRLF behind it */
-            return cnc_arena_copy(&r->arena, r->extra + at + name_of.n + 2, n - name_of.n - 4);
-    }
+    for (uint32_t i = 0; i < r->reply_fields.n; i++)
+        if (is_field(&r->reply_fields.p[i], name_of))
+            return r->reply_fields.p[i].value.p;
     return NULL;
 }
 

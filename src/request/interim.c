@@ -15,36 +15,20 @@ static int check_values(concur_request *r, const char *name, const char *const *
     return CONCUR_OK;
 }
 
-static size_t put_text_at(char *out, size_t at, const char *text)
+/* A field for each value, in the arena; the texts are the caller's. NULL: out of memory. */
+static struct cnc_http_pair *make_fields(concur_request *r, const char *name, const char *const *values, size_t n)
 {
-    size_t n = strlen(text);
-    if (out)
-        memcpy(out + at, text, n);
-    return at + n;
+    struct cnc_http_pair *fields = n < UINT32_MAX / sizeof *fields ? cnc_arena_alloc(&r->arena, n * sizeof *fields) : NULL;
+    for (size_t i = 0; fields && i < n; i++)
+        fields[i] = (struct cnc_http_pair){ cnc_reply_slice(name), cnc_reply_slice(values[i]) };
+    return fields;
 }
 
-/* Returns the length. out NULL: writes nothing. */
-static size_t write_interim(char *out, int status, const char *name, const char *const *values, size_t n)
+static int send_interim(concur_request *r, const struct cnc_http_reply *reply)
 {
-    char digits[8];
-    digits[cnc_decimal(digits, (uint64_t)status)] = '\0';
-    size_t at = put_text_at(out, 0, "HTTP/1.1 ");
-    at = put_text_at(out, at, digits);
-    at = put_text_at(out, at, " ");
-    at = put_text_at(out, at, cnc_http_reason(status));
-    for (size_t i = 0; i < n; i++) {
-        at = put_text_at(out, put_text_at(out, at, "\r\n"), name);
-        at = put_text_at(out, put_text_at(out, at, ": "), values[i]);
-    }
-    return put_text_at(out, at, "\r\n\r\n");
-}
-
-static int send_interim(concur_request *r, const char *text, size_t n)
-{
-    struct cnc_piece piece = { .p = text, .n = n };
-    if (r->stream.down->is_over(&r->stream, n))
+    if (r->stream.down->is_over(&r->stream, cnc_http_reply_size(reply)))
         return CONCUR_E_FULL;
-    int rc = r->stream.down->interim(&r->stream, &piece);
+    int rc = r->stream.down->interim(&r->stream, reply);
     if (rc >= 0 || rc == CONCUR_E_NOMEM)
         return rc < 0 ? rc : CONCUR_OK;
     cnc_reply_abort(r, rc);
@@ -61,9 +45,14 @@ int concur_reply_interim(concur_request *r, int status, const char *name, const 
     rc = check_values(r, name, values, n);
     if (rc < 0 || r->minor == 0) /* RFC 9110 §15.2: HTTP/1.0 does not know them */
         return rc;
-    size_t size = write_interim(NULL, status, name, values, n);
-    char *text = cnc_arena_text(&r->arena, size);
-    if (!text)
+    struct cnc_http_pair *fields = make_fields(r, name, values, n);
+    size_t size = 0;
+    if (!fields)
         return CONCUR_E_NOMEM;
-    return send_interim(r, text, write_interim(text, status, name, values, n));
+    for (size_t i = 0; i < n; i++)
+        size += cnc_http_pair_size(&fields[i]);
+    if (size > UINT32_MAX / 2)
+        return CONCUR_E_NOMEM;
+    struct cnc_http_reply reply = { .status = status, .fields = { fields, (uint32_t)n, (uint32_t)size } };
+    return send_interim(r, &reply);
 }

@@ -62,7 +62,7 @@ CNC_HOT int cnc_reply_head(concur_request *r, int status, struct cnc_slice type,
         .status = status,
         .length = length,
         .type = type_of(r, type, has_content),
-        .fields = { r->extra, r->extra_len },
+        .fields = r->reply_fields,
         .date = cnc_desk_date(r->home),
         .method = r->method,
         .minor = r->minor,
@@ -161,7 +161,7 @@ static void add_allow(concur_request *r)
  * error. */
 static void page_fields(concur_request *r, int status)
 {
-    r->extra_len = 0;
+    r->reply_fields.n = r->reply_fields.size = 0;
     r->type.p = NULL;
     r->reply_rc = CONCUR_OK;
     if (status == 405 || (status == 204 && r->method == CNC_HTTP_OPTIONS))
@@ -202,28 +202,35 @@ void cnc_reply_page(concur_request *r, int status)
 
 /* ---- fields ---- */
 
+/* Makes room for one field more. */
+static int grow_fields(concur_request *r)
+{
+    struct cnc_http_pairs *fields = &r->reply_fields;
+    if (fields->n < r->reply_fields_cap)
+        return CONCUR_OK;
+    uint32_t cap = fields->n ? fields->n * 2 : 8;
+    struct cnc_http_pair *grown = cnc_arena_alloc(&r->arena, cap * sizeof *grown);
+    if (!grown)
+        return CONCUR_E_NOMEM;
+    if (fields->n)
+        memcpy(grown, fields->p, fields->n * sizeof *grown);
+    fields->p = grown;
+    r->reply_fields_cap = cap;
+    return CONCUR_OK;
+}
+
 int cnc_reply_put_field(concur_request *r, struct cnc_slice name, struct cnc_slice value)
 {
-    size_t need = name.n + 2 + value.n + 2;
-    if (r->extra_len + need > r->extra_cap) {
-        size_t cap = r->extra_cap ? r->extra_cap * 2 : 256;
-        while (cap < r->extra_len + need)
-            cap *= 2;
-        char *grown = cnc_arena_text(&r->arena, cap);
-        if (!grown)
-            return CONCUR_E_NOMEM;
-        if (r->extra_len)
-            memcpy(grown, r->extra, r->extra_len);
-        r->extra = grown;
-        r->extra_cap = cap;
-    }
-    char *p = r->extra + r->extra_len;
-    memcpy(p, name.p, name.n);
-    memcpy(p + name.n, ": ", 2);
-    if (value.n)
-        memcpy(p + name.n + 2, value.p, value.n);
-    memcpy(p + name.n + 2 + value.n, "\r\n", 2);
-    r->extra_len += need;
+    struct cnc_http_pair pair = { name, value };
+    size_t size = cnc_http_pair_size(&pair);
+    if (size > UINT32_MAX / 2 - r->reply_fields.size || grow_fields(r) < 0)
+        return CONCUR_E_NOMEM;
+    pair.name.p = cnc_arena_copy(&r->arena, name.p, name.n);
+    pair.value.p = cnc_arena_copy(&r->arena, value.p, value.n);
+    if (!pair.name.p || !pair.value.p)
+        return CONCUR_E_NOMEM;
+    r->reply_fields.p[r->reply_fields.n++] = pair;
+    r->reply_fields.size += (uint32_t)size;
     return CONCUR_OK;
 }
 

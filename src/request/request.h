@@ -131,8 +131,8 @@ struct concur_request {
     int64_t sent;          /* bytes of its body that the carrier took */
     const char *why;       /* what was wrong with a call by the program, for the log; static text. NULL: nothing */
     struct cnc_slice type; /* the Content-Type that the program added, in the arena; p NULL: it added none */
-    char *extra;           /* the other field lines, in the arena */
-    size_t extra_len, extra_cap;
+    struct cnc_http_pairs reply_fields; /* the other fields of the reply; array and NUL-terminated texts are in the arena */
+    uint32_t reply_fields_cap;
     concur_handler_fn drain;
 
     /* pending */

@@ -58,15 +58,16 @@ static int require_upgrade(concur_request *r, struct cnc_slice protocol)
 static int switch_protocols(concur_request *r, struct cnc_slice protocol, struct cnc_stream *to)
 {
     int rc = r->flags & CNC_REQ_AFTER_DUE ? cnc_around_reply(r, 101) : CONCUR_OK;
-    size_t before = r->extra_len;
+    struct cnc_http_pairs before = r->reply_fields;
     if (rc == CONCUR_OK)
         rc = put_upgrade_fields(r, protocol);
-    struct cnc_http_reply reply = { .status = 101, .length = -1, .fields = { r->extra, r->extra_len },
+    struct cnc_http_reply reply = { .status = 101, .length = -1, .fields = r->reply_fields,
                                     .date = cnc_desk_date(r->home), .method = r->method, .minor = r->minor };
     if (rc == CONCUR_OK)
         rc = r->stream.down->upgrade(&r->stream, &reply, to);
     if (rc < 0) {
-        r->extra_len = before; /* there may be another reply */
+        r->reply_fields.n = before.n; /* there may be another reply */
+        r->reply_fields.size = before.size;
         return rc;
     }
     r->output = CNC_OUTPUT_END;

@@ -106,6 +106,15 @@ static int collect_after(struct collect *c, bool stays, bool last)
     return CONCUR_AGAIN;
 }
 
+static bool collect_take_fields(struct collect *c, const struct cnc_http_pairs *fields)
+{
+    bool stays = true;
+    for (uint32_t i = 0; stays && i < fields->n; i++)
+        stays = collect_take(c, &c->fields, fields->p[i].name.p, fields->p[i].name.n) && collect_take(c, &c->fields, ": ", 2) &&
+                collect_take(c, &c->fields, fields->p[i].value.p, fields->p[i].value.n) && collect_take(c, &c->fields, "\r\n", 2);
+    return stays;
+}
+
 static int collect_reply(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_piece *piece, bool last)
 {
     struct collect *c = stream->carrier;
@@ -114,7 +123,7 @@ static int collect_reply(struct cnc_stream *stream, struct cnc_http_reply *r, st
     c->replies++;
     c->no_body = r->framing == CNC_HTTP_FRAME_NONE;
     bool stays = collect_take(c, &c->type, r->type.p, r->type.n);
-    stays = stays && collect_take(c, &c->fields, r->fields.p, r->fields.n);
+    stays = stays && collect_take_fields(c, &r->fields);
     if (stays && !c->no_body)
         stays = collect_take(c, &c->body, piece->p, piece->n);
     cnc_piece_drop(piece);
@@ -130,11 +139,10 @@ static int collect_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
     return collect_after(c, stays, last);
 }
 
-static int collect_interim(struct cnc_stream *stream, struct cnc_piece *piece)
+static int collect_interim(struct cnc_stream *stream, const struct cnc_http_reply *r)
 {
     struct collect *c = stream->carrier;
-    c->interims++;
-    cnc_piece_drop(piece);
+    c->interims += r->status == 103 && r->fields.n == 1;
     return CONCUR_OK;
 }
 

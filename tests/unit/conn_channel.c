@@ -55,9 +55,11 @@ static void *remote_main(void *arg)
 
 static int remote_reply(struct remote *r, int64_t len, const char *p, size_t n, bool last)
 {
+    char name[] = "X-From", value[] = "there"; /* gone as soon as the call returns, as is the array */
+    struct cnc_http_pair field = { { name, strlen(name) }, { value, strlen(value) } };
     struct cnc_http_reply reply = { .status = 200, .length = len, .type = CNC_SLICE("text/plain"),
-                                    .fields = CNC_SLICE("X-From: there\r\n"), .minor = 1, .method = CNC_HTTP_GET,
-                                    .keep_alive = true };
+                                    .fields = { &field, 1, (uint32_t)cnc_http_pair_size(&field) }, .minor = 1,
+                                    .method = CNC_HTTP_GET, .keep_alive = true };
     struct cnc_piece piece = { .p = p, .n = n }, none = { 0 };
     if (last)
         return r->q->stream.down->reply(&r->q->stream, &reply, &piece, true);

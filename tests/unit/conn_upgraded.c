@@ -70,7 +70,8 @@ static const struct cnc_stream_ops ops = {
 
 static int upgrade(struct rig_request *q)
 {
-    struct cnc_http_reply r = { .status = 101, .length = -1, .fields = CNC_SLICE("Upgrade: x\r\n"),
+    struct cnc_http_pair field = { CNC_SLICE("Upgrade"), CNC_SLICE("x") };
+    struct cnc_http_reply r = { .status = 101, .length = -1, .fields = { &field, 1, (uint32_t)cnc_http_pair_size(&field) },
                                 .date = cnc_desk_date(rig.home), .method = q->method, .minor = q->minor };
     return q->stream.down->upgrade(&q->stream, &r, &proto.stream);
 }

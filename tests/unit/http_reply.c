@@ -69,11 +69,25 @@ static const struct {
     { 599, 0, CNC_HTTP_GET, 1, false, true, "", DATED("599 ") LENGTH("0") "\r\n", CNC_HTTP_FRAME_LENGTH },
 };
 
+/* Makes fields of lines "name: value\r\n"; n: at most so many. */
+static struct cnc_http_pairs pairs_of(const char *lines, struct cnc_http_pair *out, size_t n)
+{
+    struct cnc_http_pairs pairs = { .p = out, .size = (uint32_t)strlen(lines) };
+    for (const char *p = lines, *end; *p; p = end + 2) {
+        const char *colon = strstr(p, ": ");
+        end = strstr(p, "\r\n");
+        ck_assert(colon && end && pairs.n < n);
+        out[pairs.n++] = (struct cnc_http_pair){ { p, (size_t)(colon - p) }, { colon + 2, (size_t)(end - colon - 2) } };
+    }
+    return pairs;
+}
+
 START_TEST(heads)
 {
+    struct cnc_http_pair fields[2];
     struct cnc_http_reply r = { .status = replies[_i].status,
                                 .length = replies[_i].length,
-                                .fields = { replies[_i].fields, strlen(replies[_i].fields) },
+                                .fields = pairs_of(replies[_i].fields, fields, CNC_COUNT(fields)),
                                 .date = CNC_SLICE(DATE),
                                 .method = (uint8_t)replies[_i].method,
                                 .minor = (uint8_t)replies[_i].minor,
@@ -92,6 +106,28 @@ START_TEST(heads)
     ck_assert_int_eq(out[size], 0x5a);
     ck_assert_msg(n == strlen(replies[_i].head) && memcmp(out, replies[_i].head, n) == 0, "<%.*s>", (int)n, out);
     free(out);
+}
+END_TEST
+
+START_TEST(interim_heads)
+{
+    static const struct {
+        int status;
+        const char *fields, *head;
+    } rows[] = {
+        { 102, "", "HTTP/1.1 102 \r\n\r\n" },
+        { 103, "Link: </a>\r\nLink: </b>\r\n", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nLink: </b>\r\n\r\n" },
+        { 199, "A: \r\n", "HTTP/1.1 199 \r\nA: \r\n\r\n" },
+    };
+    for (size_t i = 0; i < CNC_COUNT(rows); i++) {
+        struct cnc_http_pair fields[2];
+        const struct cnc_http_reply r = { .status = rows[i].status, .fields = pairs_of(rows[i].fields, fields, 2) };
+        char out[512];
+        ck_assert_uint_le(cnc_http_reply_size(&r), sizeof out);
+        const size_t n = cnc_http_interim_head(out, &r);
+        ck_assert_uint_le(n, cnc_http_reply_size(&r));
+        ck_assert_msg(n == strlen(rows[i].head) && memcmp(out, rows[i].head, n) == 0, "<%.*s>", (int)n, out);
+    }
 }
 END_TEST
 
@@ -134,7 +170,7 @@ START_TEST(no_field_adds_a_line)
     int named = 0, valued = 0;
     srand(3);
     for (int round = 0; round < 200000; round++) {
-        char name[24], value[40], out[512], lines[128];
+        char name[24], value[40], out[512];
         const size_t name_n = (size_t)rand() % 4, value_n = (size_t)rand() % (round & 1 ? 4 : sizeof value);
         const bool wild = rand() % 8 == 0;
         for (size_t i = 0; i < name_n; i++)
@@ -149,13 +185,13 @@ START_TEST(no_field_adds_a_line)
             ck_abort_msg("round %d: <%.*s>: <%.*s>", round, (int)name_n, name, (int)value_n, value);
         if (!good_name || !good_value)
             continue;
-        const int n = snprintf(lines, sizeof lines, "%.*s: %.*s\r\n", (int)name_n, name, (int)value_n, value);
+        struct cnc_http_pair field = { { name, name_n }, { value, value_n } };
         struct cnc_http_reply r = { .status = 200,
                                     .length = 1,
                                     .date = CNC_SLICE(DATE),
                                     .minor = 1,
                                     .keep_alive = true,
-                                    .fields = { lines, (size_t)n } };
+                                    .fields = { &field, 1, (uint32_t)cnc_http_pair_size(&field) } };
         cnc_http_reply_frame(&r);
         const size_t head = cnc_http_reply_head(out, &r);
         if (count_line_ends(out, head) != 2 * 5) /* status, Date, length, the field, the empty line */
@@ -286,6 +322,7 @@ int main(void)
     TCase *c = tcase_create("reply");
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(c, heads, 0, (int)CNC_COUNT(replies));
+    tcase_add_test(c, interim_heads);
     tcase_add_test(c, every_status);
     tcase_add_test(c, no_field_adds_a_line);
     tcase_add_test(c, field_syntax);
