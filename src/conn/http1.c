@@ -192,7 +192,7 @@ static char *carrier_room(struct cnc_stream *stream, size_t *n)
 static bool carrier_is_full(struct cnc_stream *stream)
 {
     const struct cnc_conn *conn = stream->carrier;
-    return !conn->drv->home->blocking && cnc_queue_is_batch(conn);
+    return !conn->drv->wait_for_room && cnc_queue_is_batch(conn);
 }
 
 /* The high mark was passed before: a single piece may have any size. A thread waits at that mark instead. */
@@ -201,7 +201,7 @@ static bool carrier_is_over(struct cnc_stream *stream, size_t n)
     const struct cnc_conn *conn = stream->carrier;
     size_t queued = cnc_conn_queued(conn);
     return queued > conn->drv->limits->output_high && queued + n > conn->drv->limits->output_max &&
-           !conn->drv->home->blocking;
+           !conn->drv->wait_for_room;
 }
 
 /* Sent at once: what was just made is in the processor's cache, and the chunks serve the next connection. */

@@ -39,7 +39,6 @@ enum {
     CNC_REQ_PUSHING = 2048,   /* between concur_reply_begin() and _end(). If the reply has no body, output may be END already */
     CNC_REQ_NO_BODY_OUT = 4096, /* the reply has no body: HEAD, 204, 205, 304 */
     CNC_REQ_GONE_DUE = 8192,  /* the gone task is queued */
-    CNC_REQ_GONE_TOLD = 16384,
     CNC_REQ_ON_STACK = 32768, /* entered: between cnc_request_enter() or _enter_handler() and cnc_request_leave() */
     CNC_REQ_ANSWER = 65536,   /* given up while the carrier is still there: answer with the status of the reason */
     CNC_REQ_SPOOLED = 131072,   /* the body goes to a file */
@@ -118,7 +117,6 @@ struct concur_request {
     int body_fd;             /* owned; the file of a spooled body, -1: there is none yet */
     struct cnc_spool *spool; /* owned; not NULL from the first piece that the pool's threads are to write until the body is in
                               * its file (spool.c) */
-    int body_rc;           /* not used */
     concur_data_fn on_data;  /* the program's function for pieces of the body; NULL: it has not asked for pieces */
     const struct cnc_pairs *pairs[3]; /* query, form and cookies, parsed on demand */
     const char *peer, *id_text; /* made on demand */
