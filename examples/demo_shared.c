@@ -217,6 +217,38 @@ static int read_news(concur_request *r, void *arg)
     return wait_for_news(r, reader);
 }
 
+/* Begins as many waits as it may, every second for news that has already come, and cancels them all. */
+enum { READS_MAX = 16 };
+
+static int never(concur_request *r, void *arg)
+{
+    (void)r;
+    *(bool *)arg = true;
+    return CONCUR_OK;
+}
+
+static int tell_cancelled(concur_request *r, void *arg)
+{
+    const bool *was_called = arg;
+    return concur_reply_text(r, 200, *was_called ? "called\n" : "cancelled\n");
+}
+
+static int cancel_news(concur_request *r, void *arg)
+{
+    bool *was_called = concur_request_alloc(r, sizeof *was_called), ok = was_called != NULL;
+    (void)arg;
+    if (ok)
+        *was_called = false;
+    for (int i = 0; ok && i < READS_MAX; i++)
+        ok = concur_request_on_publish(r, news, concur_topic_count(news) - i % 2, never, was_called) == CONCUR_OK;
+    ok = ok && concur_request_on_publish(r, news, 0, never, was_called) == CONCUR_E_LIMIT;
+    ok = ok && concur_request_cancel_publish(r, news, on_news, was_called) == CONCUR_E_STATE;
+    for (int i = 0; ok && i < READS_MAX; i++)
+        ok = concur_request_cancel_publish(r, news, never, was_called) == CONCUR_OK;
+    ok = ok && concur_request_cancel_publish(r, news, never, was_called) == CONCUR_E_STATE;
+    return ok ? concur_request_after(r, 20, tell_cancelled, was_called) : 500;
+}
+
 static int publish(concur_request *r, void *arg)
 {
     (void)arg;
@@ -230,6 +262,7 @@ static const struct demo_route routes[] = {
     { "GET /test/local", 0, local_here },
     { "GET /test/news", 0, read_news },
     { "GET /test/news-away", CONCUR_ROUTE_BLOCKING, read_news },
+    { "GET /test/news-cancel", 0, cancel_news },
     { "POST /test/publish", 0, publish },
     { "GET /test/local/blocking", CONCUR_ROUTE_BLOCKING, local_here },
     { "GET /test/local/offload", 0, local_offload },

@@ -145,6 +145,16 @@ CONCUR_API int64_t concur_topic_count(const concur_topic *topic);
 CONCUR_API int concur_request_on_publish(concur_request *request, concur_topic *topic, int64_t seen,
                                          concur_handler_fn published, void *arg);
 
+/* Cancels the first wait of concur_request_on_publish() with this topic, function and arg.
+ *
+ * returns  CONCUR_OK       published will not be called
+ *          CONCUR_E_STATE  there is none: it has run, say; or the request is ending
+ *          CONCUR_E_GONE   given up: published is called all the same
+ * thread   home
+ * blocks   no */
+CONCUR_API int concur_request_cancel_publish(concur_request *request, concur_topic *topic, concur_handler_fn published,
+                                             void *arg);
+
 #ifdef __cplusplus
 }
 #endif

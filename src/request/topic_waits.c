@@ -16,10 +16,22 @@ struct topic_wait {
     concur_request *r;
     const concur_topic *topic;
     int64_t seen;         /* the topic's number that the program knows; another number ends the wait */
-    concur_handler_fn fn;
+    concur_handler_fn fn; /* NULL: cancelled while the task was queued */
     void *arg;
     bool due; /* the task is queued */
 };
+
+/* Entered. */
+static void drop_topic_wait(struct topic_wait *w)
+{
+    concur_request *r = w->r;
+    if (r->home->loop) /* a broken loop may have been closed */
+        (void)cnc_io_watch(r->home->loop, &w->io, 0);
+    cnc_link_remove(&w->op.link);
+    cnc_free(w);
+    r->topic_waits--;
+    cnc_request_release(r);
+}
 
 /* Entered. */
 static int end_topic_wait(struct topic_wait *w)
@@ -27,13 +39,8 @@ static int end_topic_wait(struct topic_wait *w)
     concur_request *r = w->r;
     concur_handler_fn fn = w->fn;
     void *arg = w->arg;
-    if (r->home->loop) /* a broken loop may have been closed */
-        (void)cnc_io_watch(r->home->loop, &w->io, 0);
-    cnc_link_remove(&w->op.link);
-    cnc_free(w);
-    r->topic_waits--;
-    cnc_request_release(r);
-    return fn(r, arg);
+    drop_topic_wait(w);
+    return fn ? fn(r, arg) : CONCUR_OK;
 }
 
 static void on_topic_waits_task(struct cnc_task *task)
@@ -103,4 +110,28 @@ int concur_request_on_publish(concur_request *r, concur_topic *topic, int64_t se
     if (rc < 0)
         cnc_free(w);
     return rc;
+}
+
+/* NULL: there is no such wait. */
+static struct topic_wait *topic_wait_of(const concur_request *r, const concur_topic *topic, concur_handler_fn fn, const void *arg)
+{
+    for (struct cnc_link *l = r->ops.next; l != &r->ops; l = l->next) {
+        struct topic_wait *w = CNC_CONTAINER(CNC_CONTAINER(l, struct cnc_op, link), struct topic_wait, op);
+        if (w->op.cut == cut_topic_wait && w->topic == topic && w->fn == fn && w->arg == arg)
+            return w;
+    }
+    return NULL;
+}
+
+int concur_request_cancel_publish(concur_request *r, concur_topic *topic, concur_handler_fn published, void *arg)
+{
+    int rc = cnc_async_may_begin(r);
+    struct topic_wait *w = rc == CONCUR_OK && published ? topic_wait_of(r, topic, published, arg) : NULL;
+    if (!w)
+        return rc < 0 ? rc : CONCUR_E_STATE;
+    if (w->due)
+        w->fn = NULL; /* its task ends it */
+    else
+        drop_topic_wait(w);
+    return CONCUR_OK;
 }

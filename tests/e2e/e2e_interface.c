@@ -319,6 +319,7 @@ START_TEST(topics)
     START(_i, "--workers", workers_for(variant_engine(_i), READERS + 2), "--threads", "16");
     expect(GET("/test/news?seen=7"), 200, "news 0\n");
     expect(GET("/test/news-away?seen=7"), 200, "news 0\n");
+    expect(GET("/test/news-cancel"), 200, "cancelled\n");
     for (int i = 0; i < READERS; i++) {
         client_open(&c[i], demo.port);
         ck_assert(client_text(&c[i], GET("/test/news-ever")));
