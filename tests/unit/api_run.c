@@ -95,6 +95,7 @@ static void run(struct program *p, void (*before)(void))
     if (p->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         setpgid(0, 0);
+        signal(SIGHUP, SIG_DFL); /* under nohup it is ignored, and that is inherited */
         if (before)
             before();
         _exit(-concur_server_run(p->l.server));
