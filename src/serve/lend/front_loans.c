@@ -12,6 +12,7 @@
 #include "net/passing.h"
 #include "serve/lend/front_internal.h"
 
+#define CLOSE_WAIT 8  /* tcpi_state: <netinet/tcp.h> names it, but cannot be included beside <linux/tcp.h> */
 #define UNREAD_MS 100 /* a worker that has not read a loan after this gets no further ones, and loses those it has not read */
 
 /* ---- places ---- */
@@ -102,7 +103,7 @@ static struct cnc_conn *end_loan(struct cnc_front *f, uint32_t place)
     return conn;
 }
 
-/* As the kernel counts, whoever read and wrote. */
+/* As the kernel counts, whoever read and wrote. The end of what the peer sends counts as a byte there. */
 static struct cnc_traffic look_at(int fd)
 {
     struct tcp_info info = { 0 };
@@ -110,8 +111,9 @@ static struct cnc_traffic look_at(int fd)
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ||
         len < offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof info.tcpi_bytes_retrans)
         return (struct cnc_traffic){ 0 };
+    unsigned ends = info.tcpi_state == CLOSE_WAIT;
     return (struct cnc_traffic){ .written = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes,
-                                 .read = info.tcpi_bytes_received - cnc_sys_inq(fd),
+                                 .read = info.tcpi_bytes_received - ends - cnc_sys_inq(fd),
                                  .is_known = true };
 }
 
