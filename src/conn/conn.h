@@ -88,7 +88,8 @@ enum {
                                 * be sent first or other connections get a turn, or a callback after an upgrade */
     CNC_CONN_QUEUED = 524288,  /* in the driver's queue of connections that wait for their next turn */
     CNC_CONN_KEPT = 1048576,   /* with a loan: the front has given the connection away, and only needs to know when it ends */
-    CNC_CONN_COPIED = 2097152, /* a worker that hangs may have a copy of the descriptor: shut the write side before closing */
+    CNC_CONN_COPIED = 2097152, /* a worker that hangs, or a child of the program, may have a copy of the descriptor: it is shut
+                                * down before it is closed */
     CNC_CONN_SHUT = 8388608 /* its write side has been shut */
 };
 
@@ -249,11 +250,10 @@ const struct cnc_transport_factory *cnc_conn_lease_factory(const struct cnc_conn
 /* Takes conn into drv and looks at it: input that may have arrived is read at once. May free it. */
 void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn);
 /* Closes this process' descriptor of a connection that belongs to no driver, and frees it. Where another process has the
- * descriptor too, the connection goes on there, unless CNC_CONN_COPIED is set. drv's home gets the buffers' memory, and
- * drv->ops->closed is called. */
+ * descriptor too, the connection goes on there. drv's home gets the buffers' memory, and drv->ops->closed is called. */
 void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn);
 /* Ends a connection that belongs to no driver, so that its peer sees the end even if a process that the program has forked has
- * the descriptor too. Then as cnc_conn_forget(). */
+ * the descriptor too, or one that CNC_CONN_COPIED tells of. Then as cnc_conn_forget(). */
 void cnc_conn_end(struct cnc_driver *drv, struct cnc_conn *conn);
 /* Takes a connection that waits with a complete head and belongs to no driver; answers with an error page, then closes it. */
 void cnc_driver_refuse(struct cnc_driver *drv, struct cnc_conn *conn, int status);

@@ -99,28 +99,25 @@ void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn)
     cnc_conn_free_input(conn);
     cnc_conn_free_output(conn);
     conn->transport->destroy(conn->ext);
-    if (CNC_UNLIKELY(conn->flags & CNC_CONN_COPIED))
-        (void)cnc_sys_shutdown_write(fd);
     cnc_sys_close(&fd);
     cnc_free(conn);
     if (drv->ops->closed)
         drv->ops->closed(drv);
 }
 
-/* If a child of the program has the descriptor too, our close() does not end the connection, so it is shut down. A reset
- * stays a reset: a reply that was cut short must not look complete. */
+/* If another process has the descriptor too, our close() does not end the connection, so it is shut down. A reset stays a
+ * reset: a reply that was cut short must not look complete. */
 static void end_for_all(struct cnc_conn *conn)
 {
     int fd = cnc_io_fd(&conn->io);
     bool is_reset = (conn->flags & CNC_CONN_RESET) && cnc_sys_reset(fd) == 0;
     if (!is_reset && !(conn->flags & CNC_CONN_SHUT))
         (void)cnc_sys_shutdown_write(fd); /* fails where the peer has reset it */
-    conn->flags &= (uint32_t)~CNC_CONN_COPIED;
 }
 
 void cnc_conn_end(struct cnc_driver *drv, struct cnc_conn *conn)
 {
-    if (CNC_UNLIKELY(cnc_files_is_shared()))
+    if (CNC_UNLIKELY(cnc_files_is_shared() || conn->flags & CNC_CONN_COPIED))
         end_for_all(conn);
     cnc_conn_forget(drv, conn);
 }

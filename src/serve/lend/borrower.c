@@ -2,6 +2,7 @@
 #include "serve/lend/borrower.h"
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/sys.h"
 #include "conn/early.h"
 #include "net/passing.h"
@@ -29,7 +30,9 @@ static bool is_returnable(const struct cnc_conn *conn)
 /* The front has the connection again, with whatever was read of the next request; our copy goes. */
 static void give_back(struct cnc_borrower *b, struct cnc_conn *conn)
 {
-    struct cnc_loan_note note = { .what = CNC_LOAN_RETURN, .id = conn->loan, .requests = conn->requests };
+    bool is_copied = cnc_files_is_shared() || conn->flags & CNC_CONN_COPIED;
+    struct cnc_loan_note note = { .what = CNC_LOAN_RETURN, .flags = is_copied ? CNC_LOAN_COPIED : 0u, .id = conn->loan,
+                                  .requests = conn->requests };
     cnc_borrower_tell_end(b, &note, conn);
 }
 

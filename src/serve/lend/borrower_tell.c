@@ -14,7 +14,7 @@ void cnc_borrower_drop(struct cnc_borrower *b, struct cnc_conn *conn)
 {
     if (!conn)
         return;
-    conn->flags &= ~(uint32_t)(CNC_CONN_COPIED | CNC_CONN_RESET); /* the connection itself goes on, elsewhere */
+    conn->flags &= ~(uint32_t)CNC_CONN_RESET; /* the connection itself goes on, elsewhere */
     cnc_conn_forget(&b->nobody, conn);
 }
 

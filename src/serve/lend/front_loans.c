@@ -70,7 +70,6 @@ static void loans_give_away(struct cnc_front *f, struct cnc_loan *loan)
     loan->conn = NULL;
     if (!f->drains)
         cnc_front_count(f, 1); /* it stays, with the worker */
-    conn->flags &= ~(uint32_t)CNC_CONN_COPIED; /* nor may a copy that goes shut it down */
     cnc_conn_forget(f->drv, conn);
 }
 
@@ -163,7 +162,7 @@ static int lend_to(struct cnc_front_worker *w, struct cnc_conn *conn)
     struct cnc_loan_note note = { .what = CNC_LOAN_LEND, .requests = conn->requests, .at = conn->deadline,
                                   .body_ms = (uint32_t)(cnc_early_asked_at(conn) - conn->deadline),
                                   .flags = continued | (last ? CNC_LOAN_LAST : 0u) | (for_life ? CNC_LOAN_FOR_LIFE : 0u) |
-                                           (for_life && conn->flags & CNC_CONN_COPIED ? CNC_LOAN_COPIED : 0u) |
+                                           (conn->flags & CNC_CONN_COPIED ? CNC_LOAN_COPIED : 0u) |
                                            (lease ? CNC_LOAN_LEASE : 0u),
                                   .listener = lease ? f->cfg.listener_of(f, cnc_conn_lease_factory(conn)) : 0u,
                                   .id = cnc_loan_number(f->number, ++f->uses, place) };
@@ -229,8 +228,10 @@ static void loans_hang_up(struct cnc_front *f, struct cnc_conn *conn, uint32_t f
             cnc_front_count(f, -1);
         return;
     }
+    if (flags & CNC_LOAN_CUT)
+        conn->flags |= CNC_CONN_RESET;
     if ((flags & CNC_LOAN_CUT) || cnc_sys_inq(cnc_io_fd(&conn->io)) == 0) {
-        cnc_conn_forget(f->drv, conn);
+        cnc_conn_end(f->drv, conn);
         return;
     }
     conn->flags = (conn->flags & CNC_CONN_COPIED) | CNC_CONN_MUST_LINGER | CNC_CONN_LAST;
@@ -252,6 +253,8 @@ static void loans_take_back(struct cnc_front *f, struct cnc_conn *conn, const st
         return;
     }
     conn->requests = note->requests;
+    if (note->flags & CNC_LOAN_COPIED)
+        conn->flags |= CNC_CONN_COPIED;
     if (n && cnc_conn_preload(conn, bytes, n) < 0)
         cnc_conn_end(f->drv, conn);
     else
@@ -379,6 +382,7 @@ static void judge(struct cnc_front *f, uint32_t place)
     struct cnc_traffic before = f->loans[place].before;
     struct cnc_conn *conn = end_loan(f, place);
     cnc_conn_free_input(conn);
+    conn->flags |= CNC_CONN_COPIED; /* children of the worker may live on */
     struct cnc_traffic now = look_at(cnc_io_fd(&conn->io));
     uint64_t written = now.written - before.written;
     if (row.told != CNC_LEDGER_UNKNOWN && row.whole > row.told >> 1 && written == row.whole)

@@ -25,7 +25,7 @@ enum {
     CNC_LOAN_LAST = 1,      /* LEND: its next reply is its last */
     CNC_LOAN_FOR_LIFE = 2,  /* LEND: it does not come back, and its end is reported */
     CNC_LOAN_IN_FILE = 4,   /* LEND: the bytes are too many for a message; a second descriptor is a file of them */
-    CNC_LOAN_COPIED = 8,    /* LEND for life: a process that does not read may hold a copy; shut down before it is closed */
+    CNC_LOAN_COPIED = 8,    /* LEND, RETURN: another process may have a copy, so it is shut down before it is closed */
     CNC_LOAN_CUT = 16,      /* GONE: cut off, so nothing is lingered for */
     CNC_LOAN_BUSY = 32,     /* REFUSED: for want of a free thread alone, so nothing is wrong with the worker */
     CNC_LOAN_CONTINUED = 128, /* LEND: 100 Continue was sent */
