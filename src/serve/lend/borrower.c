@@ -389,7 +389,8 @@ static void on_borrower_link(struct cnc_io *io, unsigned ready)
     if (ready & CNC_IO_WRITE)
         cnc_borrower_unclog(b);
     (void)read_loans(b, LOANS_AT_ONCE);
-    cnc_borrower_watch(b);
+    if ((ready & CNC_IO_WRITE) || !b->has_link) /* a link that is clogged from now on has its task */
+        cnc_borrower_watch(b);
 }
 
 static void on_borrower_clogged(struct cnc_task *task)

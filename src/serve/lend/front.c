@@ -102,6 +102,7 @@ static void hail(struct cnc_front_worker *w)
     int rc = cnc_passing_send(cnc_io_fd(&w->io), &iov, 1, -1, false);
     w->hailed = rc == CONCUR_OK;
     cnc_book_set(&w->front->book, w->slot, CNC_BOOK_CLOGGED, rc == CONCUR_AGAIN);
+    cnc_front_watch(w);
     if (rc == CONCUR_E_GONE)
         cnc_front_shut(w);
     else if (rc != CONCUR_OK)
@@ -160,13 +161,14 @@ static void on_front_link(struct cnc_io *io, unsigned ready)
 {
     struct cnc_front_worker *w = CNC_CONTAINER(io, struct cnc_front_worker, io);
     struct cnc_front *f = w->front;
-    if (ready & CNC_IO_WRITE)
+    if (ready & CNC_IO_WRITE) {
         cnc_book_set(&f->book, w->slot, CNC_BOOK_CLOGGED, false);
+        cnc_front_watch(w);
+    }
     if (!w->hailed && !cnc_book_is(&f->book, w->slot, CNC_BOOK_CLOGGED))
         hail(w);
     if (front_hear(w, NOTES_AT_ONCE) < 0)
         cnc_front_lose(w);
-    cnc_front_watch(w);
     cnc_front_serve_queue(f);
 }
 
@@ -190,7 +192,6 @@ bool cnc_front_attach(struct cnc_front *f, unsigned slot, int64_t pid, int link)
     f->strangers++;
     cnc_io_init(f->drv->home->loop, &w->io, link, on_front_link);
     hail(w);
-    cnc_front_watch(w);
     return true;
 }
 

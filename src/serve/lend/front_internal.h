@@ -45,6 +45,7 @@ struct cnc_loan {
 /* front.c */
 void cnc_front_wake_by(struct cnc_front *f, int64_t at);
 void cnc_front_show(struct cnc_front *f, unsigned slot);
+/* Whoever sets or clears CNC_BOOK_CLOGGED calls it. */
 void cnc_front_watch(struct cnc_front_worker *w);
 /* Nothing can be sent to it any more; its last messages may still arrive. */
 void cnc_front_shut(struct cnc_front_worker *w);
