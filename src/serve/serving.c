@@ -26,10 +26,12 @@ void cnc_serving_closed(struct cnc_driver *drv)
 bool cnc_serving_owns(const struct cnc_serving *s, int fd)
 {
     const concur_server *server = s->server;
+    if (fd < 0)
+        return false;
     bool ours = fd == server->stop_fd || fd == server->place.link || fd == server->place.lend;
     for (unsigned i = 0; i < server->socket_count; i++)
         ours = ours || fd == server->sockets[i].fd;
-    return fd >= 0 && (ours || (s->home->loop && cnc_loop_owns(s->home->loop, fd)));
+    return ours || (s->home->loop && cnc_loop_owns(s->home->loop, fd));
 }
 
 static void warn_accept(void *arg, const char *what, int err)
