@@ -92,8 +92,8 @@ static void abort_everywhere(const char *request)
 {
     const size_t n = strlen(request), length = reply_length(request), places = 2 * (n + length);
     uint64_t seed = 1;
-    for (size_t i = 0; i < (is_sanitized() ? QUICK_ABORTS / COUNT(requests) : places); i++) {
-        const size_t place = is_sanitized() ? (size_t)(random_next(&seed) % places) : i;
+    for (size_t i = 0; i < (takes_all_offsets() ? places : QUICK_ABORTS / COUNT(requests)); i++) {
+        const size_t place = takes_all_offsets() ? i : (size_t)(random_next(&seed) % places);
         const bool reset = place % 2 != 0;
         if (place / 2 < n)
             abort_at(request, place / 2, 0, reset);

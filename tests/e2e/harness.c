@@ -49,6 +49,11 @@ bool is_quick(void)
     return SANITIZED || getenv("CONCUR_TEST_QUICK") != NULL;
 }
 
+bool takes_all_offsets(void)
+{
+    return !is_quick() || getenv("CONCUR_TEST_OFFSETS") != NULL;
+}
+
 static unsigned slowness(void)
 {
     const char *text = getenv("CONCUR_TEST_SLOW");

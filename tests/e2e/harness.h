@@ -97,6 +97,7 @@ long demo_faults(const struct demo *d); /* pages that they took, without I/O */
 
 bool is_sanitized(void);
 bool is_quick(void);        /* asked for, or sanitized */
+bool takes_all_offsets(void); /* not quick, or asked for: clients leave at every byte, not at some that a seed draws */
 unsigned slow(unsigned ms); /* scaled */
 int64_t now_ms(void);       /* monotonic */
 void nap_ms(unsigned ms);   /* between two looks at something that is waited for */
