@@ -5,7 +5,7 @@
 
 #include "base/sys.h"
 
-#define OUT_FIRST_MS 100 /* for which a worker that refused is left out; twice as long each time */
+#define OUT_FIRST_MS 100 /* a worker is left out for so long after a refusal; twice as long each time */
 #define OUT_MAX_MS 1000
 
 int cnc_book_open(struct cnc_book *book, unsigned count, unsigned workers, unsigned threads_max)
@@ -21,7 +21,7 @@ void cnc_book_close(struct cnc_book *book)
     *book = (struct cnc_book){ 0 };
 }
 
-/* ---- what happens ---- */
+/* ---- events ---- */
 
 void cnc_book_link(struct cnc_book *book, unsigned slot)
 {
@@ -33,7 +33,7 @@ void cnc_book_unlink(struct cnc_book *book, unsigned slot)
     book->rows[slot] = (struct cnc_book_row){ 0 };
 }
 
-/* A worker that tells nonsense harms itself alone: it cannot have read what was not sent, nor less than before. */
+/* Wrong numbers are corrected: a worker cannot have read more than was sent, nor less than before. */
 bool cnc_book_told(struct cnc_book *book, unsigned slot, uint32_t seen, uint32_t free)
 {
     struct cnc_book_row *row = &book->rows[slot];
@@ -66,7 +66,7 @@ void cnc_book_taken(struct cnc_book *book, unsigned slot, uint32_t number)
 void cnc_book_refused(struct cnc_book *book, unsigned slot, int64_t now)
 {
     struct cnc_book_row *row = &book->rows[slot];
-    bool again = now >= row->out_until; /* else one more that was sent before the first refusal came */
+    bool again = now >= row->out_until; /* false: this loan was sent before the last refusal came */
     if (again && row->out_ms)
         row->out_ms = row->out_ms * 2 < OUT_MAX_MS ? row->out_ms * 2 : OUT_MAX_MS;
     if (!row->out_ms)
@@ -102,7 +102,7 @@ void cnc_book_lease_ended(struct cnc_book *book, unsigned slot)
     row->leases -= row->leases > 0;
 }
 
-/* ---- what follows ---- */
+/* ---- choice ---- */
 
 unsigned cnc_book_free(const struct cnc_book_row *row)
 {
@@ -128,7 +128,8 @@ static bool is_left_out(const struct cnc_book_row *row, int64_t now)
     return row->out_ms && now < row->out_until;
 }
 
-/* How good it would be to give it one; 0: not now. After a refusal it gets one at a time, until it has taken one. */
+/* The worker with the highest result gets the loan; 0: it gets none. After a refusal it gets one at a time until it
+ * takes one. */
 static uint64_t worth(const struct cnc_book_row *row, bool for_life)
 {
     if (row->flags & (CNC_BOOK_CLOGGED | CNC_BOOK_STUCK) || (row->out_ms && row->sent != row->seen))
@@ -136,7 +137,7 @@ static uint64_t worth(const struct cnc_book_row *row, bool for_life)
     return for_life ? UINT64_C(1) << 32 | (UINT32_MAX - row->leases) : cnc_book_free(row);
 }
 
-/* A worker that refuses is tried only if there is no other worker to wait for. */
+/* All workers that read their links are left out, and none is missing: picks the one that may be tried first. */
 static int pick_refuser(const struct cnc_book *book, bool for_life, unsigned tries)
 {
     unsigned refusers = 0, first = book->count;

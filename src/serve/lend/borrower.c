@@ -11,23 +11,23 @@
 #include "serve/lend/borrower_internal.h"
 
 #define LOANS_AT_ONCE 64
-#define SHORT_MS 2000 /* a worker that could begin nothing for so long, though there was something, ends */
+#define SHORT_MS 2000 /* a worker ends if it could begin none of its loans for so long */
 #define REAP_AFTER_MS 1000
 
-/* It is the front's, for one request. */
+/* Is conn lent for one request? */
 static bool is_lent(const struct cnc_conn *conn)
 {
     return conn->loan && !(conn->flags & CNC_CONN_KEPT);
 }
 
-/* May the front have it again: has it nothing to send, and does it go on afterwards? */
+/* Can conn go back to the front? It has no output left, and persists. */
 static bool is_returnable(const struct cnc_conn *conn)
 {
     return conn->state <= CNC_CONN_HEAD && !conn->out && !(conn->flags & CNC_CONN_LAST) &&
            cnc_conn_input(conn).n <= CNC_LOAN_BYTES;
 }
 
-/* The front has the connection again, with whatever was read of the next request; our copy goes. */
+/* Returns conn to the front, with what was read of its next request. Our descriptor is closed when that is sent. */
 static void give_back(struct cnc_borrower *b, struct cnc_conn *conn)
 {
     bool is_copied = cnc_files_is_shared() || conn->flags & CNC_CONN_COPIED;
@@ -38,10 +38,10 @@ static void give_back(struct cnc_borrower *b, struct cnc_conn *conn)
 
 /* ---- on the threads ---- */
 
-/* It is this process' from now on: only its end is reported. */
+/* conn was upgraded, and stays in this process: from now on only its end is reported. */
 static void borrower_keep(struct cnc_borrower *b, struct cnc_home *home, struct cnc_conn *conn)
 {
-    if (cnc_desk_of(home)->live == 0) /* else the thread is not free yet */
+    if (cnc_desk_of(home)->live == 0) /* else the thread still has a request, and is not free */
         (void)cnc_pool_job_ends(b->threads.pool, home);
     cnc_borrower_tell_kept(b, conn);
 }
@@ -59,13 +59,14 @@ static bool parked(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn
             borrower_keep(b, home, conn);
         return false;
     }
-    if (cnc_desk_of(home)->live == 0) /* else the thread is not free yet */
+    if (cnc_desk_of(home)->live == 0) /* else the thread still has a request, and is not free */
         (void)cnc_pool_job_ends(t->pool, home);
     give_back(b, conn);
     return true;
 }
 
-/* Where connections come for life the front does not choose by these numbers: it gets them now and then, unless it waits. */
+/* The front is told that the thread is free. With connections for life it does not choose by free threads, so then it
+ * is told only if requests wait there; else the next regular report is enough. */
 static void is_free(struct cnc_threads *t)
 {
     struct cnc_borrower *b = cnc_borrower_of(t);
@@ -73,7 +74,7 @@ static void is_free(struct cnc_threads *t)
         cnc_borrower_flush(b);
 }
 
-/* Requests that wait at the front need the thread, or a front that drains needs the connection. */
+/* Must the thread be free soon? Requests wait in the front, or the front stops and waits for the connection. */
 CNC_HOT static bool borrower_is_wanted(void *threads)
 {
     const struct cnc_board_row *front = cnc_borrower_of(threads)->front;
@@ -81,7 +82,7 @@ CNC_HOT static bool borrower_is_wanted(void *threads)
                      cnc_board_is(front, CNC_BOARD_DRAINING));
 }
 
-/* NULL: conn is not lent, or there is no row. No row has the loan 0. */
+/* The ledger's row of conn; NULL: conn is not lent for one request, or has no row. */
 static inline struct cnc_ledger_row *lent_row(const struct cnc_driver *drv, const struct cnc_conn *conn)
 {
     if (conn->flags & CNC_CONN_KEPT)
@@ -89,8 +90,8 @@ static inline struct cnc_ledger_row *lent_row(const struct cnc_driver *drv, cons
     return cnc_ledger_own(cnc_borrower_of(drv->lender)->ledger, conn->loan);
 }
 
-/* Writes what the front needs to know if this process dies now. On the poller several connections send in turn, so it is
- * unknown there. */
+/* Writes into the ledger what the front needs if this process dies now. The byte counts are those of the driver. The
+ * poller's driver has many connections, so there they say nothing about a single one. */
 CNC_HOT static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_request)
 {
     struct cnc_ledger_row *row = lent_row(drv, conn);
@@ -102,8 +103,8 @@ CNC_HOT static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool
     atomic_store_explicit(&row->told, drv->home->blocking ? told : CNC_LEDGER_UNKNOWN, memory_order_release);
 }
 
-/* When what is sent now has left, all has that was replied, and no request is under way: the front is to know, though this process
- * may not live to see it. */
+/* All output is about to be sent, and no request is under way. Writes how many bytes will have been written then, since
+ * this process may die between the send and the next progress(). */
 CNC_HOT static void sends(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     size_t n = conn->out ? cnc_conn_queued(conn) : drv->current == conn ? drv->scratch_len : 0;
@@ -118,9 +119,9 @@ CNC_HOT static void sends(struct cnc_driver *drv, struct cnc_conn *conn)
 
 static const struct cnc_loan_ops loan_ops = { .progress = progress, .sends = sends };
 
-/* ---- both ---- */
+/* ---- on the threads and on the poller ---- */
 
-/* A connection is about to be closed. */
+/* cnc_conn_ops.gone: conn is about to be closed. */
 static void on_borrower_gone(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     struct cnc_threads *t = drv->lender;
@@ -130,14 +131,14 @@ static void on_borrower_gone(struct cnc_driver *drv, struct cnc_conn *conn)
         return;
     if (conn->flags & CNC_CONN_RESET)
         note.flags |= CNC_LOAN_CUT;
-    if (home->blocking && cnc_desk_of(home)->live == 0) /* else its thread goes on, or it has none */
+    if (home->blocking && cnc_desk_of(home)->live == 0) /* else its thread still has a request, or this is the poller */
         (void)cnc_pool_job_ends(t->pool, home);
     cnc_borrower_tell_end(cnc_borrower_of(t), &note, NULL);
 }
 
 /* ---- on the poller ---- */
 
-/* What the peer was slow to take has left: it goes back, idle or within a head. */
+/* The poller has sent the rest of conn's output: conn goes back to the front. */
 static bool on_borrower_idle(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     if (!is_lent(conn) || !is_returnable(conn))
@@ -147,7 +148,8 @@ static bool on_borrower_idle(struct cnc_driver *drv, struct cnc_conn *conn)
     return true;
 }
 
-/* What is lent for one request goes back to the front, which reads its body. */
+/* A connection lent for one request is returned to the front with its next head, and the front reads that request's
+ * body. */
 static bool borrower_early(struct cnc_driver *drv, const struct cnc_conn *conn, const struct cnc_http_head *head, const char *bytes,
                            struct cnc_early_terms *terms)
 {
@@ -156,7 +158,8 @@ static bool borrower_early(struct cnc_driver *drv, const struct cnc_conn *conn, 
     return cnc_bodies_want(drv->owner, head, bytes, is_lent(conn) ? CNC_LOAN_EARLY_MAX : SIZE_MAX, terms);
 }
 
-/* A further head was complete when that had left: whoever has a thread for it, the front knows. */
+/* The next head was complete when the output had been sent. The front chooses a worker for it, unless conn stays
+ * here. */
 static void on_borrower_head(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     if (is_lent(conn) && is_returnable(conn))
@@ -165,7 +168,8 @@ static void on_borrower_head(struct cnc_driver *drv, struct cnc_conn *conn)
         cnc_threads_handover(drv, conn);
 }
 
-/* This process cannot begin anything, for want of something that others seem to have. */
+/* A loan could not be begun, for want of memory or descriptors. If that lasts, this worker ends, so that another
+ * replaces it. */
 static void is_short(struct cnc_borrower *b)
 {
     concur_server *server = b->serving.server;
@@ -179,7 +183,7 @@ static void is_short(struct cnc_borrower *b)
     cnc_place_stop(server, server->setup->cfg.stop_timeout);
 }
 
-/* What could not be begun goes back to the front, as if it had not been read. */
+/* Refuses loans that could not be begun: the front lends them to other workers. */
 static void send_back(struct cnc_borrower *b, struct cnc_link *rest, int why)
 {
     bool is_busy = why == CONCUR_E_FULL || why == CONCUR_E_STOPPING;
@@ -201,16 +205,17 @@ static unsigned borrower_count(const struct cnc_link *list)
     return n;
 }
 
-/* Those for a request never wait here, so that none waits while another worker has a thread. Those that came for life belong
- * here, and wait here. The numbers of loans that were read and of threads that have one change together. */
+/* Gives the loans that were read their threads. A loan for one request never waits here, so that it cannot wait while
+ * another worker has a free thread; a connection for life stays, so it waits here. The lock is held so that both
+ * numbers of a report (loans read, threads free) are of the same moment. */
 static void submit_incoming(struct cnc_borrower *b)
 {
-    struct cnc_link rest; /* refusing one may bring others */
+    struct cnc_link rest; /* its own list: a refusal may add to incoming */
     cnc_link_init(&rest);
     cnc_link_move_all(&rest, &b->incoming);
     pthread_mutex_lock(&b->mu);
     int rc = b->for_life ? cnc_threads_queue(&b->threads, &rest) : cnc_pool_submit_now(b->threads.pool, &rest);
-    bool stays = b->for_life && rc == CONCUR_E_FULL; /* here it is refused, like any other that is too many */
+    bool stays = b->for_life && rc == CONCUR_E_FULL; /* too many wait: these get a 503 here */
     unsigned taken = b->incoming_count - (stays ? 0 : borrower_count(&rest));
     b->incoming_count = b->promised = 0;
     for (unsigned i = 0; i < taken; i++)
@@ -232,9 +237,9 @@ static void borrower_submit(struct cnc_threads *t)
     cnc_threads_submit(t);
 }
 
-/* ---- what the front says ---- */
+/* ---- messages from the front ---- */
 
-/* The bytes of a head that was too long for a message. NULL: no memory, or it cannot be read. */
+/* The n bytes of the file. NULL: out of memory, or the file cannot be read. */
 static char *borrower_read_file(int fd, size_t n)
 {
     char *bytes = cnc_malloc(n);
@@ -262,7 +267,7 @@ static int borrower_fill(struct cnc_conn *conn, const struct cnc_loan_note *note
     return rc;
 }
 
-/* NULL: plain. */
+/* What makes the transport of a lease; NULL: it is plain. */
 static const struct cnc_transport_factory *factory_of(const struct cnc_borrower *b, const struct cnc_loan_note *note)
 {
     const concur_server *server = b->serving.server;
@@ -270,7 +275,8 @@ static const struct cnc_transport_factory *factory_of(const struct cnc_borrower 
     return is_lease ? server->setup->factories[note->listener] : NULL;
 }
 
-/* Takes the first descriptor. NULL: out of memory, or there was no room for the descriptor. */
+/* The connection of a loan, which owns the first descriptor. NULL: out of memory, or the descriptor did not arrive
+ * because this process has too many. */
 static struct cnc_conn *make_conn(struct cnc_borrower *b, const struct cnc_loan_note *note, int fds[2], struct cnc_slice bytes)
 {
     uint32_t whose = note->flags & CNC_LOAN_FOR_LIFE ? CNC_CONN_KEPT : 0u;
@@ -298,10 +304,11 @@ static struct cnc_conn *make_conn(struct cnc_borrower *b, const struct cnc_loan_
     return conn;
 }
 
-/* It has no head yet, so it takes no thread: the poller has it. The front hears at once that it is here, and lets go of it. */
+/* A lease has no complete head, so it gets no thread; the poller reads it. The front is told at once, so that it closes
+ * its copy. */
 static void take_lease(struct cnc_borrower *b, struct cnc_conn *conn)
 {
-    if (b->incoming_count) /* what was read before it is told before it */
+    if (b->incoming_count) /* the front expects reports in the order in which loans were read */
         cnc_threads_flush(&b->threads);
     pthread_mutex_lock(&b->mu);
     cnc_outbox_read(&b->box, true);
@@ -313,7 +320,7 @@ static void take_lease(struct cnc_borrower *b, struct cnc_conn *conn)
 
 static void borrower_borrow(struct cnc_borrower *b, const struct cnc_loan_note *note, int fds[2], struct cnc_slice bytes)
 {
-    bool is_ours = cnc_ledger_take(b->ledger, note->id); /* else it came too late: another worker has it */
+    bool is_ours = cnc_ledger_take(b->ledger, note->id); /* false: the front has taken the loan back */
     struct cnc_conn *conn = is_ours && b->has_place ? make_conn(b, note, fds, bytes) : NULL;
     if (conn && (note->flags & CNC_LOAN_LEASE)) {
         take_lease(b, conn);
@@ -324,7 +331,7 @@ static void borrower_borrow(struct cnc_borrower *b, const struct cnc_loan_note *
         cnc_threads_await(&b->threads, conn, &b->incoming);
         return;
     }
-    if (b->incoming_count) /* what was read before it is told before it */
+    if (b->incoming_count) /* as in take_lease() */
         cnc_threads_flush(&b->threads);
     if (is_ours)
         is_short(b);
@@ -340,11 +347,11 @@ static void greet(struct cnc_borrower *b, uint32_t front)
 
 static void reap(struct cnc_borrower *b)
 {
-    if (!cnc_driver_reap_idle(&b->serving.drv, REAP_AFTER_MS)) /* else its end is told */
+    if (!cnc_driver_reap_idle(&b->serving.drv, REAP_AFTER_MS)) /* if it closes one, the front is told of its end */
         cnc_borrower_answer(b, CNC_LOAN_NONE_IDLE);
 }
 
-/* Bytes of the message, or as cnc_passing_recv(). */
+/* Reads a message and does what it says. Returns its length, or as cnc_passing_recv(). */
 static ssize_t read_one(struct cnc_borrower *b)
 {
     struct cnc_loan_note note;
@@ -367,7 +374,7 @@ static ssize_t read_one(struct cnc_borrower *b)
     return n;
 }
 
-/* Reads up to so many messages. False: there are no more now. */
+/* Reads at most so many messages. False: there are no more now. */
 static bool read_loans(struct cnc_borrower *b, unsigned most)
 {
     while (most-- > 0 && b->has_link && cnc_borrower_may_read(b)) {
@@ -376,7 +383,7 @@ static bool read_loans(struct cnc_borrower *b, unsigned most)
             return false;
         if (n > 0 || n == -EMSGSIZE)
             continue;
-        b->has_link = false; /* nobody will ever lend anything again */
+        b->has_link = false; /* no loans can come any more */
         if (n < 0)
             cnc_borrower_break(b);
     }
@@ -389,7 +396,7 @@ static void on_borrower_link(struct cnc_io *io, unsigned ready)
     if (ready & CNC_IO_WRITE)
         cnc_borrower_unclog(b);
     (void)read_loans(b, LOANS_AT_ONCE);
-    if ((ready & CNC_IO_WRITE) || !b->has_link) /* a link that is clogged from now on has its task */
+    if ((ready & CNC_IO_WRITE) || !b->has_link) /* if the link becomes full now, clog_task watches it */
         cnc_borrower_watch(b);
 }
 
@@ -409,7 +416,8 @@ static void on_borrower_retry(struct cnc_timer *t)
 
 /* ---- the stop ---- */
 
-/* From here on the front cannot lend us anything; it sees that, and takes back what was not read. What was read is served. */
+/* Shuts the link's read side. The front sees that at its next loan, and lends nothing more. Loans that have arrived are
+ * read and served. */
 static void on_borrower_drain(struct cnc_serving *s)
 {
     struct cnc_borrower *b = CNC_CONTAINER(s, struct cnc_borrower, serving);
@@ -420,13 +428,13 @@ static void on_borrower_drain(struct cnc_serving *s)
     cnc_borrower_watch(b);
 }
 
-/* The front had its time to read what goes back to it. */
+/* The stop's deadline has passed: no more messages to the front. */
 static void on_borrower_gave_up(struct cnc_serving *s)
 {
     cnc_borrower_cut(CNC_CONTAINER(s, struct cnc_borrower, serving));
 }
 
-/* The numbers change on threads: now and then they are told, where not each time. */
+/* A regular report: changes on the threads are not always reported at once. */
 static void on_borrower_publish(struct cnc_serving *s)
 {
     cnc_borrower_flush(CNC_CONTAINER(s, struct cnc_borrower, serving));

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a worker tells its front. Nothing here waits: what the link does not take is kept in the outbox, and the poller looks
- * when there is room.
+ * The messages of a worker to its front. Nothing here waits: what does not fit in the link stays in the outbox, and the
+ * poller sends it when there is room.
  */
 #include "base/error.h"
 #include "base/sys.h"
 #include "net/passing.h"
 #include "serve/lend/borrower_internal.h"
 
-#define RETRY_MS 20 /* until the system may have room for a message again */
+#define RETRY_MS 20 /* until a send is tried again for which the system had no room */
 
 void cnc_borrower_drop(struct cnc_borrower *b, struct cnc_conn *conn)
 {
     if (!conn)
         return;
-    conn->flags &= ~(uint32_t)CNC_CONN_RESET; /* the connection itself goes on, elsewhere */
+    conn->flags &= ~(uint32_t)CNC_CONN_RESET; /* the connection itself goes on elsewhere */
     cnc_conn_forget(&b->nobody, conn);
 }
 
-/* mu held. */
+/* mu held. As cnc_passing_send(). */
 static int send_locked(struct cnc_borrower *b, const struct cnc_outbox_note *note)
 {
     struct cnc_slice bytes = note->conn ? cnc_conn_input(note->conn) : (struct cnc_slice){ "", 0 };
@@ -27,15 +27,15 @@ static int send_locked(struct cnc_borrower *b, const struct cnc_outbox_note *not
     return cnc_passing_send(cnc_io_fd(&b->io), iov, 2, -1, false);
 }
 
-/* mu held. */
+/* mu held. Sends stop until the poller has found room. */
 static void clog_locked(struct cnc_borrower *b, bool is_told)
 {
     b->is_clogged = true;
     b->is_told = is_told;
-    cnc_home_post(b->serving.home, &b->clog_task); /* it outlives its threads */
+    cnc_home_post(b->serving.home, &b->clog_task); /* the poller's home exists until all threads are joined */
 }
 
-/* mu held. */
+/* mu held. Drops all queued messages, and sends none any more. */
 static void cut_locked(struct cnc_borrower *b)
 {
     struct cnc_outbox_note note;
@@ -46,7 +46,7 @@ static void cut_locked(struct cnc_borrower *b)
     }
 }
 
-/* mu held. */
+/* mu held. cnc_borrower_break(). */
 static void break_locked(struct cnc_borrower *b)
 {
     concur_server *server = b->serving.server;
@@ -58,7 +58,7 @@ static void break_locked(struct cnc_borrower *b)
     cnc_place_stop(server, server->setup->cfg.stop_timeout);
 }
 
-/* mu held. */
+/* mu held. cnc_borrower_flush(). */
 static void flush_locked(struct cnc_borrower *b)
 {
     struct cnc_outbox_note note;
@@ -86,7 +86,7 @@ void cnc_borrower_tell_end(struct cnc_borrower *b, const struct cnc_loan_note *n
 {
     pthread_mutex_lock(&b->mu);
     if (!cnc_outbox_end(&b->box, note->id) || b->is_cut)
-        cnc_borrower_drop(b, conn); /* the front that lent it is dead, or cannot be told */
+        cnc_borrower_drop(b, conn); /* it came from an earlier front, or no message can be sent */
     else
         cnc_outbox_keep(&b->box, note, conn);
     flush_locked(b);
@@ -97,7 +97,7 @@ void cnc_borrower_tell_kept(struct cnc_borrower *b, struct cnc_conn *conn)
 {
     struct cnc_loan_note note = { .what = CNC_LOAN_KEPT, .id = conn->loan };
     pthread_mutex_lock(&b->mu);
-    bool is_heard = cnc_loan_front(note.id) == b->box.front && !b->is_cut; /* else the front that lent it has no copy any more */
+    bool is_heard = cnc_loan_front(note.id) == b->box.front && !b->is_cut; /* else no front has a copy to close */
     bool is_told = !is_heard || cnc_outbox_reserve(&b->box, b->promised);
     if (is_heard && is_told)
         cnc_outbox_keep(&b->box, &note, NULL);

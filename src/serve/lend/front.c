@@ -6,9 +6,9 @@
 #include "net/passing.h"
 #include "serve/lend/front_internal.h"
 
-#define NOTES_AT_ONCE 64 /* of one worker, before the others get their turn */
-#define OTHERS_MAX 1000000 /* as connections_max */
-#define GREET_MS 1000    /* for which the front waits for the first message of a worker */
+#define NOTES_AT_ONCE 64 /* messages read from one worker before others get their turn */
+#define OTHERS_MAX 1000000 /* upper bound of connections_max */
+#define GREET_MS 1000    /* how long the front waits for the first reports of the workers */
 
 static void open_up(struct cnc_front *f, int64_t now);
 static void hail(struct cnc_front_worker *w);
@@ -50,11 +50,11 @@ void cnc_front_watch(struct cnc_front_worker *w)
 {
     bool is_clogged = cnc_book_is(&w->front->book, w->slot, CNC_BOOK_CLOGGED);
     if (!w->is_lost && cnc_io_watch(w->front->drv->home->loop, &w->io, CNC_IO_READ | (is_clogged ? CNC_IO_WRITE : 0u)) < 0)
-        cnc_front_lose(w); /* what it says would never be heard */
+        cnc_front_lose(w); /* its messages could not be read */
 }
 
-/* Every worker of the start has reported its threads, so the front knows when there are too many requests. It does not wait
- * long for a worker that does not report. */
+/* Calls ready() when every worker has reported its free threads, or at greet_until. Until then the front does not know
+ * when there are too many requests. */
 static void open_up(struct cnc_front *f, int64_t now)
 {
     void (*ready)(struct cnc_front *) = f->cfg.ready;
@@ -68,7 +68,7 @@ static void open_up(struct cnc_front *f, int64_t now)
     ready(f);
 }
 
-/* There is nothing to wait for from this one. */
+/* This worker has reported, or never will: ready() need not wait for it. */
 static void count_out(struct cnc_front_worker *w)
 {
     struct cnc_front *f = w->front;
@@ -109,8 +109,8 @@ static void hail(struct cnc_front_worker *w)
         cnc_front_wake_by(w->front, cnc_home_now(w->front->drv->home) + CNC_NO_ROOM_MS);
 }
 
-/* A worker that tells nonsense must not make connections of it: those of fronts before this one only become fewer, and at first
- * there are not more than any server has. */
+/* The reported number of connections from earlier fronts, corrected: it can only fall, and has an upper bound at first.
+ * A worker with wrong numbers must not spoil the count of connections. */
 static uint32_t believed(const struct cnc_front_worker *w, uint32_t others, bool is_first)
 {
     uint32_t most = is_first ? OTHERS_MAX : w->others;
@@ -121,7 +121,7 @@ static void on_front_note(struct cnc_front_worker *w, const struct cnc_loan_note
 {
     struct cnc_front *f = w->front;
     if (note->front != f->number)
-        return; /* it was meant for a front before this one */
+        return; /* the message is for an earlier front */
     bool is_first = cnc_book_told(&f->book, w->slot, note->seen, note->free);
     uint32_t others = believed(w, note->others, is_first);
     f->is_known |= is_first;
@@ -136,7 +136,7 @@ static void on_front_note(struct cnc_front_worker *w, const struct cnc_loan_note
         count_out(w);
 }
 
-/* Returns the number of notes, or a negative error number; most: if so many are there, there may be more. */
+/* Reads at most `most` messages. Returns how many were read, or a negative error number. */
 static ssize_t front_hear(struct cnc_front_worker *w, unsigned most)
 {
     struct cnc_loan_note note;
@@ -185,7 +185,7 @@ bool cnc_front_attach(struct cnc_front *f, unsigned slot, int64_t pid, int link)
         return false;
     }
     struct cnc_front_worker *w = &f->workers[slot];
-    cnc_front_bury(f, slot, w->pid); /* the slot is another one's now, so it is dead */
+    cnc_front_bury(f, slot, w->pid); /* the worker that had the slot before is dead */
     *w = (struct cnc_front_worker){ .front = f, .slot = slot, .pid = pid, .unread_first = CNC_NO_PLACE,
                                     .unread_last = CNC_NO_PLACE, .is_stranger = true };
     cnc_book_link(&f->book, slot);
@@ -212,7 +212,7 @@ void cnc_front_bury(struct cnc_front *f, unsigned slot, int64_t pid)
     if (!w)
         return;
     cnc_book_set(&f->book, slot, CNC_BOOK_RETIRED, true);
-    while (front_hear(w, NOTES_AT_ONCE) == NOTES_AT_ONCE) /* what it has said before it died, to the end */
+    while (front_hear(w, NOTES_AT_ONCE) == NOTES_AT_ONCE) /* all that it sent before it died */
         continue;
     w->is_lost = true;
     (void)cnc_io_watch(f->drv->home->loop, &w->io, 0);
@@ -223,7 +223,7 @@ void cnc_front_bury(struct cnc_front *f, unsigned slot, int64_t pid)
     int link = cnc_io_fd(&w->io);
     cnc_sys_close(&link);
     w->pid = 0;
-    w->others = 0; /* a stop that comes before another worker counts those that there are */
+    w->others = 0; /* cnc_front_drain() adds up others of all slots, free ones too */
     cnc_book_unlink(&f->book, slot);
     cnc_front_show(f, slot);
     cnc_front_serve_queue(f);

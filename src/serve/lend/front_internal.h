@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Shared by front.c (workers and their links), front_loans.c (connections that are lent) and front_queue.c (those that wait).
+ * Shared by front.c (workers and their links), front_loans.c (connections that are lent) and front_queue.c (those that
+ * wait).
  */
 #ifndef CNC_FRONT_INTERNAL_H
 #define CNC_FRONT_INTERNAL_H
@@ -8,80 +9,83 @@
 #include "serve/lend/front.h"
 
 #define CNC_NO_PLACE UINT32_MAX
-#define CNC_NO_ROOM_MS 20 /* until the system may have room for a message again */
+#define CNC_NO_ROOM_MS 20 /* until a send is tried again for which the system had no room */
 
 struct cnc_front_worker {
     struct cnc_io io; /* of the link */
     struct cnc_front *front;
     unsigned slot;
     int64_t pid;           /* 0: no worker is here */
-    bool hailed;           /* it was asked for its numbers */
-    bool is_stranger;      /* it is waited for */
+    bool hailed;           /* HELLO was sent */
+    bool is_stranger;      /* it has not reported its numbers yet; counted in strangers */
     bool is_lost;          /* its link has ended */
-    uint32_t unread_first, unread_last; /* loans that it has not read, as far as is known, in the order in which they were sent */
-    uint32_t others;       /* connections there that earlier fronts have lent, as last reported */
+    uint32_t unread_first, unread_last; /* list of places: loans that it has not reported as read, first sent first */
+    uint32_t others;       /* connections that it has from earlier fronts, as last reported */
 };
 
-/* What has passed a connection: bytes written to it, and bytes read from it. */
+/* How many bytes were written to a connection and read from it, by whatever process. */
 struct cnc_traffic {
     uint64_t written, read;
     bool is_known;
 };
 
-/* INV: id != 0: lent to the worker in slot. Else a place that is free; slot is then the next free one. */
+/* A place. INV: if id is not 0, it has a loan of the worker in slot. Else it is free, and slot is the next free
+ * place. */
 struct cnc_loan {
     uint64_t id;
-    struct cnc_conn *conn; /* NULL: it is the worker's for life, and was read */
+    struct cnc_conn *conn; /* NULL: for life, and the worker has it */
     int64_t sent_at;
-    struct cnc_traffic before; /* when it was lent */
+    struct cnc_traffic before; /* what had passed when it was lent */
     uint32_t slot;
-    uint32_t number;       /* which of those on that link */
-    uint32_t next;         /* of those that were not read */
-    bool is_unread;        /* its bytes are kept: if no worker begins it, it is lent again */
+    uint32_t number;       /* of the loan on its link, as cnc_book_sent() returned it */
+    uint32_t next;         /* in the list of unread loans */
+    bool is_unread;        /* in that list. Its bytes are kept, so that it can be lent again */
     bool is_refused;
     bool is_for_life;
 };
 
 /* front.c */
+/* Has the front's timer fire at this time or earlier. */
 void cnc_front_wake_by(struct cnc_front *f, int64_t at);
 void cnc_front_show(struct cnc_front *f, unsigned slot);
-/* Whoever sets or clears CNC_BOOK_CLOGGED calls it. */
+/* Watches the link for the events that are needed now. To be called whenever CNC_BOOK_CLOGGED was set or cleared. */
 void cnc_front_watch(struct cnc_front_worker *w);
-/* Nothing can be sent to it any more; its last messages may still arrive. */
+/* Nothing can be sent to the worker any more. Its last messages may still arrive. */
 void cnc_front_shut(struct cnc_front_worker *w);
-/* Nor does anything come from it. */
+/* The link has ended in both directions. */
 void cnc_front_lose(struct cnc_front_worker *w);
 
-/* Does it stay with the worker that gets it? */
+/* Is conn lent for life? */
 static inline bool cnc_front_is_for_life(const struct cnc_front *f, const struct cnc_conn *conn)
 {
     return f->cfg.for_life || (conn->flags & CNC_CONN_LEASE);
 }
 
 /* front_loans.c */
-/* CONCUR_OK: a worker has the connection. CONCUR_AGAIN: no worker can take it now. CONCUR_E_FULL: all have refused it;
- * CONCUR_E_NOMEM: with both it will not be lent. */
+/* CONCUR_OK: the connection was sent to a worker. CONCUR_AGAIN: no worker can take it now. CONCUR_E_FULL, all have
+ * refused it, or CONCUR_E_NOMEM: the caller refuses the request. */
 int cnc_front_lend(struct cnc_front *f, struct cnc_conn *conn);
-/* False: that would be CONCUR_AGAIN. */
+/* False: cnc_front_lend() would return CONCUR_AGAIN. */
 bool cnc_front_may_lend(const struct cnc_front *f, const struct cnc_conn *conn);
-/* A connection that was lent, and not begun: to another worker, or into the queue, or refused. */
+/* For a loan whose worker has not begun it: lends conn to another worker, or queues it, or answers 503. */
 void cnc_front_lend_again(struct cnc_front *f, struct cnc_conn *conn);
-/* What a worker says of a loan. */
+/* A message of a worker: notes which loans it has read, and does what the message says of one. */
 void cnc_front_on_loan_note(struct cnc_front_worker *w, const struct cnc_loan_note *note, const char *bytes, size_t n);
-/* Loans that the worker has not read are taken back and go to others. True: there were some. */
+/* Takes back the loans that the worker has not read, and lends them to others. True: there were some. */
 bool cnc_front_revoke(struct cnc_front_worker *w);
-/* Which were read, and who does not read. */
+/* Takes back the loans of workers that do not read. */
 void cnc_front_look_at_unread(struct cnc_front *f, int64_t now);
-/* The worker is dead: judges what it had. */
+/* The worker is dead: ends its loans. Their connections go on here, get 502, or are cut off. */
 void cnc_front_inherit(struct cnc_front_worker *w);
 void cnc_front_give_up_loans(struct cnc_front *f);
-/* Of connections that count here though they are elsewhere. */
+/* Changes the number of open connections by those that other processes have. */
 void cnc_front_count(struct cnc_front *f, int change);
 
 /* front_queue.c */
 void cnc_front_queue(struct cnc_front *f, struct cnc_conn *conn);
+/* Lends waiting connections while workers can take them. */
 void cnc_front_serve_queue(struct cnc_front *f);
-/* Who has waited too long. */
+/* Refuses connections that have waited for too long, and reports long waits. */
 void cnc_front_look_at_queue(struct cnc_front *f, int64_t now);
 void cnc_front_empty_queue(struct cnc_front *f);
 

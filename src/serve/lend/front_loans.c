@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Connections that are lent: their places, the way to a worker and back, and what becomes of them when a worker dies, refuses
- * them, or does not read them.
+ * Connections that are lent: their places, sending them to a worker, getting them back, and what happens when a worker
+ * dies, refuses them, or does not read them.
  */
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -13,7 +13,7 @@
 #include "serve/lend/front_internal.h"
 
 #define CLOSE_WAIT 8  /* tcpi_state: <netinet/tcp.h> names it, but cannot be included beside <linux/tcp.h> */
-#define UNREAD_MS 100 /* a worker that has not read a loan after this gets no further ones, and loses those it has not read */
+#define UNREAD_MS 100 /* if a worker has not read a loan for so long, its unread loans go to other workers */
 
 /* ---- places ---- */
 
@@ -39,7 +39,7 @@ void cnc_front_count(struct cnc_front *f, int change)
         f->drv->ops->closed(f->drv);
 }
 
-/* before: the one in front of it; CNC_NO_PLACE: it is the first. */
+/* before: the place before it in the list; CNC_NO_PLACE: it is the first. */
 static void unlink_unread(struct cnc_front_worker *w, uint32_t before, uint32_t place)
 {
     struct cnc_loan *loans = w->front->loans;
@@ -63,17 +63,17 @@ static void push_unread(struct cnc_front_worker *w, uint32_t place)
     cnc_front_wake_by(f, f->loans[place].sent_at + UNREAD_MS);
 }
 
-/* From now on it is the worker's. */
+/* The connection is the worker's for life: closes the front's copy. */
 static void loans_give_away(struct cnc_front *f, struct cnc_loan *loan)
 {
     struct cnc_conn *conn = loan->conn;
     loan->conn = NULL;
     if (!f->drains)
-        cnc_front_count(f, 1); /* it stays, with the worker */
+        cnc_front_count(f, 1); /* cnc_conn_forget() takes one off, and the connection stays open */
     cnc_conn_forget(f->drv, conn);
 }
 
-/* It has told that it has read the first: nobody else can get that any more, unless it was refused. */
+/* The worker has read the first of its unread loans. Unless it has refused it, the loan will not be lent again. */
 static void was_read(struct cnc_front_worker *w)
 {
     struct cnc_front *f = w->front;
@@ -88,7 +88,7 @@ static void was_read(struct cnc_front_worker *w)
         loans_give_away(f, loan);
 }
 
-/* Its connection; NULL: it is with the worker for life. */
+/* Frees the place. Returns the connection; NULL: the worker had it for life. */
 static struct cnc_conn *end_loan(struct cnc_front *f, uint32_t place)
 {
     struct cnc_loan *loan = &f->loans[place];
@@ -102,7 +102,7 @@ static struct cnc_conn *end_loan(struct cnc_front *f, uint32_t place)
     return conn;
 }
 
-/* As the kernel counts, whoever read and wrote. The end of what the peer sends counts as a byte there. */
+/* As the kernel counts them. The end of the peer's input counts as a byte there. */
 static struct cnc_traffic look_at(int fd)
 {
     struct tcp_info info = { 0 };
@@ -116,9 +116,9 @@ static struct cnc_traffic look_at(int fd)
                                  .is_known = true };
 }
 
-/* ---- the way to a worker ---- */
+/* ---- to a worker ---- */
 
-/* More than a message holds. */
+/* For more bytes than a message can have. As send_loan(). */
 static int send_in_file(int link, struct cnc_loan_note *note, struct cnc_slice bytes, int fd)
 {
     int fds[2] = { fd, cnc_sys_memory_file("concur head") };
@@ -140,6 +140,7 @@ static int send_in_file(int link, struct cnc_loan_note *note, struct cnc_slice b
     return rc;
 }
 
+/* As cnc_passing_send_two(); CONCUR_E_NOMEM: the file could not be made. */
 static int send_loan(int link, struct cnc_loan_note *note, struct cnc_slice bytes, int fd)
 {
     struct iovec iov[2] = { { note, sizeof *note }, { (void *)(uintptr_t)bytes.p, bytes.n } };
@@ -147,8 +148,8 @@ static int send_loan(int link, struct cnc_loan_note *note, struct cnc_slice byte
     return rc == CONCUR_E_LIMIT ? send_in_file(link, note, bytes, fd) : rc;
 }
 
-/* CONCUR_OK; CONCUR_AGAIN: its link is full; CONCUR_E_FULL: nobody's link has room; CONCUR_E_GONE: nothing can be sent to it;
- * CONCUR_E_NOMEM. */
+/* CONCUR_OK; CONCUR_AGAIN: the worker's link is full; CONCUR_E_FULL: the system has no room, whatever the link;
+ * CONCUR_E_GONE: nothing can be sent to the worker any more; CONCUR_E_NOMEM. */
 static int lend_to(struct cnc_front_worker *w, struct cnc_conn *conn)
 {
     struct cnc_front *f = w->front;
@@ -202,7 +203,7 @@ int cnc_front_lend(struct cnc_front *f, struct cnc_conn *conn)
             cnc_book_set(&f->book, w->slot, CNC_BOOK_CLOGGED, true);
             cnc_front_watch(w);
         } else if (rc == CONCUR_E_GONE) {
-            cnc_front_shut(w); /* it drains, or is dead: then the master tells when */
+            cnc_front_shut(w); /* it stops, or is dead; the master will report its end */
         } else if (rc == CONCUR_E_FULL) {
             f->hold_until = now + CNC_NO_ROOM_MS;
         } else {
@@ -212,7 +213,7 @@ int cnc_front_lend(struct cnc_front *f, struct cnc_conn *conn)
     return CONCUR_AGAIN;
 }
 
-/* ---- and back ---- */
+/* ---- from a worker ---- */
 
 static void answer(struct cnc_front *f, struct cnc_conn *conn, int status)
 {
@@ -220,7 +221,8 @@ static void answer(struct cnc_front *f, struct cnc_conn *conn, int status)
     cnc_driver_refuse(f->drv, conn, status);
 }
 
-/* The worker is done with it. What came too late for it to see would turn a plain close into a reset of the last reply. */
+/* The worker has closed its descriptor. If the socket has unread input, a close would reset it, and the client could
+ * lose the last reply. So the connection lingers then. */
 static void loans_hang_up(struct cnc_front *f, struct cnc_conn *conn, uint32_t flags)
 {
     if (!conn) {
@@ -249,7 +251,7 @@ static void take_idle(struct cnc_front *f, struct cnc_conn *conn)
 static void loans_take_back(struct cnc_front *f, struct cnc_conn *conn, const struct cnc_loan_note *note, const char *bytes, size_t n)
 {
     if (!conn) {
-        loans_hang_up(f, conn, 0); /* for life, and still it came: nobody has it any more */
+        loans_hang_up(f, conn, 0); /* wrong, as it was lent for life: now nobody has it */
         return;
     }
     conn->requests = note->requests;
@@ -261,7 +263,7 @@ static void loans_take_back(struct cnc_front *f, struct cnc_conn *conn, const st
         take_idle(f, conn);
 }
 
-/* A worker that says so twice, or of one that it has for life, tells nonsense. */
+/* The worker keeps the connection. Without conn the message is wrong: it has it for life already. */
 static void loans_keep(struct cnc_front *f, struct cnc_loan *loan)
 {
     if (!loan->conn)
@@ -294,7 +296,7 @@ void cnc_front_on_loan_note(struct cnc_front_worker *w, const struct cnc_loan_no
     while (w->unread_first != CNC_NO_PLACE && (int32_t)(f->book.rows[w->slot].seen - f->loans[w->unread_first].number) >= 0)
         was_read(w);
     if (!loan || loan->is_unread || (note->what == CNC_LOAN_REFUSED && !is_refused))
-        return; /* it has come back already; or the worker tells nonsense */
+        return; /* the loan has ended before, or the message is wrong */
     if (note->what == CNC_LOAN_REFUSED)
         refused(w, end_loan(f, place), note->flags);
     else if (note->what == CNC_LOAN_RETURN)
@@ -305,7 +307,7 @@ void cnc_front_on_loan_note(struct cnc_front_worker *w, const struct cnc_loan_no
         loans_hang_up(f, end_loan(f, place), note->flags);
 }
 
-/* ---- what is not read ---- */
+/* ---- unread loans ---- */
 
 bool cnc_front_revoke(struct cnc_front_worker *w)
 {
@@ -331,7 +333,7 @@ bool cnc_front_revoke(struct cnc_front_worker *w)
     return any;
 }
 
-/* The first that it has not even looked at; CNC_NO_PLACE: there is none. */
+/* The first loan that the ledger does not show as taken; CNC_NO_PLACE: there is none. */
 static uint32_t first_untaken(const struct cnc_front_worker *w)
 {
     const struct cnc_front *f = w->front;
@@ -352,7 +354,7 @@ static void look_at_worker(struct cnc_front_worker *w, int64_t now)
         cnc_front_wake_by(f, until);
         return;
     }
-    cnc_book_stuck(&f->book, w->slot); /* before it could get back what is taken from it */
+    cnc_book_stuck(&f->book, w->slot); /* first, so that the loans taken back do not go to the same worker again */
     if (cnc_front_revoke(w))
         f->cfg.tell(f, CNC_FRONT_STUCK, w->slot, 0);
     else
@@ -366,7 +368,7 @@ void cnc_front_look_at_unread(struct cnc_front *f, int64_t now)
             look_at_worker(&f->workers[i], now);
 }
 
-/* ---- what the dead leave ---- */
+/* ---- loans of a dead worker ---- */
 
 static void forget_unread(struct cnc_front_worker *w)
 {
@@ -374,8 +376,8 @@ static void forget_unread(struct cnc_front_worker *w)
         unlink_unread(w, CNC_NO_PLACE, w->unread_first);
 }
 
-/* Between two requests nothing is lost; a request whose reply has not begun gets 502; else the connection is cut off. A worker
- * that wrote nonsense into the ledger harms its own connections alone. */
+/* A connection without a request goes on here. If no byte of the reply was written, the client gets 502. Else the
+ * connection is cut off. Wrong values in the ledger harm only connections of the worker that wrote them. */
 static void judge(struct cnc_front *f, uint32_t place)
 {
     struct cnc_ledger_entry row = cnc_ledger_read(f->cfg.ledger, f->loans[place].id);
@@ -386,7 +388,7 @@ static void judge(struct cnc_front *f, uint32_t place)
     struct cnc_traffic now = look_at(cnc_io_fd(&conn->io));
     uint64_t written = now.written - before.written;
     if (row.told != CNC_LEDGER_UNKNOWN && row.whole > row.told >> 1 && written == row.whole)
-        row.told = row.whole << 1; /* it was sent, but the worker did not live to say so */
+        row.told = row.whole << 1; /* all of the last reply was sent, but the worker died before progress() */
     bool is_silent = now.is_known && before.is_known && row.told != CNC_LEDGER_UNKNOWN && written == row.told >> 1;
     bool is_idle = !(row.told & 1) && now.read - before.read == row.read;
     f->lost++;
@@ -395,7 +397,7 @@ static void judge(struct cnc_front *f, uint32_t place)
     } else if (is_silent) {
         take_idle(f, conn);
     } else {
-        conn->flags |= CNC_CONN_RESET; /* a reply cut short must not look like a whole one */
+        conn->flags |= CNC_CONN_RESET; /* so that the client sees that the reply is not complete */
         cnc_conn_end(f->drv, conn);
     }
 }

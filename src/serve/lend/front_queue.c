@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Connections with a complete head that wait for a thread, in the order in which they asked.
+ * Connections that wait for a thread, in the order in which their requests were complete.
  */
 #include "base/error.h"
 #include "conn/early.h"
 #include "serve/lend/front_internal.h"
 
-#define HELD_MS 1000 /* a wait that is worth a line, and the time between two lines */
+#define HELD_MS 1000 /* a wait that is reported, and the time between two reports */
 
 static void note_queue(struct cnc_front *f, int change)
 {
@@ -32,7 +32,8 @@ static void front_queue_unqueue(struct cnc_front *f, struct cnc_conn *conn)
     note_queue(f, -1);
 }
 
-/* Nobody waits any more for what it asked; but where half_close=allow, one who has only shut its side does. */
+/* The client has left, so its request is dropped. With half_close=allow a client that has only shut its side still
+ * waits. */
 static void on_front_queue_left(struct cnc_io *io, unsigned ready)
 {
     struct cnc_conn *conn = CNC_CONTAINER(io, struct cnc_conn, io);
@@ -45,7 +46,8 @@ static void on_front_queue_left(struct cnc_io *io, unsigned ready)
     cnc_conn_end(f->drv, conn);
 }
 
-/* When time has something to say about those who wait. */
+/* Sets the timer for the queue: for the next report, the timeout of the first connection, and a worker that may be
+ * tried again. */
 static void wake_in_time(struct cnc_front *f, int64_t now)
 {
     const struct cnc_conn *first = first_of(f);
@@ -58,7 +60,8 @@ static void wake_in_time(struct cnc_front *f, int64_t now)
     cnc_front_wake_by(f, f->hold_until > now ? f->hold_until : cnc_book_next(&f->book, now));
 }
 
-/* Usually it is the last; one that comes back from a worker may have asked long ago. */
+/* Keeps the order. A connection that a worker has not begun belongs before later ones, so the search starts at the
+ * end. */
 static void insert(struct cnc_front *f, struct cnc_conn *conn)
 {
     struct cnc_link *at = f->queue.prev;
@@ -77,7 +80,7 @@ void cnc_front_queue(struct cnc_front *f, struct cnc_conn *conn)
     conn->drv = drv;
     insert(f, conn);
     cnc_io_init(drv->home->loop, &conn->io, cnc_io_fd(&conn->io), on_front_queue_left);
-    (void)cnc_io_watch(drv->home->loop, &conn->io, CNC_IO_CLOSED); /* without it the look comes when it is served */
+    (void)cnc_io_watch(drv->home->loop, &conn->io, CNC_IO_CLOSED); /* if it fails, a lost client is noticed later */
     if (first_of(f) == conn)
         wake_in_time(f, cnc_home_now(drv->home));
 }
@@ -101,7 +104,7 @@ void cnc_front_lend_again(struct cnc_front *f, struct cnc_conn *conn)
 {
     int rc = cnc_front_lend(f, conn);
     if (rc == CONCUR_AGAIN)
-        cnc_front_queue(f, conn); /* it had its place there before, or would have had one */
+        cnc_front_queue(f, conn); /* even if the queue is full: the request was accepted before */
     else if (rc < 0)
         cnc_driver_refuse(f->drv, conn, 503);
 }

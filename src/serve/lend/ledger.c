@@ -3,13 +3,13 @@
 
 #include "base/sys.h"
 
-#define FRONTS 2 /* whose rows are kept apart */
+#define FRONTS 2 /* a front and its successor have separate rows */
 
 bool cnc_ledger_open(struct cnc_ledger *ledger, uint32_t places)
 {
     ledger->places = places < CNC_LEDGER_PLACES ? places : CNC_LEDGER_PLACES;
     ledger->size = sizeof *ledger->pages + (size_t)ledger->places * FRONTS * sizeof(struct cnc_ledger_row);
-    ledger->pages = cnc_sys_map_shared(ledger->size); /* memory that nobody touches costs nothing */
+    ledger->pages = cnc_sys_map_shared(ledger->size); /* the kernel provides a page only when it is used */
     if (!ledger->pages)
         *ledger = (struct cnc_ledger){ 0 };
     return ledger->pages != NULL;

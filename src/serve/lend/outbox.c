@@ -116,6 +116,6 @@ void cnc_outbox_sent(struct cnc_outbox *box, const struct cnc_loan_note *note, b
         remove_first(box);
     if (note->what == CNC_LOAN_COUNTS)
         box->asked_flags = 0;
-    if (!box->asked_flags) /* else the note that was asked for says more than numbers */
+    if (!box->asked_flags) /* else a note with these flags is still to be sent */
         box->is_asked = false;
 }
