@@ -4,8 +4,8 @@
  * strict client of its own. Whatever the program hands over, the bytes are a valid reply, and the one that was accepted; a
  * reply that was cut short looks like it; and after it the connection takes another request, unless it was told to close.
  *
- * An input is: the request (1 byte), fields (a count; each two lengths and the bytes), the status (2 bytes), the type, the
- * way to reply, and what that takes.
+ * An input is: the request (1 byte), what is done before the reply (a count; each what it is, a name and a value), the status (2
+ * bytes), the type, the way to reply, and what that takes.
  */
 #include "fuzz.h"
 
@@ -15,7 +15,7 @@
 #include "request/request.h"
 #include "strict_reply.h"
 
-enum { FIELDS_MAX = 24, BODY_MAX = 1 << 17, WIRE_MAX = 1 << 19 };
+enum { FIELDS_MAX = 24, BODY_MAX = 1 << 17, WIRE_MAX = 1 << 19, INTERIMS_MAX = FIELDS_MAX * 1024 };
 
 /* What the program said and the library accepted. */
 struct said {
@@ -28,6 +28,8 @@ struct said {
     const char *field_type; /* within values; NULL: no such field */
     char *texts[4 + FIELDS_MAX * 2]; /* owned: all of them */
     unsigned text_count;
+    char interims[INTERIMS_MAX]; /* the bytes that the client must get before the reply */
+    size_t interims_len;
     char body[BODY_MAX];
     size_t body_len;
     unsigned given, freed;  /* bytes with a free function */
@@ -67,22 +69,89 @@ static bool is_reserved(const char *name)
     return false;
 }
 
-static void add_field(concur_request *r)
+static void note_field(const char *name, const char *value)
 {
-    static const char *const usual[] = { "Content-Type", "Set-Cookie", "X-A", "Content-Length", "Allow", "Date" };
-    unsigned kind = fuzz_byte(&said.in);
-    const char *name = kind < CNC_COUNT(usual) ? usual[kind] : keep_text(fuzz_take(&said.in, kind % 32));
-    const char *value = keep_text(fuzz_take(&said.in, fuzz_byte(&said.in)));
-    bool is_good = strict_is_token(name, strlen(name)) && strict_is_value(value, strlen(value)) && !is_reserved(name);
-    int rc = concur_reply_header(r, name, value);
+    if (strcasecmp(name, "Content-Type") == 0) {
+        said.field_type = value;
+        return;
+    }
+    said.names[said.field_count] = name;
+    said.values[said.field_count++] = value;
+}
+
+static void note_removal(const char *name)
+{
+    unsigned kept = 0;
+    if (strcasecmp(name, "Content-Type") == 0)
+        said.field_type = NULL;
+    for (unsigned i = 0; i < said.field_count; i++) {
+        said.names[kept] = said.names[i];
+        said.values[kept] = said.values[i];
+        kept += strcasecmp(said.names[i], name) != 0;
+    }
+    said.field_count = kept;
+}
+
+/* After the first call that is wrong, all are refused. */
+static bool is_taken(int rc, bool is_good)
+{
     said.is_stuck = said.is_stuck || !is_good;
     FUZZ_ENSURE(rc == (said.is_stuck ? CONCUR_E_INVAL : CONCUR_OK));
-    if (rc == CONCUR_OK && strcasecmp(name, "Content-Type") == 0) {
-        said.field_type = value;
-    } else if (rc == CONCUR_OK) {
-        said.names[said.field_count] = name;
-        said.values[said.field_count++] = value;
-    }
+    return rc == CONCUR_OK;
+}
+
+static void replace_field(concur_request *r, const char *name, const char *value, bool is_good)
+{
+    if (!is_taken(concur_reply_set_header(r, name, value), is_good))
+        return;
+    note_removal(name);
+    note_field(name, value);
+    const char *now = concur_reply_get_header(r, name);
+    FUZZ_ENSURE(now && strcmp(now, value) == 0);
+}
+
+static void remove_field(concur_request *r, const char *name, bool is_good)
+{
+    if (!is_taken(concur_reply_remove_header(r, name), is_good))
+        return;
+    note_removal(name);
+    FUZZ_ENSURE(!concur_reply_get_header(r, name));
+}
+
+/* A wrong one is refused and changes nothing. */
+static void send_interim(concur_request *r, const char *name, const char *value, bool is_good)
+{
+    const char *const values[] = { value, value };
+    unsigned how = fuzz_byte(&said.in), n = how % 3;
+    int status = 100 + (int)(how / 3), rc = concur_reply_interim(r, status, name, values, n);
+    is_good = (is_good || n == 0) && status >= 102 && !said.is_stuck;
+    FUZZ_ENSURE(rc == (is_good ? CONCUR_OK : CONCUR_E_INVAL));
+    if (!is_good || said.minor == 0)
+        return;
+    char *out = said.interims + said.interims_len;
+    size_t len = (size_t)sprintf(out, "HTTP/1.1 %d %s\r\n", status, cnc_http_reason(status));
+    for (unsigned i = 0; i < n; i++)
+        len += (size_t)sprintf(out + len, "%s: %s\r\n", name, value);
+    said.interims_len += len + (size_t)sprintf(out + len, "\r\n");
+}
+
+static void do_before_reply(concur_request *r)
+{
+    static const char *const usual[] = { "Content-Type", "Set-Cookie", "X-A", "Content-Length", "Allow", "Date" };
+    enum { ADD, REPLACE, REMOVE, INTERIM };
+    unsigned kind = fuzz_byte(&said.in), which = kind % 64, what = kind / 64;
+    const char *name = which < CNC_COUNT(usual) ? usual[which] : keep_text(fuzz_take(&said.in, which % 32));
+    const char *value = keep_text(fuzz_take(&said.in, fuzz_byte(&said.in)));
+    bool is_name = strict_is_token(name, strlen(name)) && !is_reserved(name);
+    bool is_good = is_name && strict_is_value(value, strlen(value));
+    if (what == ADD && is_taken(concur_reply_header(r, name, value), is_good))
+        note_field(name, value);
+    else if (what == REPLACE)
+        replace_field(r, name, value, is_good);
+    else if (what == REMOVE)
+        remove_field(r, name, is_name);
+    else if (what == INTERIM)
+        send_interim(r, name, value, is_good);
 }
 
 /* Bytes of the body, in its place; without a NUL. The first come from the input. */
@@ -185,7 +254,7 @@ static int handler(concur_request *r, void *arg)
 {
     (void)arg;
     for (unsigned left = fuzz_byte(&said.in) % FIELDS_MAX; left > 0; left--)
-        add_field(r);
+        do_before_reply(r);
     said.status = (int)(fuzz_number(&said.in, 2) % 700);
     unsigned type = fuzz_byte(&said.in), way = fuzz_byte(&said.in) % 8;
     if (type % 4)
@@ -354,9 +423,18 @@ static void expect_rest(const struct strict_reply *reply, enum strict_verdict v)
     free(second.body);
 }
 
+/* They come first, whatever the reply is. */
+static void expect_interims(void)
+{
+    FUZZ_ENSURE(world.wire_len >= said.interims_len && memcmp(world.wire, said.interims, said.interims_len) == 0);
+    world.wire_len -= said.interims_len;
+    memmove(world.wire, world.wire + said.interims_len, world.wire_len);
+}
+
 static void expect_reply(void)
 {
     struct strict_reply reply;
+    expect_interims();
     enum strict_verdict v = parse(&reply, said.is_head, said.minor);
     if (reply.head_len) {
         expect_fields(&reply);
@@ -391,7 +469,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int pair[2];
     if (!world.server)
         open_world();
-    memset(&said, 0, offsetof(struct said, body));
+    memset(&said, 0, offsetof(struct said, interims));
+    said.interims_len = 0;
     said.body_len = said.given = said.freed = said.pulls = 0;
     said.fails = false;
     said.in = (struct fuzz_input){ data, size };
