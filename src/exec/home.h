@@ -93,13 +93,15 @@ void cnc_home_defer(struct cnc_home *home, struct cnc_task *task);
 int cnc_home_turn(struct cnc_home *home, int64_t max_wait_ms);
 /* Owner. Closes the loop, broken or not; nothing may be watched there any more. cnc_home_need_loop() may make another one. */
 void cnc_home_drop_loop(struct cnc_home *home);
-/* Owner, after a turn of a home with a loop. When the loop stopped waiting and ran the first callback, ms. */
-int64_t cnc_home_turn_began(const struct cnc_home *home);
 /* Owner. Runs what is queued now, without a look at descriptors. */
 void cnc_home_settle(struct cnc_home *home);
 
 /* Owner. Milliseconds on the clock: read once a turn on a loop, at each call on a blocking thread. */
-int64_t cnc_home_now(struct cnc_home *home);
+static inline int64_t cnc_home_now(struct cnc_home *home)
+{
+    return home->blocking ? cnc_clock_now(home->clock) : cnc_loop_now(home->loop);
+}
+
 /* Owner. Sets t to run at `at` at this home, in one of its turns. */
 void cnc_home_timer(struct cnc_home *home, struct cnc_timer *t, int64_t at);
 void cnc_home_timer_cancel(struct cnc_home *home, struct cnc_timer *t);

@@ -284,9 +284,9 @@ CNC_HOT int cnc_serving_run(struct cnc_serving *s, bool may_give_up)
     while (rc == CONCUR_OK && (rc = cnc_serving_look(s, may_give_up)) == CONCUR_AGAIN) {
         if (CNC_UNLIKELY(cnc_home_turn(s->home, -1) < 0))
             return cnc_serving_fail(s, may_give_up);
-        check_stall(s, cnc_home_turn_began(s->home));
+        check_stall(s, cnc_loop_turn_began(s->home->loop));
         if (s->server->place.row) /* there is a board */
-            cnc_serving_publish(s, cnc_home_turn_began(s->home));
+            cnc_serving_publish(s, cnc_loop_turn_began(s->home->loop));
         rc = CONCUR_OK;
     }
     return rc;
