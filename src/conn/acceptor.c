@@ -7,7 +7,7 @@
 #include "base/sys.h"
 
 #define PAUSE_MS 50
-#define REAP_AFTER_MS 1000 /* a connection idle for less is not taken for idle */
+#define REAP_AFTER_MS 1000 /* a connection that has been idle for less is not closed to make room */
 #define IN_A_ROW 16 /* accepts after which another process is woken first */
 
 static void on_acceptor_ready(struct cnc_io *io, unsigned ready);
@@ -64,7 +64,8 @@ static void watch_again(struct cnc_acceptor *a, struct cnc_acceptor_socket *s)
         take_a_break(a, "watching the listening socket", ENOMEM);
 }
 
-/* The kernel wakes one process for a new connection. If that one is full, no other process learns of the connection. */
+/* The kernel wakes one process for a new connection. If that one is full, no other process learns of the connection. So
+ * a process that may be full watches without EPOLLEXCLUSIVE. */
 static void be_shy(struct cnc_acceptor *a, bool shy)
 {
     if (!a->cfg.exclusive || a->shy == shy)
@@ -109,7 +110,7 @@ void cnc_acceptor_deinit(struct cnc_acceptor *a)
     a->sockets = NULL;
 }
 
-/* Connections stay in the kernel's queue meanwhile. what: for the warning; NULL: none. */
+/* Stops accepting for a while; connections wait in the kernel's queue. what: for the warning; NULL: none. */
 static void take_a_break(struct cnc_acceptor *a, const char *what, int err)
 {
     int64_t now = cnc_home_now(a->drv->home);
@@ -154,13 +155,13 @@ static bool is_full(struct cnc_acceptor *a)
     return !acceptor_has_room(a) && !make_room(a);
 }
 
-/* False: a thread that waits in recv() would not come back from there. */
+/* Sets the socket's options. False: the receive timeout cannot be set, so a thread could wait in recv() for ever. */
 static bool tune(int fd, const struct cnc_accept *how)
 {
     int64_t ms = how->receive_wait_ms;
     struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
     int nodelay = how->nodelay;
-    if (how->sets_nodelay) /* only packets come later without it; an adopted socket may know no such thing */
+    if (how->sets_nodelay) /* may fail on an adopted socket; then small packets are only sent later */
         (void)cnc_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof nodelay);
     return !how->sets_wait || cnc_sys_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
 }
@@ -237,7 +238,8 @@ static void cannot_accept(struct cnc_acceptor *a, int err)
         cnc_loop_break(loop, "it can accept nothing, and has no connection whose end would help");
 }
 
-/* The number of a new connection was free: is it one that should not have been? */
+/* Is fd, which a new connection has got, a number that this process still uses? Then its descriptor was closed by
+ * mistake. */
 static bool is_ours(const struct cnc_acceptor *a, int fd)
 {
     bool ours = cnc_loop_owns(a->drv->home->loop, fd);
@@ -273,7 +275,8 @@ static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket 
     return true;
 }
 
-/* The kernel wakes the process that has watched longest: one that has taken its share watches anew, behind the others. */
+/* The kernel wakes the process that has watched longest. After IN_A_ROW connections this process registers anew, so
+ * that the others come first. */
 static void give_way(struct cnc_acceptor *a, struct cnc_acceptor_socket *s)
 {
     if (++a->in_a_row < IN_A_ROW)
@@ -288,7 +291,7 @@ static void on_acceptor_ready(struct cnc_io *io, unsigned ready)
     struct cnc_acceptor_socket *s = CNC_CONTAINER(io, struct cnc_acceptor_socket, io);
     struct cnc_acceptor *a = s->acceptor;
     (void)ready;
-    (void)cnc_loop_now(a->drv->home->loop); /* the first requests may be there already: as in driver.c */
+    (void)cnc_loop_now(a->drv->home->loop); /* read before the first requests call the program, as in driver.c */
     for (unsigned n = 0; n < a->cfg.batch && a->running && !a->paused; n++) {
         if (is_full(a)) {
             bool is_asked = a->cfg.ask_room && a->cfg.ask_room(a->cfg.ask_room_arg);

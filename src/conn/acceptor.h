@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The accept loop: ours, with a budget per wake, and with a pause instead of a spin when descriptors run out.
+ * Accepts connections: at most a number of them each time that the loop wakes it. When descriptors run out it pauses, so that
+ * the loop does not spin.
  */
 #ifndef CNC_ACCEPTOR_H
 #define CNC_ACCEPTOR_H

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * The blocking driver: the connection's machine, with waits. A thread reads, parses, runs the handler and writes by plain
- * calls; only when a request is left pending (a timer, a ticket, a body still on its way) does it turn its private loop,
- * where the event driver takes over for that while.
+ * The blocking driver: one connection on a thread. The thread reads, parses, calls the handler and writes with calls
+ * that block. Only while a request waits for something (a timer, a ticket, the rest of its body) does the thread run
+ * its private event loop, where the event driver (driver.c) drives the connection.
  */
 #include "base/sys.h"
 #include "conn/conn.h"
 
-#define LOOK_MS 200 /* how long a wait goes on before it looks whether the server's stop wants the thread back */
+#define LOOK_MS 200 /* a wait for the peer checks so often whether the server gives up requests */
 
-/* events: POLLOUT, or POLLIN where the transport has to read before it writes. CONCUR_E_TIMEOUT: the peer took nothing for the
- * write timeout. CONCUR_E_GONE: no more can be sent, or the server gives up. */
+/* Waits until more can be sent. events: POLLOUT, or POLLIN if the transport must read before it writes.
+ * CONCUR_E_TIMEOUT: the peer took nothing for the write timeout. CONCUR_E_GONE: nothing more can be sent, or the server
+ * gives up. */
 static int block_wait_for_room(struct cnc_conn *conn, short events)
 {
     struct cnc_driver *drv = conn->drv;
@@ -30,7 +31,7 @@ static int block_wait_for_room(struct cnc_conn *conn, short events)
         int n = cnc_sys_poll(&p, 1, left < LOOK_MS ? (int)left : LOOK_MS);
         if (n > 0)
             return CONCUR_OK;
-        cnc_chunks_free(&cnc_desk_of(drv->home)->chunks); /* a peer so slow needs none of them soon */
+        cnc_chunks_free(&cnc_desk_of(drv->home)->chunks); /* the peer is slow, so they are not needed soon */
         if (n < 0 && errno != EINTR)
             return CONCUR_E_GONE;
     }
@@ -56,7 +57,7 @@ static int block_flush(struct cnc_conn *conn, size_t down_to)
     }
 }
 
-/* There is no loop to be had, so nobody would see the peer while the request waits. */
+/* The thread cannot have an event loop, so the request cannot wait: answers 503. */
 static void refuse_to_wait(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     drv->ops->runs_short(drv, "a request that waits is answered with 503");
@@ -65,7 +66,8 @@ static void refuse_to_wait(struct cnc_driver *drv, struct cnc_conn *conn)
     cnc_conn_step(conn, CNC_CONN_ON_BAD);
 }
 
-/* The request waits for something: events drive the connection until it has its reply. False: the connection is gone. */
+/* The request waits for something: runs the event loop until the request has its reply. False: the connection is
+ * gone. */
 static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     if (cnc_driver_need_loop(drv) < 0) {
@@ -85,15 +87,16 @@ static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
     return true;
 }
 
-/* What earlier requests have left pending here (timers, tickets, offloads) is looked at before each further one is waited for:
- * a client that asks without a pause never lets the thread rest. */
+/* Requests that have been answered may still have timers, tickets or offloads here. Runs a turn of the loop for them,
+ * before each further request: a client that sends requests without a pause must not delay them. */
 __attribute__((noinline)) static void look_aside(struct cnc_home *home)
 {
     if (cnc_home_need_loop(home) == CONCUR_OK)
         cnc_home_turn(home, 0);
 }
 
-/* A task may have asked for the request's body, of which some is here already: no event will come for that. */
+/* Runs the home's tasks. One may have asked for the request's body, part of which is in the input buffer already. No
+ * event comes for that, so it is looked at here. */
 __attribute__((noinline)) static void settle_tasks(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     cnc_home_settle(drv->home);
@@ -103,10 +106,10 @@ __attribute__((noinline)) static void settle_tasks(struct cnc_driver *drv, struc
     cnc_conn_resume(conn);
 }
 
-/* For the first head of a connection, or the rest of one: it is usually on its way. */
+/* A wait for the first head of a connection, or for the rest of a head. */
 struct head_wait {
     int64_t until;
-    uint32_t request; /* whose head it is, of its connection's, from 1; 0: nobody's yet */
+    uint32_t request; /* number of the connection's request whose head is awaited, from 1; 0: none yet */
 };
 
 static bool block_waits_for_head(const struct cnc_conn *conn)
@@ -129,7 +132,7 @@ static bool await_head(struct cnc_driver *drv, struct cnc_conn *conn, struct hea
     struct pollfd p = { .fd = cnc_io_fd(&conn->io) };
     uint64_t moved = conn->moved;
     bool is_new = wait->request != conn->requests + 1;
-    if ((is_new && conn->state != CNC_CONN_HEAD) || cnc_conn_has_pending(conn)) /* it may be here already */
+    if ((is_new && conn->state != CNC_CONN_HEAD) || cnc_conn_has_pending(conn)) /* bytes may have come already */
         look_for_head(conn);
     int64_t now = cnc_clock_now(drv->home->clock);
     if (is_new)
@@ -143,7 +146,8 @@ static bool await_head(struct cnc_driver *drv, struct cnc_conn *conn, struct hea
     return true;
 }
 
-/* True: only the peer can move this connection on, and not with a request that this thread should wait for. */
+/* Should the thread let go of the connection? Yes if it waits for its peer, unless that is a short wait for the next
+ * request, and another connection does not need the thread. */
 static bool should_park(const struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
 {
     if (cnc_conn_waits_for_turn(conn))
@@ -161,7 +165,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
     drv->current = conn;
     drv->sent_before = drv->sent;
     drv->received_before = drv->received;
-    if (CNC_UNLIKELY(conn->state == CNC_CONN_CLOSED)) /* on a poller, which could not tell its protocol */
+    if (CNC_UNLIKELY(conn->state == CNC_CONN_CLOSED)) /* it ended on a poller, which must not call its protocol */
         cnc_upgraded_lose(conn, conn->exchange.lost);
     else if (cnc_desk_need_scratch(drv->home) < 0)
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
@@ -203,7 +207,7 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
         }
         if (should_park(conn, is_wanted, arg))
             break;
-        if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn))) { /* nobody else wants one */
+        if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn))) { /* no other connection needs the thread */
             cnc_conn_resume(conn);
             continue;
         }

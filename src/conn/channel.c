@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * The carrier's end of a channel, and its life: to the connection it is a request.
+ * A channel's creation and end, and the end of it at the connection, which takes it for a request.
  */
 #include "conn/channel_internal.h"
 
-/* Out of line: inlined twice, gcc 12 takes a dropped count for a free and warns of what follows. */
+/* Not inlined: gcc 12 would take each unref for a free, and warn of later uses. */
 __attribute__((noinline)) void cnc_channel_unref(struct cnc_channel *ch)
 {
     if (atomic_fetch_sub(&ch->refs, 1) != 1)
@@ -30,14 +30,15 @@ static void settle_bytes(struct cnc_channel *ch, size_t n)
     pthread_mutex_unlock(&ch->mu);
 }
 
-/* The carrier has let go; messages still on their way down are dropped. */
+/* The carrier has released the channel. Messages that come later are dropped. */
 static void channel_let_go(struct cnc_channel *ch)
 {
     cnc_desk_of(ch->here)->live--;
     cnc_channel_unref(ch);
 }
 
-/* CONCUR_OK: task->run happens at there, and gives back the reference taken here. */
+/* Posts a message to the request's home. CONCUR_OK: run() is called there, and must drop the reference that is taken
+ * here. */
 static int post_up(struct cnc_channel *ch, struct cnc_task *task, void (*run)(struct cnc_task *))
 {
     task->run = run;
@@ -63,7 +64,7 @@ void cnc_channel_give_up(struct cnc_channel *ch, int reason)
         ch->on_left(ch->on_left_arg);
 }
 
-/* The carrier has sent a piece that it was given in place. */
+/* The carrier has sent a piece that lies in a message. */
 static void on_channel_piece_sent(void *arg)
 {
     struct cnc_down *d = arg;
@@ -72,7 +73,8 @@ static void on_channel_piece_sent(void *arg)
     cnc_channel_unref(ch);
 }
 
-/* A piece in a chunk stays where it is until it has been sent. True: d is the carrier's, with the message's reference. */
+/* If the message is a chunk, the carrier sends the piece from there without a copy. True: so it is, and
+ * on_channel_piece_sent() frees d. */
 static bool lend_piece(struct cnc_down *d)
 {
     if (!d->m.is_chunk || d->piece.free || d->kind != CNC_DOWN_DATA)
@@ -95,7 +97,7 @@ static void pass_bytes_down(struct cnc_channel *ch, struct cnc_down *d, struct c
     } else {
         rc = lower->down->data(lower, piece, d->last);
     }
-    if (rc == CONCUR_AGAIN) { /* the room is given back when the carrier has drained */
+    if (rc == CONCUR_AGAIN) { /* these bytes count as under way until lower_drain() */
         ch->unsettled += cost;
         lower->down->want_drain(lower, false);
         return;
@@ -108,7 +110,7 @@ static void pass_bytes_down(struct cnc_channel *ch, struct cnc_down *d, struct c
     cnc_channel_give_up(ch, rc == CONCUR_E_NOMEM ? rc : CONCUR_E_GONE);
 }
 
-/* The request was told that this works; where it does not, the new protocol hears that it has lost the connection. */
+/* The request was told that the upgrade works. If it does not, the new protocol is told that its connection is gone. */
 static void pass_upgrade_down(struct cnc_channel *ch, struct cnc_down *d)
 {
     struct cnc_stream *lower = &ch->lower;
@@ -124,7 +126,7 @@ static void pass_upgrade_down(struct cnc_channel *ch, struct cnc_down *d)
         lower->down->abort(lower);
 }
 
-/* Nothing joins it from now on. */
+/* From now on no piece is added to the message. */
 static void close_message(struct cnc_down *d)
 {
     struct cnc_channel *ch = d->m.ch;
@@ -142,7 +144,7 @@ void cnc_channel_run_down(struct cnc_task *task)
     if (d->kind == CNC_DOWN_DATA)
         close_message(d);
     bool had = lower->carrier != NULL, lent = had && lend_piece(d);
-    struct cnc_piece piece = d->piece; /* of its own: d may be gone when the carrier returns */
+    struct cnc_piece piece = d->piece; /* a copy, since d may be freed when the carrier returns */
     if (lent)
         cnc_channel_ref(ch);
     if (d->kind == CNC_DOWN_UPGRADE)
@@ -175,7 +177,8 @@ void cnc_channel_run_abort(struct cnc_task *task)
     cnc_channel_unref(ch);
 }
 
-/* As small pieces of the reply do. */
+/* Adds a small piece of the body to the last message, if the request has not read that yet. False: it needs a message
+ * of its own; *waits: the last message is not read yet. */
 static bool channel_join_last(struct cnc_channel *ch, const char *p, size_t n, bool *waits)
 {
     pthread_mutex_lock(&ch->mu);
@@ -213,7 +216,7 @@ static int channel_send_up(struct cnc_channel *ch, const char *p, size_t n)
     return CONCUR_E_GONE;
 }
 
-/* A piece goes whole, though it may be more than there is room for: it is no longer than a read. */
+/* Takes the whole piece even if it exceeds bytes_max, since it is at most as long as one read. */
 static int lower_body(struct cnc_stream *lower, const char *p, size_t n)
 {
     struct cnc_channel *ch = CNC_CONTAINER(lower, struct cnc_channel, lower);

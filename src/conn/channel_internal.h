@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the two ends of a channel share: channel.c is the carrier's, channel_request.c the request's.
+ * Shared by the two ends of a channel: channel.c at the carrier's home, channel_request.c at the request's.
  */
 #ifndef CNC_CHANNEL_INTERNAL_H
 #define CNC_CHANNEL_INTERNAL_H
@@ -8,44 +8,44 @@
 #include "base/sys.h"
 #include "conn/channel.h"
 
-#define CNC_CHANNEL_CHUNK_FROM 8192 /* a message from this size on is a chunk, of which homes keep some */
+#define CNC_CHANNEL_CHUNK_FROM 8192 /* a message of this size or more is a chunk, of which desks keep some */
 
-/* Travels as a post. */
+/* Sent as a post between the two homes. */
 struct cnc_message {
     struct cnc_task task;
     struct cnc_channel *ch;
-    size_t cost;          /* its memory: bytes that count as being under way */
-    bool is_chunk;        /* of the size that homes keep */
+    size_t cost;          /* bytes of memory; they count as under way */
+    bool is_chunk;        /* of the size that desks keep (CNC_CHUNK) */
 };
 
-/* Lock order: mu is never held while a home's lock is wanted, nor the other way round. */
+/* Lock order: no thread holds mu and a home's lock at the same time. */
 struct cnc_channel {
-    atomic_uint refs;          /* each end, each message under way */
-    struct cnc_stream lower;   /* the carrier's view: belongs to `here` */
-    struct cnc_stream *upper;  /* the request's own: belongs to `there` once started */
-    struct cnc_home *here;     /* the carrier's; referenced */
-    struct cnc_home *there;    /* the request's; guarded by mu until started */
+    atomic_uint refs;          /* one for each end, and for each message under way */
+    struct cnc_stream lower;   /* the stream that the carrier has; used at here */
+    struct cnc_stream *upper;  /* the request's stream; used at there once started. NULL: the request has finished */
+    struct cnc_home *here;     /* the carrier's home; referenced */
+    struct cnc_home *there;    /* the request's home; guarded by mu until started */
     size_t bytes_max;
     char peer[96];
     size_t peer_len;
-    /* at there */
-    struct cnc_tasks in;       /* body pieces that the request keeps waiting */
-    bool in_paused, in_end;    /* in_end: body_end comes after them */
-    bool in_refused;           /* the request wants no more of its body, nor to hear of its end */
-    struct cnc_down *made;     /* a message whose piece is made in place */
-    /* at here */
-    size_t unsettled;          /* bytes with the carrier that it has not sent on */
-    bool body_held;            /* the carrier was told to keep its piece */
-    void (*on_left)(void *);   /* the carrier went before the request had a thread */
+    /* used at there */
+    struct cnc_tasks in;       /* pieces of the body that the request has not taken yet */
+    bool in_paused, in_end;    /* the request takes none now; the body is complete with the pieces in in */
+    bool in_refused;           /* the request wants no more of its body, and must not be told of its end */
+    struct cnc_down *made;     /* a message into which the request is writing a piece */
+    /* used at here */
+    size_t unsettled;          /* bytes that the carrier has queued; they count as under way until it has sent them */
+    bool body_held;            /* the carrier keeps a piece, since bytes_max was reached */
+    void (*on_left)(void *);   /* cnc_channel_on_left() */
     void *on_left_arg;
     pthread_mutex_t mu;
     pthread_cond_t room;
-    size_t out_bytes, in_bytes; /* under way; guarded by mu */
-    int gone;                   /* reason; guarded by mu */
-    bool finished;              /* the request has sent its last word; guarded by mu */
-    struct cnc_down *last_down; /* DATA that was sent last and not read yet: the next may join it; guarded by mu */
-    struct cnc_up *last_up;     /* the same the other way; guarded by mu */
-    /* messages that must not fail for want of memory; each is sent at most once */
+    size_t out_bytes, in_bytes; /* bytes under way to the carrier, to the request; guarded by mu */
+    int gone;                   /* why the channel was given up, or 0; guarded by mu */
+    bool finished;              /* the request sends nothing more; guarded by mu */
+    struct cnc_down *last_down; /* the last DATA message until it is read: a piece may be added to it; guarded by mu */
+    struct cnc_up *last_up;     /* the same in the other direction; guarded by mu */
+    /* messages that need no memory; each is sent at most once */
     struct cnc_task gone_task, end_task, abort_task;
 };
 
@@ -65,7 +65,7 @@ struct cnc_down {
     bool last, hold;
     struct cnc_http_reply reply; /* its fields and their texts lie in text */
     struct cnc_piece piece;
-    struct cnc_stream *to; /* of an upgrade */
+    struct cnc_stream *to; /* UPGRADE: the new protocol's stream */
     char text[];
 };
 _Static_assert(offsetof(struct cnc_down, text) % _Alignof(struct cnc_http_pair) == 0, "fields lie in text");
@@ -80,22 +80,24 @@ struct cnc_up {
 /* channel.c */
 void cnc_channel_ref(struct cnc_channel *ch);
 void cnc_channel_unref(struct cnc_channel *ch);
-/* Marks the channel dead and tells the request, if it has started and not finished. Once. */
+/* Notes why the channel is given up, and tells the request, if it has started and not finished. Later calls do
+ * nothing. */
 void cnc_channel_give_up(struct cnc_channel *ch, int reason);
-/* At here: what a message is there for. */
+/* At here: functions of messages. */
 void cnc_channel_run_down(struct cnc_task *task);
 void cnc_channel_run_abort(struct cnc_task *task);
 
 /* channel_request.c */
 extern const struct cnc_carrier_ops cnc_channel_carrier;
-/* At there: no word of the request follows, and it hears of nothing any more. */
+/* At there: the request sends nothing more, and its stream is not called any more. */
 void cnc_channel_finish(struct cnc_channel *ch);
-/* At there: what a message is here for. */
+/* At there: functions of messages. */
 void cnc_channel_run_up(struct cnc_task *task);
 void cnc_channel_run_end(struct cnc_task *task);
 void cnc_channel_run_gone(struct cnc_task *task);
 
-/* A message of n bytes for ch, by the owner of home; NULL: out of memory. In a chunk if it is large, or others are to join. */
+/* A message of n bytes for ch; NULL: out of memory. It is a chunk if it is large, or if pieces may be added to it. On
+ * home's thread. */
 static inline void *cnc_message_get(struct cnc_channel *ch, struct cnc_home *home, size_t n, bool is_joined)
 {
     bool is_chunk = (is_joined || n >= CNC_CHANNEL_CHUNK_FROM) && n <= CNC_CHUNK;
@@ -105,7 +107,7 @@ static inline void *cnc_message_get(struct cnc_channel *ch, struct cnc_home *hom
     return m;
 }
 
-/* It has arrived, and the owner of home is through with it. */
+/* Frees a message. On home's thread. */
 static inline void cnc_message_put(struct cnc_message *m, struct cnc_home *home)
 {
     if (m->is_chunk)

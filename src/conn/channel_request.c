@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The request's end of a channel: a carrier to the request, on the thread that runs it.
+ * The end of a channel at the request, which takes it for its carrier.
  */
 #include "conn/channel_internal.h"
 
-/* Waits until n more bytes may be under way, those of messages around them included. A larger one goes alone. */
+/* Waits until n more bytes may be under way, and counts them. A message over bytes_max waits until no other is under
+ * way. */
 static int channel_request_wait_for_room(struct cnc_channel *ch, size_t n)
 {
     pthread_mutex_lock(&ch->mu);
@@ -65,8 +66,8 @@ static char *channel_request_put_pairs(char *at, struct cnc_http_pairs *pairs)
     return at;
 }
 
-/* Small pieces that are written faster than they are read go together. False: it takes a message of its own; *waits: one of
- * them is not read yet. */
+/* Adds a small piece to the last message, if the carrier's home has not read that yet. False: it needs a message of its
+ * own; *waits: the last message is not read yet. */
 static bool channel_request_join_last(struct cnc_channel *ch, const struct cnc_piece *piece, bool *waits)
 {
     pthread_mutex_lock(&ch->mu);
@@ -81,7 +82,7 @@ static bool channel_request_join_last(struct cnc_channel *ch, const struct cnc_p
     return joins;
 }
 
-/* Whose piece lies in it already, or a fresh one. */
+/* The message in which the piece lies, or a new one of n bytes. NULL: out of memory, or the piece is too large. */
 static struct cnc_down *message_for(struct cnc_channel *ch, const struct cnc_piece *piece, size_t n, bool is_joined)
 {
     struct cnc_down *d = ch->made;
@@ -91,7 +92,7 @@ static struct cnc_down *message_for(struct cnc_channel *ch, const struct cnc_pie
     return d;
 }
 
-/* The last one so far. NULL: nothing joins the one before it either. */
+/* From now on small pieces are added to d. NULL: to no message that was sent so far. */
 static void set_last(struct cnc_channel *ch, struct cnc_down *d)
 {
     pthread_mutex_lock(&ch->mu);
@@ -157,7 +158,7 @@ static char *channel_room(struct cnc_stream *stream, size_t *n)
 
 static int channel_reply(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_piece *piece, bool last)
 {
-    cnc_http_reply_frame(r); /* the carrier decides anew; the request may look at it */
+    cnc_http_reply_frame(r); /* for the request, which may look at it; the carrier does it again */
     return send_down(stream->carrier, CNC_DOWN_REPLY, r, piece, NULL, last, false);
 }
 
@@ -221,7 +222,7 @@ static void on_channel_request_hand_up(struct cnc_task *task)
     cnc_channel_unref(ch);
 }
 
-/* Later, never from within the request's call. */
+/* Has run() called in a later task: a call of the request must not be answered with a callback. */
 static void later(struct cnc_channel *ch, void (*run)(struct cnc_task *))
 {
     struct cnc_message *m = cnc_message_get(ch, ch->there, sizeof *m, false);
@@ -244,14 +245,14 @@ static void channel_resume_body(struct cnc_stream *stream)
 static bool channel_is_full(struct cnc_stream *stream)
 {
     (void)stream;
-    return false; /* writing waits instead */
+    return false; /* a write waits for room instead */
 }
 
 static bool channel_is_over(struct cnc_stream *stream, size_t n)
 {
     (void)stream;
     (void)n;
-    return false; /* the same */
+    return false; /* as in channel_is_full() */
 }
 
 static void on_channel_request_drain(struct cnc_task *task)
@@ -319,7 +320,7 @@ static void lost(struct cnc_channel *ch)
     pthread_mutex_lock(&ch->mu);
     int gone = ch->gone;
     pthread_mutex_unlock(&ch->mu);
-    channel_abort(upper); /* the carrier may still be there, if it was we who gave up */
+    channel_abort(upper); /* if this side gave up, the carrier is still there */
     upper->up->gone(upper, gone);
 }
 
@@ -353,16 +354,17 @@ static void piece_taken(struct cnc_channel *ch, struct cnc_up *u)
     cnc_channel_unref(ch);
 }
 
-/* Gives body pieces to the request, in order, until it says stop; then the end. The caller holds a reference. */
+/* Gives the request pieces of its body, in order, until it takes none; after the last one its end. The caller has a
+ * reference. */
 static void hand_up(struct cnc_channel *ch)
 {
     while (ch->in.head && !ch->in_paused) {
-        struct cnc_up *u = pop_piece(ch); /* out of reach of finish: the callback may end the reply and read on */
+        struct cnc_up *u = pop_piece(ch); /* before the call, which may end the reply and so free the pieces in the list */
         if (ch->in_refused) {
             piece_taken(ch, u);
             continue;
         }
-        ch->in_paused = true;         /* before the call, which may already take it back */
+        ch->in_paused = true;         /* before the call, which may already resume */
         int rc = ch->upper->up->body(ch->upper, u->data, u->n);
         if (!ch->upper) {
             cnc_message_put(&u->m, ch->there);
@@ -389,7 +391,7 @@ void cnc_channel_run_up(struct cnc_task *task)
     struct cnc_channel *ch = u->m.ch;
     pthread_mutex_lock(&ch->mu);
     if (ch->last_up == u)
-        ch->last_up = NULL; /* nothing joins it from now on */
+        ch->last_up = NULL; /* from now on no piece is added to it */
     pthread_mutex_unlock(&ch->mu);
     if (!ch->upper) {
         cnc_message_put(&u->m, ch->there);
@@ -402,7 +404,7 @@ void cnc_channel_run_up(struct cnc_task *task)
     else
         ch->in.head = task;
     ch->in.last = task;
-    cnc_channel_ref(ch); /* piece_taken() gives back the message's own */
+    cnc_channel_ref(ch); /* piece_taken() drops the message's reference */
     hand_up(ch);
     cnc_channel_unref(ch);
 }

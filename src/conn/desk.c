@@ -2,7 +2,7 @@
 #include "conn/desk.h"
 
 struct cnc_block {
-    struct cnc_task home_coming; /* first: a block put elsewhere is posted to its origin; next doubles as the free list */
+    struct cnc_task home_coming; /* first member: posts a block to its origin. Its next is also the link of free blocks */
     struct cnc_desk *origin;
     max_align_t data[];
 };
@@ -29,7 +29,7 @@ static void on_desk_emptied(struct cnc_home *home)
     cnc_chunks_free(&desk->chunks);
 }
 
-/* Large bodies have ended, or others come: then it looks again. */
+/* Frees the free chunks if none was used since the last look. Else it looks again later. */
 static void on_desk_chunks(struct cnc_tick *tick)
 {
     struct cnc_desk *desk = CNC_CONTAINER(tick, struct cnc_desk, chunks_tick);
@@ -64,7 +64,8 @@ int cnc_desk_create(struct cnc_home **out, const struct cnc_clock *clock, unsign
     return CONCUR_OK;
 }
 
-/* On a loop the turn's time tells when to look at the wall clock; a blocking thread has no turns, and that look is cheap. */
+/* On a loop the time of the turn says when to read the wall clock again. A blocking thread has no turns: it reads it
+ * each time. */
 CNC_HOT struct cnc_slice cnc_desk_date(struct cnc_home *home)
 {
     struct cnc_desk *desk = cnc_desk_of(home);
@@ -139,7 +140,7 @@ CNC_HOT void cnc_desk_block_put(struct cnc_home *here, void *block)
         cnc_free(b);
 }
 
-/* A thread that blocks turns no loop, and is told by others when to rest. */
+/* Starts the tick that frees unused chunks. A blocking thread has none: the pool calls desk_rest() for it. */
 void cnc_desk_chunk_put(struct cnc_home *home, void *chunk)
 {
     struct cnc_desk *desk = cnc_desk_of(home);
@@ -148,7 +149,7 @@ void cnc_desk_chunk_put(struct cnc_home *home, void *chunk)
         cnc_tick_at(home->loop, &desk->chunks_tick, cnc_loop_now(home->loop) + CNC_DESK_REST_MS);
 }
 
-/* ---- at the threads of a pool ---- */
+/* ---- on the threads of a pool ---- */
 
 static int desk_make(struct cnc_home **out, const struct cnc_pool_config *cfg)
 {
@@ -165,7 +166,7 @@ static void desk_idle(struct cnc_home *home)
     desk->depot_used = cnc_depot_uses(desk->depot);
 }
 
-/* Gives back memory that the next request takes anew. */
+/* Frees memory that the next request would allocate again. */
 static void desk_rest(struct cnc_home *home)
 {
     struct cnc_desk *desk = cnc_desk_of(home);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A home where connections and requests are served has a desk: what is used again from one request to the next. The struct
- * begins with the home, so that one is found from the other at no cost. All of it is the owner's alone, unless it says so.
+ * The desk of a home where connections and requests are served: memory and numbers that are used for one request after
+ * the other. A home is embedded in its desk, so that each is found from the other at no cost. Only the home's thread
+ * may use it, unless the comment says otherwise.
  */
 #ifndef CNC_DESK_H
 #define CNC_DESK_H
@@ -13,7 +14,7 @@
 #define CNC_DESK_SCRATCH 65536    /* bytes of each scratch buffer */
 #define CNC_DESK_BLOCK 4096       /* bytes of a request's first block */
 #define CNC_DESK_BLOCKS_KEPT 64   /* free blocks kept */
-#define CNC_DESK_REST_MS 1000     /* without a use of it, before memory is given back */
+#define CNC_DESK_REST_MS 1000     /* memory that was not used for so long is freed */
 
 struct cnc_block; /* a request's first block of memory */
 
@@ -23,19 +24,19 @@ struct cnc_desk {
     struct cnc_http_field *fields; /* scratch for a head being parsed */
     struct cnc_block *blocks;
     unsigned blocks_kept;
-    struct cnc_link requests; /* ring of those that have not ended */
-    unsigned live;          /* their number, and that of channels into here */
-    const void *last;       /* the route for which the program was called last, for reports */
+    struct cnc_link requests; /* ring of the requests that have not ended */
+    unsigned live;          /* how many these are, plus the channels whose carrier is here */
+    const void *last;       /* the route for which the program was called last, for log lines */
     unsigned calls;         /* of the program, so far; wraps */
-    uint64_t id_next, id_end; /* request ids that may be given out here */
-    atomic_ullong served;   /* requests begun here; the owner writes, anyone reads */
-    atomic_llong *busy_since; /* borrowed: where the start of a handler is told; NULL: to nobody */
-    struct cnc_chunks chunks; /* free ones */
-    unsigned chunks_used, depot_used; /* uses of both when they were last looked at */
-    struct cnc_tick chunks_tick; /* on a loop: whether they are still needed */
-    struct cnc_depot *depot;  /* borrowed: for more of them; NULL: none */
+    uint64_t id_next, id_end; /* request ids that may be used here: from id_next to before id_end */
+    atomic_ullong served;   /* requests begun here; only the home's thread writes, any thread reads */
+    atomic_llong *busy_since; /* borrowed: gets the time at which a handler is called, 0 when it returns. May be NULL */
+    struct cnc_chunks chunks; /* free chunks */
+    unsigned chunks_used, depot_used; /* how often chunks and depot had been used when on_desk_chunks() looked last */
+    struct cnc_tick chunks_tick; /* on a loop: when it looks again */
+    struct cnc_depot *depot;  /* borrowed: where chunks come from; NULL: none */
     int64_t date_s;         /* the second that date shows */
-    int64_t date_at;        /* monotonic ms at which it must be made anew */
+    int64_t date_at;        /* monotonic ms at which the clock is read again */
     char date[32];
 };
 
@@ -44,7 +45,7 @@ static inline struct cnc_desk *cnc_desk_of(struct cnc_home *home)
     return CNC_CONTAINER(home, struct cnc_desk, home);
 }
 
-/* The program is about to be called for a route, or for a request of one: reports tell which. */
+/* The program is about to be called for this route: notes it for log lines. */
 static inline void cnc_desk_note_call(struct cnc_home *home, const void *route)
 {
     struct cnc_desk *desk = cnc_desk_of(home);
@@ -52,7 +53,7 @@ static inline void cnc_desk_note_call(struct cnc_home *home, const void *route)
     desk->calls++;
 }
 
-/* The same, and that it has not returned. */
+/* The same for a handler; cnc_desk_call_ends() must follow when it has returned. */
 static inline void cnc_desk_call_begins(struct cnc_home *home, const void *route)
 {
     struct cnc_desk *desk = cnc_desk_of(home);
@@ -79,7 +80,7 @@ static inline void cnc_desk_count_request(struct cnc_home *home)
     atomic_store_explicit(&cnc_desk_of(home)->served, cnc_desk_served(home) + 1, memory_order_relaxed);
 }
 
-/* As cnc_home_create(); cnc_home_close() closes it. fields_max sizes the scratch for heads. */
+/* As cnc_home_create(); cnc_home_close() closes it. fields_max: of a head. */
 int cnc_desk_create(struct cnc_home **out, const struct cnc_clock *clock, unsigned fields_max, bool blocking);
 
 /* What the desks of a pool's threads have in common. */
@@ -88,21 +89,22 @@ struct cnc_desk_kind {
     struct cnc_depot *depot; /* borrowed; NULL: none */
 };
 
-/* A pool with this in its configuration has a desk for each thread. kind must stay as long as the pool. */
+/* Configures a pool so that each of its threads has a desk. kind must outlive the pool. */
 void cnc_desk_for_threads(struct cnc_pool_config *cfg, const struct cnc_desk_kind *kind);
 
-/* 29 bytes for Date, made once a second. */
+/* The value of Date: 29 bytes, made anew once a second. */
 struct cnc_slice cnc_desk_date(struct cnc_home *home);
-/* Makes the scratch buffers be there: CONCUR_OK or CONCUR_E_NOMEM. */
+/* Allocates the scratch buffers, unless they exist: CONCUR_OK or CONCUR_E_NOMEM. */
 int cnc_desk_need_scratch(struct cnc_home *home);
 
-/* A block of CNC_DESK_BLOCK bytes, or NULL. put may come from another home's thread: it then travels back. */
+/* A block of CNC_DESK_BLOCK bytes, or NULL. put may be called on another home's thread: then the block is posted to its
+ * desk. */
 void *cnc_desk_block_get(struct cnc_home *home);
 void cnc_desk_block_put(struct cnc_home *here, void *block);
 /* Usable bytes of a block. */
 size_t cnc_desk_block_size(void);
 
-/* A chunk of CNC_CHUNK bytes, or NULL; from any home. */
+/* A chunk of CNC_CHUNK bytes, or NULL. put takes it at any home. */
 static inline void *cnc_desk_chunk_get(struct cnc_home *home)
 {
     return cnc_chunk_get(&cnc_desk_of(home)->chunks, cnc_desk_of(home)->depot);

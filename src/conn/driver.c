@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The event driver: connections on a loop. One read, parse, one write, back to the loop; no timer, no epoll_ctl and no
- * allocation per request. Deadlines live in one queue per class, swept by one tick.
+ * The event driver: connections on a loop. A request takes one read and one write, and no timer, epoll_ctl or
+ * allocation of its own. Each deadline class has one queue, and one timer looks at all of them.
  */
 #include "base/error.h"
 #include "base/sys.h"
@@ -105,8 +105,8 @@ void cnc_conn_forget(struct cnc_driver *drv, struct cnc_conn *conn)
         drv->ops->closed(drv);
 }
 
-/* If another process has the descriptor too, our close() does not end the connection, so it is shut down. A reset stays a
- * reset: a reply that was cut short must not look complete. */
+/* If another process has the descriptor too, our close() does not end the connection, so it is shut down. A reset stays
+ * a reset: a reply that was cut short must not look complete. */
 static void end_for_all(struct cnc_conn *conn)
 {
     int fd = cnc_io_fd(&conn->io);
@@ -226,19 +226,20 @@ static unsigned mask_of(const struct cnc_conn *conn)
     if (cnc_conn_reads(conn) || conn->state == CNC_CONN_GREET)
         mask |= to_read;
     else if (driver_half_closes(conn) ? !conn->out : !(conn->flags & CNC_CONN_EOF))
-        mask |= CNC_IO_CLOSED; /* with half_close=allow: to see a reset, which a write would see too */
+        mask |= CNC_IO_CLOSED; /* with half_close=allow to see a reset; a write would report it anyway */
     if (conn->out || (conn->flags & CNC_CONN_FINISHES))
         mask |= conn->flags & CNC_CONN_WRITE_READS ? CNC_IO_READ : CNC_IO_WRITE;
     return mask;
 }
 
-/* The peer will read no answer. */
+/* Is the peer gone, so that it will not read an answer? */
 static bool driver_has_left(const struct cnc_conn *conn)
 {
     return !driver_half_closes(conn) || cnc_sys_is_reset(cnc_io_fd(&conn->io));
 }
 
-/* An event that the loop reports only once was ignored, so it must be watched for anew. mask_of() never returns this bit. */
+/* An event that the loop reports only once was ignored, so it must be watched for anew. mask_of() never returns this
+ * bit. */
 #define MASK_STALE 128
 
 static void on_driver_io(struct cnc_io *io, unsigned ready);
@@ -360,8 +361,8 @@ static void look_again(struct cnc_driver *drv, struct cnc_conn *conn)
     cnc_conn_finish(conn);
 }
 
-/* At the end of the loop's turn: each connection that waits now gets its turn. One that must wait again does so until the
- * descriptors that are ready then were served. */
+/* At the end of the loop's turn: each connection that waits now gets its turn. One that must wait again does so until
+ * the descriptors that are ready then were served. */
 static void on_driver_turns(struct cnc_task *task)
 {
     struct cnc_driver *drv = CNC_CONTAINER(task, struct cnc_driver, turns);
@@ -389,7 +390,7 @@ void cnc_driver_take(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     conn->drv = drv;
     drv->count++;
-    if (atomic_load_explicit(drv->draining, memory_order_relaxed)) /* it was elsewhere when the stop began */
+    if (atomic_load_explicit(drv->draining, memory_order_relaxed)) /* the stop began while another driver had it */
         cnc_conn_step(conn, CNC_CONN_ON_DRAIN);
     if (cnc_desk_need_scratch(drv->home) < 0) {
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reads a body before a thread takes its request, so that a slow one holds none. The connection is in state HEAD meanwhile: for
- * its peer, its deadlines and the stop it is one whose head is not complete, but its deadline is that of a body. The bytes are
- * only counted here: the thread finds them in the input buffer, and reads head and body as if they had just come.
+ * Reads a body before a thread takes its request, so that a slow body holds no thread. The connection stays in state
+ * HEAD meanwhile and is treated as if its head were not complete, except that it has the deadline of a body. The bytes
+ * are only counted here. The thread finds them in the input buffer, and parses head and body as if they had just come.
  */
 #include "conn/early.h"
 #include "base/sys.h"
 
-/* A chunked body is read to its end to find out; a bad one counts as complete: whoever gets it says so. */
+/* Is the whole body in the input? A chunked body must be parsed to find out. A bad one counts as complete: the thread
+ * refuses it. */
 static bool early_is_here(const struct cnc_conn *conn, const struct cnc_http_head *head, struct cnc_slice in)
 {
     struct cnc_http_body machine;
@@ -29,18 +30,18 @@ static void early_hand_over(struct cnc_conn *conn)
     conn->flags |= CNC_CONN_READY;
 }
 
-/* The request's time is over; the thread answers that. */
+/* timeout_ms has passed: a thread gets the connection, and answers the timeout. */
 static void on_early_late(struct cnc_timer *timer)
 {
     struct cnc_conn *conn = CNC_CONTAINER(timer, struct cnc_early, late)->conn;
     if (conn->state != CNC_CONN_HEAD)
-        return; /* it was answered already */
+        return; /* the request was answered already */
     cnc_driver_enter(conn->drv, conn);
     early_hand_over(conn);
     cnc_conn_finish(conn);
 }
 
-/* Counts what the buffer takes now. False: that is too much; then it is not counted. */
+/* Counts memory by which the buffer has grown. False: that would exceed sum_max, and it is not counted. */
 static bool early_recount(const struct cnc_input *in)
 {
     struct cnc_early *e = in->early;
@@ -64,7 +65,7 @@ bool cnc_early_count(struct cnc_conn *conn)
     return false;
 }
 
-/* False: no room for it; nothing has changed. */
+/* False: out of memory, or over sum_max; nothing has changed. */
 static bool early_begin(struct cnc_conn *conn, const struct cnc_http_head *head, const struct cnc_early_terms *terms)
 {
     struct cnc_home *home = conn->drv->home;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The exchange's state tables. docs/states.md carries the same. A pair that is absent is a bug: it asserts in debug builds;
- * release builds ignore it.
+ * The exchange's two state tables, which docs/states.md shows too. A pair of state and event that is missing is a bug:
+ * debug builds assert, release builds ignore the event.
  */
 #include "conn/exchange.h"
 
@@ -34,7 +34,7 @@ const uint8_t cnc_exchange_body_table[CNC_EXCHANGE_BODY_STATES][CNC_EXCHANGE_BOD
         [CNC_EXCHANGE_ON_RESUME] = BODY(TOLD),
     },
     [CNC_EXCHANGE_BODY_REST] = {
-        [CNC_EXCHANGE_ON_RESUME] = BODY(REST), /* the reply became complete while a piece was given */
+        [CNC_EXCHANGE_ON_RESUME] = BODY(REST), /* the request has ended its reply while it got a piece */
         [CNC_EXCHANGE_ON_REFUSE] = BODY(REST),
     },
 };
@@ -42,7 +42,7 @@ const uint8_t cnc_exchange_body_table[CNC_EXCHANGE_BODY_STATES][CNC_EXCHANGE_BOD
 const uint8_t cnc_exchange_reply_table[CNC_EXCHANGE_REPLY_STATES][CNC_EXCHANGE_REPLY_EVENTS] = {
     [CNC_EXCHANGE_REPLY_NONE] = {
         [CNC_EXCHANGE_ON_BEGIN] = REPLY(BEGUN),
-        [CNC_EXCHANGE_ON_END] = REPLY(ENDED), /* whole, at one go */
+        [CNC_EXCHANGE_ON_END] = REPLY(ENDED), /* head and body in one call */
         [CNC_EXCHANGE_ON_ABORT] = REPLY(ABORTED),
     },
     [CNC_EXCHANGE_REPLY_BEGUN] = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * HTTP/1.1 between a connection and its exchange: the carrier of a request's reply (framing, persistence, what a handler that
- * streams is told), and what the connection says for itself. Replies become bytes in the driver's scratch buffer while their
- * connection is the current one, so that those of pipelined requests leave in one write.
+ * Writes HTTP/1.1: a connection as the carrier of a request and its reply, and error pages that the connection sends
+ * without a request. While the connection is the current one, replies are written into the driver's scratch buffer, so
+ * that those of pipelined requests are sent with one call.
  */
 #include <arpa/inet.h>
 
@@ -39,8 +39,9 @@ static int put_body(struct cnc_conn *conn, struct cnc_piece *piece, bool last)
     return rc;
 }
 
-/* Will the connection come to a request boundary, if this reply ends now? A body that nobody reads is drained if it is known
- * to be small; else the connection closes, so that its bytes can never be taken for a request. */
+/* The reply ends now: will the request's body be read to its end, so that the connection can persist? The rest of a
+ * body is read and thrown away if it is known to be small. Else the connection is closed, so that the rest cannot be
+ * taken for a request. */
 static bool finds_boundary(const struct cnc_conn *conn)
 {
     if (cnc_exchange_is_read(&conn->exchange))
@@ -49,7 +50,7 @@ static bool finds_boundary(const struct cnc_conn *conn)
     return left >= 0 && left <= (int64_t)conn->drv->limits->pipeline_max && !(conn->exchange.flags & CNC_EXCHANGE_EXPECT);
 }
 
-/* keep: the connection comes to a request boundary. */
+/* The reply is complete. keep: the connection persists. */
 CNC_HOT static inline void http1_let_go(struct cnc_conn *conn, bool keep)
 {
     cnc_conn_step_reply(conn, CNC_EXCHANGE_ON_END);
@@ -57,7 +58,7 @@ CNC_HOT static inline void http1_let_go(struct cnc_conn *conn, bool keep)
     cnc_conn_touch(conn);
 }
 
-/* A reply that was streamed is complete. Whoever made it might have read the body, but perhaps has not. */
+/* A streamed reply is complete. Only now is it known whether its handler has read the request's body. */
 static void http1_let_go_streamed(struct cnc_conn *conn)
 {
     bool keep = !(conn->flags & CNC_CONN_LAST);
@@ -68,7 +69,7 @@ static void http1_let_go_streamed(struct cnc_conn *conn)
     http1_let_go(conn, keep);
 }
 
-/* More of the reply comes. */
+/* Part of a reply was queued: waits for room, or tells the caller to wait. rc: of the put. */
 static int after_put(struct cnc_conn *conn, int rc)
 {
     if (CNC_UNLIKELY(rc < 0))
@@ -81,8 +82,7 @@ static int after_put(struct cnc_conn *conn, int rc)
     return CONCUR_OK;
 }
 
-/* The head and a whole body go out together or not at all: memory for both is had before either is queued. Takes the
- * piece in every case. */
+/* Queues the head and the whole body, or neither if there is no memory for both. Frees the piece in every case. */
 CNC_HOT static int put_reply(struct cnc_conn *conn, const struct cnc_http_reply *r, struct cnc_piece *piece)
 {
     size_t body = r->framing == CNC_HTTP_FRAME_LENGTH ? piece->n : 0;
@@ -97,7 +97,7 @@ CNC_HOT static int put_reply(struct cnc_conn *conn, const struct cnc_http_reply 
     return room ? CONCUR_OK : CONCUR_E_NOMEM;
 }
 
-/* Nothing of another request has come, and nothing will. */
+/* Has the peer shut its side without another request? */
 static bool is_at_end(const struct cnc_conn *conn)
 {
     return (conn->flags & CNC_CONN_EOF) && !cnc_conn_has_input(conn);
@@ -127,7 +127,7 @@ CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_repl
     if (CNC_UNLIKELY(rc < 0))
         return rc;
     if (CNC_LIKELY(last)) {
-        http1_let_go(conn, r->keep_alive); /* it is not, where there is no boundary to come */
+        http1_let_go(conn, r->keep_alive); /* cleared above if the connection cannot persist */
         return CONCUR_OK;
     }
     cnc_conn_step_reply(conn, CNC_EXCHANGE_ON_BEGIN);
@@ -146,7 +146,8 @@ static int carrier_data(struct cnc_stream *stream, struct cnc_piece *piece, bool
     return last ? rc : after_put(conn, rc);
 }
 
-/* A thread sends it at once: its handler may compute for long now. On a loop it leaves when the callback has returned. */
+/* A thread sends it at once, since its handler may compute for long now. A loop sends it when the callback has
+ * returned. */
 static int carrier_interim(struct cnc_stream *stream, const struct cnc_http_reply *r)
 {
     struct cnc_conn *conn = stream->carrier;
@@ -188,14 +189,15 @@ static char *carrier_room(struct cnc_stream *stream, size_t *n)
     return cnc_queue_make(stream->carrier, n);
 }
 
-/* A thread waits in data() instead. */
+/* On a loop only: a thread waits in carrier_data() instead. */
 static bool carrier_is_full(struct cnc_stream *stream)
 {
     const struct cnc_conn *conn = stream->carrier;
     return !conn->drv->wait_for_room && cnc_queue_is_batch(conn);
 }
 
-/* The high mark was passed before: a single piece may have any size. A thread waits at that mark instead. */
+/* Only if output_high was exceeded before, so that a single piece may have any size. A thread waits at output_high
+ * instead. */
 static bool carrier_is_over(struct cnc_stream *stream, size_t n)
 {
     const struct cnc_conn *conn = stream->carrier;
@@ -204,7 +206,7 @@ static bool carrier_is_over(struct cnc_stream *stream, size_t n)
            !conn->drv->wait_for_room;
 }
 
-/* Sent at once: what was just made is in the processor's cache, and the chunks serve the next connection. */
+/* Sends at once, while the bytes are in the processor's cache; the chunks are free for the next connection then. */
 static void carrier_want_drain(struct cnc_stream *stream, bool whole)
 {
     struct cnc_conn *conn = stream->carrier;
@@ -213,7 +215,7 @@ static void carrier_want_drain(struct cnc_stream *stream, bool whole)
     cnc_conn_touch(conn);
 }
 
-/* A handler that blocks is told by this look what a loop would have seen. */
+/* Has the peer left? A loop would have seen it; a blocking thread must look. */
 static int carrier_check(struct cnc_stream *stream)
 {
     struct cnc_conn *conn = stream->carrier;

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
- * HTTP/1.1 on its way in: heads become requests, bodies go to them piece by piece, and the next head is looked for when the
- * exchange before it is over. One connection does so much at a time that the others have their turn.
+ * Reads HTTP/1.1. A complete head becomes a request, which gets its body piece by piece. When the exchange is over, the
+ * next head is parsed. After a number of steps a connection stops, so that others get their turn.
  */
 #include "base/sys.h"
 #include "conn/early.h"
 #include "conn/http1.h"
 #include "conn/input.h"
 
-/* What one connection may have called before the others have their turn. */
+/* The bounds of one turn of a connection. */
 #define TURN_STEPS 64 /* requests and pieces of bodies */
-#define TURN_MS 2     /* once this has passed no further one is begun */
+#define TURN_MS 2     /* after this no further step is begun */
 
-#define KEEP_MAX 16384 /* with more bytes here than this, mostly of a body, the head is parsed again */
+#define KEEP_MAX 16384 /* with more input than this, which is mostly body, a head is not kept but parsed again */
 
 struct http1_turn {
     unsigned steps;
     int64_t began; /* 0: the clock was not read yet */
 };
 
-/* Keeps the state of a parser that needs more bytes: the next connection uses the scratch fields. */
+/* Saves the parser's state until more bytes come, since the next connection uses the scratch fields. */
 static int save_head(struct cnc_conn *conn, const struct cnc_http_head *head)
 {
     struct cnc_input *in = conn->in;
@@ -34,7 +34,7 @@ static int save_head(struct cnc_conn *conn, const struct cnc_http_head *head)
     return CONCUR_OK;
 }
 
-/* Before a step that calls the program. The first one of a turn is free, and reads no clock. */
+/* Is the turn over? Asked before each step that calls the program. Before the first one the clock is not read. */
 static bool http1_is_over(const struct cnc_conn *conn, struct http1_turn *turn)
 {
     if (CNC_LIKELY(turn->steps == 0))
@@ -45,7 +45,8 @@ static bool http1_is_over(const struct cnc_conn *conn, struct http1_turn *turn)
     return turn->steps >= TURN_STEPS || now - turn->began >= TURN_MS;
 }
 
-/* A request without a body is a step; of one with a body the pieces are. The clock is read before it if more is here. */
+/* A request begins. Without a body it is a step; with a body each piece is one. If more input is here, the clock is
+ * read before the request. */
 static void http1_count(const struct cnc_conn *conn, struct http1_turn *turn, size_t behind)
 {
     if (CNC_UNLIKELY(!cnc_http_body_is_done(&conn->exchange.machine)))
@@ -55,7 +56,8 @@ static void http1_count(const struct cnc_conn *conn, struct http1_turn *turn, si
         turn->began = cnc_clock_now(conn->drv->home->clock);
 }
 
-/* A complete head that another home takes: in another process it is parsed again. */
+/* The head is complete, and the connection goes to another home. In this process the parsed head goes along; another
+ * process parses it again. */
 static void http1_hand_over(struct cnc_conn *conn, struct cnc_slice *in, const struct cnc_http_head *head, bool saved)
 {
     bool keeps = conn->drv->ops->keeps_head;
@@ -109,7 +111,7 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1
     const char *bytes = in->p;
     in->p += head->len;
     in->n -= head->len;
-    if (conn->in) { /* what the request asks of us now must not take its own head for input that waits */
+    if (conn->in) { /* consumed before the request is called, since that may look at the input */
         conn->in->at = (size_t)(in->p - conn->in->data);
         if (CNC_UNLIKELY(conn->in->early != NULL))
             cnc_early_end(conn->in);
@@ -126,7 +128,7 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1
     return conn->state != CNC_CONN_CLOSED;
 }
 
-/* Hands one piece up. True: go on. */
+/* Gives the request a piece of its body. True: go on. */
 static bool http1_give_piece(struct cnc_conn *conn, struct cnc_slice *in, struct cnc_slice piece)
 {
     struct cnc_exchange *x = &conn->exchange;
@@ -142,7 +144,7 @@ static bool http1_give_piece(struct cnc_conn *conn, struct cnc_slice *in, struct
     return true;
 }
 
-/* A piece that was left in place is offered again. */
+/* Gives the request the piece that it did not take before. */
 static bool give_held(struct cnc_conn *conn, struct cnc_slice *in)
 {
     struct cnc_slice piece = { in->p, conn->exchange.held };
@@ -152,7 +154,7 @@ static bool give_held(struct cnc_conn *conn, struct cnc_slice *in)
     return !conn->exchange.stream || http1_give_piece(conn, in, piece);
 }
 
-/* Reads the body on behalf of the request, or throws it away once the reply is done. True: go on. */
+/* Parses the body: its pieces go to the request, or are thrown away once the reply is complete. True: go on. */
 static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
 {
     struct cnc_slice piece;
@@ -183,7 +185,7 @@ static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
     }
 }
 
-/* A request is under way, or its unread body is. True: go on. */
+/* A request is under way, or the rest of its body is still to be read. True: go on. */
 static bool busy(struct cnc_conn *conn, struct cnc_slice *in, struct http1_turn *turn)
 {
     bool takes = cnc_exchange_takes(&conn->exchange);
@@ -195,7 +197,7 @@ static bool busy(struct cnc_conn *conn, struct cnc_slice *in, struct http1_turn 
         turn->steps += takes;
         bool on = takes && (in->n || conn->exchange.held) && parse_body(conn, in);
         if (CNC_UNLIKELY(!on && (conn->flags & CNC_CONN_EOF)) && conn->state == CNC_CONN_BUSY && !in->n)
-            cnc_conn_step(conn, CNC_CONN_ON_EOF); /* nor will the rest come */
+            cnc_conn_step(conn, CNC_CONN_ON_EOF); /* the rest of the body will not come */
         return on;
     }
     if (conn->exchange.body == CNC_EXCHANGE_BODY_WANTED) {
@@ -209,7 +211,8 @@ static bool busy(struct cnc_conn *conn, struct cnc_slice *in, struct http1_turn 
     return conn->state == CNC_CONN_IDLE;
 }
 
-/* Replies that the peer does not take must not pile up: the next request waits for the output to leave. */
+/* Must the next request wait until output has been sent? Else a peer that takes no replies could make many of them
+ * queue up. */
 static bool output_waits(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
@@ -250,7 +253,7 @@ static size_t http1_have(const struct cnc_conn *conn)
     return conn->in ? conn->in->len - conn->in->at : 0;
 }
 
-/* The next bytes belong to a body that is used or thrown away. */
+/* Do the next bytes belong to a body that is used or thrown away? */
 static bool is_body_used(const struct cnc_conn *conn)
 {
     return !cnc_exchange_is_read(&conn->exchange) &&

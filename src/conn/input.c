@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * The way in: bytes are read into the home's scratch buffer, and the connection's protocol takes them from there. Only what it
- * cannot use yet (half a head, requests behind the one being answered, a piece the request left in place) gets a buffer of the
- * connection's own, which goes as soon as it is empty: an idle connection owns none.
+ * Bytes are read into the home's scratch buffer, and the connection's protocol takes them from there. Bytes that it
+ * cannot use yet are copied into a buffer of the connection: half a head, requests behind the one that is being
+ * answered, a piece that the request did not take. The buffer is freed when it is empty, so an idle connection has
+ * none.
  */
 #include "base/sys.h"
 #include "conn/early.h"
 
 #define INPUT_MIN 512
-#define CHUNK_FROM 16384 /* a buffer from this size on is a chunk, of which homes keep some */
+#define CHUNK_FROM 16384 /* a buffer of this size or more is a chunk, of which desks keep some */
 #define CHUNK_ROOM (CNC_CHUNK - sizeof(struct cnc_input))
 
 void cnc_input_drop_head(struct cnc_input *in)
@@ -18,7 +19,7 @@ void cnc_input_drop_head(struct cnc_input *in)
     in->has_head = false;
 }
 
-/* A connection that is on its way, or has been sent back to another process, belongs to no home. */
+/* A connection between two drivers, or on its way to another process, may have no home. */
 static void free_buffer(struct cnc_conn *conn, struct cnc_input *in)
 {
     if (in->is_chunk && conn->drv && conn->drv->home)
@@ -50,9 +51,9 @@ static int grow_input(struct cnc_conn *conn, size_t n)
     struct cnc_input *in = conn->in;
     if (in && in->cap - in->len >= n)
         return CONCUR_OK;
-    CNC_ASSERT(!in || !in->has_head || in->fields || in->early); /* fields that lie behind the bytes would not come along */
+    CNC_ASSERT(!in || !in->has_head || in->fields || in->early); /* fields behind the bytes would not be copied */
     if (in && in->at) {
-        /* A held piece must not move (its request looks at it), but then nothing is read either. */
+        /* While the request holds a piece nothing is read, so no held piece is moved here. */
         memmove(in->data, in->data + in->at, in->len - in->at);
         in->len -= in->at;
         in->at = 0;
@@ -132,7 +133,7 @@ void cnc_input_discard(struct cnc_conn *conn, size_t n)
         cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
 }
 
-/* Nothing that comes now is looked at. */
+/* Throws all input away. */
 static void input_drop(struct cnc_conn *conn, struct cnc_slice *in)
 {
     size_t n = in->n;
@@ -140,10 +141,10 @@ static void input_drop(struct cnc_conn *conn, struct cnc_slice *in)
     if (conn->state == CNC_CONN_LINGER || conn->state == CNC_CONN_UPGRADED)
         cnc_input_discard(conn, n);
     else if (n)
-        conn->flags |= CNC_CONN_MUST_LINGER; /* it was sending: a plain close would reset it */
+        conn->flags |= CNC_CONN_MUST_LINGER; /* the peer may send more: a plain close would reset the connection */
 }
 
-/* A protocol that has taken the connection over wants no more. */
+/* Does the protocol of an upgraded connection want no more input? */
 static inline bool is_unwanted(const struct cnc_conn *conn)
 {
     return conn->state == CNC_CONN_UPGRADED && conn->exchange.body == CNC_EXCHANGE_BODY_REST;
@@ -161,7 +162,7 @@ CNC_HOT static void consume(struct cnc_conn *conn, struct cnc_slice *in)
         input_drop(conn, in);
 }
 
-/* What consume() left of a buffer of the connection's own. */
+/* Keeps what consume() has left in the connection's buffer. */
 static void keep_rest(struct cnc_conn *conn, struct cnc_slice rest)
 {
     struct cnc_input *in = conn->in;
@@ -181,12 +182,12 @@ static void consume_buffer(struct cnc_conn *conn)
         keep_rest(conn, rest);
 }
 
-/* Parsing in the scratch buffer as far as that goes; a body is taken from a buffer of its own, where pieces can stay. */
+/* Lets the protocol use bytes in the scratch buffer. What it leaves is copied into a buffer of the connection. */
 static void consume_scratch(struct cnc_conn *conn, const char *p, size_t n)
 {
     struct cnc_slice rest = { p, n };
     consume(conn, &rest);
-    if (conn->in) { /* half a head moved there */
+    if (conn->in) { /* the protocol has copied the input there */
         keep_rest(conn, rest);
         return;
     }
@@ -241,7 +242,7 @@ CNC_HOT void cnc_conn_read(struct cnc_conn *conn, bool wait)
         conn->drv->received += (size_t)n;
         if (CNC_UNLIKELY(conn->drv->loan != NULL))
             conn->drv->loan->progress(conn->drv, conn, true);
-        if (conn->class != CNC_CLASS_WRITE) /* nor are bytes that come a sign that the reply is taken */
+        if (conn->class != CNC_CLASS_WRITE) /* received bytes do not show that the peer takes the reply */
             conn->moved += (uint64_t)n;
         if (conn->in) {
             conn->in->len += (size_t)n;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Makes connections with the transport of a listener; and, in a front of process-thread, leases: connections of which the front
- * only awaits the first bytes, and whose transport the worker makes that gets them.
+ * Makes connections with the transport of a listener. In a front of process-thread it makes leases instead: the front
+ * only waits for the first bytes of such a connection, and the worker that gets it makes the transport.
  */
 #include "base/sys.h"
 #include "conn/conn.h"
@@ -17,7 +17,7 @@ struct cnc_conn *cnc_conn_create_with(int fd, const struct cnc_transport_factory
     return conn;
 }
 
-/* The transport of a lease. Its handshake is complete when bytes are here; it reads and writes nothing. */
+/* The transport of a lease. Its handshake is complete when bytes have come. It cannot read or write. */
 
 static int lease_greet(int fd, void *state)
 {

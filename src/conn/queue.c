@@ -6,8 +6,8 @@
 #define SMALL 4096 /* a rest of a write that is smaller than this gets a chunk of just its size */
 #define IOV_MAX_USED 16
 
-/* Bytes [at, end) of p are still to be sent. Owned bytes lie in data; borrowed ones elsewhere, until free(arg). The first chunk
- * also has the end and the size of the whole queue. */
+/* Bytes [at, end) of p are still to be sent. Owned bytes lie in data; borrowed ones elsewhere, until free(arg). The
+ * first chunk also has the end and the size of the whole queue. */
 struct cnc_chunk {
     struct cnc_chunk *next;
     struct cnc_chunk *last; /* of the first only */
@@ -102,8 +102,8 @@ static int queue_bytes(struct cnc_conn *conn, const char *p, size_t n)
     return CONCUR_OK;
 }
 
-/* Moves the bytes in the scratch buffer to the queue, before something is queued behind them. They fit into one chunk; so,
- * out of memory, none of them was moved. */
+/* Moves the bytes in the scratch buffer to the queue, before something is queued behind them. They fit into one chunk;
+ * so, out of memory, none of them was moved. */
 static int spill_scratch(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
@@ -213,8 +213,8 @@ CNC_HOT void cnc_conn_flush(struct cnc_conn *conn)
 
 /* ---- room ---- */
 
-/* A connection that borrowed the scratch buffer gives it up: its bytes are sent now. It is dirty, so the rest is done at the
- * end of the turn. */
+/* A connection that borrowed the scratch buffer gives it up: its bytes are sent now. It is dirty, so the rest is done
+ * at the end of the turn. */
 void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     struct cnc_conn *before = drv->current;
@@ -227,8 +227,9 @@ void cnc_driver_enter(struct cnc_driver *drv, struct cnc_conn *conn)
     drv->current = conn;
 }
 
-/* When a reply comes later, from a timer or a ticket, its connection is not being driven. If no other one is, it uses the
- * scratch buffer all the same. The bytes are sent when the next connection needs the buffer, or at the end of the turn. */
+/* When a reply comes later, from a timer or a ticket, its connection is not being driven. If no other one is, it uses
+ * the scratch buffer all the same. The bytes are sent when the next connection needs the buffer, or at the end of the
+ * turn. */
 static void borrow_scratch(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
@@ -373,8 +374,8 @@ int cnc_queue_reply(struct cnc_conn *conn, const struct cnc_http_reply *r, struc
 /* Room for the frame of a chunk, before and behind the piece. */
 #define BEFORE CNC_HTTP_CHUNK_HEAD_MAX
 #define BEHIND 2
-#define BATCH_MIN 65536  /* worth a call; a peer that reads nothing costs so much beside the socket buffer */
-#define BATCH_MAX 262144 /* more makes no call cheaper, and does not stay in the processor's cache */
+#define BATCH_MIN 65536  /* enough for one call; a peer that reads nothing costs so much besides the socket buffer */
+#define BATCH_MAX 262144 /* more saves no calls, and does not stay in the processor's cache */
 
 /* As much as the socket buffer has room for, within bounds: pieces beyond that would only wait here. */
 static size_t batch_of(const struct cnc_conn *conn)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
  * The connection's state table: every legal (state, event) pair and what it does. docs/states.md carries the same table in
- * words. An action sets the state and returns what is to be done (CNC_CONN_DO_*), which step.c does: nothing here calls out. A
- * pair that is absent is a bug: it asserts in debug builds; release builds ignore and count it.
+ * words. An action sets the state and returns what is to be done (CNC_CONN_DO_*). step.c does it. A pair that is missing is a
+ * bug: debug builds assert, release builds ignore and count it.
  *
  *   IDLE -> HEAD -> BUSY -> IDLE ...        one request after another
  *                   BUSY -> UPGRADED        another protocol
- *   any  -> FLUSH -> LINGER -> CLOSED       the last reply goes out whole before the descriptor closes
+ *   any  -> FLUSH -> LINGER -> CLOSED       the last reply is sent completely before the descriptor is closed
  *   GREET -> IDLE                           where the transport is not plain
  */
 #include "conn/input.h"
@@ -52,7 +52,8 @@ static unsigned to_closed(struct cnc_conn *conn)
     return CNC_CONN_DO_LOSE;
 }
 
-/* The peer sends nothing more, and no further request can become complete. Replies that are not sent yet still go out. */
+/* The peer sends nothing more, and no further request can become complete. Replies that are not sent yet still go
+ * out. */
 static unsigned all_read(struct cnc_conn *conn)
 {
     bool sends = conn->out || (conn->drv->current == conn && conn->drv->scratch_len);
@@ -66,7 +67,8 @@ static unsigned to_reset(struct cnc_conn *conn)
     return to_closed(conn);
 }
 
-/* Shuts the write side first: a close with unread input would reset the connection and lose the reply (RFC 9112 §9.6). */
+/* Shuts the write side first: a close with unread input would reset the connection and lose the reply (RFC 9112
+ * §9.6). */
 static unsigned to_linger(struct cnc_conn *conn)
 {
     conn->state = CNC_CONN_LINGER;
@@ -98,7 +100,7 @@ CNC_HOT static unsigned served(struct cnc_conn *conn)
     conn->flags |= CNC_CONN_SERVED;
     if (CNC_LIKELY(cnc_exchange_is_read(&conn->exchange)))
         return to_idle(conn);
-    return cnc_exchange_step_body(&conn->exchange, CNC_EXCHANGE_ON_SKIP); /* it asks for nothing: never CNC_EXCHANGE_DO_* */
+    return cnc_exchange_step_body(&conn->exchange, CNC_EXCHANGE_ON_SKIP); /* 0: this event never asks for anything */
 }
 
 /* Input left unread, or still to come, would turn a plain close into a reset. */
@@ -134,8 +136,8 @@ static unsigned busy_deadline(struct cnc_conn *conn)
     return to_flush(conn);
 }
 
-/* The peer sends nothing more. With half_close=allow a complete request is still answered, and complete ones behind it. If body
- * bytes wait here, only reading them shows whether the request is complete. */
+/* The peer sends nothing more. With half_close=allow a complete request is still answered, and complete ones behind it.
+ * If body bytes wait here, only reading them shows whether the request is complete. */
 static unsigned busy_eof(struct cnc_conn *conn)
 {
     const struct cnc_exchange *x = &conn->exchange;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Does what a step of the connection's table (states.c) asks for, before cnc_conn_step() returns. For the exchange's tables
- * cnc_conn_carry_out_exchange() in conn.h does that.
+ * Does what a step of the connection's table (states.c) asks for, before cnc_conn_step() returns. For the exchange's
+ * tables cnc_conn_carry_out_exchange() in conn.h does that.
  */
 #include <errno.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Connections that the driver looks at without an event: those that replies, timers and posts of this turn of the loop have
- * changed (dirty), and those that still have work to do, which wait until the descriptors that are ready were served (queued).
- * This file has the two lists; driver.c looks at the connections.
+ * Connections that the driver looks at without an event: those that replies, timers and posts of this turn of the loop
+ * have changed (dirty), and those that still have work to do, which wait until the descriptors that are ready were
+ * served (queued). This file has the two lists; driver.c looks at the connections.
  */
 #include "conn/conn.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A connection after an upgrade (RFC 9110 §7.8): one exchange without end, whose stream is the new protocol's. The protocol
- * gets what is read as pieces of a body. Only upgraded_input() calls stop(), drain() and body(), so that none is called
- * within a call that the protocol makes. A poller calls none of them: it marks that one is due, and the thread that gets the
- * connection calls it.
+ * A connection after an upgrade (RFC 9110 §7.8): one exchange without end, whose stream is the new protocol's. The
+ * protocol gets what is read as pieces of a body. Only upgraded_input() calls stop(), drain() and body(), so that none
+ * is called within a call that the protocol makes. A poller calls none of them: it marks that one is due, and the
+ * thread that gets the connection calls it.
  */
 #include "conn/input.h"
 #include "conn/queue.h"
@@ -61,8 +61,8 @@ static void upgraded_give(struct cnc_conn *conn, struct cnc_slice *in)
         cnc_conn_step_body(conn, rc < 0 ? CNC_EXCHANGE_ON_SKIP : CNC_EXCHANGE_ON_RESUME);
 }
 
-/* A drain that is due again, and bytes that were left in place and are wanted again, wait for the connection's next turn, so
- * that a protocol that asks without end does not keep other connections from theirs. */
+/* A drain that is due again, and bytes that were left in place and are wanted again, wait for the connection's next
+ * turn, so that a protocol that asks without end does not keep other connections from theirs. */
 static void upgraded_input(struct cnc_conn *conn, struct cnc_slice *in)
 {
     struct cnc_exchange *x = &conn->exchange;

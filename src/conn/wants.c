@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Connections whose transport has a state of its own: it has a handshake before the first byte, may have to write before it can
- * read and to read before it can write, and may hold bytes that it has taken from the descriptor. The drivers call this only if
- * conn->ext is set, so that it costs a plain connection nothing.
+ * Connections whose transport has a state of its own: it has a handshake before the first byte, may have to write
+ * before it can read and to read before it can write, and may hold bytes that it has taken from the descriptor. The
+ * drivers call this only if conn->ext is set, so that it costs a plain connection nothing.
  */
 #include "base/sys.h"
 #include "conn/conn.h"
@@ -39,7 +39,8 @@ unsigned cnc_wants_translate(const struct cnc_conn *conn, unsigned ready)
     return means;
 }
 
-/* A lease's handshake is complete when its first bytes are here: they are not read, and the connection is handed over. */
+/* A lease's handshake is complete when its first bytes are here: they are not read, and the connection is handed
+ * over. */
 void cnc_wants_greet(struct cnc_conn *conn)
 {
     int rc = conn->transport->greet(cnc_io_fd(&conn->io), conn->ext);
