@@ -41,9 +41,8 @@ struct lane {
     bool waking;            /* a thread was woken and has not come to the queue yet */
     unsigned queued, idle;
     unsigned reserved;      /* jobs for which room was promised */
-    unsigned threads;       /* threads that will look at the queue again */
-    unsigned starting;      /* of those, the ones that have not looked yet: each will take a job */
-    atomic_uint waiting;    /* queued jobs for which there is no idle or starting thread; a hint read without mu */
+    unsigned threads;       /* threads that will look at the queue again. Those without a job take one, wherever they are */
+    atomic_uint waiting;    /* queued jobs for which there is no such thread; a hint read without mu */
     atomic_uint jobs;       /* queued or running; grows only under mu, but shrinks without it too */
     unsigned given;         /* jobs queued so far; wraps */
     int thread_error;       /* errno of the last thread that could not be started, since the last look; 0: none */
@@ -119,9 +118,8 @@ int cnc_pool_create(struct cnc_pool **out, const struct cnc_pool_config *cfg)
 
 static void note_waiting(struct lane *lane)
 {
-    unsigned takers = lane->idle + lane->starting;
-    unsigned n = lane->queued > takers ? lane->queued - takers : 0;
-    atomic_store_explicit(&lane->waiting, n, memory_order_relaxed);
+    unsigned jobs = atomic_load(&lane->jobs);
+    atomic_store_explicit(&lane->waiting, jobs > lane->threads ? jobs - lane->threads : 0, memory_order_relaxed);
 }
 
 /* mu held. Picks the thread to wake; NULL: none should be. The caller wakes it after it has released mu. */
@@ -193,11 +191,13 @@ static bool sleep_locked(struct cnc_pool *pool, struct worker *w)
 }
 
 /* mu held, released meanwhile. Frees the program's values of this thread while the thread still counts, so that at most
- * threads_max threads have values. */
+ * threads_max threads have values. That may take long, so it is a job. */
 static void free_locals_locked(struct cnc_pool *pool, struct worker *w)
 {
+    atomic_fetch_add(&w->lane->jobs, 1);
     pthread_mutex_unlock(&pool->mu);
     cnc_home_free_locals(w->home);
+    atomic_fetch_sub(&w->lane->jobs, 1);
     pthread_mutex_lock(&pool->mu);
 }
 
@@ -256,7 +256,6 @@ static void *worker_main(void *arg)
     struct cnc_job *job;
     cnc_home_adopt(w->home);
     pthread_mutex_lock(&pool->mu);
-    w->lane->starting--;
     while ((job = next_job_locked(pool, w)) != NULL) {
         struct worker *next = pick_locked(w->lane);
         pthread_mutex_unlock(&pool->mu);
@@ -331,7 +330,6 @@ static int spawn_locked(struct cnc_pool *pool, struct lane *lane)
     }
     cnc_link_append(&pool->live, &w->link);
     lane->threads++;
-    lane->starting++;
     return CONCUR_OK;
 }
 
@@ -343,10 +341,11 @@ static bool is_full_locked(struct cnc_pool *pool, const struct lane *lane)
     return is_full;
 }
 
-/* mu held. Starts a thread for one more job, unless an idle or starting one is there to take it or there are threads_max. */
+/* mu held. Starts a thread for one more job, unless there is one without a job or there are threads_max. One whose job has just
+ * ended will do, although it has not come back to the queue: else each job of a single client could start a thread. */
 static int need_thread_locked(struct cnc_pool *pool, struct lane *lane)
 {
-    if (lane->queued < lane->idle + lane->starting || lane->threads == lane->threads_max)
+    if (atomic_load(&lane->jobs) < lane->threads || lane->threads == lane->threads_max)
         return CONCUR_OK;
     return spawn_locked(pool, lane);
 }
@@ -495,16 +494,14 @@ int cnc_pool_submit_all_bounded(struct cnc_pool *pool, struct cnc_link *jobs)
     return submit_ring(pool, jobs, true);
 }
 
-/* mu held. Finds a thread for one more job, or starts one. A thread whose job has ended counts as found, although it may not
- * have come back to the queue yet. */
+/* mu held. Finds a thread for one more job, or starts one. */
 static int find_thread_locked(struct cnc_pool *pool, struct lane *lane)
 {
     if (pool->stopping)
         return CONCUR_E_STOPPING;
     if (atomic_load(&lane->jobs) + lane->reserved >= lane->threads_max)
         return CONCUR_E_FULL;
-    int rc = need_thread_locked(pool, lane);
-    return atomic_load(&lane->jobs) < lane->threads ? CONCUR_OK : rc;
+    return need_thread_locked(pool, lane);
 }
 
 int cnc_pool_submit_now(struct cnc_pool *pool, struct cnc_link *jobs)
@@ -632,7 +629,7 @@ void cnc_pool_stats(struct cnc_pool *pool, struct cnc_pool_stats *out)
 /* mu held. Starts the threads that jobs lack; stops at the first that cannot be started. */
 static void mend_locked(struct cnc_pool *pool, struct lane *lane)
 {
-    while (lane->is_short && lane->queued > lane->idle + lane->starting && lane->threads < lane->threads_max)
+    while (lane->is_short && atomic_load(&lane->jobs) > lane->threads && lane->threads < lane->threads_max)
         if (spawn_locked(pool, lane) < 0)
             return;
     lane->is_short = false;

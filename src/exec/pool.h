@@ -90,7 +90,7 @@ bool cnc_pool_cancel_library(struct cnc_pool *pool, struct cnc_job *job);
 /* Any thread. Moves queued jobs of users to the end of the ring taken, first to last, and stops at the first for which is_due()
  * is false. is_due() runs under the pool's lock, so it must not call the pool. */
 void cnc_pool_withdraw(struct cnc_pool *pool, bool (*is_due)(struct cnc_job *, void *arg), void *arg, struct cnc_link *taken);
-/* Any thread. True if a user's job waits and no idle thread is about to take it: a thread should then finish soon. A hint. */
+/* Any thread. True if a user's job waits and no thread is about to take it: one should then finish soon. A hint. */
 bool cnc_pool_is_wanted(struct cnc_pool *pool);
 /* Any thread. Has fn(home, arg) called at the home of every thread. Where a call of the same fn has not happened yet, it stands
  * for the new one, with its own arg. At most two different functions may be pending. */

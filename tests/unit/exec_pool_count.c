@@ -61,14 +61,19 @@ static int64_t clock_now(void *arg)
 
 static const struct cnc_clock by_hand = { .now_ms = clock_now };
 
-static void set_up(void)
+static void make_pool(int64_t idle_ms)
 {
     struct cnc_pool_config cfg = { .clock = &by_hand, .threads_max = THREADS, .queue_max = QUEUE, .stack_size = 256 * 1024,
-                                   .idle_ms = 10000, .strained = on_strained };
+                                   .idle_ms = idle_ms, .strained = on_strained };
+    ck_assert_int_eq(cnc_pool_create(&pool, &cfg), CONCUR_OK);
+}
+
+static void set_up(void)
+{
     now_ms = 1000;
     pthread_barrier_init(&reached, NULL, 2);
     ck_assert_int_eq(sem_init(&go, 0, 0), 0);
-    ck_assert_int_eq(cnc_pool_create(&pool, &cfg), CONCUR_OK);
+    make_pool(10000);
 }
 
 static void tear_down(void)
@@ -213,6 +218,66 @@ START_TEST(a_thread_that_is_about_to_be_free_will_do)
 }
 END_TEST
 
+static unsigned thread_count(void)
+{
+    struct cnc_pool_stats stats;
+    cnc_pool_stats(pool, &stats);
+    return stats.threads;
+}
+
+/* So jobs that come one after the other need one thread, however late it comes back. */
+START_TEST(no_thread_is_started_beside_one_that_is_about_to_be_free)
+{
+    static struct work w, now, later;
+    struct cnc_link jobs;
+    init(&w, true);
+    w.says_early = true;
+    ck_assert_int_eq(cnc_pool_submit(pool, &w.job), CONCUR_OK);
+    pthread_barrier_wait(&reached);
+    pthread_barrier_wait(&reached);
+    ck_assert_int_eq(cnc_pool_submit_now(pool, ring(&jobs, &now, 1)), CONCUR_OK);
+    ck_assert_uint_eq(thread_count(), 1);
+    ck_assert(!cnc_pool_is_wanted(pool));
+    ck_assert_int_eq(cnc_pool_submit(pool, init(&later, false)), CONCUR_OK); /* there would be two for one thread */
+    ck_assert_uint_eq(thread_count(), 2);
+    sem_post(&go);
+    wait_free(THREADS);
+    ck_assert_uint_eq(atomic_load(&now.runs) + atomic_load(&later.runs), 2);
+}
+END_TEST
+
+static void free_slowly(void *locals)
+{
+    (void)locals;
+    pthread_barrier_wait(&reached);
+    (void)sem_wait(&go);
+}
+
+static void make_locals(struct cnc_job *job, struct cnc_home *here)
+{
+    here->locals = job;
+    here->locals_free = free_slowly;
+}
+
+/* A thread that ends has the program free its values, for as long as that takes: jobs do not wait for it. */
+START_TEST(a_thread_that_frees_its_values_is_not_free)
+{
+    static struct work w, other;
+    ck_assert_int_eq(cnc_pool_stop(pool, -1), CONCUR_OK);
+    cnc_pool_destroy(&pool);
+    make_pool(1);
+    init(&w, false)->run = make_locals;
+    ck_assert_int_eq(cnc_pool_submit(pool, &w.job), CONCUR_OK);
+    pthread_barrier_wait(&reached);
+    ck_assert_uint_eq(cnc_pool_free(pool), THREADS - 1);
+    ck_assert_int_eq(cnc_pool_submit(pool, init(&other, false)), CONCUR_OK);
+    while (!atomic_load(&other.runs))
+        sched_yield();
+    sem_post(&go);
+    wait_free(THREADS);
+}
+END_TEST
+
 #ifdef CNC_FAULTS
 /* No thread can be started: what has none is given back, and a thread that is there takes what it can. */
 START_TEST(without_a_thread_it_is_given_back)
@@ -326,6 +391,8 @@ int main(void)
     tcase_add_test(t, a_job_that_never_runs_ends_too);
     tcase_add_test(t, only_as_many_as_threads_are_free);
     tcase_add_test(t, a_thread_that_is_about_to_be_free_will_do);
+    tcase_add_test(t, no_thread_is_started_beside_one_that_is_about_to_be_free);
+    tcase_add_test(t, a_thread_that_frees_its_values_is_not_free);
 #ifdef CNC_FAULTS
     tcase_add_test(t, without_a_thread_it_is_given_back);
     tcase_add_test(t, a_thread_is_tried_again);
