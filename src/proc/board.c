@@ -6,16 +6,16 @@
 #define WORDS (CNC_BOARD_SLOTS / 64)
 
 struct cnc_board {
-    /* the master's alone */
-    atomic_ullong requests, accepted, stalls;  /* of processes that have ended */
+    /* written by the master */
+    atomic_ullong requests, accepted, stalls;  /* sums of processes that have ended */
     atomic_int engine;                         /* of the generation that serves */
     atomic_uint generation;
-    atomic_int result;                         /* what it ends with */
+    atomic_int result;                         /* the master's, once has_ended */
     atomic_bool has_ended;
-    /* anybody's */
+    /* written by any process */
     atomic_llong stop_at;
     atomic_bool reload_wanted;
-    atomic_uint used[CNC_BOARD_GENERATIONS]; /* rows from here on were never written */
+    atomic_uint used[CNC_BOARD_GENERATIONS]; /* rows from this one on were never used */
     /* a bit for each slot */
     _Alignas(64) atomic_ullong idle[CNC_BOARD_GENERATIONS][WORDS];
     _Alignas(64) atomic_ullong poked[CNC_BOARD_GENERATIONS][WORDS];
@@ -25,7 +25,7 @@ struct cnc_board {
 
 _Static_assert(CNC_BOARD_SLOTS % 64 == 0, "a bit for each slot");
 
-/* Untouched memory costs nothing: only rows in use take pages. */
+/* The kernel provides a page of memory only when it is used, so unused rows cost nothing. */
 struct cnc_board *cnc_board_create(void)
 {
     struct cnc_board *board = cnc_sys_map_shared(sizeof *board);
@@ -97,7 +97,7 @@ void cnc_board_use(struct cnc_board *board, unsigned page, unsigned slot)
         atomic_store(used, slot + 1);
 }
 
-/* What a worker may have written to `used` as well. */
+/* The number of rows in use, with a bound: a faulty worker may have written anything there. */
 static unsigned used_rows(const struct cnc_board *board, unsigned page)
 {
     unsigned n = get_now(&board->used[page]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The scoreboard: a table in memory that all processes of a server share, a page for each generation, a row for each slot.
- * Only the process in a slot writes its row, with plain stores; every process may read it. A row holds numbers, no pointers and
- * no indices: the master does not trust them, so a worker that writes nonsense can do it no harm.
+ * The scoreboard: a table in memory that all processes of a server share, a page for each generation, a row for each
+ * slot. Only the process in a slot writes its row, with plain stores; every process may read it. A row holds numbers,
+ * no pointers and no indices: the master does not trust them, so a worker that writes nonsense can do it no harm.
  */
 #ifndef CNC_BOARD_H
 #define CNC_BOARD_H
@@ -12,13 +12,13 @@
 #include "base/base.h"
 
 #define CNC_BOARD_GENERATIONS 4 /* pages: one for each generation that has processes */
-#define CNC_BOARD_SLOTS 1088 /* rows of a generation: 1024 workers, one that replaces another, and some processes beside */
+#define CNC_BOARD_SLOTS 1088 /* rows of a generation: 1024 workers, a successor, and some other processes */
 
 enum cnc_board_state {
-    CNC_BOARD_NONE,     /* no process, or none that has said anything yet */
+    CNC_BOARD_NONE,     /* no process, or it has written nothing yet */
     CNC_BOARD_STARTING, /* not ready yet */
     CNC_BOARD_SERVING,
-    CNC_BOARD_DRAINING, /* it takes no new connections, and wants an end of those it has */
+    CNC_BOARD_DRAINING, /* takes no new connections, and waits for the end of those it has */
     CNC_BOARD_STATES
 };
 
@@ -30,9 +30,9 @@ struct cnc_board_row {
     atomic_uint threads, threads_idle, queued;
     atomic_uint free;        /* threads that a request could have */
     atomic_uint lendable;    /* the same of a worker, as the front counts it; only the front writes it */
-    atomic_int pid;          /* 0: the process has not come to write it */
-    atomic_uint group, number; /* of its generation's plan; its number there */
-    atomic_int role;         /* what it does: as the group says */
+    atomic_int pid;          /* 0: the process has not written it yet */
+    atomic_uint group, number; /* its group in the plan, and its number within the group */
+    atomic_int role;         /* the group's */
     atomic_uint state;       /* enum cnc_board_state */
     atomic_llong since;      /* monotonic ms at which that began */
     atomic_llong busy_since; /* monotonic ms at which the handler on the stack began, 0: none; of one thread only */
@@ -49,9 +49,9 @@ struct cnc_board;
 struct cnc_board *cnc_board_create(void);
 void cnc_board_destroy(struct cnc_board **board);
 struct cnc_board_row *cnc_board_row(struct cnc_board *board, unsigned page, unsigned slot);
-/* A process is about to get this row. Master. */
+/* Master. A process is about to get this row. */
 void cnc_board_use(struct cnc_board *board, unsigned page, unsigned slot);
-/* The process of a row has ended: adds its counts to those of ended processes, and clears the row. Master. */
+/* Master. The process of a row has ended: adds its counts to those of ended processes, and clears the row. */
 void cnc_board_fold(struct cnc_board *board, unsigned page, unsigned slot);
 /* What a process reports about itself. Only the process of the row writes it. */
 void cnc_board_enter(struct cnc_board_row *row, unsigned group, unsigned number, int role, int64_t now);
@@ -61,36 +61,38 @@ static inline bool cnc_board_is(const struct cnc_board_row *row, enum cnc_board_
     return atomic_load_explicit(&row->state, memory_order_relaxed) == state;
 }
 const char *cnc_board_state_name(unsigned state);
-/* The engine of the generation that serves, and that generation's number. Master; read by any process. */
+/* Master. The engine of the generation that serves, and its number. Any process may read them. */
 void cnc_board_set_serving(struct cnc_board *board, int engine, unsigned generation);
 int cnc_board_engine(const struct cnc_board *board);
 unsigned cnc_board_generation(const struct cnc_board *board);
-/* A request of any process, which a full link cannot lose: a stop with its deadline (monotonic ms; only ever made earlier),
- * or a reload. The caller also wakes the master. Async-signal-safe. */
+/* Any process. Asks for a stop with this deadline (monotonic ms; a later call can only make it earlier), or for a
+ * reload. On the board it cannot be lost, as it could on a full link. The caller also wakes the master.
+ * Async-signal-safe. */
 void cnc_board_ask_stop(struct cnc_board *board, int64_t at);
-int64_t cnc_board_stop_at(const struct cnc_board *board); /* INT64_MAX: nobody wants one */
+int64_t cnc_board_stop_at(const struct cnc_board *board); /* INT64_MAX: no stop was asked for */
 void cnc_board_ask_reload(struct cnc_board *board);
 bool cnc_board_take_reload(struct cnc_board *board);
-/* The same from the process of a slot: it may have been woken for a connection that it does not take, so another process
- * must look. */
+/* In the same way the process of a slot asks that another one looks for a connection, for which it may have been woken
+ * and which it does not take. */
 void cnc_board_ask_look(struct cnc_board *board, unsigned page, unsigned slot);
-/* A slot of the page that has asked since it was last taken; -1: none. Master. */
+/* Master. A slot of the page that has asked for a look, once for each request; -1: none. */
 int cnc_board_take_look(struct cnc_board *board, unsigned page);
-/* The master's result, CONCUR_OK or CONCUR_E_*, in case nobody can read its exit status. Master. */
+/* Master. Its result, CONCUR_OK or CONCUR_E_*, in case its exit status cannot be read. */
 void cnc_board_set_result(struct cnc_board *board, int rc);
-/* CONCUR_AGAIN: it has not said so. */
+/* CONCUR_AGAIN: none was set. */
 int cnc_board_result(const struct cnc_board *board);
 /* Calls fn for each row of a process, page by page. Any process. */
 void cnc_board_each(const struct cnc_board *board, void (*fn)(const struct cnc_board_row *, void *arg), void *arg);
-/* Of all rows and the past. Any process. */
+/* The sums over all rows, processes that have ended included. Any process. */
 void cnc_board_sum(const struct cnc_board *board, struct cnc_board_sum *out);
 
-/* A worker that takes one connection at a time waits for one, or has one. Its own bit; the master clears that of the dead. */
+/* A worker that has one connection at a time waits for one, or has one. Only the process of the slot calls it, and the
+ * master when that has ended. */
 void cnc_board_set_idle(struct cnc_board *board, unsigned page, unsigned slot, bool is_idle);
 bool cnc_board_is_idle(const struct cnc_board *board, unsigned page, unsigned slot);
-/* The master has said something to the process of a slot, which may be too busy to listen for it. Master. */
+/* Master. A message was sent to the process of a slot. A worker without a loop checks this between requests. */
 void cnc_board_poke(struct cnc_board *board, unsigned page, unsigned slot);
-/* Did the master signal this process since it last asked? */
+/* Was cnc_board_poke() called for this slot since the last call of this? */
 bool cnc_board_was_poked(struct cnc_board *board, unsigned page, unsigned slot);
 /* Does any worker of the page wait for a connection? */
 bool cnc_board_has_idle(const struct cnc_board *board, unsigned page);

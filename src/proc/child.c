@@ -23,7 +23,7 @@ static bool is_ignored(int sig)
     return sig == SIGPIPE || sig == SIGXFSZ || sig == SIGINT || sig == SIGHUP;
 }
 
-/* A program's own reporter of crashes goes on to report them. */
+/* Signals of faults keep their handlers, so that a crash reporter of the program works in children too. */
 static void settle_signals(void)
 {
     sigset_t none;
@@ -45,7 +45,7 @@ pid_t cnc_child_fork(bool with_parent)
     if (pid == 0) {
         if (with_parent) {
             cnc_sys_die_with_parent();
-            if (getppid() != parent) /* it died before that took effect */
+            if (getppid() != parent) /* the parent died before that took effect */
                 _exit(0);
         }
         settle_signals();

@@ -9,30 +9,32 @@
 
 #include "base/base.h"
 
-/* Is this thread the process' only one? A thread that was joined may be listed for a moment longer: looks for 50 ms. */
+/* Is this the only thread of the process? The kernel may list a joined thread for a moment longer, so it waits up to 50
+ * ms. */
 bool cnc_child_is_alone(void);
-/* Forks with every signal blocked, so that none is taken by a process that is not ready for it, and with stdio flushed, so
- * that nothing is printed twice. In the child: returns 0; signals that a program may catch have their default again, but for
- * those by which a fault is reported; SIGPIPE, SIGXFSZ, SIGINT and SIGHUP are ignored (the terminal's signals are for the master);
- * the mask is empty. with_parent: the child dies with the calling thread. In the parent: the child's id, or -1 and errno. */
+/* Forks. All signals are blocked meanwhile, so that the child gets none before it is ready for them. stdio is flushed
+ * first, so that nothing is printed twice. Returns 0 in the child, where the signal mask is empty and signals have
+ * their default handler, with two exceptions: those of faults keep theirs; SIGPIPE, SIGXFSZ, SIGINT and SIGHUP are
+ * ignored, since the master gets the terminal's signals. with_parent: the child dies with the calling thread. In the
+ * parent: the child's id, or -1 and errno. */
 pid_t cnc_child_fork(bool with_parent);
 
-/* Exit status of a process that could serve nobody: it is replaced, and does not count as a crash of the program's code.
- * Other statuses are the negative of CONCUR_E_*, and 23 for a leak. */
+/* Exit status of a process that cannot serve any more: it is replaced, and that is not counted as a crash of the
+ * program's code. Other statuses: the negative of CONCUR_E_*; 23 for a leak. */
 #define CNC_CHILD_SICK 40
 
 _Noreturn void cnc_child_sick(void);
 
 #define CNC_CHILD_STRAY 41
 
-/* For a child that the program forked in a callback and in which the callback has returned. Ends it with status 41: its descriptors
- * belong to the parent, and if it returned to the program, everything that follows would run twice. */
+/* For a child that the program forked in a callback and in which the callback has returned. Ends it with status 41: its
+ * descriptors belong to the parent, and if it returned to the program, everything that follows would run twice. */
 _Noreturn void cnc_child_stray(void);
 
 /* The master is gone, and so is this process. */
 _Noreturn void cnc_child_orphaned(void);
 
-/* A signal's handler in a child, in place of the default. */
+/* Sets a signal's handler in a child. */
 void cnc_child_catch(int sig, void (*handler)(int));
 
 /* "exit status 3" or "signal 11"; n >= 40. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A generation: the processes that were forked from one state of the configuration. It is warm while they start, live when
- * all are ready, and retires when another one serves or the server stops. The next one accepts before the last one stops
- * accepting, so that somebody always accepts.
+ * A generation: the processes that were forked from one state of the configuration. It is warm while they start, and
+ * live when all are ready. It retires when another generation serves or the server stops. A new generation accepts
+ * before the old one stops accepting, so that at each moment one of them accepts.
  */
 #include "proc/master_internal.h"
 
@@ -11,11 +11,11 @@
 #include "net/passing.h"
 
 #define EARLY_MAX 5
-#define SILENT_MS 20 /* between two looks at a process that closed its link, where there are no pidfds */
+#define SILENT_MS 20 /* without pidfds: between two checks whether a process that closed its link has ended */
 #define EARLY_WINDOW_MS 30000
-#define OWED_MS 20    /* until there may be room for a message */
-#define RELINK_MS 200 /* until the front may have room for a descriptor */
-#define TIRED_AGAIN_MS 1000 /* after a successor that could not start */
+#define OWED_MS 20    /* until a message for which there was no room is sent again */
+#define RELINK_MS 200 /* until a link for which the front had no descriptor is sent again */
+#define TIRED_AGAIN_MS 1000 /* until a successor that could not start is tried again */
 #define SHARED_BUFFER 262144 /* bytes that may be under way on a link that a group shares */
 
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now)
@@ -48,10 +48,10 @@ static void leave(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     (void)m;
     (void)now;
-    gen->state = CNC_GENERATION_RETIRE; /* the look that follows lets its members drain */
+    gen->state = CNC_GENERATION_RETIRE; /* cnc_generation_look() asks its members to stop */
 }
 
-/* The new accept first, THEN the old stop. */
+/* Lets the new processes accept, and only then stops the old ones. */
 static void go_live(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     gen->state = CNC_GENERATION_LIVE;
@@ -79,7 +79,7 @@ static void generation_refuse(struct cnc_master *m, struct cnc_generation *gen, 
                        gen->number);
 }
 
-/* A newer generation will serve, or none: this is not a failure. */
+/* Not a failure: a newer generation will serve, or the server stops. */
 static void generation_drop(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     (void)m;
@@ -123,9 +123,9 @@ void cnc_generation_step(struct cnc_master *m, struct cnc_generation *gen, enum 
         fn(m, gen, now);
 }
 
-/* ---- birth and death ---- */
+/* ---- start and end ---- */
 
-/* Slots of a group: its members, and one for the successor of one that is replaced. */
+/* Slots of a group: one for each member, and one for a successor. */
 static unsigned slots_of(const struct cnc_group *group)
 {
     return group->most + (group->has_successors ? 1 : 0);
@@ -167,7 +167,7 @@ int cnc_generation_start(struct cnc_master *m, const struct cnc_plan *plan, int6
                                           .early_window_ms = plan->start_ms + EARLY_WINDOW_MS };
     int rc = make_members(gen);
     if (rc == CONCUR_OK && !cnc_master_make_room(m))
-        rc = CONCUR_E_NOMEM; /* now, not only when the master waits for a process */
+        rc = CONCUR_E_NOMEM; /* allocated now, since the master could not wait for a process without it */
     if (rc < 0) {
         cnc_sys_close(&gen->shared[0]);
         cnc_sys_close(&gen->shared[1]);
@@ -197,14 +197,15 @@ struct cnc_member *cnc_generation_peer(struct cnc_member *mem)
     return group->link == CNC_LINK_NONE ? NULL : &mem->gen->members[mem->gen->first[group->links_to]];
 }
 
-/* The front of a worker, if it can hear. */
+/* The front of a worker; NULL: there is none that is ready. */
 static struct cnc_member *front_of(struct cnc_member *mem)
 {
     struct cnc_member *front = mem->group->link == CNC_LINK_EACH ? cnc_generation_peer(mem) : NULL;
     return front && front->slot.was_ready && cnc_slot_is_alive(&front->slot) ? front : NULL;
 }
 
-/* True: there is nothing more to do about it; else there was no room. The same of the next one. */
+/* Sends a message to mem, or, in tell_front(), about mem to its front. False: there was no room, so it must be sent
+ * again. */
 static bool generation_tell(struct cnc_member *mem, enum cnc_note_what what, int64_t now)
 {
     struct cnc_note note = { .what = (uint32_t)what };
@@ -238,7 +239,8 @@ static void pay_front(struct cnc_member *mem, int64_t now)
     }
 }
 
-/* A message that finds no room is kept, and sent later: many workers that become ready at once are more than a link holds. */
+/* Sends the messages that are owed. Those for which there is no room are sent later: when many workers become ready at
+ * the same time, a link cannot take a message about each. */
 static void pay(struct cnc_member *mem, int64_t now)
 {
     if (mem->owed & CNC_OWES_GO && generation_tell(mem, CNC_NOTE_GO, now))
@@ -255,7 +257,7 @@ static void owe(struct cnc_member *mem, unsigned what, int64_t now)
     pay(mem, now);
 }
 
-/* mem replaces another one, which may go now. */
+/* mem is ready. If it is a successor, the process that it replaces is asked to stop. */
 static void relieve(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     struct cnc_member *old = mem->twin;
@@ -277,7 +279,7 @@ void cnc_generation_on_ready(struct cnc_master *m, struct cnc_member *mem, int64
     relieve(m, mem, now);
 }
 
-/* The process that a front means; NULL: a later process may be in the slot by now, with its own link. */
+/* The worker that a front's message is about; NULL: it has ended, and another one may have its slot by now. */
 static struct cnc_member *worker_of(struct cnc_member *front, const struct cnc_note *note)
 {
     struct cnc_generation *gen = front->gen;
@@ -308,13 +310,13 @@ void cnc_generation_on_silent(struct cnc_member *front, const struct cnc_note *n
 void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool early, int64_t now)
 {
     struct cnc_generation *gen = mem->gen;
-    if (!(mem->owed & CNC_OWES_DEAD)) /* else the front has not heard of this one */
+    if (!(mem->owed & CNC_OWES_DEAD)) /* else the front still knows the one before, and not this one */
         mem->dead = mem->pid;
     mem->owed = 0;
     owe(mem, CNC_OWES_DEAD, now);
     if (early && gen->state == CNC_GENERATION_WARM)
         cnc_generation_step(m, gen, CNC_GENERATION_ON_DOWN, now);
-    if (mem->twin && early) { /* the old one stays, and there will be another try */
+    if (mem->twin && early) { /* a successor that could not start: the old one stays, and another try follows */
         struct cnc_member *old = mem->twin;
         mem->twin = NULL;
         if (old->slot.state == CNC_SLOT_REPLACING) {
@@ -326,7 +328,7 @@ void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool e
     }
 }
 
-/* One that waits for a connection, rather than one that is at work. */
+/* A process that accepts, preferably one that waits for a connection. but: not this one. */
 static struct cnc_member *find_taker(struct cnc_master *m, struct cnc_generation *gen, const struct cnc_member *but)
 {
     struct cnc_member *any = NULL;
@@ -341,8 +343,7 @@ static struct cnc_member *find_taker(struct cnc_master *m, struct cnc_generation
     return any;
 }
 
-/* The kernel wakes one process for a connection. A process that starts to watch the sockets later is woken for those that
- * wait. */
+/* The kernel wakes only one process for a connection. If that does not take it, another one must be told to look. */
 void cnc_generation_pass_on(struct cnc_master *m, const struct cnc_member *mem, int64_t now)
 {
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS && !m->stopping; g++) {
@@ -355,7 +356,7 @@ void cnc_generation_pass_on(struct cnc_master *m, const struct cnc_member *mem, 
     }
 }
 
-/* ---- looks ---- */
+/* ---- the regular look ---- */
 
 static void drain(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
@@ -363,14 +364,16 @@ static void drain(struct cnc_master *m, struct cnc_member *mem, int64_t now)
         cnc_member_step(m, mem, CNC_SLOT_ON_DRAIN, now);
 }
 
-/* Its current requests must end as well. If its link has no room, it is told at the next look. */
+/* Tells a worker that a stop has begun, while its front still drains. If its link has no room, it is told at the next
+ * look. */
 static void generation_tell_of_stop(struct cnc_member *mem, int64_t now)
 {
     if (!mem->knows_of_stop && cnc_slot_serves(&mem->slot))
         mem->knows_of_stop = generation_tell(mem, CNC_NOTE_STOPPING, now);
 }
 
-/* A front first: what it has queued still needs the workers. */
+/* Asks all members to stop. Workers are asked when their front has ended, since requests in its queue still need
+ * them. */
 static void drain_members(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     for (unsigned i = 0; i < gen->count; i++) {
@@ -383,7 +386,8 @@ static void drain_members(struct cnc_master *m, struct cnc_generation *gen, int6
     }
 }
 
-/* Nobody will ever read what the group sends, nor send it anything: now its members see the end. */
+/* If the process at the other end of a shared link is gone for good, closes the master's copy of that end, so that the
+ * group's members see the end of the link. */
 static void close_shared(struct cnc_generation *gen)
 {
     for (unsigned g = 0; g < gen->plan.group_count && gen->shared[1] >= 0; g++) {
@@ -403,7 +407,7 @@ static bool is_empty(const struct cnc_generation *gen)
     return true;
 }
 
-/* Each process has its own time to become ready, but one that cannot even be forked has none. */
+/* Is a process missing that could not be forked in time? One that was forked has a deadline of its own. */
 static bool has_failed(const struct cnc_generation *gen, int64_t now)
 {
     for (unsigned i = 0; i < gen->count; i++)
@@ -424,7 +428,7 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
 {
     int64_t next = INT64_MAX;
     if (gen->state == CNC_GENERATION_RETIRE || gen->state == CNC_GENERATION_REFUSED)
-        drain_members(m, gen, now); /* before anything that is due is forked */
+        drain_members(m, gen, now); /* first, so that no process is forked that would be stopped at once */
     for (unsigned i = 0; i < gen->count; i++) {
         struct cnc_member *mem = &gen->members[i];
         if (cnc_member_is_silent(mem))
@@ -442,7 +446,7 @@ int64_t cnc_generation_look(struct cnc_master *m, struct cnc_generation *gen, in
             break;
         }
         cnc_generation_step(m, gen, is_up(gen) ? CNC_GENERATION_ON_UP : CNC_GENERATION_ON_DOWN, now);
-        return now; /* it is another one now, and wants other things */
+        return now; /* look again at once: the state has changed */
     case CNC_GENERATION_LIVE:
         next = cnc_watch(m, gen, now);
         break;

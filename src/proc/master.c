@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The master's wait: what woke it, what follows, and how long it may sleep next.
+ * The master's main loop: waits for all processes at once, handles what has happened, and computes the next timeout.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #define WAIT_MAX_MS 60000
 #define LINE_EVERY_MS 1000
 #define LINE_EVERY_MAX_MS 30000
-#define LINE_CALM_MS 10000 /* without such a line, the trouble counts as over; longer than any delay between two starts */
+#define LINE_CALM_MS 10000 /* a line after such a pause is written at once; longer than any delay between two starts */
 
 void cnc_master_say(struct cnc_master *m, enum cnc_note_what what, int64_t value, const char *fmt, ...)
 {
@@ -30,7 +30,7 @@ void cnc_master_say_rarely(struct cnc_master *m, struct cnc_repeated *r, int lev
     va_list args;
     int64_t now = cnc_clock_now(m->cfg->clock);
     if (now - r->last > LINE_CALM_MS)
-        r->gap = 0; /* and then it is news */
+        r->gap = 0; /* written at once */
     r->last = now;
     if (r->gap && now < r->at) {
         r->kept++;
@@ -69,9 +69,9 @@ static void for_each_generation(struct cnc_master *m, enum cnc_generation_event 
     }
 }
 
-/* ---- what is wanted of it ---- */
+/* ---- what others ask for ---- */
 
-/* Those that drain already have less time now. */
+/* The stop's deadline is earlier now: tells the processes that are stopping already. */
 static void hurry(struct cnc_master *m, int64_t now)
 {
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
@@ -99,14 +99,14 @@ static void master_reload(struct cnc_master *m, int64_t now)
     struct cnc_plan plan;
     m->reload_due = false;
     int rc = m->cfg->ops->reload ? m->cfg->ops->reload(m->cfg->arg, &plan) : CONCUR_E_STATE;
-    if (rc == CONCUR_OK) /* a newer one takes the place of one that has not served yet */
+    if (rc == CONCUR_OK) /* drops a generation that has not served yet: this one is newer */
         for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++)
             if (m->generations[g].state == CNC_GENERATION_WARM)
                 cnc_generation_step(m, &m->generations[g], CNC_GENERATION_ON_LEAVE, now);
     if (rc == CONCUR_OK && (rc = cnc_generation_start(m, &plan, now)) < 0)
         m->cfg->ops->dropped(m->cfg->arg, plan.setup);
     if (rc == CONCUR_E_BUSY)
-        m->reload_due = true; /* when one of the old ones has gone */
+        m->reload_due = true; /* tried again when an old generation has ended */
     else if (rc < 0)
         cnc_master_say(m, CNC_NOTE_EVENT, 0, "reload refused: %s", cnc_error_text());
 }
@@ -127,7 +127,8 @@ static void look_at_reload(struct cnc_master *m, int64_t now)
         master_reload(m, now);
 }
 
-/* Another process may have written this row: then the look is in vain, which does no harm. */
+/* Passes on the requests for a look from the board. A faulty process may have set any bit; a look in vain does no
+ * harm. */
 static void look_at_untaken(struct cnc_master *m, int64_t now)
 {
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {
@@ -144,7 +145,7 @@ static void hear_host(struct cnc_master *m)
     struct cnc_note note;
     int rc;
     while ((rc = cnc_note_receive(m->cfg->host, &note, NULL, false)) == CONCUR_OK) {
-        if (note.what == CNC_NOTE_LOG) /* a child's, for the program's function in this process */
+        if (note.what == CNC_NOTE_LOG) /* a line for the program's log function, which is called in this process */
             m->cfg->ops->tell(m->cfg->arg, CNC_NOTE_LOG, note.value, note.text);
     }
     m->host_gone = rc == CONCUR_E_GONE;
@@ -216,7 +217,7 @@ static void handle(struct cnc_master *m, int64_t now)
     }
 }
 
-/* Moves everything on; returns when the next look is due at the latest, or -1 when nothing is left. */
+/* Does everything that is due. Returns the latest time of the next look; -1: no process is left. */
 static int64_t master_look(struct cnc_master *m, int64_t now)
 {
     int64_t next = INT64_MAX;
@@ -234,7 +235,7 @@ static int64_t master_look(struct cnc_master *m, int64_t now)
     }
     if (!any)
         return -1;
-    /* A generation that has just gone has left its place to a reload that waits for one. */
+    /* If a reload waited for the place of a generation that has just ended, look again at once. */
     return m->reload_due && !m->stopping && m->was_up && master_has_room(m) ? now : next;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * One process of the master: its start, its messages, its end.
+ * One process that the master has forked: its start, its messages, its end.
  */
 #include <stdio.h>
 #include <sys/wait.h>
@@ -12,7 +12,7 @@
 #include "proc/master_internal.h"
 
 #define LEND_BUFFER 262144
-#define BUSY_STATUS (-CONCUR_E_BUSY) /* a child's exit status when code of the program would not let go */
+#define BUSY_STATUS (-CONCUR_E_BUSY) /* exit status of a child in which code of the program has not returned in time */
 
 void cnc_member_init(struct cnc_member *mem, struct cnc_generation *gen, unsigned group, unsigned number)
 {
@@ -37,9 +37,10 @@ static void member_close_all(struct cnc_member *mem)
     cnc_sys_close(&mem->lend);
 }
 
-/* ---- birth ---- */
+/* ---- start ---- */
 
-/* In the child: closes the master's descriptors. A copy left open would hide the master's end from others. */
+/* In the child: closes the master's descriptors. If a child kept a copy of a link, others would not see when the master
+ * ends. */
 static void forget_family(struct cnc_master *m)
 {
     for (unsigned g = 0; g < CNC_BOARD_GENERATIONS; g++) {
@@ -53,7 +54,7 @@ static void forget_family(struct cnc_master *m)
     }
 }
 
-/* Which end of the link that a group shares is for mem; -1: neither. */
+/* Which end of the shared link mem gets; -1: neither. */
 static int shared_end(const struct cnc_member *mem)
 {
     const struct cnc_plan *plan = &mem->gen->plan;
@@ -65,7 +66,7 @@ static int shared_end(const struct cnc_member *mem)
     return -1;
 }
 
-/* The row of the process at the other end of its group's link. */
+/* The row of the process at the other end of its group's link, as in cnc_child.peer_slot. */
 static unsigned peer_slot(const struct cnc_member *mem)
 {
     const struct cnc_generation *gen = mem->gen;
@@ -77,7 +78,7 @@ static unsigned peer_slot(const struct cnc_member *mem)
     return CNC_BOARD_SLOTS;
 }
 
-/* In the child. */
+/* In the child: runs it, and ends the process. */
 static _Noreturn void be_child(struct cnc_master *m, struct cnc_member *mem, int link, int lend)
 {
     const struct cnc_master_config *cfg = m->cfg;
@@ -86,7 +87,7 @@ static _Noreturn void be_child(struct cnc_master *m, struct cnc_member *mem, int
     struct cnc_child self = { .role = mem->group->role, .group = (unsigned)(mem->group - gen->plan.groups),
                               .number = mem->number, .generation = gen->number, .page = gen->page, .slot = mem->index,
                               .peer_slot = peer_slot(mem), .link = link, .peer = lend, .setup = gen->plan.setup };
-    if (end >= 0) { /* taken before the rest of the family is forgotten */
+    if (end >= 0) { /* taken out before forget_family() closes the rest */
         self.peer = gen->shared[end];
         gen->shared[end] = -1;
     }
@@ -103,7 +104,7 @@ static int open_links(struct cnc_member *mem, int link[2], int lend[2])
     return CONCUR_OK;
 }
 
-/* The thread's last error says why. */
+/* A process could not be forked; the thread's last error has the reason. */
 static void cannot_fork(struct cnc_master *m, int rc)
 {
     char why[512];
@@ -112,7 +113,7 @@ static void cannot_fork(struct cnc_master *m, int rc)
     cnc_master_say_rarely(m, &m->no_fork, CONCUR_LOG_WARN, "%s", why);
 }
 
-/* It cannot be watched over, so it cannot be. */
+/* The process has no pidfd, so it could not be watched: kills it. */
 static void end_at_once(pid_t pid)
 {
     int status;
@@ -164,7 +165,7 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
 static void lose_link(struct cnc_member *mem, int64_t now)
 {
     cnc_sys_close(&mem->link);
-    mem->silent_at = now; /* it ends, or has lost its end */
+    mem->silent_at = now; /* the process is ending, or has closed its end by mistake */
 }
 
 int cnc_member_tell(struct cnc_member *mem, const struct cnc_note *note, int fd, int64_t now)
@@ -175,13 +176,13 @@ int cnc_member_tell(struct cnc_member *mem, const struct cnc_note *note, int fd,
     return rc;
 }
 
-/* ---- what a slot asks for ---- */
+/* ---- what its slot asks for ---- */
 
 static void send_stop(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     struct cnc_note note = { .what = CNC_NOTE_STOP, .value = cnc_generation_time_left(m, mem->gen, now),
                              .slot = mem->gen->state != CNC_GENERATION_LIVE };
-    (void)cnc_member_tell(mem, &note, -1, now); /* one that does not even read is ended by its deadline */
+    (void)cnc_member_tell(mem, &note, -1, now); /* if its link is full, its deadline ends it */
     cnc_board_poke(m->cfg->board, mem->gen->page, mem->index);
 }
 
@@ -191,7 +192,7 @@ static void tell_of_slowness(struct cnc_master *m, struct cnc_member *mem)
     long long ms = (long long)mem->gen->plan.start_ms;
     cnc_member_text(mem, who, sizeof who);
     cnc_master_refuse(m, CONCUR_E_SYS, "%s was not ready within %lld ms", who, ms);
-    if (m->was_up) /* else the start's error says it */
+    if (m->was_up) /* else it is reported as the error of the start */
         cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "%s was not ready within %lld ms, and is killed", who, ms);
     mem->said_why = true;
 }
@@ -210,7 +211,7 @@ void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot
     if (todo & CNC_SLOT_DO_TERM) {
         (void)cnc_sys_kill(mem->pidfd, mem->pid, SIGTERM);
         if (m->stopping)
-            m->result = CONCUR_E_BUSY; /* it was told long ago */
+            m->result = CONCUR_E_BUSY; /* it has not stopped within its time */
     }
     if (todo & CNC_SLOT_DO_KILL) {
         (void)cnc_sys_kill(mem->pidfd, mem->pid, SIGKILL);
@@ -226,10 +227,10 @@ void cnc_member_step(struct cnc_master *m, struct cnc_member *mem, enum cnc_slot
         cnc_member_step(m, mem, fork_member(m, mem) ? CNC_SLOT_ON_FORKED : CNC_SLOT_ON_FORK_FAILED, now);
 }
 
-/* ---- what it says ---- */
+/* ---- its messages ---- */
 
-/* The members of a new generation usually fail for one reason, which is reported once: in the log or, if nothing has served
- * yet, as the error of the start. */
+/* The members of a new generation usually fail for one reason, which is reported once: in the log or, if nothing has
+ * served yet, as the error of the start. */
 static void tell_why(struct cnc_master *m, const struct cnc_member *mem, const char *text)
 {
     struct cnc_generation *gen = mem->gen;
@@ -274,7 +275,7 @@ static void on_member_note(struct cnc_master *m, struct cnc_member *mem, const s
     case CNC_NOTE_SILENT:
         cnc_generation_on_silent(mem, note, now);
         return;
-    default: /* nothing that a worker has to say */
+    default: /* not a message that children send */
         return;
     }
 }
@@ -283,7 +284,7 @@ void cnc_member_hear(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     struct cnc_note note;
     int rc = CONCUR_OK;
-    /* Not more messages at a time: other processes get their turn. */
+    /* At most 16 messages, so that other processes get their turn. */
     for (int i = 0; i < 16 && mem->link >= 0 && (rc = cnc_note_receive(mem->link, &note, NULL, false)) == CONCUR_OK; i++)
         on_member_note(m, mem, &note, now);
     if (rc != CONCUR_E_GONE)
@@ -298,7 +299,8 @@ bool cnc_member_is_silent(const struct cnc_member *mem)
 
 /* ---- its end ---- */
 
-/* known: status is its own, which the host's process may have taken. */
+/* Reports how a process has ended. known: status is its exit status; else another waitpid() in the host's process took
+ * it. */
 static void report(struct cnc_master *m, const struct cnc_member *mem, int status, bool known)
 {
     bool asked = mem->slot.state == CNC_SLOT_DRAIN || mem->slot.state == CNC_SLOT_TERM;
@@ -306,11 +308,11 @@ static void report(struct cnc_master *m, const struct cnc_member *mem, int statu
     if (status == 0 && (asked || mem->leaves))
         return;
     if (mem->slot.state == CNC_SLOT_KILL && !mem->slot.wanted)
-        return; /* our doing */
+        return; /* the master has killed it */
     cnc_member_text(mem, who, sizeof who);
     if (known)
         cnc_child_end_text(status, how, sizeof how);
-    /* A crash is not a failure of the stop: it may even have happened before it. */
+    /* A signal is not counted as a failure of the stop: the crash may have happened before it. */
     if (asked && m->stopping && m->result == CONCUR_OK && WIFEXITED(status))
         m->result = WEXITSTATUS(status) == BUSY_STATUS ? CONCUR_E_BUSY : CONCUR_E_SYS;
     if (!mem->slot.was_ready && !mem->said_why)
@@ -323,7 +325,7 @@ static void report(struct cnc_master *m, const struct cnc_member *mem, int statu
 void cnc_member_reap(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
     int status = 0;
-    cnc_member_hear(m, mem, now); /* what it said before it died */
+    cnc_member_hear(m, mem, now); /* messages that it sent before it ended */
     pid_t got = cnc_sys_waitpid(mem->pid, &status);
     if (got == 0)
         return;

@@ -5,10 +5,10 @@
 #include "net/passing.h"
 
 #define HEAD offsetof(struct cnc_note, text)
-#define NO_ROOM_MS 10 /* until the system may have room for a message */
+#define NO_ROOM_MS 10 /* until a send is tried again for which there was no room */
 #define DELIVER_MS 2000
 
-/* Whether this link is full or the system, a try later may pass. */
+/* A full link and a system without room are the same for callers: they may try again later. */
 static int no_room(int rc)
 {
     return rc == CONCUR_E_FULL ? CONCUR_AGAIN : rc;
@@ -32,7 +32,7 @@ int cnc_note_deliver(int link, const struct cnc_note *note)
 
 int cnc_note_tell(int link, enum cnc_note_what what, int64_t value)
 {
-    struct { /* the same without the room for text: a signal handler's stack may be small */
+    struct { /* struct cnc_note without its text, since a signal handler's stack may be small */
         uint32_t what, slot;
         int64_t value;
     } note = { .what = (uint32_t)what, .value = value };

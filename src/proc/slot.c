@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * The slot's state table. After an end before READY the next start waits twice as long each time, and after too many the slot is
- * given up: this ends a crash loop. After an unexpected end of a process that had served for a while the next one starts at once,
- * else it waits likewise. For lack of memory or descriptors a slot is never given up, but it waits longer, since the lack may last.
+ * The slot's state table. If a process ends before it is ready, the delay before the next start doubles each time.
+ * After too many such ends the slot is given up, which ends a crash loop. If a process ends that has served for a
+ * while, the next one starts at once; if it has served only for a short time, the delay doubles too. If memory or
+ * descriptors are lacking, the delay may become longer, but the slot is never given up, since the lack may pass.
  */
 #include "proc/slot.h"
 
 #define DELAY_FIRST_MS 50
 #define DELAY_MAX_MS 1000
-#define STARVED_MAX_MS 4000 /* the same where the system has no room */
-#define SERVED_MS 5000  /* after this time of service the next one starts at once */
-#define STEADY_MS 10000 /* after so long the ends before it are forgotten */
+#define STARVED_MAX_MS 4000 /* the longest delay if memory or descriptors are lacking */
+#define SERVED_MS 5000  /* if a process has served for so long, the next one starts at once */
+#define STEADY_MS 10000 /* if a process has served for so long, the delay starts again at DELAY_FIRST_MS */
 #define TERM_MS 1000    /* from SIGTERM to SIGKILL */
 
 struct step {
@@ -40,7 +41,7 @@ static int64_t at_most(int64_t delay, int64_t most)
     return delay < most ? delay : most;
 }
 
-/* Twice as long as the last time. */
+/* The delay is twice as long as the last time. */
 static void back_off_longer(struct cnc_slot *slot, bool starved, int64_t now)
 {
     int64_t most = starved ? STARVED_MAX_MS : DELAY_MAX_MS;
@@ -100,7 +101,7 @@ static void ended_early(struct cnc_slot *slot, const struct step *s)
     go(slot, CNC_SLOT_GAVE_UP, INT64_MAX);
 }
 
-/* After READY. */
+/* The process ended after it was ready. */
 static void ended(struct cnc_slot *slot, const struct step *s)
 {
     int64_t served = s->now - slot->ready_at;
@@ -144,7 +145,7 @@ static void to_drain(struct cnc_slot *slot, const struct step *s)
     go(slot, CNC_SLOT_DRAIN, s->now + s->times->drain_ms);
 }
 
-/* The stop's deadline came forward. */
+/* Another request to stop: if the stop's deadline is earlier now, the process is told. */
 static void drain_sooner(struct cnc_slot *slot, const struct step *s)
 {
     if (s->now + s->times->drain_ms < slot->deadline)
@@ -154,7 +155,7 @@ static void drain_sooner(struct cnc_slot *slot, const struct step *s)
 static void to_replacing(struct cnc_slot *slot, const struct step *s)
 {
     (void)s;
-    slot->wanted = false; /* the successor is wanted instead */
+    slot->wanted = false; /* the successor's slot is wanted instead */
     slot->state = CNC_SLOT_REPLACING;
 }
 
@@ -227,7 +228,7 @@ static step_fn *const slot_table[CNC_SLOT_STATES][CNC_SLOT_EVENTS] = {
         [CNC_SLOT_ON_DEADLINE] = to_kill,
     },
     [CNC_SLOT_KILL] = {
-        [CNC_SLOT_ON_READY] = slot_nothing, /* said before it died */
+        [CNC_SLOT_ON_READY] = slot_nothing, /* sent before it was killed */
         [CNC_SLOT_ON_EXIT] = killed,
         [CNC_SLOT_ON_DRAIN] = unwanted,
         [CNC_SLOT_ON_STUCK] = slot_nothing,

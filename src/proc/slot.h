@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A slot: what the master knows of one process. Pure: it gets the time and an event, and says what the master has to do.
- * docs/states.md repeats the table.
+ * A slot: what the master knows of one process. Pure: it gets the time and an event, and returns what the master must
+ * do. docs/states.md has the same table.
  */
 #ifndef CNC_SLOT_H
 #define CNC_SLOT_H
@@ -15,9 +15,9 @@ enum cnc_slot_state {
     CNC_SLOT_REPLACING, /* serves until its successor, in another slot, is ready */
     CNC_SLOT_DRAIN,     /* was asked to stop; finishes what it has */
     CNC_SLOT_TERM,      /* took too long: SIGTERM was sent */
-    CNC_SLOT_KILL,      /* SIGKILL was sent; awaits the end */
-    CNC_SLOT_BACKOFF,   /* ended; the next one waits for its time */
-    CNC_SLOT_GAVE_UP,   /* ended too often before it was ready */
+    CNC_SLOT_KILL,      /* SIGKILL was sent; its end is awaited */
+    CNC_SLOT_BACKOFF,   /* has ended; the next start waits for the delay */
+    CNC_SLOT_GAVE_UP,   /* ended too often before it was ready; it is not started again */
     CNC_SLOT_STATES
 };
 
@@ -25,9 +25,9 @@ enum cnc_slot_event {
     CNC_SLOT_ON_FORKED,
     CNC_SLOT_ON_FORK_FAILED,
     CNC_SLOT_ON_READY,
-    CNC_SLOT_ON_EXIT,       /* reaped; slot->leaves and slot->starved say how */
-    CNC_SLOT_ON_DRAIN,      /* it is to end and not to come again */
-    CNC_SLOT_ON_REPLACE,    /* a successor is started elsewhere */
+    CNC_SLOT_ON_EXIT,       /* the process has ended; slot->leaves and slot->starved say how */
+    CNC_SLOT_ON_DRAIN,      /* the process is to end, and no other one is to be started here */
+    CNC_SLOT_ON_REPLACE,    /* a successor is started in another slot */
     CNC_SLOT_ON_REPLACED,   /* ... and is ready */
     CNC_SLOT_ON_UNREPLACED, /* ... and failed */
     CNC_SLOT_ON_STUCK,      /* it hangs: it is stopped, its link has ended, or its handler runs too long */
@@ -35,20 +35,20 @@ enum cnc_slot_event {
     CNC_SLOT_EVENTS
 };
 
-/* What the master has to do, a set of bits; it clears them. */
+/* Bits of todo: what the master must do. It clears them. */
 enum {
     CNC_SLOT_DO_FORK = 1,
     CNC_SLOT_DO_STOP = 2, /* ask it to stop */
     CNC_SLOT_DO_TERM = 4,
     CNC_SLOT_DO_KILL = 8,
-    CNC_SLOT_DO_TELL = 16 /* it was given up */
+    CNC_SLOT_DO_TELL = 16 /* report that the slot was given up */
 };
 
 struct cnc_slot_times {
     int64_t start_ms;        /* from fork to READY */
-    int64_t drain_ms;        /* from the request to stop until SIGTERM; the current stop's */
-    unsigned early_max;      /* ends before READY until it is given up */
-    int64_t early_window_ms; /* ... each so soon after the one before; longer than start_ms */
+    int64_t drain_ms;        /* from the request to stop until SIGTERM */
+    unsigned early_max;      /* after so many ends before READY the slot is given up */
+    int64_t early_window_ms; /* only ends that follow each other within this time count; longer than start_ms */
 };
 
 struct cnc_slot {
@@ -56,11 +56,11 @@ struct cnc_slot {
     uint8_t todo;
     bool wanted;   /* a process should be here */
     bool was_ready;
-    bool leaves;   /* the last one had said that it would end, having done its share */
-    bool starved;  /* the last one could not start, or serve, for want of memory or descriptors, not by a fault of the program */
-    unsigned early;      /* ends before READY, one after the other */
+    bool leaves;   /* the last process had announced its end, and exited with status 0 */
+    bool starved;  /* the last process could not start, or serve, for want of memory or descriptors */
+    unsigned early;      /* ends before READY in a row */
     int64_t early_at;    /* when the last of them was */
-    int64_t delay;       /* before the next fork, if this one fails as well; 0: the first delay */
+    int64_t delay;       /* before the next fork, if this process fails too; 0: the first delay */
     int64_t deadline;    /* INT64_MAX: none */
     int64_t ready_at;
     uint64_t illegal;    /* pairs outside the table, in release builds */

@@ -19,8 +19,8 @@ struct cnc_spawn_limits {
     unsigned workers_max;
 };
 
-/* Starts so many (> 0), ends one (-1), or leaves it (0). While spares are short the number doubles from second to second,
- * 1, 2, 4 ... 32; workers that are too many go one at a time. */
+/* Returns how many workers to start (> 0), -1: end one, 0: neither. While there are too few idle workers, the number
+ * doubles each second: 1, 2, 4 ... 32. If there are too many, one is ended each second. */
 int cnc_spawn_plan(struct cnc_spawn *spawn, const struct cnc_spawn_limits *limits, unsigned idle, unsigned total);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the master does about a generation that serves: it starts or ends processes of a group that varies, starts successors,
- * and kills processes that hang.
+ * What the master does for a generation that serves: it keeps groups with a varying number of processes at their size,
+ * starts successors, and kills processes that hang.
  */
 #include "proc/master_internal.h"
 
@@ -9,8 +9,8 @@
 #include "base/sys.h"
 
 #define STUCK_LOOK_MS 250
-#define STOPPED_MS 2000 /* for which a process may be stopped, for example by a person who examines it */
-#define SILENT_MS 1000  /* from the end of its link to its own */
+#define STOPPED_MS 2000 /* a process may be stopped (SIGSTOP) for so long before it is killed */
+#define SILENT_MS 1000  /* a process that has closed a link may take so long to end before it is killed */
 
 /* ---- successors ---- */
 
@@ -47,7 +47,7 @@ static int64_t look_for_tired(struct cnc_master *m, struct cnc_generation *gen, 
 
 /* ---- varying groups ---- */
 
-/* Idle ones, and those that start and will be. */
+/* Processes of a group that are idle, or that start and will be idle. */
 static unsigned count_idle(struct cnc_master *m, const struct cnc_generation *gen, unsigned g)
 {
     unsigned n = 0;
@@ -89,7 +89,7 @@ static void keep_size(struct cnc_master *m, struct cnc_generation *gen, unsigned
         }
 }
 
-/* Returns when it must be called again; INT64_MAX: no group varies. */
+/* Returns when to call it again; INT64_MAX: no group varies. */
 static int64_t keep_sizes(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     bool due = now >= gen->spawn_at, any = false;
@@ -105,7 +105,7 @@ static int64_t keep_sizes(struct cnc_master *m, struct cnc_generation *gen, int6
     return any ? gen->spawn_at : INT64_MAX;
 }
 
-/* ---- what cannot be had ---- */
+/* ---- groups that were given up ---- */
 
 static bool is_given_up(const struct cnc_generation *gen, unsigned g)
 {
@@ -117,7 +117,7 @@ static bool is_given_up(const struct cnc_generation *gen, unsigned g)
     return true;
 }
 
-/* Those for this case take the place of all others. */
+/* Group g was given up: starts the groups for this case, and stops all others. */
 static void give_up(struct cnc_master *m, struct cnc_generation *gen, unsigned g, int64_t now)
 {
     const char *name = gen->plan.groups[g].name;
@@ -140,9 +140,9 @@ static void look_for_given_up(struct cnc_master *m, struct cnc_generation *gen, 
             give_up(m, gen, g, now);
 }
 
-/* ---- what is stuck ---- */
+/* ---- handlers that run too long ---- */
 
-/* Kills a process whose handler has held it for too long, if stuck_timeout is set. */
+/* Kills processes whose handler has run for longer than stuck_timeout. */
 static void look_for_stuck(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     for (unsigned i = 0; i < gen->count; i++) {
@@ -158,7 +158,7 @@ static void look_for_stuck(struct cnc_master *m, struct cnc_generation *gen, int
     }
 }
 
-/* ---- what can do nothing any more ---- */
+/* ---- processes that cannot serve ---- */
 
 void cnc_watch_stops(struct cnc_master *m, int64_t now)
 {
@@ -171,14 +171,15 @@ void cnc_watch_stops(struct cnc_master *m, int64_t now)
         }
 }
 
-/* NULL: it is well, or its time is not over; *next says when that is. */
+/* Why the process must be killed; NULL: it need not, or not yet; then *next is set to the time of the next check, if
+ * that is earlier. */
 static const char *find_sickness(struct cnc_member *mem, int64_t now, int64_t *next)
 {
     int64_t stopped_until = mem->stopped_at + STOPPED_MS, silent_until = mem->silent_at + SILENT_MS;
     if (mem->stopped_at && now >= stopped_until && cnc_sys_process_state(mem->pid) == 'T')
         return "it was stopped";
     if (mem->stopped_at && now >= stopped_until)
-        mem->stopped_at = 0; /* it goes on, or a debugger has it */
+        mem->stopped_at = 0; /* it was continued, or a debugger has stopped it */
     if (mem->silent_at && now >= silent_until)
         return mem->link < 0 ? "it has closed its link to the master" : "it has closed its link to the front";
     if (mem->stopped_at && stopped_until < *next)
@@ -188,7 +189,7 @@ static const char *find_sickness(struct cnc_member *mem, int64_t now, int64_t *n
     return NULL;
 }
 
-/* Others wait for what such a process holds, so it makes room for one that serves. */
+/* Kills processes that cannot serve any more, so that others replace them. */
 static int64_t look_for_sick(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     int64_t next = INT64_MAX;
