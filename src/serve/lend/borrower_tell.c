@@ -18,6 +18,13 @@ void cnc_borrower_drop(struct cnc_borrower *b, struct cnc_conn *conn)
     cnc_conn_forget(&b->nobody, conn);
 }
 
+/* Its front has died, so no other process of the server has it. */
+static void end_orphan(struct cnc_borrower *b, struct cnc_conn *conn)
+{
+    if (conn)
+        cnc_conn_end(&b->nobody, conn);
+}
+
 /* mu held. As cnc_passing_send(). */
 static int send_locked(struct cnc_borrower *b, const struct cnc_outbox_note *note)
 {
@@ -85,8 +92,10 @@ void cnc_borrower_flush(struct cnc_borrower *b)
 void cnc_borrower_tell_end(struct cnc_borrower *b, const struct cnc_loan_note *note, struct cnc_conn *conn)
 {
     pthread_mutex_lock(&b->mu);
-    if (!cnc_outbox_end(&b->box, note->id) || b->is_cut)
-        cnc_borrower_drop(b, conn); /* it came from an earlier front, or no message can be sent */
+    if (!cnc_outbox_end(&b->box, note->id))
+        end_orphan(b, conn);
+    else if (b->is_cut)
+        cnc_borrower_drop(b, conn);
     else
         cnc_outbox_keep(&b->box, note, conn);
     flush_locked(b);
@@ -124,7 +133,7 @@ void cnc_borrower_greet(struct cnc_borrower *b, uint32_t front)
     pthread_mutex_lock(&b->mu);
     cnc_outbox_greet(&b->box, front);
     while (cnc_outbox_drop(&b->box, &old))
-        cnc_borrower_drop(b, old.conn);
+        end_orphan(b, old.conn);
     flush_locked(b);
     pthread_mutex_unlock(&b->mu);
 }
