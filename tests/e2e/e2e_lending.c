@@ -226,7 +226,7 @@ START_TEST(the_wait_counts)
     close(fd);
     demo_start_from(&demo, engine, config, NULL);
     client_open(&holder, demo.port);
-    send_get(&holder, "/block/700");
+    send_get(&holder, "/block/2000"); /* so long that the other one comes in time on a busy machine, too */
     client_open(&waiting, demo.port);
     send_get(&waiting, "/test/whoami/1");
     ck_assert_int_eq(read_status(&waiting), 504);
