@@ -53,7 +53,7 @@ static bool acceptor_has_room(const struct cnc_acceptor *a)
 
 static unsigned how_to_watch(const struct cnc_acceptor *a)
 {
-    return a->cfg.exclusive && !a->shy ? CNC_IO_READ | CNC_IO_EXCLUSIVE : CNC_IO_READ;
+    return a->cfg.exclusive && !a->maybe_full ? CNC_IO_READ | CNC_IO_EXCLUSIVE : CNC_IO_READ;
 }
 
 /* Registers again at once, so that the new mask takes effect. */
@@ -66,11 +66,11 @@ static void watch_again(struct cnc_acceptor *a, struct cnc_acceptor_socket *s)
 
 /* The kernel wakes one process for a new connection. If that one is full, no other process learns of the connection. So
  * a process that may be full watches without EPOLLEXCLUSIVE. */
-static void be_shy(struct cnc_acceptor *a, bool shy)
+static void set_maybe_full(struct cnc_acceptor *a, bool maybe_full)
 {
-    if (!a->cfg.exclusive || a->shy == shy)
+    if (!a->cfg.exclusive || a->maybe_full == maybe_full)
         return;
-    a->shy = shy;
+    a->maybe_full = maybe_full;
     for (unsigned i = 0; i < a->count; i++)
         if (a->sockets[i].watched)
             watch_again(a, &a->sockets[i]);
@@ -121,7 +121,7 @@ static void take_a_break(struct cnc_acceptor *a, const char *what, int err)
     cnc_home_timer(a->drv->home, &a->retry, now + PAUSE_MS);
     a->pauses++;
     a->paused = true;
-    a->shy = a->cfg.exclusive;
+    a->maybe_full = a->cfg.exclusive;
     acceptor_watch(a, 0);
 }
 
@@ -136,10 +136,10 @@ void cnc_acceptor_look(struct cnc_acceptor *a)
 void cnc_acceptor_nudge(struct cnc_acceptor *a)
 {
     if (!a->paused) {
-        be_shy(a, a->shy && !acceptor_has_room(a));
+        set_maybe_full(a, a->maybe_full && !acceptor_has_room(a));
         return;
     }
-    a->shy = a->shy && !acceptor_has_room(a);
+    a->maybe_full = a->maybe_full && !acceptor_has_room(a);
     cnc_home_timer_cancel(a->drv->home, &a->retry);
     on_acceptor_retry(&a->retry);
 }
@@ -228,7 +228,7 @@ static void cannot_accept(struct cnc_acceptor *a, int err)
 {
     struct cnc_loop *loop = a->drv->home->loop;
     unsigned open = atomic_load_explicit(a->cfg.open, memory_order_relaxed);
-    bool was_told_alone = a->cfg.exclusive && !a->shy;
+    bool was_told_alone = a->cfg.exclusive && !a->maybe_full;
     take_a_break(a, "accept", err);
     if (was_told_alone && a->cfg.pass_on)
         a->cfg.pass_on(a->cfg.pass_on_arg);
@@ -300,7 +300,7 @@ static void on_acceptor_ready(struct cnc_io *io, unsigned ready)
         }
         if (!accept_one(a, s))
             return;
-        be_shy(a, !acceptor_has_room(a));
+        set_maybe_full(a, !acceptor_has_room(a));
         give_way(a, s);
     }
 }

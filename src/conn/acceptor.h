@@ -72,8 +72,8 @@ struct cnc_acceptor {
     unsigned count;
     struct cnc_timer retry;
     bool running, paused;
-    bool shy; /* this process may be full: it then watches without EPOLLEXCLUSIVE, so that a wake-up that it cannot use is
-               * not taken from another process */
+    bool maybe_full; /* this process may be full: it then watches without EPOLLEXCLUSIVE, so that a wake-up that it cannot
+                      * use is not taken from another process */
     int64_t warned_at;
     uint64_t pauses;
     struct cnc_starved starved;

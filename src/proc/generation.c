@@ -15,7 +15,7 @@
 #define EARLY_WINDOW_MS 30000
 #define OWED_MS 20    /* until a message for which there was no room is sent again */
 #define RELINK_MS 200 /* until a link for which the front had no descriptor is sent again */
-#define TIRED_AGAIN_MS 1000 /* until a successor that could not start is tried again */
+#define REPLACE_AGAIN_MS 1000 /* until a successor that could not start is tried again */
 #define SHARED_BUFFER 262144 /* bytes that may be under way on a link that a group shares */
 
 int64_t cnc_generation_time_left(const struct cnc_master *m, const struct cnc_generation *gen, int64_t now)
@@ -260,8 +260,8 @@ static void owe(struct cnc_member *mem, unsigned what, int64_t now)
 /* mem is ready. If it is a successor, the process that it replaces is asked to stop. */
 static void relieve(struct cnc_master *m, struct cnc_member *mem, int64_t now)
 {
-    struct cnc_member *old = mem->twin;
-    mem->twin = NULL;
+    struct cnc_member *old = mem->replaces;
+    mem->replaces = NULL;
     if (old && old->slot.state == CNC_SLOT_REPLACING) {
         owe(old, CNC_OWES_RETIRE, now);
         cnc_member_step(m, old, CNC_SLOT_ON_REPLACED, now);
@@ -316,13 +316,13 @@ void cnc_generation_on_gone(struct cnc_master *m, struct cnc_member *mem, bool e
     owe(mem, CNC_OWES_DEAD, now);
     if (early && gen->state == CNC_GENERATION_WARM)
         cnc_generation_step(m, gen, CNC_GENERATION_ON_DOWN, now);
-    if (mem->twin && early) { /* a successor that could not start: the old one stays, and another try follows */
-        struct cnc_member *old = mem->twin;
-        mem->twin = NULL;
+    if (mem->replaces && early) { /* a successor that could not start: the old one stays, and another try follows */
+        struct cnc_member *old = mem->replaces;
+        mem->replaces = NULL;
         if (old->slot.state == CNC_SLOT_REPLACING) {
             cnc_member_step(m, old, CNC_SLOT_ON_UNREPLACED, now);
-            old->tired = true;
-            old->tired_at = now + TIRED_AGAIN_MS;
+            old->asks_to_be_replaced = true;
+            old->replace_at = now + REPLACE_AGAIN_MS;
             cnc_member_step(m, mem, CNC_SLOT_ON_DRAIN, now);
         }
     }

@@ -28,13 +28,13 @@ struct cnc_member {
     unsigned owed;   /* CNC_OWES_*: messages for which there was no room yet */
     int64_t owed_at; /* when they are sent again; INT64_MAX: none is owed */
     pid_t dead;      /* with CNC_OWES_DEAD: the process that has ended */
-    struct cnc_member *twin; /* of a successor: the member that it replaces; NULL: none */
+    struct cnc_member *replaces; /* of a successor: the member that it replaces; NULL: none */
     bool said_why; /* the reason of its end was reported already */
     bool leaves;   /* it has announced its end, which is no failure then */
     bool knows_of_stop; /* it was told that a stop has begun; its front still serves */
     bool starved;  /* it has reported that it cannot start for want of memory or descriptors */
-    bool tired;    /* it has asked for a successor, and has none yet */
-    int64_t tired_at; /* when the next successor may be started */
+    bool asks_to_be_replaced;    /* it has asked for a successor, and has none yet */
+    int64_t replace_at; /* when the next successor may be started */
 };
 
 /* Messages to the member itself (GO, LOOK), or about it to its front, which are sent in this order. */

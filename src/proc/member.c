@@ -154,7 +154,7 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
         return false;
     }
     mem->stopped_at = mem->silent_at = 0;
-    mem->said_why = mem->tired = mem->leaves = mem->starved = mem->knows_of_stop = false;
+    mem->said_why = mem->asks_to_be_replaced = mem->leaves = mem->starved = mem->knows_of_stop = false;
     mem->pid = pid;
     mem->pidfd = pidfd;
     mem->link = link[0];
@@ -266,8 +266,8 @@ static void on_member_note(struct cnc_master *m, struct cnc_member *mem, const s
         mem->leaves = true;
         return;
     case CNC_NOTE_RECYCLE:
-        mem->tired = true;
-        mem->tired_at = now;
+        mem->asks_to_be_replaced = true;
+        mem->replace_at = now;
         return;
     case CNC_NOTE_UNLINKED:
         cnc_generation_on_unlinked(mem, note, now);

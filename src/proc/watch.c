@@ -25,20 +25,20 @@ static struct cnc_member *free_place(struct cnc_generation *gen, const struct cn
 }
 
 /* Starts successors for the members that have asked, if there are free slots. Returns when the next try is due. */
-static int64_t look_for_tired(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
+static int64_t start_successors(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     int64_t next = INT64_MAX;
     for (unsigned i = 0; i < gen->count; i++) {
-        struct cnc_member *mem = &gen->members[i], *heir;
-        if (!mem->tired || mem->slot.state != CNC_SLOT_READY)
+        struct cnc_member *mem = &gen->members[i], *successor;
+        if (!mem->asks_to_be_replaced || mem->slot.state != CNC_SLOT_READY)
             continue;
-        if (mem->tired_at > now) {
-            next = mem->tired_at < next ? mem->tired_at : next;
-        } else if ((heir = free_place(gen, mem->group)) != NULL) {
-            mem->tired = false;
-            heir->twin = mem;
+        if (mem->replace_at > now) {
+            next = mem->replace_at < next ? mem->replace_at : next;
+        } else if ((successor = free_place(gen, mem->group)) != NULL) {
+            mem->asks_to_be_replaced = false;
+            successor->replaces = mem;
             cnc_member_step(m, mem, CNC_SLOT_ON_REPLACE, now);
-            cnc_slot_want(&heir->slot, now);
+            cnc_slot_want(&successor->slot, now);
             next = now;
         }
     }
@@ -209,7 +209,7 @@ static int64_t look_for_sick(struct cnc_master *m, struct cnc_generation *gen, i
 int64_t cnc_watch(struct cnc_master *m, struct cnc_generation *gen, int64_t now)
 {
     look_for_given_up(m, gen, now);
-    int64_t sizes = keep_sizes(m, gen, now), next = look_for_tired(m, gen, now);
+    int64_t sizes = keep_sizes(m, gen, now), next = start_successors(m, gen, now);
     int64_t sick = look_for_sick(m, gen, now);
     next = sizes < next ? sizes : next;
     next = sick < next ? sick : next;

@@ -62,7 +62,7 @@ int concur_request_deadline(concur_request *r, unsigned ms)
 static void listen_to_master(const concur_request *r)
 {
     struct cnc_place *place = &r->server->place;
-    if (place->ear == r->home && cnc_board_was_poked(place->board, place->page, place->slot))
+    if (place->master_reader == r->home && cnc_board_was_poked(place->board, place->page, place->slot))
         cnc_place_hear(r->server);
 }
 

@@ -255,7 +255,7 @@ void cnc_serving_publish(struct cnc_serving *s, int64_t now)
 int cnc_serving_begin(struct cnc_serving *s)
 {
     cnc_home_adopt(s->home);
-    s->server->place.ear = s->server->place.is_child ? s->home : NULL;
+    s->server->place.master_reader = s->server->place.is_child ? s->home : NULL;
     if (s->acceptor.count) {
         s->server->place.look = look_at_listeners;
         s->server->place.look_arg = s;

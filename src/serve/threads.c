@@ -32,20 +32,20 @@ static struct cnc_driver *driver_of(struct cnc_threads *t, struct cnc_home *home
     return home->user;
 }
 
-static void to_lot(struct cnc_threads *t, struct cnc_conn *conn)
+static void return_to_poller(struct cnc_threads *t, struct cnc_conn *conn)
 {
     pthread_mutex_lock(&t->mu);
-    bool first = cnc_link_alone(&t->lot);
-    cnc_link_append(&t->lot, &conn->job.link);
+    bool first = cnc_link_alone(&t->back);
+    cnc_link_append(&t->back, &conn->job.link);
     pthread_mutex_unlock(&t->mu);
     if (first)
-        cnc_home_post(t->serving->home, &t->lot_task); /* cannot fail: that home outlives its connections */
+        cnc_home_post(t->serving->home, &t->back_task); /* cannot fail: that home outlives its connections */
 }
 
 static void park(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *conn)
 {
     if (!t->parked || !t->parked(t, home, conn))
-        to_lot(t, conn);
+        return_to_poller(t, conn);
 }
 
 CNC_HOT static bool threads_is_wanted(void *arg)
@@ -84,7 +84,7 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
     struct cnc_driver *drv = driver_of(t, home);
     /* After a stop's deadline no request is begun: the poller answers 503. */
     if (!drv || (cnc_server_is_late(t->server) && !is_upgraded(conn)))
-        to_lot(t, conn);
+        return_to_poller(t, conn);
     else if (!is_upgraded(conn) && threads_has_left(t, home, conn))
         close_unserved(drv, conn);
     else if (cnc_block_serve(drv, conn, threads_is_wanted, t))
@@ -113,11 +113,11 @@ static void cut_upgraded(struct cnc_threads *t, struct cnc_conn *conn, int reaso
 
 static void threads_take_back(struct cnc_task *task)
 {
-    struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, lot_task);
+    struct cnc_threads *t = CNC_CONTAINER(task, struct cnc_threads, back_task);
     struct cnc_link todo;
     cnc_link_init(&todo);
     pthread_mutex_lock(&t->mu);
-    cnc_link_move_all(&todo, &t->lot);
+    cnc_link_move_all(&todo, &t->back);
     pthread_mutex_unlock(&t->mu);
     while (!cnc_link_alone(&todo)) {
         struct cnc_conn *conn = CNC_CONTAINER(cnc_link_take_first(&todo), struct cnc_conn, job.link);
@@ -297,14 +297,14 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
         .strained = cnc_strain_on,
         .strained_arg = &t->strain,
     };
-    *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .lot_task.run = threads_take_back,
+    *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .back_task.run = threads_take_back,
                                .ready_task.run = on_threads_ready, .late.fn = on_threads_late };
     if (!t->ops.early)
         t->ops.early = threads_early;
     if (atomic_load(&server->place.recycle_at))
         t->ops.request = threads_count_request;
     pthread_mutex_init(&t->mu, NULL);
-    cnc_link_init(&t->lot);
+    cnc_link_init(&t->back);
     cnc_link_init(&t->ready);
     t->desks = (struct cnc_desk_kind){ .fields_max = server->setup->limits.http.fields_max, .depot = &server->depot };
     cnc_desk_for_threads(&cfg, &t->desks);

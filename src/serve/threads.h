@@ -26,8 +26,8 @@ struct cnc_threads {
     atomic_ullong begun; /* requests; counted only if the process is replaced after a number of them */
     /* connections on their way back to the poller */
     pthread_mutex_t mu;
-    struct cnc_link lot; /* guarded by mu */
-    struct cnc_task lot_task;
+    struct cnc_link back; /* connections that threads have given back; guarded by mu */
+    struct cnc_task back_task;
     /* connections with a complete head, until the end of the poller's turn */
     struct cnc_link ready;
     struct cnc_link upgraded; /* the same, but a callback of their protocol is due */

@@ -59,7 +59,7 @@ struct cnc_place {
     bool is_child;
     bool was_told;  /* the master has told it to stop */
     bool all_stop;  /* ... and so all of its generation */
-    const struct cnc_home *ear; /* a child's: the home that reads the master's messages; NULL until it serves */
+    const struct cnc_home *master_reader; /* a child's: the home that reads the master's messages; NULL until it serves */
     atomic_ullong recycle_at; /* requests after which a successor is asked for; 0: never, or it was */
     void (*look)(void *arg); /* a child's that accepts: a connection may wait of which it was not told; NULL: it does not accept */
     void *look_arg;
