@@ -125,8 +125,8 @@ START_TEST(slow_handler)
     struct client c;
     struct reply r;
     ck_assert_ptr_nonnull(body);
-    demo_start(&demo, variant_engine(_i), "--pool", variant_pool(_i), "--set", "header_timeout=200ms", "--set",
-               "body_timeout=200ms", "--set", "keepalive_timeout=200ms", "--set", "write_timeout=200ms", NULL);
+    demo_start(&demo, variant_engine(_i), "--pool", variant_pool(_i), "--set", "header_timeout=400ms", "--set",
+               "body_timeout=400ms", "--set", "keepalive_timeout=400ms", "--set", "write_timeout=400ms", NULL);
     client_open(&c, demo.port);
     ck_assert(client_text(&c, "GET /sleep/900 HTTP/1.1\r\nHost: e2e\r\n\r\nGET /block/900 HTTP/1.1\r\nHost: e2e\r\n\r\n"
                               "GET /offload/900 HTTP/1.1\r\nHost: e2e\r\n\r\n"
