@@ -20,7 +20,8 @@ struct pool_run {
     concur_request *r;
     struct cnc_channel *channel;
     struct cnc_home *from;   /* referenced until the job has run: the request's first block belongs to that home */
-    struct cnc_timer late;   /* at from: the wait in the queue has been too long */
+    int64_t deadline_at;     /* the request's, as it was queued */
+    struct cnc_timer late;   /* at from: the wait in the queue has been too long. Not set for a job that need not wait */
     struct cnc_task started; /* posted to from: a thread has the request; frees this struct */
 };
 
@@ -129,7 +130,7 @@ static void end_here(struct pool_run *run, int status)
 static void on_dispatch_late(struct cnc_timer *t)
 {
     struct pool_run *run = CNC_CONTAINER(t, struct pool_run, late);
-    bool over = run->r->deadline_at <= cnc_home_now(run->from);
+    bool over = run->deadline_at <= cnc_home_now(run->from);
     if (cnc_pool_cancel(run->r->server->pool, &run->job))
         end_here(run, over ? 504 : 503);
 }
@@ -148,26 +149,31 @@ static struct pool_run *make_run(concur_request *r)
     if (!run)
         return NULL;
     cnc_facts_before_move(r);
-    *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .late.fn = on_dispatch_late,
-                              .started.run = on_dispatch_started };
+    *run = (struct pool_run){ .job.run = pool_run, .r = r, .from = home, .deadline_at = r->deadline_at,
+                              .late.fn = on_dispatch_late, .started.run = on_dispatch_started };
     cnc_link_init(&run->job.link);
     if (cnc_channel_open(&run->channel, &r->stream, home, (size_t)r->server->setup->cfg.output_high) < 0) {
         cnc_free(run);
         return NULL;
     }
-    int64_t timeout = r->server->setup->cfg.queue_timeout;
-    int64_t at = timeout ? cnc_home_now(home) + timeout : INT64_MAX;
-    if (r->deadline_at < at)
-        at = r->deadline_at;
-    if (at != INT64_MAX)
-        cnc_home_timer(home, &run->late, at);
     cnc_channel_on_left(run->channel, on_dispatch_client_left, run);
     return run;
+}
+
+/* At from, when the pool has the job. A thread may have the request by now, but run is there until on_dispatch_started(). */
+static void limit_wait(struct pool_run *run, int64_t timeout)
+{
+    int64_t at = timeout ? cnc_home_now(run->from) + timeout : INT64_MAX;
+    if (run->deadline_at < at)
+        at = run->deadline_at;
+    if (at != INT64_MAX)
+        cnc_home_timer(run->from, &run->late, at);
 }
 
 /* Entered or not. Hands the request to the pool, or ends it if that fails. */
 static void to_pool(concur_request *r)
 {
+    concur_server *server = r->server;
     struct pool_run *run = make_run(r);
     if (!run) {
         cnc_request_failed(r, "has no memory to be passed to a thread: 503");
@@ -181,11 +187,13 @@ static void to_pool(concur_request *r)
     cnc_request_queue(r);
     cnc_home_ref(r->home);
     detach(r);
-    int rc = cnc_pool_submit(r->server->pool, &run->job);
+    int rc = cnc_pool_submit(server->pool, &run->job);
     if (rc == CONCUR_E_NOMEM || rc == CONCUR_E_SYS)
         cnc_request_failed(r, "gets no thread: %s: 503", rc == CONCUR_E_SYS ? cnc_error_text() : "out of memory");
     if (rc < 0)
         end_here(run, 503);
+    else if (cnc_pool_is_wanted(server->pool)) /* else a thread is free for each job in the queue */
+        limit_wait(run, server->setup->cfg.queue_timeout);
 }
 
 /* The route is known: may its handler run now? 0: yes; CONCUR_AGAIN: later, when the body is complete; else the status to
