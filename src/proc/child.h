@@ -27,11 +27,11 @@ _Noreturn void cnc_child_sick(void);
 
 #define CNC_CHILD_STRAY 41
 
-/* For a child that the program forked in a callback and in which the callback has returned. Ends it with status 41: its
- * descriptors belong to the parent, and if it returned to the program, everything that follows would run twice. */
+/* For a child that the program forked in a callback, and in which the callback has returned. Ends it with status 41: else
+ * it would go on serving beside its parent, with the same descriptors. */
 _Noreturn void cnc_child_stray(void);
 
-/* The master is gone, and so is this process. */
+/* The master has ended: ends this process. */
 _Noreturn void cnc_child_orphaned(void);
 
 /* Sets a signal's handler in a child. */

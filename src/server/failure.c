@@ -8,7 +8,7 @@
 
 #define LINES_A_SECOND 10
 
-/* False: there were enough in this second. *before: how many were left out since the last one. */
+/* May another line be written in this second? *before: how many were left out since the last one. */
 static bool may_write(struct cnc_failures *f, int64_t now_ms, unsigned *before)
 {
     long long second = now_ms / 1000, last = atomic_load(&f->second);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lines of the log about requests that failed. Clients can cause as many as they like, so a process writes a few a second,
- * and says with the next one how many were left out.
+ * Log lines about requests that failed. Clients can cause any number of them, so each process writes only a few a
+ * second. The next line says how many were left out.
  */
 #ifndef CNC_FAILURE_H
 #define CNC_FAILURE_H
@@ -15,11 +15,11 @@ struct concur_server;
 /* Any thread. */
 struct cnc_failures {
     atomic_llong second;   /* in which the last line was written */
-    atomic_uint lines;     /* that were wanted in it */
-    atomic_uint left_out;  /* since the last one that was written */
+    atomic_uint lines;     /* cnc_failure() was called so often in that second */
+    atomic_uint left_out;  /* lines left out since the last one that was written */
 };
 
-/* One line at level CONCUR_LOG_ERROR, or one more that is left out. Any thread. */
+/* Any thread. Writes a line at level CONCUR_LOG_ERROR, or leaves it out. */
 void cnc_failure(struct concur_server *server, const char *fmt, ...) CNC_PRINTF(2, 3);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The program's hooks in the life of the server and of its workers.
+ * The program's hooks: functions that are called when a worker starts or ends, before a fork, and for events of the
+ * server.
  */
 #include "base/error.h"
 #include "base/sys.h"
@@ -25,7 +26,7 @@ int cnc_server_add_hook(concur_server *server, int what, concur_hook_fn fn, void
     return CONCUR_OK;
 }
 
-/* What was set up last is taken down first. */
+/* WORKER_EXIT hooks are called in reverse order: what was set up last is taken down first. */
 int cnc_server_hooks(concur_server *server, int what, const char *detail)
 {
     bool backwards = what == CONCUR_HOOK_WORKER_EXIT;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which server's callbacks a thread runs.
+ * Notes for each thread of which server it is running a callback.
  */
 #include "server/server.h"
 

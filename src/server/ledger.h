@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The ledger as the set-up owns it: a mapping that all processes of a generation share. serve/lend/ledger.h reads and writes
- * it.
+ * The mapping of the ledger, which the set-up owns. All processes of a generation share it. serve/lend/ledger.h reads
+ * and writes it.
  */
 #ifndef CNC_SERVER_LEDGER_H
 #define CNC_SERVER_LEDGER_H

@@ -8,10 +8,10 @@
 #include "exec/home.h"
 #include "server/server.h"
 
-/* What a home has, by index. */
+/* The values of a home, by index. */
 struct held {
     concur_server *server;
-    bool closing; /* nothing new is made */
+    bool closing; /* values are being freed, so none is made any more */
     struct {
         void *p; /* NULL: not made yet, or freed */
         bool making;
@@ -38,7 +38,8 @@ void cnc_locals_deinit(struct cnc_locals *locals)
         cnc_free(locals->items[--locals->count]);
 }
 
-/* Backwards, and each is gone before its function runs: one that asks for another finds those registered before it. */
+/* Frees the values in reverse order, so that a free function may still use those that were registered before its
+ * own. */
 static void free_held(void *arg)
 {
     struct held *held = arg;

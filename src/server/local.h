@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Values of which each thread that runs handlers or work has its own. They are registered with the server, made at the thread's
- * home when it first asks, and freed there before the home closes.
+ * Values that each thread has for itself. They are registered with the server. A thread's value is made when it first
+ * asks for it, and freed on the same thread before its home is closed.
  */
 #ifndef CNC_LOCAL_H
 #define CNC_LOCAL_H
@@ -14,13 +14,13 @@
 
 struct concur_local {
     concur_server *server;
-    unsigned index; /* in the server's, and in what each home has */
+    unsigned index; /* in cnc_locals.items, and among the values of each home */
     concur_make_fn make;
     concur_free_fn free; /* or NULL */
     void *arg;
 };
 
-/* Of a server, in the order of registration; all zero is empty. */
+/* The values registered with a server, in that order; all zero is empty. */
 struct cnc_locals {
     struct concur_local *items[CNC_LOCALS_MAX]; /* owned */
     unsigned count;

@@ -44,7 +44,7 @@ static const char *plural(unsigned n)
     return n == 1 ? "line of the log was" : "lines of the log were";
 }
 
-/* False: there was no room. */
+/* False: the link had no room. */
 static bool send_note(const struct cnc_log *log, int level, const char *line)
 {
     struct cnc_note note = { .what = CNC_NOTE_LOG, .value = level };
@@ -55,7 +55,7 @@ static bool send_note(const struct cnc_log *log, int level, const char *line)
     return cnc_note_send(log->up, &note, -1, false) == CONCUR_OK;
 }
 
-/* The program's function belongs to another process. */
+/* Sends a line to the process that has the program's log function. */
 static void log_send_up(struct cnc_log *log, int level, const char *line)
 {
     unsigned lost = atomic_exchange(&log->lost, 0);
@@ -87,7 +87,8 @@ static void log_write_out(struct cnc_log *log, int level, const char *line)
     atomic_store(&log->torn, torn || put > 0);
 }
 
-/* The program usually writes as well, and a full disk or a reader that has gone is no reason to end. */
+/* SIGPIPE and SIGXFSZ are held back meanwhile: if the log function writes to a closed pipe, say, that must not end the
+ * process. */
 static void call(const struct cnc_log *log, int level, const char *line)
 {
     struct cnc_quiet quiet;
@@ -107,7 +108,7 @@ void cnc_log(struct cnc_log *log, int level, const char *fmt, ...)
     vsnprintf(raw, sizeof raw, fmt, args);
     va_end(args);
     if (log->fn && log->up > 0) {
-        log_send_up(log, level, raw); /* escaped where it arrives */
+        log_send_up(log, level, raw); /* the other process escapes it */
         return;
     }
     escape(line, sizeof line - 2, raw);

@@ -17,11 +17,12 @@ void cnc_place_stop(concur_server *server, int64_t ms)
     cnc_server_raise(server);
 }
 
-/* What a child asks for stands on the board, which the master reads whenever it is woken. A message might find no room. */
+/* Wakes the master, which then reads the requests on the board. They are there and not in a message, since a link may
+ * be full. */
 static void wake_master(concur_server *server)
 {
     if (server->place.is_child)
-        (void)cnc_sys_eventfd_raise(server->place.wake); /* fails only where the program has closed it */
+        (void)cnc_sys_eventfd_raise(server->place.wake); /* fails only if the program has closed it by mistake */
     else
         cnc_server_raise(server);
 }
@@ -38,7 +39,7 @@ void cnc_place_reload(concur_server *server)
     wake_master(server);
 }
 
-/* The kernel has told one process of it. */
+/* The kernel has woken only this process for the connection. */
 void cnc_place_pass_on(concur_server *server)
 {
     const struct cnc_place *place = &server->place;
@@ -48,7 +49,7 @@ void cnc_place_pass_on(concur_server *server)
     wake_master(server);
 }
 
-/* This process goes on for a while, but its requests must know. */
+/* Tells the requests of this process that a stop has begun, although it serves on until its front has ended. */
 static void announce_stop(concur_server *server)
 {
     atomic_store(&server->stopping, true);

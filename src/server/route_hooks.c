@@ -54,7 +54,7 @@ void cnc_route_hooks_deinit(struct cnc_route_hooks *hooks)
     *hooks = (struct cnc_route_hooks){ 0 };
 }
 
-/* The bytes of a segment that begins behind p's slash. */
+/* The length of the segment at p, which ends at a slash, a NUL or end. */
 static size_t segment_length(const char *p, const char *end)
 {
     size_t n = 0;
@@ -63,13 +63,13 @@ static size_t segment_length(const char *p, const char *end)
     return n;
 }
 
-/* Segment by segment: a parameter may be anything. */
+/* Can a path that matches the pattern be under the hook's prefix? A parameter matches any segment. */
 static bool may_cover(const struct cnc_route_hook *hook, const char *pattern)
 {
     const char *p = hook->prefix, *end = p + hook->n;
     while (p < end) {
         if (*pattern != '/')
-            return false; /* its paths are shorter */
+            return false; /* the pattern's paths are shorter than the prefix */
         p++;
         pattern++;
         if (*pattern == '*')

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Functions of the program's that run before and after the handlers of all routes under a prefix, and its own pages for
- * statuses. Both are added during the set-up and never change afterwards.
+ * Functions of the program that run before and after the handlers of all routes under a prefix, and its error pages.
+ * Both are added before the server runs, and do not change afterwards.
  */
 #ifndef CNC_ROUTE_HOOKS_H
 #define CNC_ROUTE_HOOKS_H
@@ -11,9 +11,9 @@
 #include "base/base.h"
 
 struct cnc_route_hook {
-    char *prefix; /* owned; n bytes, without the slash at its end: 0 for "/" */
+    char *prefix; /* owned; of n bytes, without a slash at the end; n is 0 for "/" */
     size_t n;
-    concur_handler_fn before; /* or NULL: then there is after */
+    concur_handler_fn before; /* NULL: after is set */
     concur_status_fn after;
     void *arg;
 };
@@ -28,10 +28,10 @@ struct cnc_route_hooks {
 int cnc_route_hooks_add(struct cnc_route_hooks *hooks, const char *prefix, concur_handler_fn before, concur_status_fn after,
                         void *arg);
 void cnc_route_hooks_deinit(struct cnc_route_hooks *hooks);
-/* May one of them be for a path that this route's pattern (without its methods) matches? */
+/* Can one of them be for a path that this pattern (without methods) matches? */
 bool cnc_route_hooks_may_cover(const struct cnc_route_hooks *hooks, const char *pattern);
 
-/* Is the path the prefix, or under it? */
+/* Is the path the hook's prefix, or under it? */
 static inline bool cnc_route_hook_covers(const struct cnc_route_hook *hook, struct cnc_slice path)
 {
     if (path.n < hook->n || path.p[0] != '/' || memcmp(path.p, hook->prefix, hook->n) != 0)
@@ -51,10 +51,10 @@ struct cnc_pages {
     unsigned count;
 };
 
-/* In place of an earlier one for the same. CONCUR_OK or CONCUR_E_NOMEM. */
+/* Replaces an earlier page for the same status. CONCUR_OK or CONCUR_E_NOMEM. */
 int cnc_pages_add(struct cnc_pages *pages, int status, concur_status_fn fn, void *arg);
 void cnc_pages_deinit(struct cnc_pages *pages);
-/* That of the status itself, else of its class, else of all. NULL: there is none. */
+/* The page for the status, else for its class, else for all statuses. NULL: there is none. */
 const struct cnc_page *cnc_pages_find(const struct cnc_pages *pages, int status);
 
 #endif

@@ -34,7 +34,7 @@ static bool route_notes_is_name(struct cnc_slice s)
     return s.n > 0;
 }
 
-/* Parameters as other libraries write them are literal text here. */
+/* Notes parameters that are written as in other libraries: here they are literal text. */
 static void note_segment(const struct notes *n, const struct cnc_route *route, struct cnc_slice s)
 {
     char line[LINE_MAX_LEN];
@@ -48,7 +48,7 @@ static void note_segment(const struct notes *n, const struct cnc_route *route, s
     n->say(n->arg, CONCUR_LOG_WARN, line);
 }
 
-/* Methods are case-sensitive (RFC 9110 §9.1): "get" is one that no client uses. */
+/* Notes methods that are not upper case. Methods are case-sensitive (RFC 9110 §9.1), and no client sends "get". */
 static void note_method(const struct notes *n, const struct cnc_route *route, struct cnc_slice method)
 {
     char line[LINE_MAX_LEN], upper[METHOD_MAX_LEN];
@@ -68,7 +68,7 @@ static bool is_parameter(struct cnc_slice s)
     return s.n > 2 && s.p[0] == '{' && s.p[s.n - 1] == '}';
 }
 
-/* Names of parameters do not tell paths apart. */
+/* Do both segments match the same text? The names of parameters do not matter. */
 static bool same_path(struct cnc_slice a, struct cnc_slice b)
 {
     while (a.n && b.n) {

@@ -7,8 +7,8 @@
 
 #include "server/router.h"
 
-/* Says a line of each, in the order of the routes: level is CONCUR_LOG_WARN where something cannot work as it is written,
- * CONCUR_LOG_INFO where it may be meant. */
+/* Calls say() with a line about each, in the order of the routes. level: CONCUR_LOG_WARN if a route cannot work as it
+ * is written, CONCUR_LOG_INFO if it may be meant so. */
 void cnc_route_notes(const struct cnc_router *r, void (*say)(void *arg, int level, const char *line), void *arg);
 
 #endif

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 
-/* The keys stand side by side here, so that the search looks at no node but the right one. */
+/* A literal child of a node. Its key is stored here, so that a search does not have to read other nodes. */
 struct literal {
     uint32_t key; /* key_of(node->text) */
     struct cnc_route_node *node;
@@ -62,7 +62,7 @@ void cnc_router_deinit(struct cnc_router *r)
     cnc_router_init(r);
 }
 
-/* Tells most literals apart without looking at their bytes: length, first and last. */
+/* A number of length, first and last byte, by which most literals differ. */
 static uint32_t key_of(struct cnc_slice s)
 {
     if (s.n == 0)
@@ -70,7 +70,7 @@ static uint32_t key_of(struct cnc_slice s)
     return (uint32_t)(s.n & 0xffff) << 16 | (uint32_t)(unsigned char)s.p[0] << 8 | (unsigned char)s.p[s.n - 1];
 }
 
-/* Any order will do for finding. */
+/* The order of literals with the same key; any fixed order will do. */
 static int compare(struct cnc_slice a, struct cnc_slice b)
 {
     if (a.n != b.n)
@@ -78,7 +78,7 @@ static int compare(struct cnc_slice a, struct cnc_slice b)
     return a.n ? memcmp(a.p, b.p, a.n) : 0;
 }
 
-/* Where text is, or would have to be inserted. */
+/* The index of text among the literals, or the index at which it must be inserted. */
 CNC_HOT static unsigned literal_at(const struct cnc_route_node *node, struct cnc_slice text, bool *found)
 {
     uint32_t key = key_of(text);
@@ -100,7 +100,7 @@ CNC_HOT static unsigned literal_at(const struct cnc_route_node *node, struct cnc
     return lo;
 }
 
-/* The first segment of a path that begins with "/"; *path becomes what follows it. */
+/* The first segment of a path that begins with "/"; *path is set to the rest. */
 static struct cnc_slice router_next_segment(struct cnc_slice *path)
 {
     const char *p = path->p + 1, *end = path->p + path->n, *stop = p;
@@ -199,7 +199,7 @@ static bool is_literal(struct cnc_slice s)
     return true;
 }
 
-/* Which child a segment of the pattern leads to; checks the segment. */
+/* Checks a segment of the pattern, and finds or makes the child of the node for it. */
 static int descend(struct cnc_route *route, const char *pattern, struct cnc_slice seg, bool last,
                    struct cnc_route_node **node)
 {
@@ -247,7 +247,7 @@ static int add_path(struct cnc_router *r, struct cnc_route *route, char *path, c
     return CONCUR_OK;
 }
 
-/* Names become NUL-terminated once the tree no longer needs the pattern's punctuation. */
+/* Ends the names of parameters with a NUL, which overwrites the pattern's punctuation: the tree needs it no more. */
 static void terminate_names(struct cnc_route *route)
 {
     for (unsigned i = 0; i < route->param_count; i++) {
@@ -288,7 +288,7 @@ int cnc_router_add(struct cnc_router *r, const char *pattern, unsigned flags, co
     r->count++;
     return CONCUR_OK;
 out:
-    /* Nodes may have been made that borrow this text: it goes with the router. */
+    /* Nodes may use this text already, so it is freed with the router. */
     if (route->text && r->root) {
         route->next = r->refused;
         r->refused = route;
@@ -302,11 +302,11 @@ out:
 
 struct search {
     struct cnc_slice method;
-    unsigned method_bit; /* 0 for a method that http does not know */
+    unsigned method_bit; /* 0: a method that http/ does not know */
     unsigned skip;
     struct cnc_match *match;
     bool path_exists;
-    /* instead of finding: collects methods */
+    /* not NULL: does not search a route, but collects the methods of all that match */
     char *allow;
     size_t allow_len, allow_size;
 };
@@ -359,7 +359,7 @@ static void list_route(struct search *s, const struct cnc_route *route)
         list_method(s, (struct cnc_slice){ any[i], strlen(any[i]) });
 }
 
-/* True: the search is over. */
+/* Searches below a node. True: the search is over. */
 static bool visit(struct search *s, const struct cnc_route_node *node, unsigned params)
 {
     for (const struct cnc_route *route = node->routes; route; route = route->same) {
@@ -399,7 +399,7 @@ static bool walk(struct search *s, const struct cnc_route_node *node, struct cnc
     return false;
 }
 
-/* The usual path is literal throughout, and then nothing is more literal. */
+/* Looks for a route of literals alone: it wins over all others, and is the usual case. */
 static const struct cnc_route *find_literal(const struct cnc_route_node *node, struct cnc_slice path, unsigned bit)
 {
     while (path.n) {

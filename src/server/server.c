@@ -93,7 +93,7 @@ void cnc_server_runs_short(concur_server *server, const char *cost)
         cnc_log(&server->log, CONCUR_LOG_WARN, "%s: %s", cost, cnc_error_text());
 }
 
-/* In this order: a signal handler may look in between. */
+/* stop_timeout is a copy outside the set-up, since a signal handler may need it at any time. */
 void cnc_server_adopt(concur_server *server, struct cnc_setup *setup)
 {
     struct cnc_setup *before = server->setup;

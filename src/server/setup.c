@@ -38,14 +38,14 @@ static void fill_limits(struct cnc_conn_limits *l, const struct cnc_config *cfg)
     l->class_ms[CNC_CLASS_UPGRADED] = cfg->keepalive_timeout ? cfg->keepalive_timeout : cfg->write_timeout;
 }
 
-/* Where large bodies go: the option, else TMPDIR, which a setuid program must not believe. */
+/* The directory for large bodies: body_dir, else TMPDIR, which is ignored in a setuid program, else /tmp. */
 static char *find_spool_dir(const struct cnc_config *cfg)
 {
     const char *tmp = secure_getenv("TMPDIR");
     return cnc_strdup(*cfg->body_dir ? cfg->body_dir : tmp && *tmp ? tmp : "/tmp");
 }
 
-/* No body of the route goes to a file: what memory may not hold is refused. */
+/* No body of this route is written to a file: those that are too large for memory are refused. */
 static void keep_in_memory(struct cnc_route_config *cfg)
 {
     if (cfg->body_max > IN_MEMORY_MAX)
@@ -72,12 +72,12 @@ static int add_route(struct cnc_setup *setup, const struct cnc_route *given)
     return rc;
 }
 
-/* A mistake in the options does not end it: every one is to be told. */
+/* Goes on after an error in the options, so that all of them are reported. Returns the first. */
 static int setup_fill(struct cnc_setup *setup, const struct cnc_router *routes)
 {
     int rc = cnc_options_resolve(setup->options, &setup->cfg);
     if (rc == CONCUR_E_NOMEM)
-        return rc; /* cfg is not filled then */
+        return rc; /* cfg was not filled */
     setup->router.hooks = routes->hooks;
     for (const struct cnc_route *r = routes->first; r; r = r->next) {
         int one = add_route(setup, r);
@@ -126,7 +126,7 @@ void cnc_setup_unref(struct cnc_setup **setup_)
     cnc_free(setup);
 }
 
-/* Where bodies go by default need not be looked at: many programs get none that are large. */
+/* The default directory is not checked, since many programs get no large bodies. */
 int cnc_setup_check(const struct cnc_setup *setup)
 {
     const char *dir = setup->cfg.body_dir;

@@ -6,7 +6,7 @@
 
 #define COUNTERS_SIZE (CNC_COUNTERS_MAX * sizeof(struct concur_counter))
 
-/* A subset of what statistics formats take as a name. */
+/* All names that it allows are valid in the usual formats of statistics too. */
 bool cnc_shares_is_name(const char *name)
 {
     size_t n = 0;
@@ -67,7 +67,7 @@ int cnc_shares_counter(struct cnc_shares *s, const char *name, const char *help,
 
 /* ---- memory ---- */
 
-/* 0 or the system's error. */
+/* 0, or an error number. */
 static int init_lock(pthread_mutex_t *mu)
 {
     pthread_mutexattr_t attr;
@@ -136,7 +136,7 @@ int cnc_shares_region(struct cnc_shares *s, const char *name, size_t size, struc
     return CONCUR_OK;
 }
 
-/* No mutex is destroyed: a process of the server that was left behind may have it. */
+/* The mutexes are not destroyed, since a process of the server that still runs may have locked one. */
 void cnc_shares_deinit(struct cnc_shares *s)
 {
     for (unsigned i = 0; i < s->counter_count; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the handlers of all processes share: counters, and memory with a lock. Both are in mappings that are made in the
- * set-up, so that every process of the server has them at the same address; they are freed with the server. Each process
- * has its own handles and names, which are read-only once the server runs.
+ * Counters, and memory with a lock, which the handlers of all processes share. Both are in mappings that are made
+ * before the server runs, so that every process has them at the same address. They are freed with the server. Handles
+ * and names are in each process' own memory, and read-only once the server runs.
  */
 #ifndef CNC_SHARED_H
 #define CNC_SHARED_H
@@ -20,7 +20,7 @@
 #define CNC_SHARED_NAME_MAX 63
 #define CNC_SHARED_LINE 64 /* bytes of a cache line */
 
-/* One cell of the counters' mapping. A lock of the C library's would be the process's own. */
+/* A counter in the mapping. It must be lock-free, since a lock of the C library would work only within one process. */
 struct concur_counter {
     _Alignas(CNC_SHARED_LINE) atomic_llong value;
 };
@@ -31,9 +31,9 @@ struct cnc_counter_name {
     char *help; /* owned; never NULL */
 };
 
-/* What a region's mapping begins with. */
+/* The mapping of a region. */
 struct cnc_region {
-    pthread_mutex_t mu; /* robust, for all processes, refuses its holder */
+    pthread_mutex_t mu; /* robust, shared by processes, and returns an error to a thread that has it already */
     _Alignas(CNC_SHARED_LINE) unsigned char data[];
 };
 
@@ -44,7 +44,7 @@ struct concur_shared {
     char name[CNC_SHARED_NAME_MAX + 1];
 };
 
-/* Of a server; all zero is empty. */
+/* What a server has of these; all zero is empty. */
 struct cnc_shares {
     struct concur_counter *counters; /* a mapping of CNC_COUNTERS_MAX; NULL until there is one */
     struct cnc_counter_name *names;  /* owned; in the order of the counters */
@@ -55,7 +55,7 @@ struct cnc_shares {
 
 /* 1 to CNC_SHARED_NAME_MAX letters, digits and "_", no digit first. */
 bool cnc_shares_is_name(const char *name);
-/* Find or make. CONCUR_OK, or CONCUR_E_INVAL, _LIMIT, _NOMEM or _SYS with the last error set. */
+/* Finds or makes one. CONCUR_OK, or CONCUR_E_INVAL, _LIMIT, _NOMEM or _SYS with the last error set. */
 int cnc_shares_counter(struct cnc_shares *s, const char *name, const char *help, struct concur_counter **out);
 int cnc_shares_region(struct cnc_shares *s, const char *name, size_t size, struct concur_shared **out);
 void cnc_shares_deinit(struct cnc_shares *s);

@@ -6,7 +6,7 @@
 #include "proc/child.h"
 #include "server/place.h"
 
-/* What a run in progress changed in the process. One at a time. */
+/* What concur_server_run() has changed in the process. Only one run at a time. */
 static struct {
     atomic_bool taken;
     _Atomic(concur_server *) server;
@@ -16,7 +16,7 @@ static struct {
     sigset_t blocked; /* those of our signals that the program had blocked */
 } cnc_run_state;
 
-/* A process that the program has forked meanwhile is ended by a signal as any other, or has the program's handler. */
+/* In a process that the program has forked: the signal does what it did before run. */
 static void signals_pass_on(int sig)
 {
     (void)sigaction(sig, sig == SIGTERM ? &cnc_run_state.term : &cnc_run_state.intr, NULL);
@@ -34,7 +34,7 @@ static void on_signals_signal(int sig)
     errno = saved;
 }
 
-/* What libevent warns of. */
+/* A warning of libevent. */
 static void on_signals_warning(const char *text)
 {
     concur_server *s = atomic_load(&cnc_run_state.server);
@@ -52,7 +52,7 @@ static void on_signals_hup(int sig)
     errno = saved;
 }
 
-/* The program's handler is called only for the events that it asked for. */
+/* Calls the program's handler of SIGCHLD, unless it has asked not to be told of stopped children. */
 static void call_programs(int sig, siginfo_t *info, void *context)
 {
     const struct sigaction *own = &cnc_run_state.chld;
@@ -73,7 +73,7 @@ static void on_signals_child(int sig, siginfo_t *info, void *context)
     call_programs(sig, info, context);
 }
 
-/* The program, or the one that started it, may have blocked the signal. It is blocked again at the end. */
+/* Unblocks a signal, and notes whether it must be blocked again at the end. */
 static void unblock(int sig)
 {
     sigset_t set, before;
@@ -83,7 +83,7 @@ static void unblock(int sig)
         sigaddset(&cnc_run_state.blocked, sig);
 }
 
-/* A program that does not want to wait for its children need not begin to now. */
+/* If the program had its children reaped by the kernel (SIG_IGN or SA_NOCLDWAIT), that stays so. */
 void cnc_signals_hear_children(void)
 {
     struct sigaction sa = { .sa_sigaction = on_signals_child, .sa_flags = SA_RESTART | SA_SIGINFO };

@@ -58,7 +58,7 @@ int64_t concur_topic_publish(concur_topic *topic)
 {
     if (!topic)
         return 0;
-    int64_t count = atomic_fetch_add(&topic->cell->count, 1) + 1; /* before the wake-up: who is woken sees it */
+    int64_t count = atomic_fetch_add(&topic->cell->count, 1) + 1; /* before the wake-up, so that woken loops see it */
     (void)cnc_sys_eventfd_raise(topic->server->topics.fd);
     return count;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Topics: what requests of all processes wait for, and anybody publishes. A topic is a number in shared memory, which
- * publishing makes larger; one eventfd of the server, which every process inherits, wakes the loops that look at the numbers.
- * Nobody reads the eventfd: a loop is told of each write to it, and a dead process leaves nothing behind.
+ * Topics: requests of all processes wait for them, and any process publishes them. A topic is a number in shared memory
+ * that grows by one each time. All processes inherit one eventfd, which wakes the loops that wait; they compare the
+ * numbers. Nobody reads the eventfd: each loop is told of each write to it, and a process that dies leaves nothing
+ * behind.
  */
 #ifndef CNC_TOPICS_H
 #define CNC_TOPICS_H
@@ -26,7 +27,7 @@ struct concur_topic {
     char name[CNC_TOPIC_NAME_MAX + 1];
 };
 
-/* Of a server; all zero but fd, which is -1, is empty. */
+/* The topics of a server. Empty: fd is -1, all else is zero. */
 struct cnc_topics {
     struct cnc_topic_cell *cells; /* a mapping of CNC_TOPICS_MAX; NULL until there is one */
     struct concur_topic *items[CNC_TOPICS_MAX]; /* owned */
@@ -34,7 +35,7 @@ struct cnc_topics {
     int fd; /* the eventfd; -1 until there is a topic */
 };
 
-/* Finds or makes. CONCUR_OK, or CONCUR_E_INVAL, _LIMIT, _NOMEM or _SYS with the last error set. */
+/* Finds or makes one. CONCUR_OK, or CONCUR_E_INVAL, _LIMIT, _NOMEM or _SYS with the last error set. */
 int cnc_topics_add(concur_server *server, const char *name, struct concur_topic **out);
 void cnc_topics_deinit(struct cnc_topics *topics);
 

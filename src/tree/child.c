@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a child of the master does, from its fork to its end.
+ * A child of the master, from its fork to its end.
  */
 #include <sys/random.h>
 
@@ -25,11 +25,11 @@ static unsigned long long with_jitter(unsigned long long n)
     return n ? n + more % (n / 10 + 1) : 0;
 }
 
-/* What was copied from the master, and must be this process' own. */
+/* Replaces what the fork has copied from the master by what belongs to this process. */
 static int child_settle(concur_server *server, const struct cnc_child *child)
 {
     struct cnc_place *place = &server->place;
-    server->setup = child->setup; /* for life: what other generations have is never looked at here */
+    server->setup = child->setup; /* does not change in this process */
     atomic_store(&server->stop_timeout, server->setup->cfg.stop_timeout);
     if (place->lines >= 0)
         server->log.up = place->lines;
@@ -45,7 +45,7 @@ static int child_settle(concur_server *server, const struct cnc_child *child)
     cnc_board_enter(place->row, child->group, child->number, child->role, cnc_clock_now(server->clock));
     atomic_store(&server->stop_at, INT64_MAX);
     (void)!getrandom(&server->id_base, sizeof server->id_base, GRND_NONBLOCK);
-    server->stop_fd = -1; /* it is kept as place.wake */
+    server->stop_fd = -1; /* not closed: it is place.wake now */
     cnc_server_close_stop(server);
     int rc = cnc_server_claim(server);
     if (rc < 0)
@@ -55,18 +55,20 @@ static int child_settle(concur_server *server, const struct cnc_child *child)
     return rc;
 }
 
-/* starved: what failed was the library's own, for want of memory or descriptors. */
+/* Reports to the master that this process cannot serve. starved: for want of memory or descriptors, not by an error of
+ * the program. Returns the exit status. */
 static int child_fail(concur_server *server, int rc, bool starved)
 {
     struct cnc_note note = { .what = CNC_NOTE_FAILED, .value = rc, .slot = starved };
     const char *text = *cnc_error_text() ? cnc_error_text() : concur_strerror(rc);
     size_t n = strlen(text);
     memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
-    (void)cnc_note_deliver(server->place.link, &note); /* else the exit status has to do as a reason */
+    (void)cnc_note_deliver(server->place.link, &note); /* if that fails, the exit status is all that the master gets */
     return -rc;
 }
 
-/* It ends normally, by SIGTERM or after requests_per_worker, so this is not reported as an unexpected end. */
+/* If this process ends without a request of the master (by SIGTERM, or after requests_per_worker), it announces that,
+ * so that its end is not reported as unexpected. */
 static void say_goodbye(const concur_server *server)
 {
     struct cnc_note note = { .what = CNC_NOTE_LEAVING };
@@ -110,7 +112,7 @@ static int serve_child(concur_server *server, const struct cnc_role *role)
     if (await_go(server)) {
         cnc_board_set_state(server->place.row, CNC_BOARD_SERVING, cnc_clock_now(server->clock));
         rc = role->run(server, true);
-        if (rc == CONCUR_E_SYS) /* and has said why */
+        if (rc == CONCUR_E_SYS) /* the reason was logged already */
             return CNC_CHILD_SICK;
     }
     if (rc != CONCUR_E_BUSY) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A host that goes on with its own work, and the master that it has forked.
+ * concur_server_start() with a master: the host, which goes on with its own work, and the master that it forks.
  */
 #include "base/error.h"
 #include "base/sys.h"
@@ -10,7 +10,7 @@
 #include "server/signals.h"
 #include "tree/tree_internal.h"
 
-/* In the master's process, just forked: the host's descriptors are the host's. */
+/* In the master's process, just forked: closes the host's descriptors, and takes over signals and the log. */
 static void leave_host(concur_server *server, int up)
 {
     int keep[68] = { up, server->stop_fd, server->stop_copy, server->topics.fd };
@@ -20,7 +20,7 @@ static void leave_host(concur_server *server, int up)
     cnc_sys_close_others(keep, n);
     server->log.up = server->place.up = up;
     server->place.master = getpid();
-    (void)cnc_server_claim(server); /* the page is there */
+    (void)cnc_server_claim(server); /* cannot fail: its page exists already */
     cnc_signals_adopt(server);
     cnc_signals_hear_children();
 }
@@ -40,15 +40,16 @@ static _Noreturn void master_process(concur_server *server, int up)
     cnc_sys_end_process(-rc);
 }
 
-/* The link to the master is broken. Shuts our end, so that a master that still runs ends: somebody waits for that. The
- * descriptor stays open, since another thread may be about to write to it. */
+/* The link to the master is broken. Shuts this end, so that a master that still runs ends, since the caller waits for
+ * that. The descriptor stays open, since another thread may be about to write to it. */
 static void host_hang_up(const concur_server *server)
 {
     (void)cnc_sys_shutdown_read(server->place.link);
     (void)cnc_sys_shutdown_write(server->place.link);
 }
 
-/* CONCUR_AGAIN: nothing more now. CONCUR_OK: the server serves. Negative: why it does not, or CONCUR_E_GONE. */
+/* Reads the master's messages. CONCUR_AGAIN: there are no more now. CONCUR_OK: the server serves now. Negative: it
+ * cannot be started, or CONCUR_E_GONE. */
 static int hear_master(concur_server *server)
 {
     struct cnc_note note;
@@ -57,7 +58,7 @@ static int hear_master(concur_server *server)
         bool starts = !server->has_tree;
         if (note.what == CNC_NOTE_FAILED && starts)
             return cnc_error_set((int)note.value, "%s", note.text);
-        if (note.what != CNC_NOTE_READY || starts) /* once, whoever says so */
+        if (note.what != CNC_NOTE_READY || starts) /* later READY messages are wrong */
             cnc_tree_hear(server, note.what, note.value, note.text);
         if (note.what == CNC_NOTE_READY && starts)
             return CONCUR_OK;
@@ -87,12 +88,12 @@ int cnc_tree_start(concur_server *server)
     }
     server->place.master = pid;
     server->place.master_fd = cnc_sys_pidfd(pid);
-    cnc_sockets_shut(server); /* the master's, and its children's */
+    cnc_sockets_shut(server); /* the master and its children have them */
     bool has_ended = false;
     while ((rc = hear_master(server)) == CONCUR_AGAIN && !has_ended)
         has_ended = cnc_host_wait(server->place.link, server->place.master_fd, -1);
     if (rc == CONCUR_AGAIN)
-        rc = CONCUR_E_GONE; /* whatever it may have said cannot be read */
+        rc = CONCUR_E_GONE; /* the master has ended without a message */
     if (rc == CONCUR_OK) {
         cnc_server_ready(server);
         return CONCUR_OK;
@@ -102,7 +103,7 @@ int cnc_tree_start(concur_server *server)
     while ((end = cnc_host_reap(&server->place.master, server->place.board)) == CONCUR_AGAIN)
         (void)cnc_host_wait(-1, server->place.master_fd, 10);
     if (rc == CONCUR_E_GONE && end == CONCUR_OK && cnc_board_stop_at(server->place.board) != INT64_MAX)
-        return CONCUR_OK; /* it was stopped before it served */
+        return CONCUR_OK; /* the server was stopped before it served */
     return rc == CONCUR_E_GONE ? end < 0 ? end : CONCUR_E_SYS : rc;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The master's side: what proc/ asks it for, and its run.
+ * The master's side: the functions that proc/ calls, and running the master.
  */
 #include "base/sys.h"
 #include "net/passing.h"
@@ -33,7 +33,7 @@ static void stopping(void *arg)
     cnc_sockets_shut(server);
 }
 
-/* A host that has no room for an event or a line loses it; READY it waits for. */
+/* If the link to the host is full, an event is lost. READY must arrive, since the host waits for it. */
 static void master_tell(void *arg, enum cnc_note_what what, int64_t value, const char *text)
 {
     concur_server *server = arg;
@@ -48,9 +48,9 @@ static void master_tell(void *arg, enum cnc_note_what what, int64_t value, const
     size_t n = strlen(text);
     memcpy(note.text, text, n < CNC_NOTE_TEXT_MAX ? n : CNC_NOTE_TEXT_MAX);
     if (!is_ready)
-        (void)cnc_note_send(server->place.up, &note, -1, false); /* a host that does not read misses events */
+        (void)cnc_note_send(server->place.up, &note, -1, false);
     else if (cnc_note_deliver(server->place.up, &note) != CONCUR_OK)
-        cnc_place_stop(server, 0); /* nobody would ever know that it serves */
+        cnc_place_stop(server, 0); /* else the host would wait for ever */
 }
 
 static const struct cnc_master_ops master_ops = {
@@ -82,7 +82,8 @@ int cnc_tree_run(concur_server *server)
     int rc = cnc_tree_check(server);
     if (rc == CONCUR_OK)
         rc = cnc_tree_open_board(server);
-    /* The program's log function is called here, not in the children; what goes to stderr can go there from anywhere. */
+    /* The program's log function is called in this process, so children send it their lines. Without one they write to
+     * stderr themselves. */
     if (rc == CONCUR_OK && server->log.fn)
         rc = cnc_passing_pair(lines, CNC_TREE_LINES);
     if (rc == CONCUR_OK) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a generation is to be, at the start and for each reload.
+ * The plan of a generation, at the start and for each reload.
  */
 #include "base/error.h"
 #include "engines/configure.h"
@@ -25,7 +25,7 @@ int cnc_tree_plan(struct cnc_setup *setup, struct cnc_plan *plan)
     return CONCUR_OK;
 }
 
-/* Beside what serves: whatever becomes of it, that has not changed. */
+/* Makes a new set-up and its plan. The generation that serves does not change, also if this fails. */
 int cnc_tree_reload(void *arg, struct cnc_plan *plan)
 {
     struct cnc_setup *setup;

@@ -30,11 +30,11 @@ int cnc_tree_open_board(concur_server *server)
     if (!board)
         return CONCUR_E_NOMEM;
     atomic_store(&server->place.board, board);
-    cnc_board_ask_stop(board, atomic_load(&server->stop_at)); /* what was asked for before, and not there */
+    cnc_board_ask_stop(board, atomic_load(&server->stop_at)); /* a stop that was asked for before the board existed */
     return CONCUR_OK;
 }
 
-/* The host's functions run in the host's process: here, or where the notes arrive. */
+/* Calls the program's log function or its hooks. They run in the process that called run or start. */
 void cnc_tree_hear(concur_server *server, enum cnc_note_what what, int64_t value, const char *text)
 {
     if (what == CNC_NOTE_LOG)
