@@ -42,10 +42,20 @@ static void return_to_poller(struct cnc_threads *t, struct cnc_conn *conn)
         cnc_home_post(t->serving->home, &t->back_task); /* cannot fail: that home outlives its connections */
 }
 
+static void free_thread(struct cnc_threads *t, struct cnc_home *home)
+{
+    if (cnc_pool_job_ends(t->pool, home) && t->is_free)
+        t->is_free(t);
+}
+
+/* The poller may submit the next request of the connection before this thread returns: the thread counts as free by then. */
 static void park(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *conn)
 {
-    if (!t->parked || !t->parked(t, home, conn))
-        return_to_poller(t, conn);
+    if (t->parked && t->parked(t, home, conn))
+        return;
+    if (cnc_desk_of(home)->live == 0) /* else it is not free yet */
+        free_thread(t, home);
+    return_to_poller(t, conn);
 }
 
 CNC_HOT static bool threads_is_wanted(void *arg)
@@ -96,8 +106,7 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
         }
     while (home->local.head)
         cnc_home_settle(home);
-    if (cnc_pool_job_ends(t->pool, home) && t->is_free)
-        t->is_free(t);
+    free_thread(t, home);
     cnc_server_leave(before);
 }
 

@@ -123,6 +123,8 @@ void cnc_front_handover(struct cnc_driver *drv, struct cnc_conn *conn)
     conn->exchange.tries = 0;
     bool is_next = cnc_link_alone(&f->queue) || (conn->flags & CNC_CONN_LEASE); /* a lease takes no thread */
     int rc = is_next ? cnc_front_lend(f, conn) : CONCUR_AGAIN;
+    if (rc == CONCUR_AGAIN && f->queue_len >= f->cfg.queue_max)
+        cnc_front_serve_queue(f); /* the note that brought this connection back may tell of a free thread */
     if (rc == CONCUR_AGAIN && f->queue_len < f->cfg.queue_max) {
         cnc_front_queue(f, conn);
     } else if (rc != CONCUR_OK) {
