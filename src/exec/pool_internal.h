@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files of the pool share: pool.c has its life and its numbers, pool_jobs.c the jobs until a thread takes them,
+ * What the files of the pool share: pool.c has its life and its numbers, pool_jobs.c the jobs,
  * pool_threads.c the threads, pool_look.c the checks when jobs wait. Functions named _locked are called with mu held.
  */
 #ifndef CNC_POOL_INTERNAL_H
@@ -73,6 +73,14 @@ static inline void cnc_pool_note_waiting_locked(struct cnc_pool_lane *lane)
 {
     unsigned jobs = atomic_load(&lane->jobs);
     atomic_store_explicit(&lane->waiting, jobs > lane->threads ? jobs - lane->threads : 0, memory_order_relaxed);
+}
+
+/* At t, without mu. Its job no longer counts; harmless if it has none. */
+static inline void cnc_pool_end_job(struct cnc_pool_thread *t)
+{
+    if (t->has_job)
+        atomic_fetch_sub(&t->lane->jobs, 1);
+    t->has_job = false;
 }
 
 /* pool_threads.c */

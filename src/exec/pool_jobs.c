@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The jobs of a pool until a thread takes them: submitted, refused, reserved, cancelled, withdrawn.
+ * The jobs of a pool, except how they run: submitted, refused, reserved, cancelled, withdrawn, ended early.
  */
 #include "exec/pool_internal.h"
 
@@ -222,4 +222,13 @@ void cnc_pool_submit_all_reserved(struct cnc_pool *pool, struct cnc_link *jobs)
     }
     cnc_link_move_all(jobs, &left);
     leave_locked(pool, next);
+}
+
+bool cnc_pool_job_ends(struct cnc_pool *pool, struct cnc_home *here)
+{
+    struct cnc_pool_thread *t = here->pooled;
+    bool ends = t && t->pool == pool && t->has_job;
+    if (ends)
+        cnc_pool_end_job(t);
+    return ends;
 }

@@ -111,22 +111,6 @@ static struct cnc_job *next_job_locked(struct cnc_pool *pool, struct cnc_pool_th
     return job;
 }
 
-static void end_job(struct cnc_pool_thread *t)
-{
-    if (t->has_job)
-        atomic_fetch_sub(&t->lane->jobs, 1);
-    t->has_job = false;
-}
-
-bool cnc_pool_job_ends(struct cnc_pool *pool, struct cnc_home *here)
-{
-    struct cnc_pool_thread *t = here->pooled;
-    bool ends = t && t->pool == pool && t->has_job;
-    if (ends)
-        end_job(t);
-    return ends;
-}
-
 static void *pool_thread_main(void *arg)
 {
     struct cnc_pool_thread *t = arg;
@@ -139,7 +123,7 @@ static void *pool_thread_main(void *arg)
         pthread_mutex_unlock(&pool->mu);
         cnc_pool_wake(next);
         job->run(job, t->home);
-        end_job(t);
+        cnc_pool_end_job(t);
         pthread_mutex_lock(&pool->mu);
     }
     cnc_link_remove(&t->link); /* no broadcast may reach a home that closes */

@@ -202,10 +202,12 @@ static void warn_of_stall(const struct cnc_serving *s, int64_t ms, unsigned call
 static void check_stall(struct cnc_serving *s, int64_t began)
 {
     int64_t limit = s->server->setup->cfg.stall_warn;
-    int64_t now = cnc_clock_now(s->server->clock);
     unsigned calls = cnc_desk_of(s->home)->calls - s->calls_before;
     s->calls_before = cnc_desk_of(s->home)->calls;
-    if (CNC_LIKELY(limit == 0 || now - began < limit))
+    if (limit == 0)
+        return;
+    int64_t now = cnc_clock_now(s->server->clock);
+    if (CNC_LIKELY(now - began < limit))
         return;
     atomic_fetch_add_explicit(&s->stalls, 1, memory_order_relaxed);
     if (now - s->stall_warned_at < 1000)
