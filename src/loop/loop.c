@@ -4,23 +4,23 @@
 #include "base/error.h"
 #include "base/sys.h"
 
-#define OWN_FILES 3 /* descriptors that libevent opens for a base: an epoll, and a pipe for signals that it is never given */
-#define OWN_BYTES 2048 /* more than it allocates then */
+#define OWN_FILES 3 /* descriptors that libevent opens for a base: an epoll, and a pipe for signals */
+#define OWN_BYTES 2048 /* more than libevent allocates for them */
 
 struct cnc_loop {
     struct event_base *base;
     const struct cnc_clock *clock;
     struct cnc_tick *ticks;
-    struct event timer; /* of timer_fd, which fires at armed_at, only to end the wait */
+    struct event timer; /* watches timer_fd, which fires at armed_at and only ends the wait */
     struct event waker;
     int64_t armed_at;
-    int64_t tick_at; /* no tick is due before, however many there are */
+    int64_t tick_at; /* no tick is due before this time */
     int64_t now;
     int64_t began;
     int wake_fd, timer_fd;
-    int epoll_fd; /* libevent's own; -1: not found */
-    bool stale; /* now must be read again */
-    _Atomic(const char *) broken; /* why it is; NULL: it is not */
+    int epoll_fd; /* libevent's; -1: not found */
+    bool stale; /* the time must be read again */
+    _Atomic(const char *) broken; /* why the loop is broken; NULL: it is not */
 };
 
 static void be_broken(struct cnc_loop *loop, const char *why)
@@ -38,7 +38,7 @@ static void on_loop_timer(evutil_socket_t fd, short what, void *arg)
     loop->armed_at = INT64_MAX;
 }
 
-/* The counter is cleared before the woken code looks at its queue, so no wake-up is lost. */
+/* Clears the counter before the woken code looks at its queue, so that no wake-up is lost. */
 static void on_loop_wake(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
@@ -51,18 +51,19 @@ static struct event_config *configure(void)
     struct event_config *cfg = event_config_new();
     if (!cfg)
         return NULL;
-    /* One thread per base, and the host's environment is not ours to obey. */
+    /* One thread uses a base, so no locks. libevent's environment variables are meant for the host's own use of it. */
     event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
     event_config_set_flag(cfg, EVENT_BASE_FLAG_IGNORE_ENV);
-    /* It has no timers of its own to serve, so it need not look at a clock twice a turn. */
+    /* libevent gets no timers, so it need not read the clock in each turn. */
     event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
-    /* Without memory for the one that has these it would take another one, which cannot do what is asked of it here. */
+    /* Requires epoll. If libevent had no memory for that, it would choose poll() or select(), which cannot report
+     * these. */
     event_config_require_features(cfg, EV_FEATURE_ET | EV_FEATURE_EARLY_CLOSE);
     return cfg;
 }
 
-/* If libevent gets no descriptors it calls exit(1), and if it gets no memory it writes to stderr. So both are taken first,
- * to see that they are there. *highest: number that its descriptors do not exceed. */
+/* If libevent gets no descriptors it calls exit(1), and if it gets no memory it writes to stderr. So this first
+ * allocates both for a test, and frees them. *highest: libevent's descriptors have at most this number. */
 static struct event_base *new_base(const struct event_config *cfg, int *highest)
 {
     struct cnc_files_hold hold;
@@ -82,7 +83,8 @@ static struct event_base *new_base(const struct event_config *cfg, int *highest)
     return base;
 }
 
-/* libevent does not reveal its epoll descriptor: it is the one that has our waker. Looking changes nothing there. */
+/* Finds libevent's epoll descriptor, which it does not tell: it is the one that watches the loop's eventfd. The search
+ * changes nothing there. */
 static int find_epoll(const struct cnc_loop *loop, int highest)
 {
     struct epoll_event ev = { .events = EPOLLIN, .data.fd = loop->wake_fd };
@@ -168,7 +170,7 @@ CNC_HOT int64_t cnc_loop_now(struct cnc_loop *loop)
     return loop->now;
 }
 
-/* A loop that sleeps without its wake-up is woken by its timer, to learn of that. */
+/* If the eventfd was closed by mistake, the timer wakes the loop, which then finds that it is broken. */
 void cnc_loop_wake(struct cnc_loop *loop)
 {
     if (CNC_LIKELY(cnc_sys_eventfd_raise(loop->wake_fd)))
@@ -191,18 +193,18 @@ bool cnc_loop_owns(const struct cnc_loop *loop, int fd)
 
 static void arm(struct cnc_loop *loop, int64_t at)
 {
-    int64_t wait = at - cnc_clock_now(loop->clock); /* the turn's own time may be old: a handler may have taken long */
+    int64_t wait = at - cnc_clock_now(loop->clock); /* not the turn's time: a handler may have taken long */
     if (cnc_sys_timerfd_in_ms(loop->timer_fd, wait) == 0)
         loop->armed_at = at;
     else
         be_broken(loop, "its timer was closed");
 }
 
-/* A timer that should have fired by now is armed again; this shows whether it was closed. */
+/* Runs the ticks that are due. Also sets a timer again that should have fired by now; if it was closed, that fails. */
 static void run_ticks(struct cnc_loop *loop)
 {
     int64_t next = INT64_MAX;
-    loop->tick_at = INT64_MAX; /* one that has been passed may be set again */
+    loop->tick_at = INT64_MAX; /* before the handlers run, since one may set a tick again */
     for (struct cnc_tick *t = loop->ticks; t; t = t->next) {
         if (t->at <= cnc_loop_now(loop)) {
             t->at = INT64_MAX;
@@ -217,7 +219,7 @@ static void run_ticks(struct cnc_loop *loop)
         arm(loop, next);
 }
 
-/* Most turns have nothing to do for them. */
+/* Is a tick due? In most turns none is. */
 static bool has_ticks_to_run(const struct cnc_loop *loop, int64_t now)
 {
     return loop->tick_at <= now || loop->tick_at < loop->armed_at || loop->armed_at < now;
@@ -233,14 +235,14 @@ CNC_HOT int cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms)
     int flags = EVLOOP_ONCE;
     loop->stale = true;
     if (max_wait_ms == 0)
-        flags |= EVLOOP_NONBLOCK; /* alone it would go on for as long as any descriptor is ready */
+        flags |= EVLOOP_NONBLOCK; /* NONBLOCK without ONCE would go on as long as any descriptor is ready */
     else if (max_wait_ms > 0 && cnc_loop_now(loop) + max_wait_ms < loop->armed_at)
         arm(loop, cnc_loop_now(loop) + max_wait_ms);
     if (CNC_UNLIKELY(atomic_load_explicit(&loop->broken, memory_order_relaxed) != NULL))
         return loop_say_broken(loop);
     if (CNC_UNLIKELY(event_base_loop(loop->base, flags) < 0))
         be_broken(loop, "it cannot wait: its epoll was closed");
-    /* Read at the first callback, if there was one; else now. Callbacks that took long make the ticks look again. */
+    /* The time of the first callback, if there was one; else now. */
     loop->began = cnc_loop_now(loop);
     if (CNC_UNLIKELY(has_ticks_to_run(loop, loop->began)))
         run_ticks(loop);
@@ -252,8 +254,8 @@ CNC_HOT int64_t cnc_loop_turn_began(const struct cnc_loop *loop)
     return loop->began;
 }
 
-/* libevent reports a reset as readable and writable only, never as EV_CLOSED: whoever watched for that alone would not be
- * told, while the loop went round and round. So EV_CLOSED stands together with an edge-triggered EV_READ. */
+/* libevent reports a reset as readable and writable, but not as EV_CLOSED. If only EV_CLOSED were watched, the callback
+ * would not be called, and the loop would spin. So EV_CLOSED is combined with an edge-triggered EV_READ. */
 #define CLOSED_EVENTS (EV_CLOSED | EV_READ | EV_ET)
 
 static bool has_hung_up(int fd)
@@ -286,8 +288,8 @@ void cnc_io_init(struct cnc_loop *loop, struct cnc_io *io, int fd, void (*fn)(st
     io->fn = fn;
 }
 
-/* libevent 2.1 knows no EPOLLEXCLUSIVE: what it has added is added again with it. Where that fails the descriptor stays
- * watched as usual, which is right as well, but wakes everybody. */
+/* libevent 2.1 does not know EPOLLEXCLUSIVE. So the descriptor that it has added to its epoll is removed, and added
+ * again with this flag. If that fails, it is watched without the flag: then each connection wakes all processes. */
 static void make_exclusive(struct cnc_loop *loop, int fd)
 {
     struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = fd };
@@ -299,8 +301,8 @@ static void make_exclusive(struct cnc_loop *loop, int fd)
     (void)cnc_sys_epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
 }
 
-/* Added here, without events, it is found there by libevent, which changes it then. Another watcher of the same descriptor has
- * shown already that it can be. */
+/* Adds the descriptor to libevent's epoll, without events, to see whether that works. libevent then finds it there, and
+ * changes its events. If another io watches the same descriptor, it is known to work. */
 int cnc_io_ask(struct cnc_loop *loop, const struct cnc_io *io)
 {
     struct epoll_event ev = { .events = 0, .data.fd = cnc_io_fd(io) };
@@ -360,7 +362,7 @@ void cnc_tick_at(struct cnc_loop *loop, struct cnc_tick *tick, int64_t at)
         arm(loop, at);
 }
 
-/* The state of a process that runs one server, as are its signals (server/signals.c). */
+/* State of the whole process, as are signals (server/signals.c): only one server uses it. */
 static struct {
     _Atomic(void (*)(const char *)) say;
     _Atomic(void (*)(void)) fatal;

@@ -32,7 +32,7 @@ static bool has_prefix(struct cnc_slice s, const char *prefix)
     return s.n >= n && memcmp(s.p, prefix, n) == 0;
 }
 
-/* Takes the next word off *s; words are parted by spaces or tabs. */
+/* Removes the first word from *s and returns it. Words are separated by spaces or tabs. */
 static struct cnc_slice next_word(struct cnc_slice *s)
 {
     while (s->n && (*s->p == ' ' || *s->p == '\t'))
@@ -89,7 +89,7 @@ static bool parse_ipv6(struct cnc_address *a, struct cnc_slice host, in_port_t p
     return true;
 }
 
-/* What bind() would refuse with little more than "invalid argument" is explained here. */
+/* An IPv6 address in brackets. Errors are explained here, since bind() would only say "invalid argument". */
 static int parse_brackets(struct cnc_address *a, struct cnc_slice host, in_port_t port, const char *text, char *err,
                           size_t size)
 {
@@ -109,7 +109,7 @@ static int parse_brackets(struct cnc_address *a, struct cnc_slice host, in_port_
     return CONCUR_OK;
 }
 
-/* HOST:PORT; the last colon parts them, and an IPv6 address stands in brackets (RFC 3986 §3.2.2). */
+/* HOST:PORT, separated by the last colon; an IPv6 address is in brackets (RFC 3986 §3.2.2). */
 static int parse_ip(struct cnc_address *a, struct cnc_slice s, const char *text, char *err, size_t size)
 {
     size_t colon = s.n;
@@ -151,7 +151,7 @@ static int parse_unix(struct cnc_address *a, struct cnc_slice path, const char *
         return address_refuse(err, size, text, "the path must begin with /");
     if (path.n >= sizeof un->sun_path)
         return address_refuse(err, size, text, "the path is longer than %zu bytes", sizeof un->sun_path - 1);
-    if (has_control(path)) /* such a name would tear log lines apart */
+    if (has_control(path)) /* it would break log lines */
         return address_refuse(err, size, text, "the path has a control character");
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, path.p, path.n);
@@ -186,7 +186,7 @@ static bool parse_mode(struct cnc_slice s, int *out)
 
 static int parse_word(struct cnc_address *a, struct cnc_slice word, const char *text, char *err, size_t size)
 {
-    if (has_prefix(word, "tls=")) { /* never served in clear text instead */
+    if (has_prefix(word, "tls=")) { /* refused, and not served without TLS instead */
         (void)address_refuse(err, size, text, "this version has no TLS: put a proxy in front that has it");
         return CONCUR_E_UNSUPPORTED;
     }
@@ -219,7 +219,7 @@ int cnc_address_parse(struct cnc_address *out, const char *text, char *err, size
     return rc;
 }
 
-/* Copies text of n bytes and a NUL, if there is room. */
+/* Copies n bytes of text and a NUL if they fit. Returns n, or 0. */
 static size_t address_put(char *out, size_t size, const char *text, size_t n)
 {
     if (n >= size) {
@@ -249,7 +249,7 @@ static size_t write_port(char *out, in_port_t port)
     return 1 + cnc_decimal(out + 1, ntohs(port));
 }
 
-/* [::ffff:192.0.2.1] is how a socket for both families shows an IPv4 peer (RFC 4291 §2.5.5.2). */
+/* A socket for both families shows an IPv4 peer as [::ffff:192.0.2.1] (RFC 4291 §2.5.5.2); it is written as IPv4. */
 static size_t write_ipv6(char *out, size_t size, const struct sockaddr_in6 *in6)
 {
     size_t n = 0;

@@ -40,7 +40,7 @@ bool cnc_gate_look(struct cnc_gate *gate, const int *listeners, unsigned count)
 
 void cnc_gate_leave(struct cnc_gate *gate, int fd)
 {
-    (void)cnc_sys_epoll_ctl(gate->epoll, EPOLL_CTL_DEL, fd, NULL); /* it fails only for one that does not stand there */
+    (void)cnc_sys_epoll_ctl(gate->epoll, EPOLL_CTL_DEL, fd, NULL); /* fails only if the gate does not watch fd */
 }
 
 void cnc_gate_close(struct cnc_gate *gate)

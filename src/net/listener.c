@@ -40,7 +40,7 @@ static const char *listener_path_of(const struct cnc_address *address)
     return ((const struct sockaddr_un *)&address->addr)->sun_path;
 }
 
-/* The file at the path itself; symbolic links are not followed. False: none, or that cannot be known. */
+/* Looks at the file at the address' path; symbolic links are not followed. False: there is none, or stat fails. */
 static bool look_at_path(const struct cnc_address *address, struct stat *st)
 {
     return cnc_sys_lstat(listener_path_of(address), st) == 0;
@@ -62,15 +62,15 @@ static bool is_something_else(const struct cnc_address *address)
 
 static bool is_served(const struct cnc_address *address)
 {
-    int fd = cnc_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK); /* a full backlog must not hold us up */
+    int fd = cnc_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK); /* else connect would wait for a full backlog */
     bool refused = fd >= 0 && cnc_sys_connect(fd, (const struct sockaddr *)&address->addr, address->addr_len) < 0 &&
                    errno == ECONNREFUSED;
     cnc_sys_close(&fd);
     return !refused;
 }
 
-/* A socket file that a dead server left behind would refuse the address for ever; one that answers is in use. A connect is
- * refused by other files too, so it must be a socket, and the same one after that as before it. */
+/* Removes the socket file of a server that has died: a file that refuses connections. Other kinds of files refuse them
+ * too, so it must be a socket, and the same file before and after the attempt to connect. */
 static void remove_stale(const struct cnc_address *address)
 {
     struct stat st;
@@ -102,7 +102,7 @@ static int bind_address(int fd, struct cnc_listener_file *file, const struct cnc
     return cnc_sys_bind(fd, (const struct sockaddr *)&address->addr, address->addr_len);
 }
 
-/* A machine without IPv6 still serves "*". */
+/* On a machine without IPv6, "*" means 0.0.0.0. */
 static struct cnc_address without_ipv6(const struct cnc_address *address)
 {
     struct cnc_address v4 = *address;
@@ -121,20 +121,20 @@ static int get_flag(int fd, int name, int *out)
     return getsockopt(fd, SOL_SOCKET, name, out, &len);
 }
 
-/* NULL: it can be served. */
+/* Why the descriptor cannot be served; NULL: it can. */
 static const char *judge_descriptor(int fd)
 {
     int type = 0, family = 0, listens = 0;
     if (get_flag(fd, SO_TYPE, &type) < 0)
         return errno == EBADF ? "no such descriptor is open" : errno == ENOTSOCK ? "not a socket" : strerror(errno);
-    if (type != SOCK_STREAM) /* a SEQPACKET listens, too, and has no stream of bytes */
+    if (type != SOCK_STREAM) /* SOCK_SEQPACKET can listen too */
         return "it is not a stream socket";
     if (get_flag(fd, SO_DOMAIN, &family) < 0 || (family != AF_INET && family != AF_INET6 && family != AF_UNIX))
         return "it is not a socket of IPv4, IPv6 or Unix";
     return get_flag(fd, SO_ACCEPTCONN, &listens) < 0 || !listens ? "the socket does not listen" : NULL;
 }
 
-/* The descriptor belongs to the program that opened it: ours is a copy. */
+/* Takes a copy of a descriptor that was opened outside the library. */
 static int adopt(int *out, const struct cnc_address *address)
 {
     char text[128];
@@ -150,7 +150,7 @@ static int adopt(int *out, const struct cnc_address *address)
     return CONCUR_OK;
 }
 
-/* A new socket: bound, tuned, listening. On failure what was made is taken back. */
+/* Binds a new socket, sets its options, and listens. On failure a socket file that it made is removed. */
 static int open_bound(int fd, struct cnc_listener_file *file, const struct cnc_address *address,
                       const struct cnc_listener_options *options)
 {
@@ -175,7 +175,7 @@ int cnc_listener_open(int *out, struct cnc_listener_file *file, const struct cnc
     int fd = -1;
     *file = (struct cnc_listener_file){ 0 };
     if (address->kind == CNC_ADDRESS_FD) {
-        int rc = adopt(&fd, address); /* its options are whoever opened it's to set */
+        int rc = adopt(&fd, address); /* its options are not changed: its owner sets them */
         *out = fd;
         return rc;
     }

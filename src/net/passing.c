@@ -56,7 +56,7 @@ static int send_with(int link, const struct iovec *iov, int count, const int *fd
     case EBADF:
     case ENOTSOCK:
         return CONCUR_E_GONE;
-    default: /* ENOBUFS, ENOMEM, ETOOMANYREFS, and what a filter of the system may say */
+    default: /* ENOBUFS, ENOMEM, ETOOMANYREFS, or an error of a filter such as seccomp */
         return CONCUR_E_FULL;
     }
 }
@@ -71,7 +71,8 @@ int cnc_passing_send_two(int link, const struct iovec *iov, int count, const int
     return send_with(link, iov, count, fds, 2, false);
 }
 
-/* The last ones; there may be room for more than was asked for, by the padding. */
+/* Takes the descriptors of a message. Since the buffer has padding, more than most may arrive; all but the last are
+ * closed. */
 static void take_descriptors(struct msghdr *m, int *fds, unsigned most)
 {
     unsigned n = 0;
@@ -92,7 +93,7 @@ static void passing_close_all(int *fds, unsigned n, int leave)
     }
 }
 
-#define NO_ROOM_MS 10 /* until the system may have room */
+#define NO_ROOM_MS 10 /* until a send is tried again for which the system had no room */
 
 static bool lacks_room(int err)
 {
@@ -112,7 +113,7 @@ static ssize_t recv_with(int link, void *p, size_t n, int *fds, unsigned most, b
         got = cnc_sys_recvmsg(link, &m, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
     while (got < 0 && (errno == EINTR || (wait && lacks_room(errno) && cnc_sys_poll(NULL, 0, NO_ROOM_MS) == 0)));
     if (got < 0)
-        return lacks_room(errno) ? -EAGAIN : -errno; /* the message is still there */
+        return lacks_room(errno) ? -EAGAIN : -errno; /* EAGAIN: the message is not lost */
     take_descriptors(&m, fds, most);
     if (m.msg_flags & MSG_TRUNC) {
         passing_close_all(fds, most, -1);
