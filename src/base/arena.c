@@ -19,7 +19,7 @@ void cnc_arena_free_spilled(struct cnc_arena *a)
     }
 }
 
-/* A large piece gets a block of its own, so that the current block's rest stays usable. */
+/* A large piece gets its own block, so that the rest of the current block can still be used. */
 void *cnc_arena_alloc_slow(struct cnc_arena *a, size_t n)
 {
     size_t want = n > BLOCK_SIZE / 4 ? n : BLOCK_SIZE;

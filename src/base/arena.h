@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory of a request. An arena begins with a block of its owner, allocates more blocks when that is full, and frees all of
- * them at once. Pointers never move.
+ * Memory of a request. An arena begins with a block of its owner, allocates more blocks when that is full, and frees
+ * all of them at once. Pointers never move.
  */
 #ifndef CNC_ARENA_H
 #define CNC_ARENA_H
@@ -10,14 +10,14 @@
 
 struct cnc_arena_block;
 
-/* INV: at <= end; bytes [at, end) are free; total counts bytes of spilled blocks and never exceeds max. */
+/* INV: at <= end; bytes [at, end) are free; total is the size of the blocks that were allocated, and at most max. */
 struct cnc_arena {
     char *at, *end;
     struct cnc_arena_block *spilled; /* owned */
     size_t total, max;
 };
 
-/* Starts in [first, first + n), which stays the caller's; spills up to max bytes in all. */
+/* The arena begins with [first, first + n), which the caller still owns, and allocates at most max bytes more. */
 static inline void cnc_arena_init(struct cnc_arena *a, void *first, size_t n, size_t max)
 {
     *a = (struct cnc_arena){ .at = first, .end = (char *)first + n, .max = max };

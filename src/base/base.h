@@ -2,8 +2,8 @@
  *
  * Used by all rooms: attributes, assertions, slices, ASCII tables.
  *
- * Assertions. CNC_ASSERT guards our own invariants, never a system call's result and never peer input. It is active in
- * debug and sanitizer builds; in release builds it is a no-op, because the library never aborts its host.
+ * CNC_ASSERT checks invariants of the library, never the result of a system call or input from a peer. It is active in
+ * debug and sanitizer builds. In release builds it does nothing, because the library never aborts its host.
  */
 #ifndef CNC_BASE_H
 #define CNC_BASE_H
@@ -24,9 +24,10 @@
 
 #define CNC_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CNC_UNLIKELY(x) __builtin_expect(!!(x), 0)
-/* For a function that a usual request calls. The linker puts these side by side, so that they take few pages: with several
- * processes on a core, each finds its pages evicted from the caches when it wakes. They have no stack canary, which would
- * cost 2 % of a request's instructions. So none of them may fill a local array with a length that comes from outside. */
+/* For a function that a usual request calls. The linker puts these side by side, so that they take few pages: with
+ * several processes on a core, each finds its pages evicted from the caches when it wakes. They have no stack canary,
+ * which would cost 2 % of a request's instructions. So none of them may fill a local array with a length that comes
+ * from outside. */
 #ifdef __has_attribute
 #if __has_attribute(no_stack_protector)
 #define CNC_NO_CANARY no_stack_protector,
@@ -40,7 +41,7 @@
 #define CNC_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define CNC_CONTAINER(p, type, member) ((type *)(void *)((char *)(p) - offsetof(type, member)))
 
-/* A borrowed run of bytes; not NUL-terminated unless said so. */
+/* Bytes that somebody else owns; not NUL-terminated unless a comment says so. */
 struct cnc_slice {
     const char *p;
     size_t n;
@@ -53,7 +54,7 @@ static inline bool cnc_slice_equal(struct cnc_slice a, struct cnc_slice b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-/* ASCII only, in every locale of the host. */
+/* ASCII only, whatever the host's locale. */
 static inline char cnc_lower(char c)
 {
     return (c >= 'A' && c <= 'Z') ? (char)(c | 0x20) : c;
@@ -90,7 +91,7 @@ static inline bool cnc_equal_lower(const char *a, size_t a_len, const char *b, s
     return true;
 }
 
-/* memset() to 0 out of line: for a few hundred bytes, what compilers inline for a known size is slower. */
+/* memset() to 0, not inlined: for a few hundred bytes the code that compilers inline for a known size is slower. */
 void cnc_zero(void *p, size_t n);
 
 /* Writes v in decimal at out (at most 20 bytes, no NUL); returns the number of bytes. */

@@ -13,7 +13,7 @@ struct cnc_clock {
     void *arg;
 };
 
-/* The machine's own clocks. */
+/* The clocks of the system. */
 extern const struct cnc_clock cnc_clock_system;
 
 static inline int64_t cnc_clock_now(const struct cnc_clock *c)

@@ -12,7 +12,7 @@ static _Thread_local char last_error[TEXT_SIZE];
 int cnc_error_set(int code, const char *fmt, ...)
 {
     int saved = errno;
-    char text[TEXT_SIZE]; /* an argument may be the last error itself */
+    char text[TEXT_SIZE]; /* a copy, since an argument may be the last error */
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);

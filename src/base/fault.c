@@ -70,6 +70,6 @@ void cnc_fault_on_spool(void)
         in_time = cnc_sys_sleep_while(&nobody_wakes, 0, ms);
 }
 #else
-/* Nothing to build without CNC_FAULTS; ISO C wants one declaration. */
+/* Without CNC_FAULTS this file is empty, but ISO C requires a declaration. */
 extern const int cnc_fault_absent;
 #endif

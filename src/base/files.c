@@ -9,7 +9,7 @@
 
 #include "base/sys.h"
 
-#define WAIT_MS 10 /* at most, until the next check whether a thread needs several descriptors */
+#define WAIT_MS 10 /* longest wait before it is checked again whether a loop is being made */
 #define PROBES_MAX 64
 
 struct cnc_files_state cnc_files_state;
@@ -27,7 +27,7 @@ static void in_child(void)
 void cnc_files_watch_forks(void)
 {
     if (!atomic_exchange(&cnc_files_state.watches, true) && pthread_atfork(files_before_fork, NULL, in_child) != 0)
-        atomic_store(&cnc_files_state.is_shared, true); /* nobody will tell us: as if it had */
+        atomic_store(&cnc_files_state.is_shared, true); /* forks will not be noticed: assume that there was one */
 }
 
 static void sleep_while_made(int maker)
@@ -36,7 +36,8 @@ static void sleep_while_made(int maker)
     (void)syscall(SYS_futex, &cnc_files_state.making, FUTEX_WAIT_PRIVATE, maker, &t, NULL, 0);
 }
 
-/* True: no thread of this process needs several descriptors any more. A parent's need does not count here. */
+/* Waits a moment while another thread is between cnc_files_make() and cnc_files_made(). True: none is. If `making` was
+ * copied by a fork, it is cleared. */
 static bool files_is_over(void)
 {
     int maker = atomic_load(&cnc_files_state.making);
@@ -69,7 +70,8 @@ int cnc_files_lift(int fd)
 
 /* ---- several at once ---- */
 
-/* The first ones are of the kinds that libevent takes: these have limits of their own. */
+/* Opens one or two descriptors, and returns how many. The first ones are an epoll and a pipe, as libevent opens them,
+ * since these have their own limits. */
 static int probe(unsigned i, int fds[2])
 {
     if (CNC_FAULT(CNC_FAULT_OPEN, EMFILE))
@@ -80,7 +82,8 @@ static int probe(unsigned i, int fds[2])
     return fds[0] >= 0;
 }
 
-/* Those below CNC_FILES_LOW stay open; they count for nothing. */
+/* Closes all but those below CNC_FILES_LOW. These stay open until cnc_files_made(), so that libevent does not get their
+ * numbers. */
 static void keep_low(struct cnc_files_hold *hold, int fds[], unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -125,8 +128,8 @@ void cnc_files_made(struct cnc_files_hold *hold)
     errno = saved;
 }
 
-/* The number of calls under way is read after making was set, and each of them looks at making after it was counted: whoever is
- * not seen here waits. */
+/* A thread counts itself in opening before it reads making. Here making is set before opening is read. So each thread
+ * is either counted here, or sees making and waits. */
 int cnc_files_make(struct cnc_files_hold *hold, unsigned n)
 {
     *hold = (struct cnc_files_hold){ .highest = -1 };
@@ -138,7 +141,7 @@ int cnc_files_make(struct cnc_files_hold *hold, unsigned n)
     return rc;
 }
 
-/* ---- how many there are ---- */
+/* ---- limits ---- */
 
 unsigned cnc_files_limit(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Intrusive doubly linked ring: the head is a link, an unlinked link points to itself.
+ * An intrusive doubly linked list, which is a ring: the head is a link too, and a link that is in no list points to
+ * itself.
  */
 #ifndef CNC_LIST_H
 #define CNC_LIST_H
@@ -21,7 +22,7 @@ static inline bool cnc_link_alone(const struct cnc_link *l)
     return l->next == l;
 }
 
-/* Unlinks; harmless on a link that stands alone. */
+/* Removes l from its list; does nothing if it is in none. */
 static inline void cnc_link_remove(struct cnc_link *l)
 {
     l->prev->next = l->next;
@@ -29,7 +30,7 @@ static inline void cnc_link_remove(struct cnc_link *l)
     l->next = l->prev = l;
 }
 
-/* l must stand alone. */
+/* Adds l at the end. It must be in no list. */
 static inline void cnc_link_append(struct cnc_link *head, struct cnc_link *l)
 {
     l->prev = head->prev;
@@ -38,7 +39,7 @@ static inline void cnc_link_append(struct cnc_link *head, struct cnc_link *l)
     head->prev = l;
 }
 
-/* Moves all of from to the end of to, which both are heads. */
+/* Moves all links of the list from to the end of the list to. Both are heads. */
 static inline void cnc_link_move_all(struct cnc_link *to, struct cnc_link *from)
 {
     if (cnc_link_alone(from))
@@ -50,7 +51,7 @@ static inline void cnc_link_move_all(struct cnc_link *to, struct cnc_link *from)
     cnc_link_init(from);
 }
 
-/* Unlinks and returns the first; head must not stand alone. */
+/* Removes the first link and returns it. The list must not be empty. */
 static inline struct cnc_link *cnc_link_take_first(struct cnc_link *head)
 {
     struct cnc_link *l = head->next;

@@ -14,7 +14,7 @@
 #include "base/base.h"
 #include "base/sys.h"
 
-/* ThreadSanitizer has a thread of its own, and a second one in a process that was forked. */
+/* ThreadSanitizer adds one thread, and a second one in a forked process. */
 #if defined(__SANITIZE_THREAD__)
 #define OWN_THREADS 2
 #elif defined(__has_feature)
@@ -49,7 +49,7 @@ int cnc_sys_child_stop(int pidfd, pid_t pid)
     return info.si_code == CLD_STOPPED ? 1 : info.si_code == CLD_CONTINUED ? 2 : 0;
 }
 
-/* The third field; the name before it stands in brackets and may hold any byte. */
+/* The third field of the file. The second one is the process' name in brackets, which may contain any byte. */
 char cnc_sys_process_state(pid_t pid)
 {
     char path[48], text[512];
@@ -69,7 +69,7 @@ int cnc_sys_socketpair(int fds[2])
     if (CNC_FAULT(CNC_FAULT_OPEN, EMFILE))
         return -1;
     fds[0] = fds[1] = -1;
-    cnc_files_begin(); /* counts as one call, though it takes two: processes are made where no other thread makes a loop */
+    cnc_files_begin(); /* counts as one, though it opens two: no other thread makes a loop while processes are forked */
     int rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
     cnc_files_end();
     for (int i = 0; i < 2 && rc == 0; i++)
@@ -88,14 +88,14 @@ void cnc_sys_die_with_parent(void)
 
 static void close_from_to(unsigned from, unsigned to)
 {
-    if (from <= to && syscall(SYS_close_range, from, to, 0) < 0) /* the system has no such thing, or forbids it */
+    if (from <= to && syscall(SYS_close_range, from, to, 0) < 0) /* fails on old kernels, or if a filter forbids it */
         for (unsigned fd = from; fd <= to && fd < 65536; fd++)
             (void)close((int)fd);
 }
 
 void cnc_sys_close_others(int *keep, unsigned n)
 {
-    for (unsigned i = 1; i < n; i++) /* few: by insertion */
+    for (unsigned i = 1; i < n; i++) /* insertion sort, since they are few */
         for (unsigned k = i; k > 0 && keep[k] < keep[k - 1]; k--) {
             int t = keep[k];
             keep[k] = keep[k - 1];
@@ -130,7 +130,8 @@ static void flush_if_free(FILE *file)
     funlockfile(file);
 }
 
-/* Whoever reads from a stream has its lock until something comes. */
+/* A thread that reads from a stream holds its lock until input comes. So with several threads only stdout and stderr
+ * are flushed, if their locks are free. */
 void cnc_sys_flush_stdio(void)
 {
     struct cnc_quiet quiet;
@@ -168,7 +169,8 @@ static unsigned quota_of(const char *path)
     return (unsigned)((quota + period - 1) / period);
 }
 
-/* The group's own quota, or, in a container that sees itself as the root, the root's. */
+/* The smallest quota of this process' group, of the groups above it, and of the root, which a container may see as its
+ * own group. */
 static unsigned group_quota(void)
 {
     char line[512], path[600];
@@ -178,7 +180,7 @@ static unsigned group_quota(void)
         if (strncmp(line, "0::", 3) != 0)
             continue;
         line[strcspn(line, "\n")] = '\0';
-        for (char *end = line + strlen(line); end > line + 3; end--) { /* every group above counts too */
+        for (char *end = line + strlen(line); end > line + 3; end--) { /* the group, then each one above it */
             if (*end && *end != '/')
                 continue;
             *end = '\0';
@@ -217,15 +219,15 @@ const char *cnc_sys_why_no_process(char *out, size_t room, int err)
     return out;
 }
 
-/* There in builds with the tool in question only. */
+/* Not NULL only in builds with a leak sanitizer, or with coverage. */
 extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 extern void __gcov_dump(void) __attribute__((weak));
 
-#define LEAK_STATUS 23 /* as the leak sanitizer's own */
+#define LEAK_STATUS 23 /* the leak sanitizer's default */
 
 void cnc_sys_end_process(int status)
 {
-    (void)cnc_sys_is_alone(); /* so that all of it can go out */
+    (void)cnc_sys_is_alone(); /* waits for joined threads to vanish, so that all of stdio is flushed */
     cnc_sys_flush_stdio();
     if (__lsan_do_recoverable_leak_check && __lsan_do_recoverable_leak_check() && !status)
         status = LEAK_STATUS;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every system call and every allocation of the library goes through this page, so that a test can make the nth of them
- * fail. In ordinary builds these are plain calls; with CNC_FAULTS each asks cnc_fault_hit() first.
+ * Every system call and every allocation of the library goes through this file, so that a test can make the nth one
+ * fail. In ordinary builds these are plain calls; with CNC_FAULTS each calls cnc_fault_hit() first.
  *
- * Calls return what the system returns, with errno set; callers turn that into -errno or CONCUR_E_SYS at once.
+ * The functions return what the system returns, with errno set. Callers turn that into -errno or CONCUR_E_SYS at once.
  */
 #ifndef CNC_SYS_H
 #define CNC_SYS_H
@@ -61,7 +61,7 @@ static inline void cnc_free(void *p)
     free(p);
 }
 
-/* Zeroed memory on pages of its own, which this process shares with every one forked from now on. NULL, and errno. */
+/* Zeroed memory on its own pages, which this process shares with those that it forks from now on. NULL, and errno. */
 static inline void *cnc_sys_map_shared(size_t n)
 {
     if (CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM))
@@ -70,8 +70,8 @@ static inline void *cnc_sys_map_shared(size_t n)
     return p == MAP_FAILED ? NULL : p;
 }
 
-/* Zeroed memory on pages of its own. In a process that is forked from now on it is zero again, if the system can do that. NULL, and
- * errno. */
+/* Zeroed memory on its own pages. In a process that is forked from now on it is zero again, if the system can do that.
+ * NULL, and errno. */
 static inline void *cnc_sys_map_own(size_t n)
 {
     if (CNC_FAULT(CNC_FAULT_ALLOC, ENOMEM))
@@ -93,8 +93,8 @@ char *cnc_strndup(const char *s, size_t n);
 
 /* sockets and descriptors */
 
-/* The C library makes recv and send cancellation points, at a cost of some fifty instructions a call in a program with
- * threads. Nobody cancels threads here. */
+/* In a program with threads the C library's recv() and send() are cancellation points, which costs some fifty
+ * instructions a call. The library's threads are never cancelled. */
 #if defined(__linux__) && defined(SYS_recvfrom) && defined(SYS_sendto) && defined(NDEBUG)
 #define CNC_RECV(fd, p, n, flags) ((ssize_t)syscall(SYS_recvfrom, (fd), (p), (n), (flags), NULL, NULL))
 #define CNC_SEND(fd, p, n, flags) ((ssize_t)syscall(SYS_sendto, (fd), (p), (n), (flags), NULL, 0))
@@ -118,13 +118,13 @@ static inline ssize_t cnc_sys_sendmsg(int fd, const struct msghdr *m, int flags)
     return CNC_FAULT(CNC_FAULT_WRITE, ECONNRESET) ? -1 : sendmsg(fd, m, flags);
 }
 
-/* Between processes of one system: while the other end is there, only room can be missing. */
+/* For links between processes. While the other end is open, such a call fails only for want of room. */
 static inline ssize_t cnc_sys_pass(int fd, const struct msghdr *m, int flags)
 {
     return CNC_FAULT(CNC_FAULT_WRITE, ENOBUFS) ? -1 : sendmsg(fd, m, flags);
 }
 
-/* Receives such a message. It may bring a descriptor, unless the call waits. */
+/* Receives a message on such a link. With MSG_DONTWAIT it may bring descriptors, which are counted (files.h). */
 static inline ssize_t cnc_sys_recvmsg(int fd, struct msghdr *m, int flags)
 {
     if (CNC_FAULT(CNC_FAULT_READ, ENOBUFS))
@@ -147,16 +147,16 @@ static inline ssize_t cnc_sys_pread(int fd, void *p, size_t n, int64_t at)
     return CNC_FAULT(CNC_FAULT_READ, EIO) ? -1 : pread(fd, p, n, (off_t)at);
 }
 
-/* To a file. Raises no signal, whatever the program has set for SIGPIPE and SIGXFSZ. */
+/* For files. Raises no signal, whatever the program has set for SIGPIPE and SIGXFSZ. */
 ssize_t cnc_sys_write(int fd, const void *p, size_t n);
-/* To stderr, of any kind: raises no signal either, and never waits for a reader. At most PIPE_BUF bytes; may take fewer. */
+/* For stderr, whatever that is: raises no signal, and never waits for a reader. n: at most PIPE_BUF; may write less. */
 ssize_t cnc_sys_write_at_once(int fd, const void *p, size_t n);
 bool cnc_sys_is_open(int fd);
-/* Flushes stdio, so that a fork does not write the program's output twice. Never waits for other threads: if there are any,
- * it flushes only stdout and stderr, and only if no thread is using them. */
+/* Flushes stdio, so that the program's output is not written twice after a fork. Never waits for other threads: if
+ * there are any, it flushes only stdout and stderr, and only if no thread is using them. */
 void cnc_sys_flush_stdio(void);
 
-/* Each call that opens a descriptor is reported (files.h). */
+/* Each call that opens a descriptor is counted (files.h). */
 #define CNC_OPENS(call) (cnc_files_begin(), cnc_files_took(call))
 
 /* The new descriptor is CLOEXEC from the start; flags may add SOCK_NONBLOCK. */
@@ -185,7 +185,7 @@ static inline int cnc_sys_connect(int fd, const struct sockaddr *a, socklen_t n)
     return CNC_FAULT(CNC_FAULT_OPEN, EAGAIN) ? -1 : connect(fd, a, n);
 }
 
-/* What the other side has sent can still be read; it cannot send more. */
+/* The other side cannot send any more. What it has sent can still be read. */
 static inline int cnc_sys_shutdown_read(int fd)
 {
     return shutdown(fd, SHUT_RD);
@@ -228,7 +228,7 @@ static inline int cnc_sys_open(const char *path, int flags, int mode)
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(open(path, flags | O_CLOEXEC, mode));
 }
 
-/* May this process make files in a folder? */
+/* May this process create files in a directory? */
 static inline bool cnc_sys_can_create_in(const char *folder)
 {
     struct stat st;
@@ -245,7 +245,7 @@ static inline int cnc_sys_openat(int dir, const char *path, int flags)
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS(openat(dir, path, flags | O_CLOEXEC));
 }
 
-/* Of a symbolic link the link itself. */
+/* stat() that does not follow a symbolic link. */
 static inline int cnc_sys_lstat(const char *path, struct stat *out)
 {
     return CNC_FAULT(CNC_FAULT_OPEN, EACCES) ? -1 : lstat(path, out);
@@ -270,8 +270,8 @@ static inline int cnc_sys_timerfd(void)
 /* Lets a timerfd fire once, ms from now (at once if that is not in the future). */
 int cnc_sys_timerfd_in_ms(int fd, int64_t ms);
 
-/* Adds one to an eventfd: async-signal-safe, keeps errno. A full counter is as good as one more. False: it is none, somebody has
- * closed it. */
+/* Adds one to an eventfd, unless its counter is full. Async-signal-safe, keeps errno. False: fd is no eventfd: it was
+ * closed by mistake. */
 static inline bool cnc_sys_eventfd_raise(int fd)
 {
     uint64_t one = 1;
@@ -281,7 +281,7 @@ static inline bool cnc_sys_eventfd_raise(int fd)
     return raised;
 }
 
-/* Sets an eventfd's counter, or a timerfd's, to 0. False: it is none, somebody has closed it. */
+/* Sets the counter of an eventfd or a timerfd to 0. False: fd is neither: it was closed by mistake. */
 static inline bool cnc_sys_eventfd_clear(int fd)
 {
     uint64_t n;
@@ -313,8 +313,8 @@ static inline int cnc_sys_epoll_ctl(int epoll, int op, int fd, struct epoll_even
     return CNC_FAULT(CNC_FAULT_WAIT, ENOMEM) ? -1 : epoll_ctl(epoll, op, fd, ev);
 }
 
-/* Does this descriptor wait for fd? It may be anybody's, of any kind, so it is not asked through the function that
- * ThreadSanitizer takes for a use of it. */
+/* Is this an epoll that watches fd? It may be any descriptor, also one of the program. So this makes the system call
+ * directly, which ThreadSanitizer does not take for a use of the descriptor. */
 static inline bool cnc_sys_epoll_has(int epoll, int fd, struct epoll_event *ev)
 {
     return syscall(SYS_epoll_ctl, epoll, EPOLL_CTL_MOD, fd, ev) == 0;
@@ -325,8 +325,8 @@ static inline int cnc_sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
     return CNC_FAULT(CNC_FAULT_WAIT, EINTR) ? -1 : poll(fds, n, timeout_ms);
 }
 
-/* Has the peer reset the connection, or closed it so that nothing more can be sent? A peer that only shut its sending side has
- * not. */
+/* Has the peer reset the connection, or closed it so that nothing more can be sent? False if it has only shut its
+ * sending side. */
 static inline bool cnc_sys_is_reset(int fd)
 {
     struct pollfd p = { .fd = fd, .events = 0 };
@@ -338,20 +338,20 @@ static inline int cnc_sys_thread(pthread_t *out, const pthread_attr_t *attr, voi
     return CNC_FAULT(CNC_FAULT_THREAD, EAGAIN) ? EAGAIN : pthread_create(out, attr, fn, arg);
 }
 
-/* Signals by which the system reports a fault of the program: no thread of the library blocks these. */
+/* Is this a signal by which the system reports a fault, such as SIGSEGV? No thread of the library blocks these. */
 bool cnc_sys_is_fault(int sig);
-/* Blocks all others on this thread: the program's signals are for its own threads. */
+/* Blocks all other signals on this thread, so that the program's threads get them. */
 void cnc_sys_block_signals(sigset_t *before);
-/* Between the two calls no write of this thread raises SIGPIPE or SIGXFSZ. The program's handlers are not touched: the signals are
- * blocked, and one that a write of ours raised is taken from the pending ones. Both keep errno. */
+/* Between the two calls no write of this thread raises SIGPIPE or SIGXFSZ. The program's handlers stay: the signals are
+ * blocked on this thread, and those that its writes have raised are removed at the end. Both calls keep errno. */
 struct cnc_quiet {
     sigset_t before;
-    sigset_t pending; /* already, since the program blocks them */
+    sigset_t pending; /* signals that were pending before, since the program blocks them */
 };
 void cnc_sys_quiet(struct cnc_quiet *quiet);
 void cnc_sys_unquiet(struct cnc_quiet *quiet);
 
-/* Tells threads apart: one instruction, where pthread_self() is a call. */
+/* A number that identifies the thread. Takes one instruction, while pthread_self() is a call. */
 static inline uintptr_t cnc_sys_thread_self(void)
 {
 #ifdef CNC_HAS_THREAD_POINTER
@@ -376,49 +376,50 @@ static inline int cnc_sys_pidfd(pid_t pid)
     return CNC_FAULT(CNC_FAULT_OPEN, EMFILE) ? -1 : CNC_OPENS((int)syscall(SYS_pidfd_open, pid, 0));
 }
 
-/* Takes the exit status of this child, without waiting: pid, 0: still runs, or -1: it is not a child, or its status was
- * taken already. */
+/* Gets the exit status of this child, without waiting. Returns pid; 0: it still runs; -1: it is no child, or its status
+ * was taken before. */
 pid_t cnc_sys_waitpid(pid_t pid, int *status);
 
-/* Has this child stopped (1) or gone on (2) since the last look? 0: neither, or it has ended. Waits for nothing. */
+/* Was this child stopped (1) or continued (2) since the last call? 0: neither, or it has ended. Does not wait. */
 int cnc_sys_child_stop(int pidfd, pid_t pid);
-/* State of a process, from /proc: 'T' stopped, 't' stopped by a debugger, 'R', 'S' ...; 0: unknown. */
+/* The state of a process, from /proc: 'T' stopped, 't' stopped by a debugger, 'R', 'S' ...; 0: unknown. */
 char cnc_sys_process_state(pid_t pid);
 
-/* Uses the pidfd: once the child was waited for, its pid may belong to another process. Uses the pid only if the system has
- * no pidfds (-1). */
+/* Sends a signal by pidfd, since the pid may belong to another process when the child has ended. By pid only if the
+ * kernel has no pidfds (-1). */
 static inline int cnc_sys_kill(int pidfd, pid_t pid, int sig)
 {
     return pidfd >= 0 ? (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) : kill(pid, sig);
 }
 
-/* A connected pair that keeps the borders of messages. */
+/* A connected pair of type SOCK_SEQPACKET. */
 int cnc_sys_socketpair(int fds[2]);
-/* Lets this process die by SIGKILL when the thread that forked it ends. */
+/* From now on this process is killed (SIGKILL) when the thread that forked it ends. */
 void cnc_sys_die_with_parent(void);
-/* Closes every descriptor from 3 up but those of keep (n of them, in any order; it is sorted). */
+/* Closes every descriptor from 3 up except those in keep (n of them, in any order; they get sorted). */
 void cnc_sys_close_others(int *keep, unsigned n);
-/* Threads of this process, without those of a sanitizer; 1 if that cannot be known. */
+/* Number of threads of this process, without those of a sanitizer; 1 if it is not known. */
 unsigned cnc_sys_thread_count(void);
-/* Has this process only one thread? A thread that was joined still shows for a moment, so this waits up to 50 ms. */
+/* Has this process only one thread? The kernel may count a joined thread for a moment longer, so this waits up to 50
+ * ms. */
 bool cnc_sys_is_alone(void);
-/* Processor cores that this process may use: affinity, and the quota of its control group. At least 1. */
+/* Number of processor cores that affinity and the quota of its control group let this process use. At least 1. */
 unsigned cnc_sys_cores(void);
-/* Why no process or thread could be made, in words: err, and which limit that is. out: room for 128. */
+/* Writes why no process or thread could be made: the error err, and the limit behind it. out: at least 128 bytes. */
 const char *cnc_sys_why_no_process(char *out, size_t room, int err);
-/* Ends this process without the program's atexit functions: flushes stdio, and lets a sanitizer or a coverage run write its
- * report. A leak makes the status 23. */
+/* Ends this process without calling the program's atexit functions. Flushes stdio, and lets a sanitizer or a coverage
+ * build write its report. With a leak the status becomes 23. */
 _Noreturn void cnc_sys_end_process(int status);
 
-/* Sleeps while *word is value, until woken, at most ms. False: the time is over. May wake for no reason. */
+/* Sleeps while *word is value, until woken, at most ms. False: the time is over. May wake without a reason. */
 bool cnc_sys_sleep_while(atomic_uint *word, unsigned value, int64_t ms);
-/* Wakes one thread that sleeps on word. The futex word is only an address here; its memory may already be freed. */
+/* Wakes one thread that sleeps on word. Uses only the address: the memory may be freed already. */
 void cnc_sys_wake_one(atomic_uint *word);
 
 /* CLOCK_MONOTONIC, ms from now, for timed waits. */
 struct timespec cnc_sys_in_ms(int64_t ms);
 
-/* Closes *fd once and leaves -1: every descriptor has one owner. Keeps errno. */
+/* Closes *fd, unless it is negative, and sets it to -1. Keeps errno. */
 void cnc_sys_close(int *fd);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writes that may fail in ways that end a process: beyond a limit of file sizes, or into a pipe that nobody reads. The process is not
- * ours, so neither signal may reach it for what we have written, and nothing waits for a reader of stderr.
+ * Writes that could end the process by a signal: over the limit of file sizes (SIGXFSZ), or into a pipe without a
+ * reader (SIGPIPE). The library must not end its host, so these signals are held back. Nor does it wait for a reader of
+ * stderr.
  */
 #include <stdio.h>
 #include <sys/stat.h>
@@ -25,7 +26,8 @@ void cnc_sys_quiet(struct cnc_quiet *quiet)
     errno = saved;
 }
 
-/* They come to the thread whose write it was, at once. */
+/* The kernel sends these signals at once, to the thread that has called write(). So those that are pending now, and
+ * were not before, come from its writes, and are removed. */
 void cnc_sys_unquiet(struct cnc_quiet *quiet)
 {
     const struct timespec now = { 0 };
@@ -57,7 +59,8 @@ ssize_t cnc_sys_write(int fd, const void *p, size_t n)
 
 /* ---- stderr ---- */
 
-/* Whether a pipe or a terminal takes so little without a wait. Others may write to it too: half of a pipe is left to them. */
+/* Does a pipe or a terminal take a line without a wait? Other processes may write to it too, so a pipe must be half
+ * empty. */
 static bool writes_has_room(int fd)
 {
     struct pollfd p = { .fd = fd, .events = POLLOUT };
@@ -67,8 +70,8 @@ static bool writes_has_room(int fd)
     return size <= 0 || ioctl(fd, FIONREAD, &unread) < 0 || unread <= size / 2;
 }
 
-/* Other processes may share this stderr, so its flags must not change: a descriptor of our own is made non-blocking. If
- * none can be opened, poll() must do. */
+/* Other processes may share this stderr, so it must not be made non-blocking. It is opened again with that flag. If
+ * that is not possible, it is written only if poll() reports room. */
 static ssize_t write_at_once(int fd, const void *p, size_t n)
 {
     char path[32];
@@ -90,7 +93,7 @@ ssize_t cnc_sys_write_at_once(int fd, const void *p, size_t n)
         return -1;
     if (S_ISSOCK(st.st_mode))
         return send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    /* Of a file another descriptor would have another place to write at; and it waits for nobody. */
+    /* A file never waits for a reader; and a second descriptor would have its own offset. */
     return S_ISREG(st.st_mode) ? cnc_sys_write(fd, p, n) : write_at_once(fd, p, n);
 }
 
