@@ -3,7 +3,7 @@
  * The options as plain values: one member for each row of options.def, named like it.
  *   BOOL bool; INT, AUTO, SIZE (bytes) and TIME (ms) int64_t; ENUM int; STRING const char *, never NULL;
  *   LIST struct cnc_config_list
- * What an AUTO without a number means has been settled: pool_threads, threads_max and workers are the engine's number.
+ * "auto" is replaced by a number here: pool_threads, threads_max and workers have the engine's default.
  */
 #ifndef CNC_CONFIG_H
 #define CNC_CONFIG_H

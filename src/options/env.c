@@ -23,7 +23,7 @@ static void variable_name(const char *option, char out[VARIABLE_MAX])
     out[n] = '\0';
 }
 
-/* The value from the other layers, the override included, since it wins anyway. */
+/* The value from the other layers. The override is one of them, although it comes later, since it wins. */
 static const struct cnc_option_value *others_say(const struct cnc_options *o, const char *option)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };
@@ -39,7 +39,7 @@ static bool is_meant(const struct cnc_options *o)
     return !wanted || !*wanted || strcmp(wanted, name ? name->text : "") == 0;
 }
 
-/* "a, b" as two values; spaces around each go. */
+/* Sets "a, b" as two values, without the spaces around them. */
 static int set_items(struct cnc_options *o, const char *option, const char *items, const char *variable)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };
@@ -60,7 +60,7 @@ static int set_items(struct cnc_options *o, const char *option, const char *item
     return rc;
 }
 
-/* Does anybody read it? */
+/* Is there a variable for this option? */
 static bool is_read(const char *option)
 {
     const struct cnc_option_row *row = cnc_option_row(option);

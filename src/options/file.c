@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The configuration file. libconfuse parses it and calls us for each value, with its line. What libconfuse 3.3 does badly is done
- * before it sees the text, the first of these here, the others in scan.c:
+ * The configuration file. libconfuse parses it, and calls on_file_value() for each value. libconfuse 3.3 has these flaws, so the
+ * text is checked and changed before it parses it, for the first one here, for the others in scan.c:
  *   - it would end the process on a file that cannot be read;
  *   - it stops at the first name that it does not know, and its other messages hardly say more than "unexpected";
  *   - it counts a line two or three times where a comment ends, refuses comments within lists, and takes the end of the
@@ -80,7 +80,7 @@ static int file_read_file(struct cnc_options_file *f, char **out)
     return rc;
 }
 
-/* libconfuse has no argument for its callbacks, but carries an unused number with each option. */
+/* libconfuse passes no argument to its callbacks, but each option has an unused number, which is the pointer here. */
 static struct cnc_options_file *file_of(const cfg_opt_t *opt)
 {
     return (struct cnc_options_file *)(intptr_t)opt->def.number;
@@ -94,7 +94,7 @@ static struct cnc_section section_of(const cfg_t *cfg)
     return (struct cnc_section){ CNC_SECTION_SERVER, "" };
 }
 
-/* Called for each value. A mistake is recorded and reading goes on, so that one run shows them all. */
+/* Called for each value. A mistake is recorded, and parsing goes on, so that all mistakes are reported. */
 static int on_file_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
     struct cnc_options_file *f = file_of(opt);
@@ -121,7 +121,7 @@ static int on_file_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *re
 
 static void on_file_error(cfg_t *cfg, const char *fmt, va_list ap) CNC_PRINTF(2, 0);
 
-/* Few things are left for libconfuse to refuse. */
+/* An error that libconfuse has found itself. Most were found before, by cnc_options_scan(). */
 static void on_file_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
     char why[CNC_ORIGIN_MAX];
@@ -129,8 +129,8 @@ static void on_file_error(cfg_t *cfg, const char *fmt, va_list ap)
     cnc_options_file_tell(file_of(&cfg->opts[0]), cfg->line, CONCUR_E_OPTION, section_of(cfg), "", NULL, why);
 }
 
-/* The options that may stand in a section, and an end. The first only carries the loader: an empty name, which the
- * grammar cannot reach. */
+/* Lists the options that may be set in a section, and an end mark. The first option is for file_of() only: no file can
+ * set it, since its name is empty. */
 static void list_options(struct cnc_options_file *f, unsigned scope, cfg_opt_t *out)
 {
     *out++ = (cfg_opt_t)CFG_STR_CB("", 0, CFGF_NODEFAULT, on_file_value);
@@ -162,13 +162,13 @@ static cfg_t *make_grammar(struct cnc_options_file *f)
     for (unsigned kind = 1; kind < CNC_SECTIONS; kind++) {
         cfg_opt_t *inside = all + kind * room;
         if (cnc_section_kinds[kind].missing)
-            continue; /* refused like an unknown name, with a better word */
+            continue; /* refused by cnc_options_scan(), which says what is missing */
         list_options(f, cnc_section_kinds[kind].scope, inside);
         *end++ =
             (cfg_opt_t)CFG_SEC(cnc_section_kinds[kind].word, inside, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
     }
     *end = (cfg_opt_t)CFG_END();
-    cfg_t *cfg = cfg_init(all, 0); /* copies */
+    cfg_t *cfg = cfg_init(all, 0); /* copies the options */
     cnc_free(all);
     return cfg;
 }
@@ -181,7 +181,7 @@ static int file_parse(struct cnc_options_file *f, const char *text)
     cfg_set_error_function(cfg, on_file_error);
     if (cfg_parse_buf(cfg, text) != CFG_SUCCESS && f->rc == CONCUR_OK)
         cnc_options_file_tell(f, cfg->line, CONCUR_E_OPTION, section_of(cfg), "", NULL, "not understood");
-    cfg_free(cfg); /* takes the scanner back to its start, too, wherever an error has left it */
+    cfg_free(cfg); /* also resets the scanner after an error */
     return CONCUR_OK;
 }
 

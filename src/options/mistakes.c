@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What is wrong with a configuration file: each mistake once, with its line, and not too many of them.
+ * The mistakes of a configuration file: each is reported once, with its line, up to a number.
  */
 #include "options/internal.h"
 
@@ -72,7 +72,7 @@ void cnc_options_file_sort(struct cnc_options_file *f, size_t start, bool is_fir
         }
     char *sorted = f->mistake_count > 1 && !errors->failed ? cnc_malloc(errors->n - start) : NULL;
     if (!sorted)
-        return; /* as they came */
+        return; /* unsorted */
     size_t n = 0;
     for (unsigned i = 0; i < f->mistake_count; n += m[i++].n)
         memcpy(sorted + n, errors->p + m[i].at, m[i].n);

@@ -6,7 +6,7 @@
 
 #define NAME_MAX_LEN 64
 
-/* Insertions, deletions and replacements that turn a into b; both shorter than NAME_MAX_LEN. */
+/* How many insertions, deletions and replacements turn a into b. Both are shorter than NAME_MAX_LEN. */
 static size_t edit_distance(const char *a, const char *b)
 {
     size_t row[NAME_MAX_LEN];
@@ -34,7 +34,7 @@ void cnc_nearest_init(struct cnc_nearest *n, const char *typed)
     size_t len = strnlen(typed, NAME_MAX_LEN);
     *n = (struct cnc_nearest){ .typed = typed };
     if (len < NAME_MAX_LEN)
-        n->distance = len / 3 < 2 ? 3 : len / 3 + 1; /* farther away, it is no slip of the fingers */
+        n->distance = len / 3 < 2 ? 3 : len / 3 + 1; /* with a larger distance it is not a typing mistake */
 }
 
 void cnc_nearest_try(struct cnc_nearest *n, const char *candidate)

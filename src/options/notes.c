@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lines about options that are valid but probably not what somebody wanted, such as one that the engine does not use.
+ * Lines about options that are valid but probably mistakes, such as one that the engine does not use.
  */
 #include "options/internal.h"
 
 #define SEVERAL_PROCESSES                                                                                              \
     (1u << CONCUR_ENGINE_PREFORK | 1u << CONCUR_ENGINE_PROCESS_THREAD | 1u << CONCUR_ENGINE_PROCESS_EVENT)
 
-/* The program's code may set options for each of its engines; file, environment and command line are about this run. */
+/* The program's code may set options for all engines that it may use. Those of file, environment and command line are
+ * meant for this run. */
 static bool is_for_this_run(const struct cnc_option_value *v)
 {
     return v->layer >= CNC_LAYER_FILE;
@@ -19,7 +20,7 @@ static const struct cnc_option_value *in_force(const struct cnc_options *o, cons
     return cnc_options_find(o, server, cnc_option_row(name), CNC_LAYER_OVERRIDE);
 }
 
-/* Options that have an effect only with a master, or only with a pool. */
+/* What is missing for the option to have an effect; NULL: nothing. */
 static const char *lacks(const struct cnc_options *o, const struct cnc_option_row *row, unsigned engine)
 {
     static const char *const of_master[] = { "requests_per_worker", "start_timeout", "stuck_timeout",
@@ -70,7 +71,7 @@ static void note_section(const struct cnc_options *o, const struct cnc_option_va
     cnc_text_end_line(t, start);
 }
 
-/* The warnings, or the rest. */
+/* Adds the warnings, or the other notes. */
 static void options_notes_collect(const struct cnc_options *o, bool warn, struct cnc_text *t)
 {
     struct cnc_section server = { CNC_SECTION_SERVER, "" };

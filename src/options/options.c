@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Storage and merge. Values are few and read at start, so they stay in one list in the order they were given.
+ * Stores and merges values. There are few, and they are read only at the start, so they are kept in one list, in the
+ * order in which they were set.
  */
 #include "options/internal.h"
 
@@ -124,7 +125,7 @@ struct cnc_options *cnc_options_copy(const struct cnc_options *o, unsigned layer
     return copy;
 }
 
-/* Is the line that begins at start there before? The environment is read more than once. */
+/* Is the line that begins at start in the text already? The environment is read more than once. */
 static bool is_told(const struct cnc_text *t, size_t start)
 {
     for (const char *line = t->p; line < t->p + start; line = strchr(line, '\n') + 1)
@@ -166,7 +167,8 @@ int cnc_options_fail(struct cnc_options *o, int code, struct cnc_section section
     return rc;
 }
 
-/* A section that this version does not have, or its word where a name stands. NULL: neither. */
+/* What this version lacks for the section, or for the section whose word is this name. NULL: nothing, or it is no such
+ * word. */
 static const char *what_is_missing(struct cnc_section section, const char *name)
 {
     unsigned kind = section.kind == CNC_SECTION_SERVER ? cnc_section_find(name) : section.kind;
@@ -231,7 +233,7 @@ int cnc_options_set_in(struct cnc_options *o, enum cnc_layer layer, struct cnc_s
     return options_store(o, layer, section, row, value, number, origin);
 }
 
-/* "route GET /x" into its two halves. */
+/* Splits "route GET /x" into the kind of section and its title. */
 static bool split_section(const char *text, struct cnc_section *out)
 {
     for (unsigned kind = 1; kind < CNC_SECTIONS; kind++) {
@@ -293,7 +295,7 @@ static void write_member(const struct cnc_option_row *row, const char *text, int
         *(int64_t *)member = number;
 }
 
-/* v, or the row's default when v is NULL. Defaults are well-formed: a test reads them all. */
+/* Writes v into the config, or the row's default if v is NULL. A test checks that all defaults can be parsed. */
 static void write_value(const struct cnc_option_row *row, const struct cnc_option_value *v, void *member)
 {
     int64_t number = v ? v->number : 0;
@@ -318,7 +320,7 @@ static int write_list(struct cnc_options *o, const struct cnc_option_value *v, s
     return CONCUR_OK;
 }
 
-/* Bounds that one option sets another. */
+/* Pairs of options of which one is a bound of the other. */
 static const struct {
     const char *name, *bound;
 } at_most[] = { { "output_low", "output_high" }, { "line_max", "head_max" }, { "workers_start", "workers_max" } };
@@ -345,7 +347,7 @@ static void check_pairs(struct cnc_options *o, const struct cnc_config *config)
     }
 }
 
-/* A number of workers is, on prefork, the whole of its pool: so many, always. */
+/* Replaces "auto" by numbers. On prefork a given number of workers fixes the size of the pool. */
 static void settle_autos(struct cnc_config *out)
 {
     bool given = out->workers > 0;

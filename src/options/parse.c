@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Values as text: reading and printing.
+ * Parses and prints values.
  */
 #include "options/internal.h"
 
@@ -11,7 +11,7 @@ struct suffix {
     int64_t factor;
 };
 
-/* Largest first; the last stands for itself. */
+/* The largest first; a number without a suffix is in the last unit. */
 static const struct suffix sizes[] = { { "g", INT64_C(1) << 30 }, { "m", 1 << 20 }, { "k", 1 << 10 }, { "", 1 } };
 static const struct suffix times[] = { { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 }, { "", 1 } };
 static const struct suffix plain[] = { { "", 1 } };
@@ -30,14 +30,14 @@ static const struct suffix *suffixes(const struct cnc_option_row *row, size_t *c
     return plain;
 }
 
-/* A time needs a unit, in every layer: other servers read the same option in seconds. */
+/* A time must have a unit, since other servers have options of the same name in seconds. */
 static bool lacks_unit(const struct cnc_option_row *row, const char *text)
 {
     size_t zeros = strspn(text, "0");
     return row->type == CNC_TYPE_TIME && text[zeros] && text[strspn(text, "0123456789")] == '\0';
 }
 
-/* Digits and a suffix of the type; a product too large for any bound is INT64_MAX. */
+/* Reads digits and a suffix of the type. A product that does not fit becomes INT64_MAX, which exceeds every bound. */
 static bool read_number(const struct cnc_option_row *row, const char *text, int64_t *out)
 {
     size_t digits = 0, count;
@@ -106,7 +106,7 @@ static int parse_number(const struct cnc_option_row *row, const char *text, int6
     }
     if (!read_number(row, text, &v))
         return refuse_number(row, err);
-    int64_t least = row->type == CNC_TYPE_AUTO ? row->min - 1 : row->min; /* `workers = 0` says auto, too */
+    int64_t least = row->type == CNC_TYPE_AUTO ? row->min - 1 : row->min; /* `workers = 0` means auto too */
     if (v < least || v > row->max) {
         cnc_text_add(err, v < least ? "at least " : "at most ");
         cnc_option_print(row, v < least ? row->min : row->max, err);
@@ -141,7 +141,7 @@ static int parse_enum(const struct cnc_option_row *row, const char *text, int64_
     return CONCUR_E_OPTION;
 }
 
-/* Control characters would tear log lines and the dump apart. */
+/* Refuses control characters, which would break log lines and the dump. */
 static int parse_string(const struct cnc_option_row *row, const char *text, struct cnc_text *err)
 {
     size_t n = strlen(text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The shape of a configuration file, judged statement by statement before libconfuse reads it, which stops at the first
- * thing that it does not understand. What is out of shape is told of and becomes spaces, and so do statements whose name is
- * none and comments: what is left, libconfuse understands, and every mistake of the file has been told.
+ * Checks the syntax of a configuration file, statement by statement, before libconfuse parses it, since libconfuse
+ * stops at the first mistake. Mistakes are reported. Statements with a mistake or an unknown name, and comments, are
+ * overwritten by spaces. libconfuse understands the rest, so all mistakes of the file are reported.
  */
 #include "options/scan.h"
 
@@ -13,7 +13,7 @@
 
 /* ---- going on after a mistake ---- */
 
-/* Behind the brace that closes the one that was just read. */
+/* Skips to behind the brace that closes the one that was just read. */
 static void skip_block(struct cnc_scan *s)
 {
     const char *why;
@@ -26,7 +26,7 @@ static void skip_block(struct cnc_scan *s)
     }
 }
 
-/* To the end of the line, or of the block that begins on it. The statement is gone then. */
+/* Overwrites the statement up to the end of the line, or of the block that begins on it. */
 static void scan_drop(struct cnc_scan *s)
 {
     const char *why;
@@ -56,7 +56,7 @@ static void scan_refuse(struct cnc_scan *s, int line, const char *name, const ch
 
 /* ---- values ---- */
 
-/* Is t, which follows a value on its line, the begin of another statement? */
+/* Is t, which follows a value on its line, the beginning of another statement? */
 static bool starts_statement(struct cnc_scan *s, struct cnc_token t)
 {
     char name[CNC_TITLE_MAX], *at = s->at;
@@ -71,7 +71,7 @@ static bool starts_statement(struct cnc_scan *s, struct cnc_token t)
            (cnc_token_is_text(after) && cnc_section_find(name) > 0);
 }
 
-/* Checks a list after its brace. NULL, or what is wrong; *line becomes the line. */
+/* Checks a list, whose brace was just read. Returns NULL, or what is wrong, and the line in *line. */
 static const char *judge_list(struct cnc_scan *s, int *line)
 {
     for (bool wants_comma = false;; wants_comma = !wants_comma) {
@@ -91,7 +91,7 @@ static const char *judge_list(struct cnc_scan *s, int *line)
     }
 }
 
-/* What follows a value on its line. */
+/* Checks what follows a value on its line. Returns NULL, or what is wrong. */
 static const char *judge_rest(struct cnc_scan *s, int line)
 {
     struct cnc_token after = cnc_scan_peek(s);
@@ -102,7 +102,7 @@ static const char *judge_rest(struct cnc_scan *s, int line)
     return NULL;
 }
 
-/* Checks the text after "NAME =", one value or a list. False: reported and dropped. */
+/* Checks the text after "NAME =": one value or a list. False: it has a mistake, which was reported. */
 static bool take_value(struct cnc_scan *s, struct cnc_token name, const char *word, const struct cnc_option_row *row)
 {
     const char *why;
@@ -129,7 +129,7 @@ static bool take_value(struct cnc_scan *s, struct cnc_token name, const char *wo
 
 /* ---- statements ---- */
 
-/* The name that was meant in "engine: thread", which ends before the colon. 0: it is something else. */
+/* The length of the name in "engine: thread"; 0: word is not such a mistake. */
 static size_t before_colon(const char *word)
 {
     char name[CNC_TITLE_MAX];
@@ -141,7 +141,7 @@ static size_t before_colon(const char *word)
     return cnc_option_row(name) || !word[n + 1] ? n : 0;
 }
 
-/* A name without = behind it. */
+/* Reports a name that is not followed by =. */
 static void refuse_shape(struct cnc_scan *s, struct cnc_token name, char *word, struct cnc_token after)
 {
     bool same_line = cnc_token_is_text(after) && after.line == name.line;
@@ -187,7 +187,7 @@ static bool has_title(const struct cnc_scan *s, struct cnc_token title)
 
 static void statements(struct cnc_scan *s);
 
-/* A section, whose brace has just been read. */
+/* Scans a section, whose brace was just read. */
 static void scan_enter(struct cnc_scan *s, struct cnc_token name, struct cnc_token title, unsigned kind)
 {
     char *begin = s->start;
@@ -211,7 +211,7 @@ static void scan_enter(struct cnc_scan *s, struct cnc_token name, struct cnc_tok
     s->at++;
 }
 
-/* NAME { or NAME "TITLE" {, whose brace has just been read. title: NULL if there is none. */
+/* NAME { or NAME "TITLE" {, whose brace was just read. title: NULL if there is none. */
 static void take_section(struct cnc_scan *s, struct cnc_token name, const char *word, const struct cnc_token *title)
 {
     unsigned kind = cnc_section_find(word);
@@ -270,7 +270,7 @@ static void take_statement(struct cnc_scan *s, struct cnc_token name)
     }
 }
 
-/* Up to the end of the text, or to the brace that closes this section. */
+/* Scans statements up to the end of the text, or to the brace that closes this section. */
 static void statements(struct cnc_scan *s)
 {
     for (;;) {

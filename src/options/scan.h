@@ -7,13 +7,13 @@
 
 #include "options/internal.h"
 
-#define CNC_SCAN_TITLES 64 /* sections whose titles are compared here; libconfuse compares all of them, and stops */
+#define CNC_SCAN_TITLES 64 /* titles that are compared here; libconfuse compares all, but stops at the first mistake */
 
 enum cnc_token_kind { CNC_TOKEN_END, CNC_TOKEN_WORD, CNC_TOKEN_STRING, CNC_TOKEN_SIGN };
 
 struct cnc_token {
     enum cnc_token_kind kind;
-    char *p; /* of a STRING: without its quotes */
+    char *p; /* the text; of a STRING without its quotes */
     size_t n;
     char sign; /* of a SIGN: { } = , or + for += */
     int line;
@@ -21,7 +21,7 @@ struct cnc_token {
 
 struct cnc_scan {
     struct cnc_options_file *file;
-    char *at, *start; /* start: of the statement under way */
+    char *at, *start; /* the next byte; the start of the present statement */
     int line;
     struct cnc_section section; /* whose statements these are */
     char title[CNC_TITLE_MAX];
@@ -29,14 +29,14 @@ struct cnc_scan {
     size_t title_count;
 };
 
-/* The next token; *why: what is wrong with it, or NULL. Comments on the way become spaces. */
+/* Reads the next token. *why: what is wrong with it, or NULL. Comments before it are overwritten by spaces. */
 struct cnc_token cnc_scan_next(struct cnc_scan *s, const char **why);
-/* The same, and it stays. */
+/* The next token, without reading it. */
 struct cnc_token cnc_scan_peek(struct cnc_scan *s);
 void cnc_scan_skip_space(struct cnc_scan *s);
-/* Makes spaces of what is between. */
+/* Overwrites the text between by spaces. */
 void cnc_scan_blank(char *from, const char *to);
-/* A mistake of the section as a whole, or of no statement. */
+/* Reports a mistake of the section as a whole, or outside of statements. */
 void cnc_scan_tell(struct cnc_scan *s, int line, const char *why);
 
 static inline bool cnc_token_is_sign(struct cnc_token t, char sign)
@@ -49,7 +49,7 @@ static inline bool cnc_token_is_text(struct cnc_token t)
     return t.kind == CNC_TOKEN_WORD || t.kind == CNC_TOKEN_STRING;
 }
 
-/* Its text and a NUL, cut where there is no room. */
+/* Copies its text and a NUL, cut if it does not fit. */
 static inline void cnc_token_copy(struct cnc_token t, char *out, size_t size)
 {
     size_t n = t.n < size ? t.n : size - 1;

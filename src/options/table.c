@@ -78,7 +78,7 @@ const struct cnc_section_kind cnc_section_kinds[CNC_SECTIONS] = {
     [CNC_SECTION_UPSTREAM] = { "upstream", 0, "this version makes no requests to other servers" },
 };
 
-/* An id is never given twice: one enumerator each, so that the compiler sees to it. */
+/* An enumerator for each id, so that the compiler refuses an id that is used twice. */
 enum {
 #define CNC_OPTION(id, name, type, dflt, min, max, unit, scope, engines, doc) ID_##id,
 #include "options/options.def"

@@ -54,7 +54,7 @@ char *cnc_options_help(void)
     return cnc_text_take(&t);
 }
 
-/* In double quotes, where libconfuse reads backslashes and ${VARIABLE}. */
+/* Adds s in double quotes. What libconfuse would interpret there gets a backslash. */
 static void add_quoted(const char *s, struct cnc_text *t)
 {
     cnc_text_add(t, "\"");
@@ -90,7 +90,7 @@ static void add_section(const struct cnc_options *o, struct cnc_section section,
     }
 }
 
-/* Threads that can run handlers or work, in all processes: as many can have what concur_server_local() registers. */
+/* Adds a line about how many threads, in all processes, may have their own value of each concur_server_local(). */
 static void add_locals(const struct cnc_config *cfg, struct cnc_text *t)
 {
     bool threaded = cfg->engine == CONCUR_ENGINE_THREAD || cfg->engine == CONCUR_ENGINE_PROCESS_THREAD;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A configuration file's text token by token: words, strings and signs, and what is wrong with each.
+ * Splits the text of a configuration file into tokens (words, strings and signs), and checks each.
  */
 #include "options/scan.h"
 
@@ -23,7 +23,7 @@ void cnc_scan_tell(struct cnc_scan *s, int line, const char *why)
     cnc_options_file_tell(s->file, line, CONCUR_E_OPTION, s->section, "", NULL, why);
 }
 
-/* Makes spaces of a comment. One without an end is the rest of the file. */
+/* Overwrites a comment by spaces. A comment without an end is the rest of the file. */
 static void skip_comment(struct cnc_scan *s)
 {
     bool is_long = s->at[0] == '/' && s->at[1] == '*';
@@ -49,7 +49,7 @@ void cnc_scan_skip_space(struct cnc_scan *s)
     }
 }
 
-/* p: a backslash in double quotes. */
+/* What is wrong with the escape at p, a backslash in double quotes; NULL: nothing. */
 static const char *judge_escape(const char *p)
 {
     unsigned value = 0, digits = 0;
@@ -63,7 +63,7 @@ static const char *judge_escape(const char *p)
     return digits > 0 && value == 0 ? "a value cannot have a NUL byte" : NULL;
 }
 
-/* What is wrong with the string at s->at, or NULL; *end becomes its closing quote, or the end of its line. */
+/* What is wrong with the string at s->at, or NULL. Sets *end to its closing quote, or to the end of its line. */
 static const char *judge_string(struct cnc_scan *s, char **end, int *lines)
 {
     char quote = *s->at, *p = s->at + 1;
@@ -97,7 +97,7 @@ static size_t word_length(const char *p)
     while (p[n] && !strchr(" \t\r\n\"'={},", p[n]) && !starts_comment(p + n)) {
         if (p[n] == '+' && p[n + 1] == '=')
             break;
-        if (p[n] == '$' && p[n + 1] == '{') /* as a whole, braces and all */
+        if (p[n] == '$' && p[n + 1] == '{') /* with its braces, as one word */
             n += strcspn(p + n, "}\n \t");
         n += p[n] && !strchr("\n \t", p[n]);
     }
