@@ -104,7 +104,6 @@ static size_t word_length(const char *p)
     return n;
 }
 
-/* The next token. *why: what is wrong with it. */
 struct cnc_token cnc_scan_next(struct cnc_scan *s, const char **why)
 {
     cnc_scan_skip_space(s);
@@ -135,7 +134,6 @@ struct cnc_token cnc_scan_next(struct cnc_scan *s, const char **why)
     return t;
 }
 
-/* The next token, which stays. */
 struct cnc_token cnc_scan_peek(struct cnc_scan *s)
 {
     char *at = s->at;
