@@ -332,8 +332,8 @@ void concur_server_free(concur_server *s)
     }
     if (s->has_thread) {
         (void)concur_server_stop(s, 0);
-        if (concur_server_wait(s) < 0)
-            return; /* CONCUR_E_BUSY: code of the program still runs and uses the server. Other errors end here, too */
+        if (concur_server_wait(s) == CONCUR_E_BUSY)
+            return; /* code of the program still runs and uses the server */
     }
     if (s->has_tree) {
         (void)concur_server_stop(s, 0);

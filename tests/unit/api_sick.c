@@ -175,6 +175,42 @@ START_TEST(whichever_descriptor_is_closed)
 }
 END_TEST
 
+/* The descriptor with which the server's loop waits; -1: none. */
+static int loop_of_server(void)
+{
+    char what[64], path[64];
+    for (int n = 0, fd; (fd = nth_file(n)) >= 0; n++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ssize_t len = readlink(path, what, sizeof what - 1);
+        what[len < 0 ? 0 : len] = '\0';
+        if (strcmp(what, "anon_inode:[eventpoll]") == 0)
+            return fd;
+    }
+    return -1;
+}
+
+/* The host frees a server that has ended by itself with an error, and has not waited for it. Catches a free that keeps such a
+ * server as if a handler were still running. */
+START_TEST(free_takes_one_that_has_ended_by_itself)
+{
+    unsigned held = live_descriptors();
+    for (int fd = 0; fd < FILES_MAX; fd++)
+        was_open[fd] = fcntl(fd, F_GETFD) >= 0;
+    make_sockets();
+    struct live l = start(engines[_i]);
+    struct pollfd end = { .fd = concur_server_fd(l.server), .events = POLLIN };
+    to_close = loop_of_server();
+    ck_assert_int_ge(to_close, 0);
+    ask_for(&l, (const char *const[]){ "/close" }, 1);
+    ask_around(&l);
+    ck_assert_int_eq(poll(&end, 1, LIVE_PATIENCE_S * 1000), 1);
+    concur_server_free(l.server);
+    close_sockets();
+    ck_assert_uint_eq(live_other_threads(), 0);
+    ck_assert_uint_eq(live_descriptors(), held);
+}
+END_TEST
+
 int main(void)
 {
     int n = (int)live_engines(engines);
@@ -185,6 +221,7 @@ int main(void)
     tcase_add_checked_fixture(all, live_count_own_threads, NULL);
     tcase_set_timeout(all, 100);
     tcase_add_loop_test(all, whichever_descriptor_is_closed, 0, n);
+    tcase_add_loop_test(all, free_takes_one_that_has_ended_by_itself, 0, n);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
