@@ -329,6 +329,25 @@ START_TEST(many_are_within_the_bound)
 }
 END_TEST
 
+/* Clients have left, and it is seen one by one: until then there may be no room. */
+static void await_room(void)
+{
+    for (const int64_t deadline = now_ms() + slow(WAIT_MS);;) {
+        struct client c;
+        struct reply r;
+        client_open(&c, demo.port);
+        ck_assert(client_text(&c, GET));
+        client_read(&c, &r, false, WAIT_MS);
+        ck_assert_msg(r.kind == REPLY_OK && (r.status == 200 || (r.status == 503 && now_ms() < deadline)), "%s %d",
+                      reply_kind_name(&r), r.status);
+        const bool is_served = r.status == 200;
+        reply_free(&r);
+        client_close(&c);
+        if (is_served)
+            return;
+    }
+}
+
 /* Where their memory is used up, the others wait for threads, or are refused, as if there were none. */
 START_TEST(others_wait_for_threads)
 {
@@ -349,8 +368,67 @@ START_TEST(others_wait_for_threads)
     printf("%s: %u bodies take %ld KiB\n", engine, n, more);
     ck_assert_msg(is_sanitized() || more < 3072 + 8192, "%ld KiB", more);
     ck_assert_uint_gt(close_many(c, n - 10), n - 10 - 22 - 3072 / 32);
-    expect_alive(demo.port, WAIT_MS);
+    await_room();
     expect_balanced(demo.port, WAIT_MS);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
+/* Returns when the worker has another front. */
+static void kill_front(pid_t worker)
+{
+    pid_t pids[8];
+    const int n = demo_pids(&demo, pids, COUNT(pids));
+    ck_assert_int_eq(n, 3); /* the master and its two children */
+    const pid_t front = pids[1] == worker ? pids[2] : pids[1];
+    ck_assert_int_eq(kill(front, SIGKILL), 0);
+    for (const int64_t deadline = now_ms() + slow(WAIT_MS);; nap_ms(2)) {
+        ck_assert_msg(now_ms() < deadline, "no other front");
+        if (demo_pids(&demo, pids, COUNT(pids)) == 3 && pids[1] != front && pids[2] != front)
+            return;
+    }
+}
+
+static void expect_cut(struct client *c, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        const enum client_fate fate = client_fate(&c[i], WAIT_MS);
+        ck_assert_msg(fate == CLIENT_EOF || fate == CLIENT_RESET, "connection %u of %u: %d", i, n, fate);
+        client_close(&c[i]);
+    }
+}
+
+/* The front dies with bodies that take most of early_body_max, again and again: they are cut off, nothing of them is left, and
+ * there is as much room at the next front. Were there less, those that have none would take the two threads, for good. */
+START_TEST(a_dead_front_leaves_all_its_room)
+{
+    enum { BODIES = 40, PART = 30000, ROUNDS = 3 }; /* 64 KiB each */
+    static struct client c[BODIES];
+    pid_t pids[8];
+    if (strcmp(engine_name(_i), "process-thread") != 0)
+        return;
+    demo_start(&demo, engine_name(_i), "--threads", "2", "--workers", "1", "--set", "body_timeout=10m", "--set", "early_body_max=3m",
+               NULL);
+    ck_assert_int_eq(demo_pids(&demo, pids, COUNT(pids)), 3); /* in the order in which they were started: the worker is the last */
+    expect_alive(demo.port, WAIT_MS);
+    const long files = demo_files(&demo);
+    for (int round = 0; round <= ROUNDS; round++) {
+        (void)open_many(c, BODIES, PART);
+        for (int i = 0; i < 4; i++)
+            expect_alive(demo.port, WAIT_MS);
+        if (round == ROUNDS)
+            break;
+        kill_front(pids[2]);
+        expect_cut(c, BODIES);
+    }
+    for (unsigned i = 0; i < BODIES; i++) {
+        ck_assert(client_send(&c[i], bytes, 60000 - PART));
+        expect(&c[i], 200, NULL);
+        client_close(&c[i]);
+    }
+    expect_balanced(demo.port, WAIT_MS);
+    for (const int64_t deadline = now_ms() + slow(WAIT_MS); demo_files(&demo) > files + BODIES / 4; nap_ms(10))
+        ck_assert_msg(now_ms() < deadline, "%ld descriptors, %ld at first", demo_files(&demo), files);
     demo_stop(&demo, WAIT_MS);
 }
 END_TEST
@@ -368,6 +446,7 @@ static void add(Suite *s)
     tcase_add_loop_test(t, the_request_has_its_time, 0, engine_count());
     tcase_add_loop_test(t, many_are_within_the_bound, 0, engine_count());
     tcase_add_loop_test(t, others_wait_for_threads, 0, engine_count());
+    tcase_add_loop_test(t, a_dead_front_leaves_all_its_room, 0, engine_count());
 }
 
 int main(int argc, char **argv)
