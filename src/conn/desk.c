@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "conn/desk.h"
 
+#define DATE_MS 250 /* how long a loop does not read the wall clock */
+
 struct cnc_block {
     struct cnc_task home_coming; /* first member: posts a block to its origin. Its next is also the link of free blocks */
     struct cnc_desk *origin;
     max_align_t data[];
 };
+
+_Static_assert(sizeof(void *) != 8 || sizeof(struct cnc_block) + CNC_DESK_BLOCK == 4096, "a block wastes memory");
 
 static void free_blocks(struct cnc_desk *desk)
 {
@@ -51,7 +55,7 @@ int cnc_desk_create(struct cnc_home **out, const struct cnc_clock *clock, unsign
         return rc;
     struct cnc_desk *desk = cnc_desk_of(home);
     home->emptied = on_desk_emptied;
-    desk->date_at = INT64_MIN;
+    desk->date_s = desk->date_at = INT64_MIN;
     cnc_link_init(&desk->requests);
     if (home->loop)
         cnc_tick_init(home->loop, &desk->chunks_tick, on_desk_chunks);
@@ -64,18 +68,25 @@ int cnc_desk_create(struct cnc_home **out, const struct cnc_clock *clock, unsign
     return CONCUR_OK;
 }
 
+static void update_date(struct cnc_desk *desk)
+{
+    int64_t s = cnc_clock_wall(desk->home.clock);
+    if (CNC_LIKELY(s == desk->date_s))
+        return;
+    cnc_http_date(desk->date, s);
+    desk->date_s = s;
+}
+
 /* On a loop the time of the turn says when to read the wall clock again. A blocking thread has no turns: it reads it
  * each time. */
 CNC_HOT struct cnc_slice cnc_desk_date(struct cnc_home *home)
 {
     struct cnc_desk *desk = cnc_desk_of(home);
-    int64_t now = home->blocking ? 0 : cnc_loop_now(home->loop);
-    if (CNC_UNLIKELY(home->blocking || now >= desk->date_at)) {
-        int64_t s = cnc_clock_wall(home->clock);
-        if (CNC_UNLIKELY(s != desk->date_s || desk->date_at == INT64_MIN))
-            cnc_http_date(desk->date, s);
-        desk->date_s = s;
-        desk->date_at = now + 250;
+    if (home->blocking) {
+        update_date(desk);
+    } else if (CNC_UNLIKELY(cnc_loop_now(home->loop) >= desk->date_at)) {
+        update_date(desk);
+        desk->date_at = cnc_loop_now(home->loop) + DATE_MS;
     }
     return (struct cnc_slice){ desk->date, CNC_HTTP_DATE_LEN };
 }
@@ -90,11 +101,6 @@ CNC_HOT int cnc_desk_need_scratch(struct cnc_home *home)
     return desk->in && desk->out ? CONCUR_OK : CONCUR_E_NOMEM;
 }
 
-CNC_HOT size_t cnc_desk_block_size(void)
-{
-    return CNC_DESK_BLOCK - sizeof(struct cnc_block);
-}
-
 CNC_HOT void *cnc_desk_block_get(struct cnc_home *home)
 {
     struct cnc_desk *desk = cnc_desk_of(home);
@@ -104,7 +110,7 @@ CNC_HOT void *cnc_desk_block_get(struct cnc_home *home)
         desk->blocks_kept--;
         return b->data;
     }
-    b = cnc_malloc(CNC_DESK_BLOCK);
+    b = cnc_malloc(sizeof *b + CNC_DESK_BLOCK);
     if (!b)
         return NULL;
     b->origin = desk;

@@ -12,7 +12,7 @@
 #include "http/http.h"
 
 #define CNC_DESK_SCRATCH 65536    /* bytes of each scratch buffer */
-#define CNC_DESK_BLOCK 4096       /* bytes of a request's first block */
+#define CNC_DESK_BLOCK 4064       /* bytes of a request's first block. With the head of the block: 4096 */
 #define CNC_DESK_BLOCKS_KEPT 64   /* free blocks kept */
 #define CNC_DESK_REST_MS 1000     /* memory that was not used for so long is freed */
 
@@ -35,8 +35,8 @@ struct cnc_desk {
     unsigned chunks_used, depot_used; /* how often chunks and depot had been used when on_desk_chunks() looked last */
     struct cnc_tick chunks_tick; /* on a loop: when it looks again */
     struct cnc_depot *depot;  /* borrowed: where chunks come from; NULL: none */
-    int64_t date_s;         /* the second that date shows */
-    int64_t date_at;        /* monotonic ms at which the clock is read again */
+    int64_t date_s;         /* the second that date shows; INT64_MIN: none yet */
+    int64_t date_at;        /* on a loop: monotonic ms at which the wall clock is read again */
     char date[32];
 };
 
@@ -101,8 +101,6 @@ int cnc_desk_need_scratch(struct cnc_home *home);
  * desk. */
 void *cnc_desk_block_get(struct cnc_home *home);
 void cnc_desk_block_put(struct cnc_home *here, void *block);
-/* Usable bytes of a block. */
-size_t cnc_desk_block_size(void);
 
 /* A chunk of CNC_CHUNK bytes, or NULL. put takes it at any home. */
 static inline void *cnc_desk_chunk_get(struct cnc_home *home)

@@ -31,11 +31,6 @@ struct cnc_early {
     bool is_continued;     /* 100 Continue was sent */
 };
 
-static inline bool cnc_early_has_body(const struct cnc_http_head *head)
-{
-    return head->content_length > 0 || (head->flags & CNC_HTTP_CHUNKED);
-}
-
 /* A complete head is at the start of *in. True: its body is not complete, and is read before a thread takes the request. A
  * poller reads it; on a thread the connection must go back to the poller for that. */
 bool cnc_early_read(struct cnc_conn *conn, const struct cnc_http_head *head, struct cnc_slice *in);

@@ -56,59 +56,49 @@ static void http1_count(const struct cnc_conn *conn, struct http1_turn *turn, si
         turn->began = cnc_clock_now(conn->drv->home->clock);
 }
 
+/* Was the head that begins here parsed before, in part or in whole? */
+static bool has_parsed(const struct cnc_conn *conn)
+{
+    return conn->in && conn->in->has_head;
+}
+
+/* More of the head is to come. */
+static void http1_wait_for_head(struct cnc_conn *conn, struct cnc_slice *in, const struct cnc_http_head *head)
+{
+    if (conn->state == CNC_CONN_IDLE && !cnc_http_head_is_idle(in->p, in->n))
+        cnc_conn_step(conn, CNC_CONN_ON_BYTES);
+    if (!has_parsed(conn) && (!cnc_input_own(conn, in) || save_head(conn, head) < 0))
+        cnc_input_fail(conn);
+}
+
 /* The head is complete, and the connection goes to another home. In this process the parsed head goes along; another
  * process parses it again. */
-static void http1_hand_over(struct cnc_conn *conn, struct cnc_slice *in, const struct cnc_http_head *head, bool saved)
+static void http1_hand_over(struct cnc_conn *conn, struct cnc_slice *in, const struct cnc_http_head *head)
 {
     bool keeps = conn->drv->ops->keeps_head;
     conn->flags |= CNC_CONN_READY;
-    if (saved && !keeps)
+    if (!keeps && has_parsed(conn))
         cnc_input_drop_head(conn->in);
     if (keeps && !conn->in && in->n <= KEEP_MAX && !cnc_input_own_head(conn, in, head))
         cnc_input_fail(conn);
 }
 
-/* Parses a head at the start of *in. True: go on; false: wait, or the connection is done for. */
-static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1_turn *turn)
+static void http1_refuse(struct cnc_conn *conn, int status)
 {
-    struct cnc_http_head local, *head = &local;
-    struct cnc_driver *drv = conn->drv;
-    bool saved = conn->in && conn->in->has_head;
-    if (CNC_UNLIKELY(saved) && conn->in->early) {
-        cnc_early_look(conn, *in);
-        return false;
-    }
-    if (CNC_UNLIKELY(saved))
-        head = &conn->in->head;
-    else
-        cnc_http_head_init(head, cnc_desk_of(drv->home)->fields);
-    int verdict = cnc_http_head_parse(head, &drv->limits->http, in->p, in->n);
-    if (CNC_UNLIKELY(verdict == CNC_HTTP_HEAD_MORE)) {
-        if (conn->state == CNC_CONN_IDLE && !cnc_http_head_is_idle(in->p, in->n))
-            cnc_conn_step(conn, CNC_CONN_ON_BYTES);
-        if (saved)
-            return false;
-        if (!cnc_input_own(conn, in) || save_head(conn, head) < 0)
-            cnc_input_fail(conn);
-        return false;
-    }
-    if (CNC_UNLIKELY(verdict != CNC_HTTP_HEAD_DONE)) {
-        conn->exchange.status = (uint16_t)verdict;
-        cnc_conn_step(conn, CNC_CONN_ON_BAD);
-        return false;
-    }
-    bool has_body = cnc_early_has_body(head);
-    if (CNC_UNLIKELY(has_body) && drv->ops->early && !drv->head_at && cnc_early_read(conn, head, in))
-        return false;
-    if (drv->ops->handover) {
-        http1_hand_over(conn, in, head, saved);
-        return false;
-    }
+    conn->exchange.status = (uint16_t)status;
+    cnc_conn_step(conn, CNC_CONN_ON_BAD);
+}
+
+/* A complete head whose request begins here: takes it from *in. */
+static void begin_request(struct cnc_conn *conn, struct cnc_slice *in, const struct cnc_http_head *head,
+                          struct http1_turn *turn)
+{
+    const char *bytes = in->p;
     cnc_conn_step(conn, CNC_CONN_ON_HEAD);
     cnc_http_body_init(&conn->exchange.machine, head);
-    if (CNC_UNLIKELY(has_body) && (head->flags & CNC_HTTP_EXPECT_CONTINUE) && !cnc_early_is_continued(conn))
+    if (CNC_UNLIKELY(head->flags & CNC_HTTP_HAS_BODY) && (head->flags & CNC_HTTP_EXPECT_CONTINUE) &&
+        !cnc_early_is_continued(conn))
         conn->exchange.flags |= CNC_EXCHANGE_EXPECT;
-    const char *bytes = in->p;
     in->p += head->len;
     in->n -= head->len;
     if (conn->in) { /* consumed before the request is called, since that may look at the input */
@@ -117,15 +107,45 @@ static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1
             cnc_early_end(conn->in);
     }
     http1_count(conn, turn, in->n);
-    int status = drv->ops->request(conn, head, bytes);
-    drv->head_at = 0;
-    if (saved && conn->in)
+    int status = conn->drv->ops->request(conn, head, bytes);
+    conn->drv->head_at = 0;
+    if (has_parsed(conn))
         cnc_input_drop_head(conn->in);
-    if (CNC_UNLIKELY(status)) {
-        conn->exchange.status = (uint16_t)status;
-        cnc_conn_step(conn, CNC_CONN_ON_BAD);
+    if (CNC_UNLIKELY(status))
+        http1_refuse(conn, status);
+}
+
+/* Parses a head at the start of *in. True: go on; false: wait, or the connection is done for. */
+static bool parse_head(struct cnc_conn *conn, struct cnc_slice *in, struct http1_turn *turn)
+{
+    struct cnc_http_head local, *head = &local;
+    struct cnc_driver *drv = conn->drv;
+    if (CNC_UNLIKELY(has_parsed(conn))) {
+        if (conn->in->early) {
+            cnc_early_look(conn, *in);
+            return false;
+        }
+        head = &conn->in->head;
+    } else {
+        cnc_http_head_init(head, cnc_desk_of(drv->home)->fields);
     }
-    return conn->state != CNC_CONN_CLOSED;
+    int verdict = cnc_http_head_parse(head, &drv->limits->http, in->p, in->n);
+    if (CNC_UNLIKELY(verdict == CNC_HTTP_HEAD_MORE)) {
+        http1_wait_for_head(conn, in, head);
+        return false;
+    }
+    if (CNC_UNLIKELY(verdict != CNC_HTTP_HEAD_DONE)) {
+        http1_refuse(conn, verdict);
+        return false;
+    }
+    if (CNC_UNLIKELY(head->flags & CNC_HTTP_HAS_BODY) && drv->ops->early && !drv->head_at && cnc_early_read(conn, head, in))
+        return false;
+    if (drv->ops->handover) {
+        http1_hand_over(conn, in, head);
+        return false;
+    }
+    begin_request(conn, in, head, turn);
+    return true;
 }
 
 /* Gives the request a piece of its body. True: go on. */
@@ -176,11 +196,12 @@ static bool parse_body(struct cnc_conn *conn, struct cnc_slice *in)
     case CNC_HTTP_BODY_END:
         return true;
     default:
-        conn->exchange.status = (uint16_t)verdict;
-        if (conn->exchange.body == CNC_EXCHANGE_BODY_REST)
+        if (conn->exchange.body == CNC_EXCHANGE_BODY_REST) {
+            conn->exchange.status = (uint16_t)verdict;
             cnc_conn_step(conn, CNC_CONN_ON_DEADLINE);
-        else
-            cnc_conn_step(conn, CNC_CONN_ON_BAD);
+        } else {
+            http1_refuse(conn, verdict);
+        }
         return false;
     }
 }
@@ -212,13 +233,14 @@ static bool busy(struct cnc_conn *conn, struct cnc_slice *in, struct http1_turn 
 }
 
 /* Must the next request wait until output has been sent? Else a peer that takes no replies could make many of them
- * queue up. */
+ * queue up. True also if the connection has ended. */
 static bool output_waits(struct cnc_conn *conn)
 {
-    struct cnc_driver *drv = conn->drv;
-    if (conn->out || (drv->current == conn && drv->scratch_len > CNC_DESK_SCRATCH / 2))
-        cnc_conn_flush(conn);
-    return conn->out != NULL;
+    const struct cnc_driver *drv = conn->drv;
+    if (CNC_LIKELY(!conn->out && (drv->current != conn || drv->scratch_len <= CNC_DESK_SCRATCH / 2)))
+        return false;
+    cnc_conn_flush(conn);
+    return conn->out || conn->state == CNC_CONN_CLOSED;
 }
 
 CNC_HOT void cnc_http1_input(struct cnc_conn *conn, struct cnc_slice *in)
@@ -236,7 +258,7 @@ CNC_HOT void cnc_http1_input(struct cnc_conn *conn, struct cnc_slice *in)
             conn->flags |= CNC_CONN_STOPPED;
             return;
         }
-        if (conn->state == CNC_CONN_CLOSED || !parse_head(conn, in, &turn))
+        if (!parse_head(conn, in, &turn))
             return;
     }
 }

@@ -57,6 +57,8 @@ static __attribute__((noinline)) int take_length(struct cnc_http_head *h, const 
         return 400;
     h->seen |= CNC_SEEN_LENGTH;
     h->content_length = (int64_t)value;
+    if (value > 0)
+        h->flags |= CNC_HTTP_HAS_BODY;
     return 0;
 }
 
@@ -102,7 +104,7 @@ static __attribute__((noinline)) int take_coding(struct cnc_http_head *h, const 
     }
     if (!chunked)
         return 400;
-    h->flags |= CNC_HTTP_CHUNKED;
+    h->flags |= CNC_HTTP_CHUNKED | CNC_HTTP_HAS_BODY;
     return 0;
 }
 

@@ -77,7 +77,8 @@ enum {
     CNC_HTTP_KEEP_ALIVE = 1,      /* the connection may persist after this request (RFC 9112 §9.3) */
     CNC_HTTP_CHUNKED = 2,         /* the body is chunked */
     CNC_HTTP_EXPECT_CONTINUE = 4, /* Expect: 100-continue on HTTP/1.1 (RFC 9110 §10.1.1) */
-    CNC_HTTP_UPGRADE = 8          /* Upgrade with Connection: upgrade (RFC 9110 §7.8) */
+    CNC_HTTP_UPGRADE = 8,         /* Upgrade with Connection: upgrade (RFC 9110 §7.8) */
+    CNC_HTTP_HAS_BODY = 16        /* the body has bytes, or is chunked */
 };
 
 /* A request head, parsed incrementally. fields is the caller's array of at least limits->fields_max entries. */

@@ -318,17 +318,15 @@ static int refusal(concur_request *r, int found)
 static concur_request *create(concur_server *server, struct cnc_home *home, const struct cnc_http_head *head,
                               const struct cnc_carrier *from)
 {
-    void *block = cnc_desk_block_get(home);
-    if (!block)
+    concur_request *r = cnc_desk_block_get(home);
+    if (!r)
         return NULL;
-    concur_request *r = block;
     cnc_zero(&r->flags, offsetof(concur_request, match) - offsetof(concur_request, flags));
     r->match.route = NULL;
     r->match.param_count = 0;
     r->deadline = (struct cnc_timer){ 0 };
     cnc_link_init(&r->link);
     cnc_link_init(&r->ops);
-    r->block = block;
     r->server = server;
     r->method = head->method;
     r->minor = head->minor;
@@ -339,11 +337,11 @@ static concur_request *create(concur_server *server, struct cnc_home *home, cons
         r->flags |= CNC_REQ_KEEP_ALIVE;
     if (CNC_UNLIKELY(head->flags & CNC_HTTP_UPGRADE))
         r->flags |= CNC_REQ_UPGRADE;
-    if (head->content_length > 0 || (head->flags & CNC_HTTP_CHUNKED))
+    if (CNC_UNLIKELY(head->flags & CNC_HTTP_HAS_BODY))
         r->flags |= CNC_REQ_HAS_BODY;
     if (head->method == CNC_HTTP_HEAD)
         r->flags |= CNC_REQ_NO_BODY_OUT;
-    cnc_arena_init(&r->arena, r + 1, cnc_desk_block_size() - sizeof *r, (size_t)server->setup->cfg.request_memory);
+    cnc_arena_init(&r->arena, r + 1, CNC_DESK_BLOCK - sizeof *r, (size_t)server->setup->cfg.request_memory);
     r->id = next_id(server, home);
     attach(r, home);
     cnc_desk_count_request(home);
@@ -354,7 +352,7 @@ static void dispatch_discard(concur_request *r)
 {
     detach(r);
     cnc_arena_deinit(&r->arena);
-    cnc_desk_block_put(r->home, r->block);
+    cnc_desk_block_put(r->home, r);
 }
 
 static int dispatch_no_memory(concur_server *server)

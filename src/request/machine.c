@@ -214,7 +214,7 @@ static void machine_end(concur_request *r)
     if (CNC_UNLIKELY(r->flags & CNC_REQ_HAS_BODY))
         cnc_body_deinit(r);
     cnc_arena_deinit(&r->arena);
-    cnc_desk_block_put(home, r->block);
+    cnc_desk_block_put(home, r);
 }
 
 CNC_HOT void cnc_request_leave(concur_request *r, int rc)

@@ -72,6 +72,7 @@ struct cnc_hook {
     void *arg;
 };
 
+/* At the start of a block of its home's desk; the arena has the rest of the block. */
 struct concur_request {
     /* The members up to flags are not cleared: dispatch.c sets them, or whoever uses them first. */
     struct cnc_stream stream;
@@ -90,7 +91,6 @@ struct concur_request {
     void *pull_arg;
     void *drain_arg;
     struct cnc_arena arena;
-    void *block;
 
     /* The head. fields and spans are offsets into it. NULs are written into it behind the texts that somebody asked for. */
     char *head;

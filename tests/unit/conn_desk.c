@@ -34,7 +34,7 @@ START_TEST(blocks_are_kept_for_the_next)
     struct cnc_home *home = make(&cnc_clock_system, true);
     void *blocks[CNC_DESK_BLOCKS_KEPT + 8];
     void *a = cnc_desk_block_get(home);
-    memset(a, 'x', cnc_desk_block_size());
+    memset(a, 'x', CNC_DESK_BLOCK);
     ck_assert_uint_eq((uintptr_t)a % 16, 0);
     cnc_desk_block_put(home, a);
     ck_assert_ptr_eq(cnc_desk_block_get(home), a);

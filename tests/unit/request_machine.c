@@ -103,7 +103,7 @@ static void soil_block(struct cnc_home *home)
 {
     void *block = cnc_desk_block_get(home);
     ck_assert_ptr_nonnull(block);
-    memset(block, 0xbe, cnc_desk_block_size());
+    memset(block, 0xbe, CNC_DESK_BLOCK);
     cnc_desk_block_put(home, block);
 }
 
