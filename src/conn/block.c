@@ -66,13 +66,19 @@ static void refuse_to_wait(struct cnc_driver *drv, struct cnc_conn *conn)
     cnc_conn_step(conn, CNC_CONN_ON_BAD);
 }
 
-/* The request waits for something: runs the event loop until the request has its reply. False: the connection is
- * gone. */
-static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
+/* What cnc_block_serve() does next. */
+enum block_next {
+    BLOCK_LOOK, /* looks at the connection again */
+    BLOCK_PARK, /* lets go of the connection */
+    BLOCK_GONE  /* nothing: the connection is gone */
+};
+
+/* The request waits for something: runs the event loop until the request has its reply. */
+static enum block_next turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     if (cnc_driver_need_loop(drv) < 0) {
         refuse_to_wait(drv, conn);
-        return true;
+        return BLOCK_LOOK;
     }
     cnc_conn_finish(conn);
     while (drv->count && ((conn->exchange.stream && conn->state == CNC_CONN_BUSY) || conn->state == CNC_CONN_CLOSED))
@@ -81,15 +87,15 @@ static bool turn_loop(struct cnc_driver *drv, struct cnc_conn *conn)
             cnc_driver_lose_loop(drv);
         }
     if (!drv->count)
-        return false;
+        return BLOCK_GONE;
     cnc_driver_hold(conn);
     drv->current = conn;
-    return true;
+    return BLOCK_LOOK;
 }
 
 /* Requests that have been answered may still have timers, tickets or offloads here. Runs a turn of the loop for them,
  * before each further request: a client that sends requests without a pause must not delay them. */
-__attribute__((noinline)) static void look_aside(struct cnc_home *home)
+static void look_aside(struct cnc_home *home)
 {
     if (cnc_home_need_loop(home) == CONCUR_OK)
         cnc_home_turn(home, 0);
@@ -97,13 +103,26 @@ __attribute__((noinline)) static void look_aside(struct cnc_home *home)
 
 /* Runs the home's tasks. One may have asked for the request's body, part of which is in the input buffer already. No
  * event comes for that, so it is looked at here. */
-__attribute__((noinline)) static void settle_tasks(struct cnc_driver *drv, struct cnc_conn *conn)
+static void settle_tasks(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     cnc_home_settle(drv->home);
     if (!drv->count || !conn->exchange.stream || conn->state != CNC_CONN_BUSY)
         return;
     drv->current = conn;
     cnc_conn_resume(conn);
+}
+
+/* Runs tasks, and a turn of the loop for requests that were answered. False: the connection is gone. */
+static bool settle(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    while (drv->home->local.head)
+        settle_tasks(drv, conn);
+    if (drv->count && cnc_desk_of(drv->home)->live && !conn->exchange.stream)
+        look_aside(drv->home);
+    if (!drv->count)
+        return false;
+    drv->current = conn;
+    return true;
 }
 
 /* A wait for the first head of a connection, or for the rest of a head. */
@@ -146,16 +165,63 @@ static bool await_head(struct cnc_driver *drv, struct cnc_conn *conn, struct hea
     return true;
 }
 
-/* Should the thread let go of the connection? Yes if it waits for its peer, unless that is a short wait for the next
- * request, and another connection does not need the thread. */
-static bool should_park(const struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
+/* Between two requests: waits for the next one, if this thread should. */
+static enum block_next await_request(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
 {
-    if (cnc_conn_waits_for_turn(conn))
-        return is_wanted(arg);
-    return conn->state != CNC_CONN_IDLE || conn->out || conn->in || (conn->flags & CNC_CONN_LAST) || is_wanted(arg);
+    if (is_wanted(arg))
+        return BLOCK_PARK;
+    uint64_t moved = conn->moved;
+    if (CNC_UNLIKELY(drv->loan != NULL))
+        drv->loan->progress(drv, conn, false);
+    cnc_conn_read(conn, true);
+    if (CNC_LIKELY(conn->moved != moved || conn->state != CNC_CONN_IDLE))
+        return BLOCK_LOOK;
+    if (!(conn->flags & CNC_CONN_READ_WRITES) || is_wanted(arg) || block_wait_for_room(conn, POLLOUT) < 0)
+        return BLOCK_PARK;
+    return BLOCK_LOOK;
 }
 
-CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
+/* The usual state: the request before is complete, its reply has been sent, and the next request has not begun. */
+static bool is_between_requests(const struct cnc_driver *drv, const struct cnc_conn *conn)
+{
+    return conn->state == CNC_CONN_IDLE && conn->requests > 0 && !conn->in && !conn->out && !drv->scratch_len &&
+           !(conn->flags & (CNC_CONN_LAST | CNC_CONN_STOPPED));
+}
+
+/* Does what the state of the connection asks for. */
+static enum block_next block_go_on(struct cnc_driver *drv, struct cnc_conn *conn, struct head_wait *head,
+                                   bool (*is_wanted)(void *), void *arg)
+{
+    if (conn->state == CNC_CONN_FLUSH && !conn->out && !drv->scratch_len)
+        cnc_conn_step(conn, CNC_CONN_ON_FLUSHED);
+    if (conn->state == CNC_CONN_CLOSED) {
+        cnc_conn_finish(conn);
+        return BLOCK_GONE;
+    }
+    if (conn->state == CNC_CONN_UPGRADED)
+        return BLOCK_PARK;
+    if (conn->exchange.stream)
+        return turn_loop(drv, conn);
+    if (drv->scratch_len)
+        return BLOCK_LOOK;
+    if (drv->ops->head_wait && block_waits_for_head(conn))
+        return await_head(drv, conn, head) ? BLOCK_LOOK : BLOCK_PARK;
+    if (conn->state != CNC_CONN_IDLE && cnc_conn_has_pending(conn)) {
+        cnc_conn_read(conn, false);
+        return BLOCK_LOOK;
+    }
+    if (cnc_conn_waits_for_turn(conn)) {
+        if (is_wanted(arg))
+            return BLOCK_PARK;
+        cnc_conn_resume(conn);
+        return BLOCK_LOOK;
+    }
+    if (conn->state != CNC_CONN_IDLE || conn->in || conn->out || (conn->flags & CNC_CONN_LAST))
+        return BLOCK_PARK; /* it waits for its peer, and not for a next request */
+    return await_request(drv, conn, is_wanted, arg);
+}
+
+static void block_take(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     conn->drv = drv;
     drv->head_at = conn->flags & CNC_CONN_READY ? conn->deadline : 0;
@@ -171,55 +237,25 @@ CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool
         cnc_conn_step(conn, CNC_CONN_ON_ERROR);
     else
         cnc_conn_resume(conn);
+}
+
+CNC_HOT bool cnc_block_serve(struct cnc_driver *drv, struct cnc_conn *conn, bool (*is_wanted)(void *), void *arg)
+{
     struct head_wait head = { 0 };
-    for (;;) {
+    enum block_next next;
+    block_take(drv, conn);
+    do {
         cnc_conn_flush(conn);
-        while (CNC_UNLIKELY(drv->home->local.head != NULL))
-            settle_tasks(drv, conn);
-        if (CNC_UNLIKELY(cnc_desk_of(drv->home)->live != 0) && !conn->exchange.stream)
-            look_aside(drv->home);
-        if (CNC_UNLIKELY(!drv->count))
+        bool has_more = drv->home->local.head || cnc_desk_of(drv->home)->live > 0;
+        if (CNC_UNLIKELY(has_more) && !settle(drv, conn))
             return false;
-        drv->current = conn;
-        if (conn->state == CNC_CONN_FLUSH && !conn->out && !drv->scratch_len)
-            cnc_conn_step(conn, CNC_CONN_ON_FLUSHED);
-        if (conn->state == CNC_CONN_CLOSED) {
-            cnc_conn_finish(conn);
-            return false;
-        }
-        if (CNC_UNLIKELY(conn->state == CNC_CONN_UPGRADED))
-            break;
-        if (conn->exchange.stream) {
-            if (!turn_loop(drv, conn))
-                return false;
-            continue;
-        }
-        if (drv->scratch_len)
-            continue;
-        if (CNC_UNLIKELY(drv->ops->head_wait != NULL) && block_waits_for_head(conn)) {
-            if (!await_head(drv, conn, &head))
-                break;
-            continue;
-        }
-        if (conn->state != CNC_CONN_IDLE && cnc_conn_has_pending(conn)) {
-            cnc_conn_read(conn, false);
-            continue;
-        }
-        if (should_park(conn, is_wanted, arg))
-            break;
-        if (CNC_UNLIKELY(cnc_conn_waits_for_turn(conn))) { /* no other connection needs the thread */
-            cnc_conn_resume(conn);
-            continue;
-        }
-        uint64_t moved = conn->moved;
-        if (CNC_UNLIKELY(drv->loan != NULL))
-            drv->loan->progress(drv, conn, false);
-        cnc_conn_read(conn, true);
-        if (conn->moved != moved || conn->state != CNC_CONN_IDLE)
-            continue;
-        if (CNC_LIKELY(!(conn->flags & CNC_CONN_READ_WRITES)) || is_wanted(arg) || block_wait_for_room(conn, POLLOUT) < 0)
-            break;
-    }
+        if (CNC_LIKELY(is_between_requests(drv, conn)))
+            next = await_request(drv, conn, is_wanted, arg);
+        else
+            next = block_go_on(drv, conn, &head, is_wanted, arg);
+    } while (next == BLOCK_LOOK);
+    if (next == BLOCK_GONE)
+        return false;
     cnc_driver_release(conn);
     return true;
 }

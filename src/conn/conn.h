@@ -127,7 +127,7 @@ struct cnc_conn_limits {
     size_t output_high, output_low, output_max; /* bytes queued */
     size_t pipeline_max;           /* bytes kept of requests behind the one that is under way */
     uint32_t linger_max;           /* bytes thrown away for one exchange, or while the connection lingers */
-    uint32_t requests_max; /* per connection; 0: no limit */
+    uint32_t requests_max; /* per connection; 0 or 1: it closes after its first reply */
     uint32_t retry_after_s;
     bool half_close;
 };
@@ -288,7 +288,7 @@ typedef unsigned cnc_states_fn(struct cnc_conn *);
 extern cnc_states_fn *const cnc_states_table[CNC_CONN_STATES][CNC_CONN_EVENTS];
 void cnc_conn_carry_out(struct cnc_conn *conn, unsigned todo); /* step.c: CNC_CONN_DO_* */
 void cnc_conn_illegal(struct cnc_conn *conn);                  /* step.c */
-void cnc_conn_touch(struct cnc_conn *conn);                        /* turns.c: conn is looked at at the end of this turn */
+void cnc_turns_mark(struct cnc_conn *conn); /* turns.c: conn, which is not the current one, is looked at at the end of this turn */
 /* turns.c: conn has work to do for which no event comes. It waits for its next turn, behind the others that wait. */
 void cnc_turns_queue(struct cnc_conn *conn);
 void cnc_turns_unlist(struct cnc_conn *conn); /* turns.c: undoes both of these */
@@ -377,6 +377,13 @@ static inline void cnc_conn_step_reply(struct cnc_conn *conn, enum cnc_exchange_
     unsigned todo = cnc_exchange_step_reply(&conn->exchange, ev);
     if (todo)
         cnc_conn_carry_out_exchange(conn, todo);
+}
+
+/* conn is looked at before the turn ends. */
+static inline void cnc_conn_touch(struct cnc_conn *conn)
+{
+    if (CNC_UNLIKELY(conn->drv->current != conn)) /* the current one is looked at in any case */
+        cnc_turns_mark(conn);
 }
 
 /* True: conn waits for its next turn, not for its peer. Between two requests output must have been sent before that. */

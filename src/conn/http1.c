@@ -97,23 +97,28 @@ CNC_HOT static int put_reply(struct cnc_conn *conn, const struct cnc_http_reply 
     return room ? CONCUR_OK : CONCUR_E_NOMEM;
 }
 
-/* Has the peer shut its side without another request? */
-static bool is_at_end(const struct cnc_conn *conn)
+/* Is this known to be the last reply, or has the peer shut its side without another request? */
+static bool is_last(const struct cnc_conn *conn)
 {
-    return (conn->flags & CNC_CONN_EOF) && !cnc_conn_has_input(conn);
+    if (CNC_LIKELY(!(conn->flags & (CNC_CONN_LAST | CNC_CONN_EOF))))
+        return false;
+    return (conn->flags & CNC_CONN_LAST) || !cnc_conn_has_input(conn);
+}
+
+/* Can the connection stay open after the reply that begins, as far as we are concerned? whole: the reply is complete. */
+static bool http1_may_keep(struct cnc_conn *conn, bool whole)
+{
+    struct cnc_driver *drv = conn->drv;
+    return CNC_LIKELY(conn->requests < drv->limits->requests_max) &&
+           !atomic_load_explicit(drv->draining, memory_order_relaxed) && !is_last(conn) &&
+           (!drv->ops->may_keep || drv->ops->may_keep(drv, conn)) && (!whole || finds_boundary(conn));
 }
 
 CNC_HOT static int carrier_reply(struct cnc_stream *stream, struct cnc_http_reply *r, struct cnc_piece *piece,
                                  bool last)
 {
     struct cnc_conn *conn = stream->carrier;
-    const struct cnc_conn_limits *limits = conn->drv->limits;
-    const struct cnc_conn_ops *ops = conn->drv->ops;
-    if ((limits->requests_max && conn->requests >= limits->requests_max) || !limits->class_ms[CNC_CLASS_KEEPALIVE] ||
-        atomic_load_explicit(conn->drv->draining, memory_order_relaxed) || is_at_end(conn) ||
-        (r->keep_alive && ops->may_keep && !ops->may_keep(conn->drv, conn)))
-        conn->flags |= CNC_CONN_LAST;
-    if (r->keep_alive && ((conn->flags & CNC_CONN_LAST) || (last && !finds_boundary(conn)))) {
+    if (r->keep_alive && !http1_may_keep(conn, last)) {
         r->keep_alive = false;
         conn->flags |= CNC_CONN_MUST_LINGER; /* the peer does not expect the end and may be sending */
     }

@@ -51,7 +51,7 @@ static inline char *cnc_queue_room(struct cnc_conn *conn, size_t n)
 
 static inline void cnc_queue_commit(struct cnc_conn *conn, size_t n)
 {
-    if (CNC_LIKELY(cnc_queue_is_scratch(conn)))
+    if (CNC_LIKELY(!conn->out)) /* room in a chunk has put that chunk there */
         conn->drv->scratch_len += n;
     else
         cnc_queue_commit_chunk(conn, n);

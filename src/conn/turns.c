@@ -23,10 +23,10 @@ void cnc_turns_unlist(struct cnc_conn *conn)
     conn->flags &= (uint32_t) ~(CNC_CONN_DIRTY | CNC_CONN_QUEUED);
 }
 
-CNC_HOT void cnc_conn_touch(struct cnc_conn *conn)
+void cnc_turns_mark(struct cnc_conn *conn)
 {
     struct cnc_driver *drv = conn->drv;
-    if (drv->current == conn || (conn->flags & (CNC_CONN_DIRTY | CNC_CONN_QUEUED)))
+    if (conn->flags & (CNC_CONN_DIRTY | CNC_CONN_QUEUED))
         return;
     conn->flags |= CNC_CONN_DIRTY;
     conn->next = drv->dirty;

@@ -58,10 +58,16 @@ static void park(struct cnc_threads *t, struct cnc_home *home, struct cnc_conn *
     return_to_poller(t, conn);
 }
 
-CNC_HOT static bool threads_is_wanted(void *arg)
+CNC_HOT static bool threads_is_wanted(void *threads)
 {
-    struct cnc_threads *t = arg;
-    return t->server->setup->cfg.park_after == 0 || cnc_pool_is_wanted(t->pool) || (t->is_wanted && t->is_wanted(t));
+    return cnc_pool_is_wanted(((struct cnc_threads *)threads)->pool);
+}
+
+/* With park_after = 0 no thread waits for the next request. */
+static bool is_always_wanted(void *threads)
+{
+    (void)threads;
+    return true;
 }
 
 /* Has the client left? Checked only if the connection has waited for LONG_WAIT_MS. */
@@ -92,12 +98,13 @@ static void threads_serve(struct cnc_job *job, struct cnc_home *home)
     struct cnc_threads *t = conn->drv->lender;
     concur_server *before = cnc_server_enter(t->server);
     struct cnc_driver *drv = driver_of(t, home);
+    bool (*is_wanted)(void *) = t->server->setup->cfg.park_after ? t->is_wanted : is_always_wanted;
     /* After a stop's deadline no request is begun: the poller answers 503. */
     if (!drv || (cnc_server_is_late(t->server) && !is_upgraded(conn)))
         return_to_poller(t, conn);
     else if (!is_upgraded(conn) && threads_has_left(t, home, conn))
         close_unserved(drv, conn);
-    else if (cnc_block_serve(drv, conn, threads_is_wanted, t))
+    else if (cnc_block_serve(drv, conn, is_wanted, t))
         park(t, home, conn);
     while (cnc_desk_of(home)->live)
         if (cnc_home_turn(home, -1) < 0) { /* only a driver makes a loop here, so drv is not NULL */
@@ -306,8 +313,9 @@ int cnc_threads_open(struct cnc_threads *t, concur_server *server, struct cnc_se
         .strained = cnc_strain_on,
         .strained_arg = &t->strain,
     };
-    *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .back_task.run = threads_take_back,
-                               .ready_task.run = on_threads_ready, .late.fn = on_threads_late };
+    *t = (struct cnc_threads){ .server = server, .serving = serving, .ops = *ops, .is_wanted = threads_is_wanted,
+                               .back_task.run = threads_take_back, .ready_task.run = on_threads_ready,
+                               .late.fn = on_threads_late };
     if (!t->ops.early)
         t->ops.early = threads_early;
     if (atomic_load(&server->place.recycle_at))

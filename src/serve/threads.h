@@ -19,7 +19,7 @@ struct cnc_threads {
     /* Optional, on a thread that has become free, unless cnc_pool_job_ends() was called before. */
     void (*is_free)(struct cnc_threads *);
     const struct cnc_loan_ops *loan; /* of the drivers at the threads; NULL: nothing here is lent */
-    bool (*is_wanted)(void *threads); /* optional: others wait for a thread elsewhere */
+    bool (*is_wanted)(void *threads); /* on a thread: does anyone else need it? */
     void (*submit)(struct cnc_threads *); /* optional, on the poller: in place of cnc_threads_submit() */
     struct cnc_strain strain;
     struct cnc_desk_kind desks;

@@ -12,6 +12,13 @@ static uint32_t bounded(int64_t v)
     return v > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)v;
 }
 
+static uint32_t requests_max(const struct cnc_config *cfg)
+{
+    if (cfg->keepalive_timeout == 0)
+        return 1;
+    return cfg->keepalive_requests ? bounded(cfg->keepalive_requests) : UINT32_MAX;
+}
+
 static void fill_limits(struct cnc_conn_limits *l, const struct cnc_config *cfg)
 {
     *l = (struct cnc_conn_limits){
@@ -24,7 +31,7 @@ static void fill_limits(struct cnc_conn_limits *l, const struct cnc_config *cfg)
         .output_max = (size_t)(cfg->output_max > cfg->output_high ? cfg->output_max : cfg->output_high),
         .pipeline_max = (size_t)cfg->pipeline_max,
         .linger_max = bounded(cfg->linger_max),
-        .requests_max = bounded(cfg->keepalive_requests),
+        .requests_max = requests_max(cfg),
         .retry_after_s = bounded((cfg->retry_after + 999) / 1000),
         .half_close = cfg->half_close == CNC_HALF_CLOSE_ALLOW,
     };

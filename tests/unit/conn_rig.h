@@ -220,7 +220,7 @@ static inline struct cnc_conn_limits rig_limits(void)
     struct cnc_conn_limits limits = {
         .http = { .line_max = 4096, .head_max = 8192, .fields_max = 32, .chunk_ext_max = 256, .trailer_max = 1024 },
         .body_rate_min = 100, .output_high = 65536, .output_low = 16384, .pipeline_max = 4096, .linger_max = 8192,
-        .retry_after_s = 1,
+        .requests_max = UINT32_MAX, .retry_after_s = 1,
     };
     limits.class_ms[CNC_CLASS_FRESH] = 1000;
     limits.class_ms[CNC_CLASS_HEAD] = 1000;

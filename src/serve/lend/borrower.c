@@ -74,10 +74,14 @@ static void is_free(struct cnc_threads *t)
         cnc_borrower_flush(b);
 }
 
-/* Must the thread be free soon? Requests wait in the front, or the front stops and waits for the connection. */
+/* Must the thread be free soon? Requests wait for a thread here or in the front, or the front stops and waits for the
+ * connection. */
 CNC_HOT static bool borrower_is_wanted(void *threads)
 {
-    const struct cnc_board_row *front = cnc_borrower_of(threads)->front;
+    const struct cnc_borrower *b = cnc_borrower_of(threads);
+    const struct cnc_board_row *front = b->front;
+    if (cnc_pool_is_wanted(b->threads.pool))
+        return true;
     return front && (atomic_load_explicit(&front->queued, memory_order_relaxed) > 0 ||
                      cnc_board_is(front, CNC_BOARD_DRAINING));
 }
