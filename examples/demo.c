@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * concur-demo: every engine, every feature, and what load and conformance tools drive.
+ * concur-demo: a server with routes for every feature of the library. Load and conformance tools use it.
  *
  *     concur-demo --engine thread --listen 127.0.0.1:0
  *
- * It prints one line when it accepts, `listening on ADDR:PORT engine=NAME pid=N`, and stops gracefully on SIGTERM or
- * SIGINT; a second one of them stops at once. Flags go into the override layer, so nothing overrules them; what the
- * demo wants by default is in the code layer, so that the configuration file and CONCUR_* variables may change it.
+ * When it accepts connections it prints `listening on ADDR:PORT engine=NAME pid=N`. SIGTERM or SIGINT stops it gracefully, a
+ * second one at once. Flags are in the override layer, which wins over all others. The demo's own defaults are in the code
+ * layer, so that the configuration file and CONCUR_* variables can change them.
  *
  * Exit status: 0 stopped or checked, 1 the server failed, 2 a bad flag.
  */
@@ -205,7 +205,7 @@ static int check(concur_server *server)
     return print_text(server, CONCUR_TEXT_NOTES);
 }
 
-/* What happens to the server's processes. The first thing is that it serves. */
+/* CONCUR_HOOK_EVENT. The first event is that the server serves. */
 static int on_event(concur_server *server, int what, const char *detail, void *arg)
 {
     const bool *prints_all = arg;
@@ -229,7 +229,7 @@ static int serve(concur_server *server, bool events)
 {
     concur_server_hook(server, CONCUR_HOOK_EVENT, on_event, &events);
     int rc = concur_server_run(server);
-    if (rc < 0) /* what has happened is in the log */
+    if (rc < 0) /* the reason is in the log */
         fprintf(stderr, "concur-demo: %s\n", concur_strerror(rc));
     return rc < 0 ? 1 : 0;
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files of concur-demo share.
+ * Shared by the files of concur-demo.
  *
  *   demo.c         the command line, start and stop
- *   demo_routes.c  the routes that people and load tools use
- *   demo_test.c    the routes under /test/, which exercise every call for the end-to-end tests
- *   demo_reply.c   those of them that are about what a program may hand over for a reply
- *   demo_abort.c   those of them that cut their own replies
- *   demo_stop.c    those of them that wait for the server's stop
- *   demo_async.c   those of them that answer later
- *   demo_shared.c  what handlers share, and routes that show it
- *   demo_around.c  those of them that are about what runs before and after handlers, and about error pages
- *   demo_fields.c  those of them that are about the fields of a reply
- *   demo_facts.c   what a request and its reply tell about themselves
+ *   demo_routes.c  the routes for people and load tools
+ *   demo_test.c    the routes under /test/ for the end-to-end tests, which use every call; more of them are in
+ *   demo_reply.c   for what a program may pass for a reply
+ *   demo_abort.c   for replies that are aborted
+ *   demo_stop.c    for waits for the server's stop
+ *   demo_async.c   for replies that come later
+ *   demo_shared.c  for what handlers share
+ *   demo_around.c  for functions before and after handlers, and error pages
+ *   demo_fields.c  for the fields of a reply
+ *   demo_facts.c   for what the library tells about a request and its reply
  */
 #ifndef DEMO_H
 #define DEMO_H
@@ -22,8 +22,8 @@
 
 #include <concur/concur.h>
 
-/* What was begun and what has ended, as /test/counts shows it: when the server is idle, each pair is equal. Handlers
- * run on several threads on some engines and in several processes on others, so these are counters of the library. */
+/* How much was begun, and how much has ended, as /test/counts shows it. When the server is idle each pair is equal.
+ * Handlers may run on several threads or in several processes, so these are counters of the library. */
 #define DEMO_COUNTS(ROW)                                                                                  \
     ROW(requests, "Requests with an on_end")                                                              \
     ROW(ended, "Runs of that on_end")                                                                     \
@@ -52,19 +52,19 @@ extern struct demo_counts demo_counts; /* written before any process is forked, 
 
 #define DEMO_COUNT(what) ((void)concur_counter_add(demo_counts.what, 1))
 
-/* Registers the on_end and on_cancel that count. Returns CONCUR_OK or why not: return it. */
+/* Registers the on_end and on_cancel functions that count. CONCUR_OK, or an error for the handler to return. */
 int demo_track(concur_request *r);
 
-/* Reads a number of the path. false: it is none or not in 0..max, and 400 with a sentence has been sent. */
+/* Parses a number of the path. False: it is not a number from 0 to max, and a 400 was sent. */
 bool demo_number(concur_request *r, const char *name, uint64_t max, uint64_t *out);
 
-/* The query's number of that name, or otherwise when absent or malformed. */
+/* The number of this name in the query; otherwise: the result if it is missing or malformed. */
 int64_t demo_query_number(concur_request *r, const char *name, int64_t otherwise);
 
 /* Blocks the thread, as a database driver would. */
 void demo_block(unsigned ms);
 
-/* As the library's, and counted when they say CONCUR_OK. */
+/* The library's functions; calls that return CONCUR_OK are counted. */
 int demo_after(concur_request *r, unsigned ms, concur_handler_fn timer, void *arg);
 int demo_offload(concur_request *r, concur_work_fn work, concur_done_fn done, void *arg);
 int demo_on_body(concur_request *r, concur_data_fn data, concur_done_fn end, void *arg);
@@ -74,7 +74,7 @@ int demo_whoami(concur_request *r, void *arg);
 /* A pull function and its state: bytes of a pattern of 64 characters. */
 struct demo_pattern {
     uint64_t at, end;
-    bool hesitate, hesitated; /* every second call says AGAIN and a timer resumes */
+    bool hesitate, hesitated; /* every second call returns CONCUR_AGAIN, and a timer resumes */
 };
 int demo_pattern_pull(concur_request *r, void *out, size_t *n, void *arg);
 
@@ -88,7 +88,8 @@ struct demo_route {
 };
 void demo_routes_add(concur_server *server, bool is_unsafe);
 void demo_test_add(concur_server *server);
-/* With --unsafe: the file that CONCUR_DEMO_START names may hold "refuse N" or "hang N", for workers of generation N and later. */
+/* With --unsafe: the file named by CONCUR_DEMO_START may have "refuse N" or "hang N", for workers of generation N and
+ * later. */
 void demo_test_hook(concur_server *server);
 void demo_reply_add(concur_server *server);
 void demo_abort_add(concur_server *server);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Routes under /test/ that cut their own replies, in every way in which a program can. Each has a timer of ten minutes
- * beside it: what a program aborts is given up, so that timer runs at once, and nothing waits for it.
+ * Routes under /test/ that abort their replies, in every way in which a program can. Each request also has a timer of ten
+ * minutes. An aborted request is given up, so the timer's function is called at once.
  *
  *   any /test/fail/{way}/{code}       code: 200..599, or 1..18 for CONCUR_E_*; what a callback returns
  *   any /test/fail-away/{way}/{code}  the same in a blocking route
@@ -9,10 +9,10 @@
  *   handler, timer, drain, post, offload, await, data, end, pull   that callback returns the code in mid-reply
  *   silence                           the handler leaves an unfinished reply and nothing pending
  *   write                             a piece of impossible length
- *   more, less, room                  pull gives another length than it announced, or more than there was room for
- *   early                             nothing has begun, and the handler says CONCUR_E_GONE
+ *   more, less, room                  pull gives more or less than it announced, or more than fits
+ *   early                             no reply has begun, and the handler returns CONCUR_E_GONE
  *
- *   any /test/error/{way}             makes the library answer 500, each in another way; the log says how
+ *   any /test/error/{way}             makes the library answer 500, each way for another reason; the log has the reason
  */
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +23,10 @@
 
 struct fail {
     const char *way;
-    int code;     /* that a callback returns */
-    int expected; /* what concur_request_gone() tells then */
+    int code;     /* what the callback returns */
+    int expected; /* what concur_request_gone() must return then */
     int fd;       /* -1: none */
-    int calls;    /* of pull */
+    int calls;    /* how often pull was called */
     bool cancelled;
     concur_ticket *ticket; /* NULL: none, or released */
 };
@@ -55,7 +55,7 @@ static int on_end(concur_request *r, int rc, void *arg)
     return CONCUR_OK;
 }
 
-/* Runs at once, since the request was given up, and can begin nothing. */
+/* Called at once, since the request was given up; no reply can begin here. */
 static int ten_minutes(concur_request *r, void *arg)
 {
     (void)arg;
@@ -140,7 +140,7 @@ static int wait_for_nothing(concur_request *r, struct fail *f)
     return rc;
 }
 
-/* The ticket stays out: on_cancel is who gives it back. */
+/* The ticket is kept; on_cancel releases it. */
 static int post(concur_request *r, struct fail *f)
 {
     f->ticket = concur_request_defer(r);
@@ -177,7 +177,7 @@ static bool is_pulled(const char *way, int64_t *length)
     return *length >= 0 || strcmp(way, "pull") == 0 || strcmp(way, "room") == 0;
 }
 
-/* What the library says of an end that the program did not give a reason for. */
+/* The reason that the library gives if the program has given none. */
 static int expected(const struct fail *f)
 {
     int64_t length;
@@ -247,7 +247,7 @@ static int pull_nothing(concur_request *r, void *out, size_t *n, void *arg)
     return CONCUR_OK;
 }
 
-/* What is wrong with a call that its program ignores. */
+/* Makes a wrong call, and ignores its error. */
 static bool misuse(concur_request *r, const char *way)
 {
     if (strcmp(way, "reserved") == 0)

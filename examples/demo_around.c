@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * Routes under /test/ about what runs around handlers.
+ * Routes under /test/ for functions that run before and after handlers, and for error pages.
  *
- * Under /test/around two functions run before the handlers and two after them. What the first one does, ?before=X says:
+ * Under /test/around two functions run before the handlers and two after them. ?before=X says what the first one does:
  *
  *   nothing, or none   the request goes on
  *   answer             replies 403                          later         a timer lets it pass
  *   status, error      returns 418, CONCUR_E_FULL           later-answer  a timer replies 401
  *   decline            404                                  offload       offloaded work, then it lets it pass
  *   pull               replies with 1,000 bytes, pulled     pending       leaves a timer and lets it pass: 500
- *   never              holds back, and nothing is pending   500
+ *   never              waits, though nothing is pending     500
  *
- * The second one counts itself. Each reply has X-After: STATUS, and X-Order with the order of all four; ?after=fail makes
- * one after the handler fail. The field X-Handler is replaced, X-Secret removed.
+ * The second one counts its calls. Each reply has X-After: STATUS, and X-Order with the order of all four; ?after=fail makes
+ * a function after the handler fail. The field X-Handler is replaced, X-Secret removed.
  *
  *   any /test/around            "METHOD, N before\n"
  *   GET /test/around/away       the same in a blocking route
@@ -21,8 +21,8 @@
  *   GET /test/around/begin      pushed in two pieces
  *   GET /test/around/x/first    declines; a blocking route answers as the first one does
  *
- * Under /test/page the demo has pages of its own: JSON for every status, a text for 404, and for 5xx what ?page=X says: push,
- * unfinished, none, error, other.
+ * Under /test/page the demo makes the error pages: JSON for every status, a text for 404, and for 5xx what ?page=X says:
+ * push, unfinished, none, error, other.
  *
  *   GET /test/page/status/{code}  returns the code
  *   GET /test/page/deadline       504 by its deadline
@@ -39,7 +39,7 @@
 
 static const char order_key;
 
-/* A letter for each that ran. */
+/* Notes a letter for each function that has run. */
 static int note_order(concur_request *r, const char *letter)
 {
     const char *before = concur_request_data(r, &order_key);

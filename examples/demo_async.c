@@ -11,8 +11,8 @@
  *   GET /test/cancel             cancels a timer of a minute and a wait for ever    "cancelled\n"
  *   GET /test/cancel-away        the same in a blocking route
  *   GET /test/await/{ms}         waits for a timer descriptor; ?limit=MS          "ready\n" or "timeout\n"
- *   GET /test/deadline/{ms}      a request deadline, nothing else happens         504
- *   GET /test/gone/{ms}          a blocking route that asks gone every 5 ms       "stayed\n"
+ *   GET /test/deadline/{ms}      only sets a deadline of the request              504
+ *   GET /test/gone/{ms}          a blocking route, calls concur_request_gone() every 5 ms  "stayed\n"
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,14 +24,14 @@
 
 #include "demo.h"
 
-/* Tickets: plain threads that answer. */
+/* Tickets: threads of the program answer. */
 
 struct caller {
     concur_ticket *ticket;
     unsigned ms;
     uint64_t posts;
     concur_handler_fn post;
-    void *arg; /* the request's memory: valid because the ticket holds the request */
+    void *arg; /* memory of the request, valid while the ticket is not released */
 };
 
 static void *call(void *arg)
@@ -58,7 +58,7 @@ static int start_caller(concur_request *r, unsigned ms, uint64_t posts, concur_h
         return CONCUR_E_NOMEM;
     }
     DEMO_COUNT(tickets);
-    /* Signals stay with the thread that runs the server. */
+    /* Signals are for the thread that runs the server. */
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old);
@@ -93,7 +93,7 @@ static int ticket(concur_request *r, void *arg)
 }
 
 struct posts {
-    uint64_t seen, expected; /* no lock: every post runs at home */
+    uint64_t seen, expected; /* no lock needed: all posted functions run at the request's home */
 };
 
 static int posts_one(concur_request *r, void *arg)
@@ -158,9 +158,9 @@ static int after_offload(concur_request *r, void *arg)
 }
 
 struct order {
-    bool returning;         /* set as the last thing that the handler does */
+    bool returning;         /* set by the handler right before it returns */
     bool early;             /* a callback ran before that */
-    bool work_early;        /* the same, from the pool's thread; read in done */
+    bool work_early;        /* work() ran before that; set by the pool's thread, read in done() */
     int left;
 };
 
@@ -320,7 +320,7 @@ static int deadline(concur_request *r, void *arg)
     return rc < 0 ? rc : demo_after(r, DEMO_MS_MAX, too_late, NULL);
 }
 
-/* Work that looks now and then whether anyone still waits. */
+/* Work that checks from time to time whether its client has left. */
 
 static int gone(concur_request *r, void *arg)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Routes under /test/ about what a request and its reply tell about themselves.
+ * Routes under /test/ that show what the library tells about a request and its reply.
  *
  *   any /test/facts         "host H\ntarget T\nquery Q\nversion V\n"; Q is "(none)" without a "?"
  *   any /test/facts-away    the same in a blocking route
  *   GET /test/ends          "ADDRESS PORT LOCAL\n": the peer's address and port, the server's end of the connection
  *   GET /test/ends-away     the same in a blocking route
  *   any /test/values        "N of a, N in all, second S\n" of the query
- *   GET /test/progress      begins, writes, and tells before each step what has begun and how much was produced
+ *   GET /test/progress      begins and writes a reply; before each step it shows what has begun, and how much was written
  *   POST /test/json         a route whose body is whole in memory, up to its body_max of 1,000  "N bytes\n"
  *   POST /test/json-away    the same in a blocking route, with the server's body_max
- *   GET /test/kept          keeps two buffers with the request; a timer answers with what is kept  "one two\n"
+ *   GET /test/kept          keeps two buffers with the request; a timer answers with their text  "one two\n"
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +60,7 @@ static int progress(concur_request *r, void *arg)
     return concur_reply_end(r);
 }
 
-/* No look at a file: there is none. */
+/* The body is never in a file. */
 static int json(concur_request *r, void *arg)
 {
     size_t n;
@@ -71,7 +71,7 @@ static int json(concur_request *r, void *arg)
     return concur_reply_printf(r, 200, NULL, "%zu bytes\n", n);
 }
 
-/* Two parts of a program, each with its own key. */
+/* As if two parts of a program kept data with the request: each has its own key. */
 static const char first_key, second_key;
 
 static void free_kept(void *arg)
@@ -108,7 +108,7 @@ static int kept(concur_request *r, void *arg)
     if (rc == CONCUR_OK)
         rc = keep(r, &second_key, "two");
     if (rc == CONCUR_OK)
-        rc = keep(r, &first_key, "one"); /* the one before is freed */
+        rc = keep(r, &first_key, "one"); /* frees the earlier buffer */
     return rc < 0 ? rc : demo_after(r, 1, show_kept, NULL);
 }
 

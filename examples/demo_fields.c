@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * Routes under /test/ about the fields of a reply.
+ * Routes under /test/ for the fields of a reply.
  *
  *   GET /test/fields         three fields, of which one is replaced and one removed        "fields\n"
  *   GET /test/fields-away    the same in a blocking route
- *   GET /test/redirect       to ?to=PLACE with ?status=N (302)                              500 if the place is none
+ *   GET /test/redirect       to ?to=PLACE with ?status=N (302)                              500 if PLACE is not valid
  *   GET /test/hints          102, then 103 with two Links, then after a timer the reply   "hints\n"
  *   GET /test/hints-away     the same in a blocking route
  *   GET /test/hints-bad      interim replies that are refused                             "ok\n"
- *   GET /test/cookie         a cookie with every attribute and one without; ?value=V        500 if the value is none
+ *   GET /test/cookie         a cookie with every attribute and one without; ?value=V        500 if V is not valid
  */
 #include <stdbool.h>
 
@@ -38,7 +38,7 @@ static int cookie(concur_request *r, void *arg)
     concur_reply_cookie(r, "session", value ? value : "1", "example.org", "/", 3600,
                         CONCUR_COOKIE_SECURE | CONCUR_COOKIE_HTTP_ONLY | CONCUR_COOKIE_STRICT);
     concur_reply_cookie(r, "plain", "2", NULL, NULL, -1, 0);
-    return concur_reply_text(r, 200, "cookies\n"); /* an error before it is remembered */
+    return concur_reply_text(r, 200, "cookies\n"); /* returns the first error of the calls before it */
 }
 
 static int hinted(concur_request *r, void *arg)
@@ -52,7 +52,7 @@ static int hints(concur_request *r, void *arg)
 {
     static const char *const links[] = { "</a.css>; rel=preload; as=style", "</b.js>; rel=preload; as=script" };
     (void)arg;
-    concur_reply_header(r, "X-Reply", "1"); /* not of the interim ones */
+    concur_reply_header(r, "X-Reply", "1"); /* not sent with the interim replies */
     if (concur_reply_interim(r, 102, NULL, NULL, 0) < 0 || concur_reply_interim(r, 103, "Link", links, 2) < 0)
         DEMO_COUNT(misuse);
     return demo_after(r, 20, hinted, NULL);

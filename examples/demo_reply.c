@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * Routes under /test/ about what a program may hand over for a reply.
+ * Routes under /test/ for what a program may pass for a reply.
  *
- *   GET /test/sizes/{call}       whole, owned, alloc, pull: sizes that no memory has        "refused\n" or "taken\n"
+ *   GET /test/sizes/{call}       whole, owned, alloc, pull: impossible sizes                "refused\n" or "taken\n"
  *                                write: the same in the middle of a reply                   visible abort
  *   GET /test/sizes-away/{call}  the same in a blocking route
  *   GET /test/type/{call}        a Content-Type by a field and by the call (text, bytes, printf, push, pull), by two
- *                                fields (twice), an empty one (none), and with a page of the library's (page)
+ *                                fields (twice), an empty one (none), and with an error page of the library (page)
  *   GET /test/type-away/{call}   the same in a blocking route
- *   GET /test/content/{call}/{status}  text, owned, pull, push: hands over a body; field: has fields of its own
- *   any /test/forever/{status}   begins a reply, and writes to it until somebody says that it is over
+ *   GET /test/content/{call}/{status}  text, owned, pull, push: passes a body; field: adds fields
+ *   any /test/forever/{status}   begins a reply, and writes to it until a call returns an error
  *   any /test/forever-away/{status}  the same in a blocking route, without a pause
- *   GET /test/flood/{mb}         writes so many MB at once, whatever it is told
+ *   GET /test/flood/{mb}         writes so many MB at once, and ignores CONCUR_AGAIN
  *   GET /test/flood-later/{mb}   the same, 1 MB in each of its timers
  *   GET /test/flood-away/{mb}    the same at once in a blocking route
  *   any /test/begun/{status}     begins a reply and goes on with it after ten minutes, or ?ms=MS; ?body=1: after the body
@@ -20,7 +20,7 @@
 
 #include "demo.h"
 
-/* A negative number, sums that wrap around in 64 bits, and what is more than any machine has. */
+/* A negative number, sizes that wrap around in 64 bits, and more than any machine has. */
 static const size_t sizes[] = {
     (size_t)-1, (size_t)-2, (size_t)-16, (size_t)-64, (size_t)-256, (size_t)-16384, SIZE_MAX / 2 + 1, SIZE_MAX / 2,
 #if SIZE_MAX > 0xffffffff
@@ -44,7 +44,7 @@ static void count_free(void *arg)
 static int no_pull(concur_request *r, void *out, size_t *n, void *arg)
 {
     (void)r, (void)out, (void)arg;
-    *n = (size_t)-1; /* more than there was room for */
+    *n = (size_t)-1; /* more than fits */
     return CONCUR_OK;
 }
 
@@ -69,7 +69,7 @@ static bool refuses(concur_request *r, const char *call, size_t n)
     return is_refused(concur_reply_bytes(r, 200, NULL, "x", n, count_free, NULL));
 }
 
-/* What the library said of a piece that it did not take is said again at the end. */
+/* The error for a piece that was refused is returned again by concur_reply_end(). */
 static int write_sizes(concur_request *r, size_t n)
 {
     int rc = concur_reply_begin(r, 200, "text/plain");
@@ -98,7 +98,7 @@ static int size_route(concur_request *r, void *arg)
     return concur_reply_text(r, 200, refused ? "refused\n" : "taken\n");
 }
 
-/* What the library is to make of two opinions. */
+/* Sets the Content-Type in two ways. */
 static int type_route(concur_request *r, void *arg)
 {
     const char *call = concur_request_get(r, CONCUR_IN_PARAM, "call");
@@ -146,7 +146,7 @@ static int content_route(concur_request *r, void *arg)
     return concur_reply_end(r);
 }
 
-/* A stream without an end of its own. */
+/* A stream that does not end by itself. */
 static int tick(concur_request *r, void *arg)
 {
     DEMO_COUNT(timers_run);
@@ -184,7 +184,8 @@ static int forever_away(concur_request *r, void *arg)
     return rc;
 }
 
-/* Writes one MB without looking at CONCUR_AGAIN. An error that was told once is told again, and the request knows of it. */
+/* Writes one MB and ignores CONCUR_AGAIN. Later calls must return the same error, and concur_request_gone() must report
+ * it. */
 static int write_megabyte(concur_request *r)
 {
     static const char zeros[1 << 16];
@@ -231,7 +232,7 @@ static int flood_later(concur_request *r, void *arg)
     return rc < 0 ? rc : demo_after(r, 0, flood_on, n);
 }
 
-/* Not before there was a drain: one was promised. */
+/* Ends the reply only when the drain function was called: CONCUR_AGAIN has promised that. */
 static int go_on(concur_request *r, void *arg)
 {
     DEMO_COUNT(timers_run);
@@ -240,7 +241,7 @@ static int go_on(concur_request *r, void *arg)
     return *(int *)arg ? concur_reply_end(r) : demo_after(r, 1, go_on, arg);
 }
 
-/* What is handed over for a reply without content is dropped, and that is no error. */
+/* A body for a reply without content is dropped, without an error. */
 static int drained(concur_request *r, void *arg)
 {
     *(int *)arg += concur_reply_write(r, "more\n", 5) == CONCUR_OK;

@@ -38,7 +38,7 @@ int demo_track(concur_request *r)
     return concur_request_on_cancel(r, count_cancel, NULL);
 }
 
-/* Digits only: strtoull() alone would take signs and white space. */
+/* Accepts digits only; strtoull() would also accept signs and white space. */
 static bool parse_number(const char *text, uint64_t max, uint64_t *out)
 {
     uint64_t n = 0;
@@ -99,7 +99,7 @@ int demo_on_body(concur_request *r, concur_data_fn data, concur_done_fn end, voi
     return rc;
 }
 
-/* GET / and GET /hello/{name}: not tracked, they are what load tools measure */
+/* GET / and GET /hello/{name}: not counted, since load tools measure them */
 
 static int hello_world(concur_request *r, void *arg)
 {
@@ -113,11 +113,11 @@ static int hello_name(concur_request *r, void *arg)
     return concur_reply_printf(r, 200, NULL, "hello %s", concur_request_get(r, CONCUR_IN_PARAM, "name"));
 }
 
-/* any /echo: what comes in goes out. A piece that went over the high mark is held until the client has taken some, so
- * that no more is read than can be sent. */
+/* any /echo: sends the body back. If a piece has made the output exceed output_high, no more is read until the client
+ * has taken some of it. */
 
 struct echo {
-    bool written; /* the piece that will be offered again has been written already */
+    bool written; /* the piece that will be given again was written already */
 };
 
 static int echo_drained(concur_request *r, void *arg)
@@ -156,7 +156,7 @@ static int echo(concur_request *r, void *arg)
     if (rc < 0)
         return rc;
     echo->written = false;
-    rc = demo_on_body(r, echo_data, echo_end, echo); /* first: a client may wait for 100 Continue */
+    rc = demo_on_body(r, echo_data, echo_end, echo); /* before the reply, since a client may wait for 100 Continue */
     return rc < 0 ? rc : concur_reply_begin(r, 200, concur_request_get(r, CONCUR_IN_HEADER, "Content-Type"));
 }
 
@@ -231,7 +231,7 @@ static int bytes(concur_request *r, void *arg)
     return concur_reply_pull(r, 200, "application/octet-stream", (int64_t)n, demo_pattern_pull, pattern);
 }
 
-/* GET /stream/{n}: pushed at the client's pace */
+/* GET /stream/{n}: pushed as fast as the client takes it */
 
 struct stream {
     uint64_t next, count;
@@ -287,7 +287,7 @@ static int block_work(void *arg)
     return CONCUR_OK;
 }
 
-/* The path's milliseconds in the request's memory. NULL: *rc is what to return. */
+/* The path's milliseconds, in memory of the request. NULL: the caller returns *rc. */
 static unsigned *milliseconds(concur_request *r, int *rc)
 {
     uint64_t n;
@@ -372,7 +372,7 @@ static int hang(concur_request *r, void *arg)
     return CONCUR_OK;
 }
 
-/* A child that lives on with all that was open, until it is killed; in a minute it ends by itself. */
+/* Forks a child that keeps all descriptors open until it is killed, or for a minute. */
 static pid_t fork_child(void)
 {
     pid_t pid = fork();
@@ -391,7 +391,7 @@ static int cut_short(concur_request *r, void *arg)
     return CONCUR_E_UPSTREAM;
 }
 
-/* Says the child's pid; ?cut=1: in a reply that it cuts short. */
+/* Replies with the child's pid; ?cut=1: and aborts the reply. */
 static int fork_route(concur_request *r, void *arg)
 {
     const int64_t cut = demo_query_number(r, "cut", 0);
@@ -422,7 +422,7 @@ static const struct demo_route routes[] = {
     { "GET /whoami", 0, demo_whoami },
 };
 
-/* What an operator would ask for in another way. */
+/* Asks for a reload, as SIGHUP does. */
 static int reload(concur_request *r, void *arg)
 {
     (void)arg;
@@ -430,7 +430,7 @@ static int reload(concur_request *r, void *arg)
     return concur_reply_printf(r, rc < 0 ? 409 : 202, NULL, "%s\n", concur_strerror(rc));
 }
 
-/* Several blocks: a pointer to the last may stand somewhere a while longer. */
+/* Leaks several blocks, since a pointer to the last one may still be in a register or on the stack. */
 static int leak(concur_request *r, void *arg)
 {
     (void)arg;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the demo's handlers share, whichever threads and processes run them, and routes that show it.
+ * Routes for what handlers share between threads and processes: counters, memory with a lock, values of threads, topics.
  *
- *   GET /counter              adds one to a counter and answers it           "N\n"
+ *   GET /counter              adds one to a counter, and replies with it     "N\n"
  *   GET /test/counts          the counters of demo.h as JSON; not counted itself
  *   GET /test/lock/{n}        n times: lock, read, write one more, unlock    "VALUE DIED\n", DIED: holders that died
- *   GET /test/local           what the thread has of a local, as JSON: {"made":N,"freed":N,"value":K,"pid":P,"tid":T}.
- *                             made, freed: by all threads of all processes; K: the number of the thread's own
+ *   GET /test/local           the thread's value of a concur_local, as JSON: {"made":N,"freed":N,"value":K,"pid":P,"tid":T}.
+ *                             made, freed: values of all threads of all processes; K: number of this thread's value
  *   GET /test/local/blocking  the same in a blocking route
  *   GET /test/local/offload   the same in offloaded work
  *   GET /test/lock-crash      with --unsafe: takes the lock, raises the value by one, and aborts
@@ -21,12 +21,12 @@
 
 struct demo_counts demo_counts;
 
-/* Memory of all processes, under its lock. */
+/* In memory that all processes share, under its lock. */
 struct tally {
     int64_t value, died;
 };
 
-/* Made during the set-up; every process has them. */
+/* Made before the server runs, so every process has them. */
 static concur_counter *hits;
 static concur_shared *tally;
 static concur_local *local;
@@ -56,7 +56,8 @@ static int counts(concur_request *r, void *arg)
     return concur_reply_printf(r, 200, "application/json", "%s}\n", json);
 }
 
-/* Memory and its lock. A real program would put its data in order when a holder has died; here a count is enough. */
+/* Memory and its lock. If a process died while it had the lock, a real program would repair its data; here it is
+ * counted. */
 
 static struct tally *lock_tally(void)
 {
@@ -79,7 +80,7 @@ static int lock(concur_request *r, void *arg)
         if (!t)
             return CONCUR_E_STATE;
         if (i < n)
-            t->value++; /* three steps, which the lock makes one */
+            t->value++; /* not atomic by itself */
         seen = *t;
         concur_shared_unlock(tally);
     }
@@ -120,7 +121,7 @@ static void free_own(void *arg)
     free(own);
 }
 
-/* What the calling thread has; number 0: it could not be made. */
+/* The calling thread's value; number 0: it could not be made. */
 static struct own look(void)
 {
     struct own *own = concur_local_get(local);
@@ -176,7 +177,7 @@ static concur_topic *news;
 
 struct reader {
     int64_t seen;
-    bool ever; /* for ever, a line for each publication */
+    bool ever; /* does not end: writes a line for each publication */
 };
 
 static int wait_for_news(concur_request *r, struct reader *reader);
@@ -204,7 +205,7 @@ static int wait_for_news(concur_request *r, struct reader *reader)
     return rc;
 }
 
-/* Replies at once where ?seen is not the number now. */
+/* Replies at once if ?seen is not the present number. */
 static int read_news(concur_request *r, void *arg)
 {
     struct reader *reader = concur_request_alloc(r, sizeof *reader);
@@ -217,7 +218,7 @@ static int read_news(concur_request *r, void *arg)
     return wait_for_news(r, reader);
 }
 
-/* Begins as many waits as it may, every second for news that has already come, and cancels them all. */
+/* Begins as many waits as are allowed, every second one for news that has already come, and cancels them all. */
 enum { READS_MAX = 16 };
 
 static int never(concur_request *r, void *arg)

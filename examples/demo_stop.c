@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Routes under /test/ that wait for the server's stop, and end when it begins. Each reply says how often it was told.
+ * Routes under /test/ that wait for the server's stop, and end when it begins. Each reply has the number of times that its
+ * function for the stop was called.
  *
- *   GET /test/stop/{way}        handler    asks again and again, and holds whoever runs it     "asked, told N\n"
+ *   GET /test/stop/{way}        handler    asks again and again, and holds its thread          "asked, told N\n"
  *                               ticket     waits for nothing else                              "told N\n"
  *                               timers     asks in a timer, every 5 ms                         "asked, told N\n"
  *                               stream     "tick\n" every 5 ms, then "bye N\n"
@@ -38,7 +39,7 @@ static int on_cancel(concur_request *r, int rc, void *arg)
     return CONCUR_OK;
 }
 
-/* Registered first, so it runs last: then both have run. */
+/* Registered first, so it runs after the other one. */
 static int on_stop(concur_request *r, void *arg)
 {
     struct stop *s = arg;
@@ -140,7 +141,7 @@ static int stop_route(concur_request *r, void *arg)
     return wait_for_it(r, s);
 }
 
-/* The function of a handler that declined runs all the same, wherever the next one is. */
+/* Registered by a handler that declines; it is called nevertheless. */
 static int count_told(concur_request *r, void *arg)
 {
     (void)r, (void)arg;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Routes under /test/, for the end-to-end tests: each exercises one call or one rule. Those of
- * <concur/async.h> are in demo_async.c, those of <concur/shared.h> in demo_shared.c, and more about replies in
- * demo_reply.c.
+ * Routes under /test/ for the end-to-end tests: each tests one call or one rule. Those for <concur/async.h> are in
+ * demo_async.c, those for <concur/shared.h> in demo_shared.c, and more for replies in demo_reply.c.
  *
  *   GET /test/abort              begins, writes "partial\n", then fails           visible abort
  *   GET /test/header             X-One: 1, X-Two: two, Set-Cookie: a=1 and b=2    "headers\n"
@@ -21,11 +20,11 @@
  *   POST /test/discard           a STREAM route that replies without the body     "discarded\n"
  *   POST /test/pause             takes a piece only after a timer of 1 ms         "N bytes\n"
  *   POST /test/refuse            refuses the first piece of the body with E_LIMIT 413
- *   GET /test/pull/{n}           n bytes; ?len=L announces L, ?hesitate=1 says AGAIN every second time
+ *   GET /test/pull/{n}           n bytes; ?len=L announces L, ?hesitate=1 returns AGAIN every second time
  *   GET /test/printf             201, application/json                            {"answer":42}
  *   GET /test/big                5,000,000 bytes with a free function
  *   GET /test/request            "METHOD PATH PEER ID\n"
- *   GET /test/whoami/{ms}        a blocking route that holds whoever runs it      as /whoami
+ *   GET /test/whoami/{ms}        a blocking route that holds its thread           as /whoami
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -72,7 +71,7 @@ static int bad_header(concur_request *r, void *arg)
         rc = concur_reply_header(r, "Content-Length", "0");
     if (rc != CONCUR_E_INVAL)
         DEMO_COUNT(misuse);
-    return concur_reply_text(r, 200, "unreachable\n"); /* the error stuck */
+    return concur_reply_text(r, 200, "unreachable\n"); /* returns the error of the call before */
 }
 
 static int double_reply(concur_request *r, void *arg)
@@ -169,7 +168,7 @@ static int params(concur_request *r, void *arg)
     concur_reply_write(r, b, strlen(b));
     concur_reply_write(r, "\n", 1);
     write_all(r, CONCUR_IN_PARAM, "");
-    return concur_reply_end(r); /* reports the first error of them all */
+    return concur_reply_end(r); /* returns the first error of all these calls */
 }
 
 static int rest(concur_request *r, void *arg)
@@ -253,7 +252,7 @@ static int discard(concur_request *r, void *arg)
 
 struct pause {
     uint64_t total;
-    bool waited; /* the piece at hand has been held back already */
+    bool waited; /* the present piece was held back already */
 };
 
 static int pause_over(concur_request *r, void *arg)
@@ -392,7 +391,7 @@ void demo_test_add(concur_server *server)
         concur_server_route(server, routes[i].pattern, routes[i].flags, routes[i].handler, NULL);
 }
 
-/* A worker's start that goes wrong, as the test wishes. */
+/* Makes the start of a worker fail, or hang, as a test wants it. */
 static int on_start(concur_server *server, int what, const char *detail, void *arg)
 {
     const char *path = getenv("CONCUR_DEMO_START");

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * A program with a poll loop of its own, which has a server beside it.
+ * A program that has its own poll loop, and a server beside it.
  *
  *     ./embed process-event & curl http://127.0.0.1:8080/; kill %1
  *
- * concur_server_start() gives one descriptor. When it is readable, concur_server_dispatch() calls the functions for the log
- * and for events, here, on this thread, where the server has processes of its own; at the end it says CONCUR_E_GONE. So the
- * program ends when the server has ended, whatever the engine. Threads of the program's own begin after
- * concur_server_start(), since some engines fork there. What they share with handlers has to be in <concur/shared.h>.
+ * concur_server_start() gives one descriptor. When it is readable, concur_server_dispatch() is called. If the server has its own
+ * processes, this calls the functions for the log and for events on this thread. When the server has ended it returns
+ * CONCUR_E_GONE, and the program ends, whatever the engine. The program starts its threads after concur_server_start(), since
+ * some engines fork there. What threads share with handlers must be in <concur/shared.h>.
  */
 #include <poll.h>
 #include <signal.h>
@@ -43,7 +43,7 @@ static int on_event(concur_server *server, int what, const char *detail, void *a
     return CONCUR_OK;
 }
 
-/* Signals come as a descriptor, too. */
+/* A descriptor from which signals are read. */
 static int open_signals(void)
 {
     sigset_t set;
@@ -54,7 +54,7 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* So does the time for the program's own work: it comes also while there is much to dispatch. */
+/* A timer for the program's own work, so that the work is also done while there is much to dispatch. */
 static int open_timer(void)
 {
     const struct itimerspec every = { .it_interval.tv_nsec = WORK_EVERY_MS * 1000000L, .it_value.tv_nsec = 1 };
@@ -62,7 +62,7 @@ static int open_timer(void)
     return fd >= 0 && timerfd_settime(fd, 0, &every, NULL) == 0 ? fd : -1;
 }
 
-/* Until the server has ended. Returns how often the program's own work was done. */
+/* Runs until the server has ended. Returns how often the program's own work was done. */
 static unsigned loop(concur_server *server, int signals, int timer)
 {
     struct pollfd fds[3] = { { .fd = signals, .events = POLLIN },
@@ -75,7 +75,7 @@ static unsigned loop(concur_server *server, int signals, int timer)
         if (poll(fds, 3, -1) <= 0)
             continue; /* a signal of another kind */
         if (fds[0].revents && read(signals, &info, sizeof info) == sizeof info)
-            concur_server_stop(server, 5000); /* and on, until what is under way is over */
+            concur_server_stop(server, 5000); /* the loop goes on until the requests under way are done */
         if (fds[2].revents && read(timer, &times, sizeof times) == sizeof times)
             work++;
         if (fds[1].revents && concur_server_dispatch(server) == CONCUR_E_GONE)
@@ -90,7 +90,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "embed: no engine %s\n", argv[1]);
         return 2;
     }
-    int timer = open_timer(), signals = open_signals(); /* before the first thread: all of them block what is read here */
+    int timer = open_timer(), signals = open_signals(); /* before any thread, so that all threads block these signals */
     concur_server *server = concur_server_new(engine, NULL);
     concur_server_listen(server, argc > 2 ? argv[2] : "127.0.0.1:8080");
     concur_server_log(server, on_log, NULL);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * A stream of events that never ends by itself, and takes its leave when the server stops.
+ * A stream of events that does not end by itself, but sends a last event when the server stops.
  *
  *     ./events & curl -N http://127.0.0.1:8080/events        then end the server with SIGTERM
  *
- * Without concur_request_on_stop() the stop would wait for the stream until its deadline, and cut it off then. The client
- * is told that this end is meant, and when to come back: a browser's EventSource does so by itself.
+ * Without concur_request_on_stop() the stop would wait for the stream until its deadline, and then cut it off. The last event
+ * tells the client that the end is intended, and when to connect again. A browser's EventSource does that by itself.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,13 +23,13 @@ static int send(concur_request *r, const char *text)
     return concur_reply_write(r, text, strlen(text));
 }
 
-/* Once a second; while the client takes less than that, as often as it likes. */
+/* Once a second; if the client is slower, as often as it takes an event. */
 static int tick(concur_request *r, void *arg)
 {
     struct events *e = arg;
     char text[64];
     if (e->over)
-        return CONCUR_OK; /* the last timer */
+        return CONCUR_OK; /* the stream has ended: sets no further timer */
     snprintf(text, sizeof text, "id: %u\ndata: tick\n\n", ++e->next);
     int rc = send(r, text);
     if (rc == CONCUR_AGAIN)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * A guestbook over SQLite: a program whose handlers block, keep their data in a file and have a connection to it on
- * each thread. It is the same program on every engine.
+ * A guestbook with SQLite: its handlers block, keep their data in a file, and have a connection to the database on each thread.
+ * The program is the same for every engine.
  *
  *     ./guestbook --database guests.db --engine thread --listen 127.0.0.1:8080
  *
- * Every option of the library is a flag, --NAME VALUE; it goes into the override layer, so nothing overrules it. What
- * the guestbook wants by default is in the code layer: file and environment may change it.
+ * Every option of the library is a flag, --NAME VALUE, in the override layer, which wins over all others. The guestbook's own
+ * defaults are in the code layer, so file and environment can change them.
  *
  * Exit status: 0 stopped or checked, 1 no database or no server, 2 a bad flag.
  */
@@ -32,7 +32,7 @@ static const char usage[] =
     "  --NAME VALUE     an option of the library, such as --engine thread or --listen 127.0.0.1:8080\n"
     "Environment: GUESTBOOK_TOKEN, the token for DELETE /entries/ID; without it nobody can remove an entry.\n";
 
-/* Does the library have this option? Its own help lists them all. */
+/* Does the library have this option? Its help text lists all of them. */
 static bool is_option(const char *name)
 {
     char line[64];
@@ -47,7 +47,8 @@ static bool is_option(const char *name)
     return is;
 }
 
-/* The command line. Flags of the library's are left to take_options(): the configuration file must be known first. */
+/* The command line. Flags for the library are taken later, by take_options(), since the configuration file must be
+ * known first. */
 
 static bool complain(const char *flag, const char *why)
 {
@@ -55,7 +56,7 @@ static bool complain(const char *flag, const char *why)
     return false;
 }
 
-/* --threads-max is --threads_max. */
+/* --threads-max means --threads_max. */
 static char *name_of(char *flag)
 {
     for (char *p = flag + 2; *p; p++)
@@ -121,7 +122,7 @@ static int print_help(concur_server *server)
     return rc < 0 ? fail(server, rc) : 0;
 }
 
-/* The first thing that happens is that it serves. */
+/* CONCUR_HOOK_EVENT. The first event is that the server serves. */
 static int on_event(concur_server *server, int what, const char *detail, void *arg)
 {
     char address[128] = "";
@@ -140,7 +141,7 @@ static int serve(concur_server *server, const struct command *c)
     if (!book_create(c->database))
         return 1;
     int rc = concur_server_run(server);
-    if (rc < 0) /* what has happened was written by run */
+    if (rc < 0) /* run has written the reason */
         fprintf(stderr, "guestbook: %s\n", concur_strerror(rc));
     return rc < 0 ? 1 : 0;
 }

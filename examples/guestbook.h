@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the files of the guestbook share.
+ * Shared by the files of the guestbook.
  *
  *   guestbook.c        the command line, start and stop
- *   guestbook_book.c   the book: a SQLite file, and what one thread has open of it
+ *   guestbook_book.c   the book: a SQLite file, and a thread's connection to it
  *   guestbook_pages.c  the routes
  */
 #ifndef GUESTBOOK_H
@@ -14,8 +14,8 @@
 
 #include <concur/concur.h>
 
-/* A thread's own connection with its prepared statements. What follows returns a negative code of <concur/error.h> when
- * SQLite fails, and says why on stderr. */
+/* A thread's connection with its prepared statements. If SQLite fails, the functions below return a negative code of
+ * <concur/error.h>, and write the reason to stderr. */
 struct book;
 
 struct entry {
@@ -27,15 +27,15 @@ struct entry {
 /* Called for each entry; its texts are valid during the call. */
 typedef void (*entry_fn)(const struct entry *entry, void *arg);
 
-/* Makes the file if there is none, and its table; sees that it can be written. Nothing stays open, as the engines with
- * several processes fork afterwards. false: said why on stderr. */
+/* Creates the file and its table, unless they exist, and checks that the file can be written. Nothing stays open, since
+ * engines with several processes fork afterwards. false: the reason was written to stderr. */
 bool book_create(const char *path);
 
-/* For concur_server_local(): one for each thread, in whatever process. arg is the path. */
+/* For concur_server_local(): makes one for each thread, in each process. */
 void *book_open(void *path);
 void book_close(void *book);
 
-/* The new entry's id. */
+/* Returns the new entry's id. */
 int64_t book_add(struct book *book, const char *name, const char *text);
 /* 1: removed, 0: there was none. */
 int book_remove(struct book *book, int64_t id);
@@ -48,10 +48,10 @@ int book_from(struct book *book, int64_t id, int most, entry_fn each, void *arg)
 /* The argument of every route. */
 struct site {
     concur_local *books;
-    const char *token; /* of who may remove entries; NULL: nobody */
+    const char *token; /* with it a client may remove entries; NULL: nobody may */
 };
 
-/* site must live until the server is freed. */
+/* Adds the routes. site must live until the server is freed. */
 void pages_add(concur_server *server, struct site *site);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The book: a SQLite file. A connection belongs to one thread, so SQLite needs no lock of its own (NOMUTEX); a log that
- * is written ahead (WAL) lets readers go on while one writes, and writers wait for each other up to BUSY_MS.
+ * The book: a SQLite file. Only one thread uses a connection, so SQLite needs no mutex (NOMUTEX). With a write-ahead
+ * log (WAL) readers go on while one connection writes. Writers wait for each other up to BUSY_MS.
  */
 #include <sqlite3.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ static const char *const queries[QUERIES] = {
     [FROM] = ENTRY "WHERE id >= ?2 ORDER BY id LIMIT ?1",
 };
 
-/* An id is never used again, so that a page of /entries.json that was seen stays as it was. */
+/* An id is never used again (AUTOINCREMENT), so that a page of /entries.json does not change later. */
 static const char schema[] = "BEGIN IMMEDIATE;"
                              "CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY AUTOINCREMENT,"
                              " at INTEGER NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL);"
@@ -47,7 +47,8 @@ static sqlite3 *connect(const char *path, int flags)
     return NULL;
 }
 
-/* Stays with the file. Not every file system can, and a book in memory cannot: each thread would have another one. */
+/* Switches to WAL, which is stored in the file. That fails on some file systems, and for a database in memory, which
+ * cannot be used here: each thread would have another one. */
 static bool use_wal(sqlite3 *db)
 {
     sqlite3_stmt *s = NULL;
@@ -58,7 +59,8 @@ static bool use_wal(sqlite3 *db)
     return sqlite3_finalize(s) == SQLITE_OK && is_wal;
 }
 
-/* NULL: nothing. SQLite opens what it may not write as well, and says so only when it should write. */
+/* Why the database cannot be used; NULL: it can. SQLite also opens a file that it may not write, and reports that only
+ * when it writes. */
 static const char *why_useless(sqlite3 *db)
 {
     if (sqlite3_db_readonly(db, "main") == 1)
@@ -112,17 +114,17 @@ void *book_open(void *path)
     return NULL;
 }
 
-/* Asking. */
+/* Queries. */
 
 static int fail(struct book *book, int rc)
 {
     if (rc == SQLITE_BUSY)
-        return CONCUR_E_FULL; /* others have written all the time: 503, and when to try again */
+        return CONCUR_E_FULL; /* others have written all the time: 503 with Retry-After */
     fprintf(stderr, "guestbook: %s\n", sqlite3_errmsg(book->db));
     return rc == SQLITE_NOMEM ? CONCUR_E_NOMEM : CONCUR_E_SYS;
 }
 
-/* One step, and none of its values left behind; the reset also ends the transaction. */
+/* Makes one step, then clears the statement's values. The reset also ends the transaction. */
 static int run(struct book *book, enum query query)
 {
     int rc = sqlite3_step(book->statements[query]);
@@ -174,7 +176,7 @@ static int read_entries(struct book *book, enum query query, entry_fn each, void
         each(&entry, arg);
     }
     rc = rc == SQLITE_DONE ? CONCUR_OK : fail(book, rc);
-    sqlite3_reset(s); /* also ends the read, which a checkpoint of the log would wait for */
+    sqlite3_reset(s); /* also ends the read transaction; while one is open, the log cannot be truncated */
     return rc;
 }
 

@@ -3,12 +3,12 @@
  * The routes of the guestbook.
  *
  *   GET /                        the newest entries and a form, as HTML
- *   POST /entries                adds one: name and text of a form; 303 to the list, 400 with a sentence
+ *   POST /entries                adds one: name and text of a form; 303 to the list, or 400 with the reason
  *   GET /entries.json?from=ID    entries from that id on, and the id for the next call
  *   DELETE /entries/{id}         with "Authorization: Bearer TOKEN"
  *   GET /count                   how many there are
  *
- * All of them are blocking routes, since SQLite reads files: on the engines with a pool they run there, elsewhere in
+ * All of them are blocking routes, since SQLite reads files: on engines with a pool they run on its threads, on others in
  * place.
  */
 #include <inttypes.h>
@@ -23,7 +23,7 @@ enum { NAME_BYTES = 60, TEXT_BYTES = 2000, SHOWN = 20, JSON_SHOWN = 100 };
 
 /* What the client sent. */
 
-/* The length of the UTF-8 character at p; 0: too long a form, a surrogate, over U+10FFFF, or cut off. */
+/* The length of the UTF-8 character at p; 0: it is not valid. */
 static size_t utf8_len(const unsigned char *p)
 {
     size_t n = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
@@ -35,7 +35,7 @@ static size_t utf8_len(const unsigned char *p)
     return is_none ? 0 : n;
 }
 
-/* Something to read, at most max bytes of UTF-8, and no control characters but those between lines. */
+/* Is it at most max bytes of UTF-8, not blank, and without control characters except newlines, if these are allowed? */
 static bool is_text(const char *text, size_t max, bool may_have_lines)
 {
     if (!text || strlen(text) > max || text[strspn(text, " \t\r\n")] == '\0')
@@ -50,7 +50,7 @@ static bool is_text(const char *text, size_t max, bool may_have_lines)
     return true;
 }
 
-/* Digits alone; false: something else, or more than there will ever be. */
+/* Parses digits. False: it has other characters, or the number is too large. */
 static bool parse_id(const char *text, int64_t *out)
 {
     size_t n = text ? strspn(text, "0123456789") : 0;
@@ -60,7 +60,7 @@ static bool parse_id(const char *text, int64_t *out)
     return true;
 }
 
-/* Takes as long wherever the first difference is. */
+/* Compares in a time that does not depend on where the texts differ. */
 static bool is_secret(const char *given, const char *secret)
 {
     size_t given_len = strlen(given), len = strlen(secret);
@@ -86,7 +86,7 @@ static void put_html(sqlite3_str *out, const char *text)
     }
 }
 
-/* A string of JSON (RFC 8259 section 7). */
+/* Adds a JSON string (RFC 8259 section 7). */
 static void put_json(sqlite3_str *out, const char *text)
 {
     sqlite3_str_appendchar(out, 1, '"');
@@ -101,7 +101,7 @@ static void put_json(sqlite3_str *out, const char *text)
     sqlite3_str_appendchar(out, 1, '"');
 }
 
-/* Sends what was written, or the status of why it could not be. The text is handed over, not copied. */
+/* Sends the text, or an error status if it could not be made. The text is passed to the library without a copy. */
 static int send_text(concur_request *r, int rc, const char *type, sqlite3_str *out)
 {
     int len = sqlite3_str_length(out);
@@ -242,5 +242,5 @@ void pages_add(concur_server *server, struct site *site)
     concur_server_route(server, "GET /entries.json", CONCUR_ROUTE_BLOCKING, list, site);
     concur_server_route(server, "DELETE /entries/{id}", CONCUR_ROUTE_BLOCKING, drop, site);
     concur_server_route(server, "GET /count", CONCUR_ROUTE_BLOCKING, count, site);
-    concur_server_set(server, "route POST /entries", "body_max", "16k"); /* three bytes for each that is escaped */
+    concur_server_set(server, "route POST /entries", "body_max", "16k"); /* an escaped byte takes three */
 }

@@ -15,7 +15,7 @@
 
 #include <concur/concur.h>
 
-/* ---- request id: the client's own if it is harmless, else one of the library ---- */
+/* ---- request id: that of the client if it has only harmless characters, else one of the library ---- */
 
 static int add_id(concur_request *r, int status, void *arg)
 {
@@ -36,7 +36,7 @@ static bool is_allowed(concur_request *r)
     return origin && strcmp(origin, allowed_origin) == 0;
 }
 
-/* A browser asks before it sends what a form could not send. */
+/* Before requests that a form could not send, a browser asks whether they are allowed. */
 static int answer_preflight(concur_request *r, void *arg)
 {
     (void)arg;
@@ -52,21 +52,21 @@ static int answer_preflight(concur_request *r, void *arg)
     return concur_reply_text(r, 204, NULL);
 }
 
-/* Also for error pages: without it the page of the other site could not tell what went wrong. */
+/* Also for error pages, so that the page of the other site can read them. */
 static int add_cors(concur_request *r, int status, void *arg)
 {
     (void)status, (void)arg;
-    int rc = concur_reply_header(r, "Vary", "Origin"); /* for caches */
+    int rc = concur_reply_header(r, "Vary", "Origin"); /* a cache must not use the reply for another origin */
     if (rc == CONCUR_OK && is_allowed(r))
         rc = concur_reply_set_header(r, "Access-Control-Allow-Origin", allowed_origin);
     return rc;
 }
 
-/* ---- basic authentication (RFC 7617); a real program would look names up and keep hashes of passwords ---- */
+/* ---- basic authentication (RFC 7617); a real program would have many names, and store hashes of passwords ---- */
 
 static const char credentials[] = "dmlzaXRvcjpzZXNhbWU="; /* base64 of "visitor:sesame" */
 
-/* Takes the same time wherever texts of the same length differ. */
+/* Compares texts of the same length in a time that does not depend on where they differ. */
 static bool is_same(const char *a, const char *b)
 {
     size_t n = strlen(b);

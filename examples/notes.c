@@ -15,7 +15,7 @@
 
 #include "run.h"
 
-/* json_valid() comes first, in a CASE: the other functions fail for what is no JSON. */
+/* json_valid() comes first, in a CASE, since the other functions fail if the text is not JSON. */
 static const char schema[] =
     "PRAGMA journal_mode = WAL;"
     "CREATE TABLE IF NOT EXISTS note (id INTEGER PRIMARY KEY AUTOINCREMENT,"
@@ -26,7 +26,7 @@ static const char schema[] =
 #define NOTE "json_set(doc, '$.id', id)"
 #define HAS_ID "WHERE id = ?1 AND id || '' = ?1" /* "01" is not the id 1 */
 
-/* ?1 is the id or `from`, ?2 the body. Each statement gives the body of the reply. */
+/* ?1 is the id or `from`, ?2 the body. Each statement returns the body of the reply. */
 static const struct call {
     const char *route, *sql;
     int status;
@@ -42,7 +42,7 @@ static const struct call {
 
 static concur_local *connections; /* set before any fork, then only read */
 
-/* Each thread has a connection for itself, so SQLite needs no lock of its own. */
+/* Each thread has its own connection, so SQLite needs no mutex. */
 static void *connect_to(void *path)
 {
     sqlite3 *db = NULL;
@@ -55,7 +55,7 @@ static void *connect_to(void *path)
 }
 
 static void disconnect(void *db) { sqlite3_close(db); }
-/* Makes a body for a status that a handler returns or that comes from the library. */
+/* Makes the body for a status that a handler or the library has returned. */
 static int page(concur_request *r, int status, void *arg)
 {
     (void)arg;
@@ -76,7 +76,7 @@ static int status_of(sqlite3 *db, int code)
     }
 }
 
-/* JSON is UTF-8 (RFC 8259 section 8.1), which SQLite does not check; and it takes a NUL for the end. */
+/* JSON must be UTF-8 (RFC 8259 section 8.1). SQLite does not check that, and takes a NUL for the end of the text. */
 static bool is_text(const char *text, size_t n)
 {
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
@@ -91,7 +91,7 @@ static bool is_text(const char *text, size_t n)
     return strlen(text) == n;
 }
 
-/* The second step ends the transaction: nothing is promised before it has succeeded. */
+/* The second step ends the transaction. Only then is the reply sent. */
 static int answer(concur_request *r, sqlite3 *db, sqlite3_stmt *s, const struct call *call)
 {
     char location[40];
@@ -118,7 +118,7 @@ static int handler(concur_request *r, void *arg)
     const char *id = concur_request_get(r, CONCUR_IN_PARAM, "id"), *body = concur_request_body(r, &n);
     const char *type = concur_request_get(r, CONCUR_IN_HEADER, "Content-Type");
     if (call->takes_note && (!type || sqlite3_strnicmp(type, "application/json", 16) || !strchr("; \t", type[16])))
-        return 415; /* strchr() also finds the end */
+        return 415; /* strchr() also finds the NUL at the end */
     if (call->takes_note && !is_text(body, n))
         return 400;
     sqlite3 *db = concur_local_get(connections);
@@ -135,7 +135,7 @@ static int handler(concur_request *r, void *arg)
 int main(int argc, char **argv)
 {
     char *path = run_flag(argc, argv, "--database", "notes.db");
-    sqlite3 *db = run_checks(argc, argv) ? NULL : connect_to(path); /* closed again before any fork */
+    sqlite3 *db = run_checks(argc, argv) ? NULL : connect_to(path); /* closed before any fork */
     if (!run_checks(argc, argv) && (!db || sqlite3_exec(db, schema, NULL, NULL, NULL) != SQLITE_OK))
         return fprintf(stderr, "notes: no table: %s\n", db ? sqlite3_errmsg(db) : path), 1;
     disconnect(db);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Offload: a long computation leaves the request's home, and its result comes back there.
+ * Offload: a long computation runs on a thread of the pool, and its result comes back to the request's home.
  *
  *     ./offload & curl http://127.0.0.1:8080/sum/100000000
  *
- * The handler returns at once. work() sees its argument only; done() runs at home and may use the request. With
- * pool_threads = 0 work runs in place: the answer is the same, but a loop serves nobody else meanwhile.
+ * The handler returns at once. work() gets only its argument. done() runs at the request's home and may use the request. With
+ * pool_threads = 0 work() runs in place: the answer is the same, but a loop serves no other request meanwhile.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static int done(concur_request *r, int rc, void *arg)
 {
     const struct sum *sum = arg;
     if (rc < 0)
-        return rc; /* dropped before it began: answered with that error's status */
+        return rc; /* the work was dropped before it began: the reply has the status of this error */
     return concur_reply_printf(r, 200, NULL, "%" PRIu64 "\n", sum->result);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the larger examples do alike: flags, and the line that says where they listen. Each flag is --NAME VALUE. One is
- * the example's own; all others are options of the library, such as --engine thread or --listen 127.0.0.1:8080. --check,
- * as the last one, has no value: the flags are checked, and nothing is served.
+ * Shared by the larger examples: flags, and the line that says where they listen. Each flag is --NAME VALUE. One flag
+ * is the example's own; all others are options of the library, such as --engine thread or --listen 127.0.0.1:8080. The
+ * last flag may be --check, without a value: then the flags are only checked.
  */
 #ifndef EXAMPLES_RUN_H
 #define EXAMPLES_RUN_H
@@ -14,7 +14,7 @@
 
 #include <concur/concur.h>
 
-/* The value of the example's own flag; otherwise: what it is when the flag is not there. */
+/* The value of the example's own flag; otherwise: the value if the flag is missing. */
 static inline char *run_flag(int argc, char **argv, const char *own, char *otherwise)
 {
     for (int i = 1; i + 1 < argc; i += 2)
@@ -40,8 +40,8 @@ static inline int run_on_event(concur_server *server, int what, const char *deta
     return CONCUR_OK;
 }
 
-/* Serves until it is stopped, and frees the server. Returns what main() is to return. A wrong flag is an option that the
- * library does not know: run says so. */
+/* Serves until it is stopped, and frees the server. Returns what main() must return. A wrong flag is an unknown option
+ * for the library, so concur_server_run() reports it. */
 static inline int run(concur_server *server, int argc, char **argv, const char *own)
 {
     concur_server_listen(server, "127.0.0.1:8080");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Streaming: a reply whose length nobody knows, pushed piece by piece at the client's pace.
+ * Streaming: a reply of unknown length, pushed piece by piece, as fast as the client takes it.
  *
  *     ./stream & curl -N http://127.0.0.1:8080/count
  *
- * On a loop, write says AGAIN when the client takes less than we produce; on_drain then says when to go on. On a
- * thread, write waits instead. The code is the same, and memory stays bounded either way.
+ * On a loop, concur_reply_write() returns CONCUR_AGAIN if the client is too slow, and on_drain is called when to go on. On a
+ * thread it waits instead. The code is the same, and memory is bounded in both cases.
  */
 #include <stdio.h>
 
@@ -27,7 +27,7 @@ static int go_on(concur_request *r, void *arg)
         if (rc == CONCUR_AGAIN)
             return concur_reply_on_drain(r, go_on, count);
         if (rc < 0)
-            return rc; /* aborts the reply so that the client can tell */
+            return rc; /* aborts the reply, which the client can see */
     }
     return concur_reply_end(r);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tickets: a thread that knows nothing of the library's loops answers a request.
+ * Tickets: a thread of the program answers a request.
  *
  *     ./ticket & curl http://127.0.0.1:8080/
  *
- * A ticket holds the request, also when the client leaves. Whoever has it may post functions, which run at the
- * request's home; releasing it is the last thing to do.
+ * While there is a ticket the request is not freed, even if the client leaves. With the ticket any thread may post functions,
+ * which run at the request's home. It must be released at last.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ static void *other_thread(void *arg)
 {
     concur_ticket *ticket = arg;
     for (int i = 0; i < 10 && !concur_ticket_cancelled(ticket); i++)
-        usleep(20000); /* stands for a library that takes its time */
+        usleep(20000); /* in place of a slow call */
     concur_ticket_post(ticket, answer, NULL);
     concur_ticket_release(ticket);
     return NULL;

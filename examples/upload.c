@@ -16,13 +16,13 @@
 enum { KEPT = 32, NAME_SIZE = 64, EVENT_SIZE = 256 };
 
 struct progress {
-    uint64_t id, change;     /* which upload, and when it last changed; 0: none */
+    uint64_t id, change;     /* number of the upload, and of its last change; 0: none */
     int64_t received, total; /* bytes; total is -1 if the client did not say */
     const char *state;       /* static text: it has the same address in every process */
     char name[NAME_SIZE];
 };
 
-/* An upload takes the place of the one KEPT before it, so a worker that dies leaves nothing that must be tidied up. */
+/* An upload overwrites the row of the one KEPT before it, so nothing must be cleaned up when a worker dies. */
 struct board {
     uint64_t last_id, change;
     struct progress uploads[KEPT];
@@ -33,7 +33,7 @@ struct upload {
     char path[32]; /* of the file until it is complete */
     int fd;
 };
-struct watcher { int64_t watchers; uint64_t change; }; /* what it was told last */
+struct watcher { int64_t watchers; uint64_t change; }; /* what was sent to it last */
 
 static concur_shared *shared; /* all are set before any fork, then only read */
 static concur_counter *watchers;
@@ -50,7 +50,7 @@ static void publish(struct progress *p)
     concur_topic_publish(news);
 }
 
-/* Runs once, whatever happens: the one place to clean up. */
+/* Runs exactly once, whatever happens, so it cleans up. */
 static int on_upload_end(concur_request *r, int rc, void *arg)
 {
     struct upload *u = arg;
@@ -67,7 +67,7 @@ static int on_upload_data(concur_request *r, const void *data, size_t n, void *a
     struct upload *u = arg;
     (void)r;
     if (write(u->fd, data, n) != (ssize_t)n)
-        return CONCUR_E_SYS; /* the disk is full, say */
+        return CONCUR_E_SYS; /* for example a full disk */
     u->progress.received += (int64_t)n;
     publish(&u->progress);
     return CONCUR_OK;
@@ -93,7 +93,7 @@ static int put_file(concur_request *r, void *arg)
     return rc < 0 ? on_upload_end(r, rc, u) : rc;
 }
 
-/* Writes what has changed, then waits for more. The count is taken first, so no change is missed meanwhile. */
+/* Writes what has changed, then waits for more. The topic's number is read first, so that no change is missed. */
 static int on_news(concur_request *r, void *arg)
 {
     struct watcher *w = arg;
@@ -109,7 +109,7 @@ static int on_news(concur_request *r, void *arg)
                           p->id, p->name, p->state, p->received, p->total);
     *w = (struct watcher){ watching, now.change };
     int rc = concur_reply_write(r, text, (size_t)n);
-    if (concur_request_stopping(r)) { /* this is the call of concur_request_on_stop(): the wait for news must end, too */
+    if (concur_request_stopping(r)) { /* called by concur_request_on_stop(): the wait for news must end too */
         concur_reply_write(r, "event: bye\ndata: the server stops\n\n", 35);
         concur_topic_publish(news);
         return concur_reply_end(r);
@@ -122,14 +122,14 @@ static int get_progress(concur_request *r, void *arg)
 {
     struct watcher *w = concur_request_alloc(r, sizeof *w);
     (void)arg;
-    if (!w || concur_request_set_data(r, &watchers, watchers, leave) < 0) /* leave() runs at its end */
+    if (!w || concur_request_set_data(r, &watchers, watchers, leave) < 0) /* leave() runs when the request ends */
         return CONCUR_E_NOMEM;
     *w = (struct watcher){ 0, 0 };
     concur_counter_add(watchers, 1);
     concur_topic_publish(news);
     concur_reply_header(r, "Cache-Control", "no-store");
     concur_request_on_stop(r, on_news, w);
-    concur_reply_begin(r, 200, "text/event-stream"); /* an error of these calls is what the next write returns */
+    concur_reply_begin(r, 200, "text/event-stream"); /* the next write returns an error of these calls */
     return on_news(r, w);
 }
 
