@@ -75,6 +75,28 @@ static inline void cnc_pool_note_waiting_locked(struct cnc_pool_lane *lane)
     atomic_store_explicit(&lane->waiting, jobs > lane->threads ? jobs - lane->threads : 0, memory_order_relaxed);
 }
 
+/* The thread to wake; NULL: none should be. The caller wakes it after it has released mu. */
+static inline struct cnc_pool_thread *cnc_pool_pick_locked(struct cnc_pool_lane *lane)
+{
+    if (lane->waking || cnc_link_alone(&lane->queue) || cnc_link_alone(&lane->idlers))
+        return NULL;
+    struct cnc_pool_thread *t = CNC_CONTAINER(lane->idlers.next, struct cnc_pool_thread, asleep);
+    cnc_link_remove(&t->asleep);
+    lane->idle--;
+    lane->waking = true;
+    cnc_pool_note_waiting_locked(lane);
+    return t;
+}
+
+/* Without mu. t may be NULL. */
+static inline void cnc_pool_wake(struct cnc_pool_thread *t)
+{
+    if (!t)
+        return;
+    atomic_store(&t->awake, 1);
+    cnc_sys_wake_one(&t->awake);
+}
+
 /* At t, without mu. Its job no longer counts; harmless if it has none. */
 static inline void cnc_pool_end_job(struct cnc_pool_thread *t)
 {
@@ -84,19 +106,28 @@ static inline void cnc_pool_end_job(struct cnc_pool_thread *t)
 }
 
 /* pool_threads.c */
-/* The thread to wake; NULL: none should be. The caller wakes it after it has released mu. */
-struct cnc_pool_thread *cnc_pool_pick_locked(struct cnc_pool_lane *lane);
-/* Without mu. t may be NULL. */
-void cnc_pool_wake(struct cnc_pool_thread *t);
 /* stopping is set: threads that find the queue empty end. */
 void cnc_pool_wake_all_locked(struct cnc_pool_lane *lane);
 /* CONCUR_OK: one more thread is starting. Else the error, and lane->thread_error is set. */
 int cnc_pool_spawn_locked(struct cnc_pool *pool, struct cnc_pool_lane *lane);
-/* Releases mu while joining. Dead threads only have to return, so joining them takes no time. */
-void cnc_pool_join_dead_locked(struct cnc_pool *pool);
+/* Joins the first dead thread; releases mu meanwhile. It only has to return, so that takes no time. */
+void cnc_pool_join_one_locked(struct cnc_pool *pool);
 
 /* pool_look.c */
-/* True: the caller calls strained() after it has released mu. */
-bool cnc_pool_is_strained_locked(struct cnc_pool *pool);
+/* The pool is strained. True: the caller calls strained() after it has released mu. */
+bool cnc_pool_begin_watch_locked(struct cnc_pool *pool);
+
+/* Releases mu meanwhile. */
+static inline void cnc_pool_join_dead_locked(struct cnc_pool *pool)
+{
+    while (CNC_UNLIKELY(!cnc_link_alone(&pool->dead)))
+        cnc_pool_join_one_locked(pool);
+}
+
+/* Do jobs wait, were some refused, or could a thread not be started? */
+static inline bool cnc_pool_is_strained_locked(struct cnc_pool *pool)
+{
+    return pool->user.thread_error || pool->library.thread_error || pool->refused || atomic_load(&pool->user.waiting) > 0;
+}
 
 #endif

@@ -50,10 +50,10 @@ static int enqueue_locked(struct cnc_pool *pool, struct cnc_pool_lane *lane, str
 /* mu held; releases it. Then wakes next, and calls strained() if that is needed. */
 static void leave_locked(struct cnc_pool *pool, struct cnc_pool_thread *next)
 {
-    bool is_strained = cnc_pool_is_strained_locked(pool);
+    bool tells = CNC_UNLIKELY(cnc_pool_is_strained_locked(pool)) && cnc_pool_begin_watch_locked(pool);
     pthread_mutex_unlock(&pool->mu);
     cnc_pool_wake(next);
-    if (is_strained)
+    if (tells)
         pool->cfg.strained(pool->cfg.strained_arg);
 }
 

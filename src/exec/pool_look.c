@@ -14,10 +14,9 @@ static void mark_locked(struct cnc_pool *pool, int64_t now)
     pool->mark_at = now;
 }
 
-bool cnc_pool_is_strained_locked(struct cnc_pool *pool)
+bool cnc_pool_begin_watch_locked(struct cnc_pool *pool)
 {
-    bool is = pool->user.thread_error || pool->library.thread_error || pool->refused || atomic_load(&pool->user.waiting) > 0;
-    if (!is || pool->is_watched || pool->stopping || !pool->cfg.strained)
+    if (pool->is_watched || pool->stopping || !pool->cfg.strained)
         return false;
     pool->is_watched = true;
     mark_locked(pool, cnc_clock_now(pool->cfg.clock));

@@ -7,26 +7,6 @@
 #include "base/error.h"
 #include "exec/pool_internal.h"
 
-struct cnc_pool_thread *cnc_pool_pick_locked(struct cnc_pool_lane *lane)
-{
-    if (lane->waking || cnc_link_alone(&lane->queue) || cnc_link_alone(&lane->idlers))
-        return NULL;
-    struct cnc_pool_thread *t = CNC_CONTAINER(lane->idlers.next, struct cnc_pool_thread, asleep);
-    cnc_link_remove(&t->asleep);
-    lane->idle--;
-    lane->waking = true;
-    cnc_pool_note_waiting_locked(lane);
-    return t;
-}
-
-void cnc_pool_wake(struct cnc_pool_thread *t)
-{
-    if (!t)
-        return;
-    atomic_store(&t->awake, 1);
-    cnc_sys_wake_one(&t->awake);
-}
-
 /* True: this thread was woken. */
 static bool sleep_for(struct cnc_pool_thread *t, int64_t ms)
 {
@@ -139,16 +119,13 @@ static void *pool_thread_main(void *arg)
     return NULL;
 }
 
-void cnc_pool_join_dead_locked(struct cnc_pool *pool)
+void cnc_pool_join_one_locked(struct cnc_pool *pool)
 {
-    while (!cnc_link_alone(&pool->dead)) {
-        struct cnc_pool_thread *t = CNC_CONTAINER(pool->dead.next, struct cnc_pool_thread, link);
-        cnc_link_remove(&t->link);
-        pthread_mutex_unlock(&pool->mu);
-        pthread_join(t->thread, NULL);
-        cnc_free(t);
-        pthread_mutex_lock(&pool->mu);
-    }
+    struct cnc_pool_thread *t = CNC_CONTAINER(cnc_link_take_first(&pool->dead), struct cnc_pool_thread, link);
+    pthread_mutex_unlock(&pool->mu);
+    pthread_join(t->thread, NULL);
+    cnc_free(t);
+    pthread_mutex_lock(&pool->mu);
 }
 
 static int cannot_spawn_locked(struct cnc_pool_lane *lane, int rc, int err)
