@@ -94,9 +94,8 @@ static inline struct cnc_ledger_row *lent_row(const struct cnc_driver *drv, cons
     return cnc_ledger_own(cnc_borrower_of(drv->lender)->ledger, conn->loan);
 }
 
-/* Writes into the ledger what the front needs if this process dies now. The byte counts are those of the driver. The
- * poller's driver has many connections, so there they say nothing about a single one. */
-CNC_HOT static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_request)
+/* Writes into the ledger what the front needs if this process dies now. */
+CNC_HOT static void thread_progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_request)
 {
     struct cnc_ledger_row *row = lent_row(drv, conn);
     uint64_t told = (drv->sent - drv->sent_before) << 1 | in_request;
@@ -104,15 +103,15 @@ CNC_HOT static void progress(struct cnc_driver *drv, struct cnc_conn *conn, bool
         return;
     if (!in_request)
         atomic_store_explicit(&row->read, drv->received - drv->received_before, memory_order_relaxed);
-    atomic_store_explicit(&row->told, drv->home->blocking ? told : CNC_LEDGER_UNKNOWN, memory_order_release);
+    atomic_store_explicit(&row->told, told, memory_order_release);
 }
 
 /* All output is about to be sent, and no request is under way. Writes how many bytes will have been written then, since
- * this process may die between the send and the next progress(). */
-CNC_HOT static void sends(struct cnc_driver *drv, struct cnc_conn *conn)
+ * this process may die between the send and the next thread_progress(). */
+CNC_HOT static void thread_sends(struct cnc_driver *drv, struct cnc_conn *conn)
 {
     size_t n = conn->out ? cnc_conn_queued(conn) : drv->current == conn ? drv->scratch_len : 0;
-    if (n == 0 || conn->state != CNC_CONN_IDLE || !drv->home->blocking || (conn->in && cnc_conn_input(conn).n))
+    if (n == 0 || conn->state != CNC_CONN_IDLE || (conn->in && cnc_conn_input(conn).n))
         return;
     struct cnc_ledger_row *row = lent_row(drv, conn);
     if (!row)
@@ -121,7 +120,24 @@ CNC_HOT static void sends(struct cnc_driver *drv, struct cnc_conn *conn)
     atomic_store_explicit(&row->whole, drv->sent - drv->sent_before + n, memory_order_release);
 }
 
-static const struct cnc_loan_ops loan_ops = { .progress = progress, .sends = sends };
+/* The poller's driver has many connections, so its byte counts say nothing about a single one. */
+static void poller_progress(struct cnc_driver *drv, struct cnc_conn *conn, bool in_request)
+{
+    struct cnc_ledger_row *row = lent_row(drv, conn);
+    (void)in_request;
+    if (row)
+        atomic_store_explicit(&row->told, CNC_LEDGER_UNKNOWN, memory_order_release);
+}
+
+/* Nothing to write: what was sent is unknown since poller_progress(), or since parked(). */
+static void poller_sends(struct cnc_driver *drv, struct cnc_conn *conn)
+{
+    (void)drv;
+    (void)conn;
+}
+
+static const struct cnc_loan_ops thread_loan_ops = { .progress = thread_progress, .sends = thread_sends };
+static const struct cnc_loan_ops poller_loan_ops = { .progress = poller_progress, .sends = poller_sends };
 
 /* ---- on the threads and on the poller ---- */
 
@@ -475,8 +491,8 @@ static int open_poller(struct cnc_borrower *b, int link)
     int rc = cnc_threads_open_poller(&b->threads, CNC_SERVING_BLOCKING_SOCKETS | CNC_SERVING_NO_ACCEPT);
     if (rc < 0)
         return rc;
-    b->serving.drv.loan = &loan_ops;
-    b->threads.loan = &loan_ops;
+    b->serving.drv.loan = &poller_loan_ops;
+    b->threads.loan = &thread_loan_ops;
     b->threads.parked = parked;
     b->threads.is_free = is_free;
     b->threads.is_wanted = borrower_is_wanted;
