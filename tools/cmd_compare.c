@@ -21,24 +21,24 @@ enum { WORKLOADS_MAX = 32, WORDS_MAX = 64, DESCRIPTORS = 65536 };
 static const char usage[] =
     "usage: concur compare [flags] [--app PROGRAM [ARGS ...]] [-- PROGRAM [ARGS ...]]\n"
     "\n"
-    "Starts a program on one engine after the other, sends load, and says what each engine costs it. Works with any\n"
-    "unchanged program that uses libconcur: engine, address and options are set by CONCUR_* variables.\n"
+    "Runs a program on one engine after the other, sends load to it, and reports speed, latency, processor time and\n"
+    "memory. The program uses libconcur and needs no change: CONCUR_* variables set engine, address and options.\n"
     "\n"
-    "  --app PROGRAM ARGS   the program and its arguments, up to the next flag listed here; after --\n"
-    "                       all words belong to the program\n"
+    "  --app PROGRAM ARGS   the program and its arguments, up to the next flag of this list\n"
     "                       (default: concur-demo)\n"
-    "  --url PATH           GET this path; may be repeated\n"
-    "  --workload FILE|NAME a workload; may be repeated\n"
+    "  -- PROGRAM ARGS      the same, up to the end of the line\n"
+    "  --url PATH           sends GET requests for this path; may be repeated\n"
+    "  --workload FILE|NAME sends the requests of this workload; may be repeated\n"
     "                       (default: / for your program, seven workloads for concur-demo)\n"
-    "  --engines A,B        engines (default: all six)\n"
-    "  --rounds N           rounds of each engine, in turn (3)\n"
+    "  --engines A,B        the engines to compare (default: all six)\n"
+    "  --rounds N           how often each engine is measured (3)\n"
     "  --seconds S          measured seconds in a round (default: as the workload says)\n"
     "  --json FILE          writes all results as JSON (docs/compare.md)\n"
     "  --write-config FILE  writes a configuration file with the advised engine and its settings\n"
     "  --help               prints this\n"
     "\n"
-    "Exit status: 0 compared, 1 nothing could be compared, 2 a bad flag, 3 stopped by a signal, 4 the machine was too "
-    "noisy.\n";
+    "Exit status: 0 compared, 1 nothing could be compared, 2 a wrong flag, 3 stopped by a signal, 4 the machine was\n"
+    "too noisy.\n";
 
 static const char *const demo_workloads[] = { "plain", "close", "blocking", "stall", "mixed", "overload", "killed" };
 

@@ -17,23 +17,23 @@ enum { EXIT_RAN = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_ALL_GOOD = 3 };
 static const char usage[] =
     "usage: concur load URL [flags]\n"
     "\n"
-    "Sends requests to an HTTP/1.1 server, checks each answer, prints what was answered and how long it took.\n"
+    "Sends requests to an HTTP/1.1 server, checks each answer, and prints how many were good and how long they took.\n"
     "\n"
     "  -c, --connections N  connections (64)\n"
     "  -t, --threads N      threads (1)\n"
-    "  -d, --duration S     measured seconds (2), after those of -w\n"
-    "  -w, --warmup S       seconds before the measurement (0.3)\n"
-    "  -R, --rate N         requests per second, in all; latency counts from when a request was due.\n"
-    "                       Without it each connection sends a request as soon as it has its answer\n"
-    "  -p, --pipeline N     requests sent ahead on each connection\n"
-    "      --close          a connection for each request\n"
-    "      --timeout S      seconds after which an answer counts as missing (5)\n"
-    "      --workload FILE  requests, clients and times from a file; only the URL's host and port are used.\n"
+    "  -d, --duration S     seconds that are measured, after the warm-up (2)\n"
+    "  -w, --warmup S       seconds of warm-up, which are not measured (0.3)\n"
+    "  -R, --rate N         requests per second, of all connections together. Latency then counts from the time when\n"
+    "                       a request was due. Without -R a connection sends its next request after each answer\n"
+    "  -p, --pipeline N     requests under way on each connection at the same time\n"
+    "      --close          uses a new connection for each request\n"
+    "      --timeout S      seconds to wait for an answer (5)\n"
+    "      --workload FILE  takes requests, clients and times from a file, and only host and port from the URL.\n"
     "                       -d, -w, -R and --timeout win over the file\n"
     "      --json           prints one JSON object\n"
     "      --help           prints this\n"
     "\n"
-    "Exit status: 0 every answer was good, 1 it could not run, 2 a bad flag, 3 not every answer was good.\n";
+    "Exit status: 0 all answers were good, 1 it could not run, 2 a wrong flag, 3 some answers were not good.\n";
 
 enum { FLAG_CLOSE = 256, FLAG_TIMEOUT, FLAG_WORKLOAD, FLAG_JSON, FLAG_HELP };
 

@@ -12,7 +12,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *what;
 } commands[] = {
-    { "compare", cmd_compare, "what each engine costs a program" },
+    { "compare", cmd_compare, "runs a program on each engine and compares speed, latency, processor time and memory" },
     { "load", cmd_load, "sends load to an HTTP server and checks the answers" },
 };
 

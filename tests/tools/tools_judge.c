@@ -192,7 +192,7 @@ START_TEST(a_leak_shows_in_every_round)
         s->rows[THREAD].runs[k].leak_bytes = 1000 + 24.0 * (double)k;
     s->rows[PREFORK].runs[1].leak_bytes = s->rows[PREFORK].runs[2].leak_bytes = 5000;
     judge(&c);
-    expect(FINDING_LEAK, NULL, "grows by 1024 bytes a request and does not stop: a leak (on thread)");
+    expect(FINDING_LEAK, NULL, "grows by 1024 bytes with each request, without end: a leak (on thread)");
 }
 END_TEST
 
@@ -320,7 +320,7 @@ START_TEST(a_clock_is_no_difference_of_engines)
     see(&s->rows[THREAD], "4", "5", "6");
     see(&s->rows[PREFORK], "7", "8", "9");
     judge(&c);
-    expect(FINDING_DIFFERS, NULL, "no two engines answer alike");
+    expect(FINDING_DIFFERS, NULL, "each engine gives another answer");
 }
 END_TEST
 

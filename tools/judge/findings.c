@@ -220,7 +220,7 @@ static void compare_answers(struct section *s, const struct workload_request *q,
         return;
     if (same == 1 && (all > 2 || !is_steady(usual->seen[request]))) {
         add(s, FINDING_DIFFERS, NULL,
-            "%s %s: no two engines answer alike: is there a time in it, a number that counts, or what others wrote?",
+            "%s %s: each engine gives another answer: does it contain a time, a counter, or data of other requests?",
             q->method, q->target);
         return;
     }
@@ -287,8 +287,8 @@ static void find_cpu(struct section *s)
             least = user_us(&s->rows[i]);
     if (least >= cpu_from_us)
         add(s, FINDING_CPU, NULL,
-            "a request uses %.2f ms of processor time in the program itself, on every engine: a core can do "
-            "%.0f/s at most",
+            "a request uses %.2f ms of processor time in the program itself, on every engine: so a core can do "
+            "at most %.0f/s",
             least / 1000, 1e6 / least);
 }
 
@@ -303,7 +303,7 @@ static void find_leaks(struct section *s)
             append_name(list, sizeof list, s->rows[i].engine);
         }
     if (n)
-        add(s, FINDING_LEAK, NULL, "memory grows by %.0f bytes a request and does not stop: a leak (on %s)",
+        add(s, FINDING_LEAK, NULL, "memory grows by %.0f bytes with each request, without end: a leak (on %s)",
             stats_median(bytes, n), list);
 }
 
@@ -338,9 +338,8 @@ static void say_ended(struct section *s, const struct row *row)
         snprintf(after, sizeof after, ", after %llu answers on average",
                  (unsigned long long)(row->typical.counts.of[LOAD_GOOD] / row->run_count));
     add(s, FINDING_CRASH, row->engine,
-        "%s: the program crashed (%s) in %u of %zu rounds%s: a crash costs everything that follows. With master = on "
-        "it "
-        "would be started again",
+        "%s: the program crashed (%s) in %u of %zu rounds%s: nothing is answered afterwards. With master = on it would "
+        "be started again",
         row->engine, how, rounds, row->run_count, after);
 }
 
@@ -396,9 +395,8 @@ static void find_behind(struct section *s)
         double due = (double)(c->sent + c->unsent), part = due > 0 ? (double)c->unsent / due : 0;
         if (row->has_offered && part > behind_from)
             add(s, FINDING_BEHIND, row->engine,
-                "%s fell behind the common rate: %.0f %% of the requests that were due were not sent, so its latency "
-                "is "
-                "longer than is shown",
+                "%s fell behind the common rate: %.0f %% of the requests that were due were not sent, so its real "
+                "latency is longer than the one shown",
                 row->engine, part * 100);
     }
 }

@@ -141,8 +141,8 @@ void advice_write(FILE *out, const struct comparison *c)
 {
     struct advice a;
     advice_make(&a, c);
-    fputs("# Written by concur compare. Of what the best engine did in each workload this one did", out);
-    fprintf(out, " %.0f %%\n# (geometric mean), with these settings:", a.score * 100);
+    fputs("# Written by concur compare. Of the good answers of the best engine in each workload this one gave", out);
+    fprintf(out, " %.0f %%\n# (geometric mean). Workloads:", a.score * 100);
     for (size_t i = 0; i < c->section_count; i++)
         fprintf(out, " %s", c->sections[i].workload->name);
     fprintf(out, ".\nengine = %s\n", a.engine);

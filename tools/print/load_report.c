@@ -40,7 +40,7 @@ static void print_failures(FILE *out, const struct load_counts *c)
     if (load_failures(c))
         fprintf(out, "\n");
     if (c->without_retry_after)
-        fprintf(out, "  %llu of the 503s came without Retry-After\n", (unsigned long long)c->without_retry_after);
+        fprintf(out, "  %llu of the 503 answers had no Retry-After\n", (unsigned long long)c->without_retry_after);
     if (c->unsent)
         fprintf(out, "  %llu requests that were due were never sent: their connections were busy\n",
                 (unsigned long long)c->unsent);
@@ -56,9 +56,9 @@ static void print_part(FILE *out, const struct workload_group *g, const struct l
             g->connections, (unsigned long long)p->counts.of[LOAD_GOOD], per_second(p->counts.came, seconds),
             p->open);
     print_failures(out, &p->counts);
-    print_latency(out, g->rate > 0 ? "  latency from when it was due" : "  latency", &p->latency);
+    print_latency(out, g->rate > 0 ? "  latency, counted from the due time" : "  latency", &p->latency);
     if (g->rate > 0)
-        print_latency(out, "  latency from when it was sent", &p->service);
+        print_latency(out, "  latency, counted from the send", &p->service);
 }
 
 void load_report_text(FILE *out, const struct workload *w, const struct load_result *r)

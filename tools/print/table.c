@@ -160,7 +160,7 @@ static bool has_runs(const struct section *s)
 static void print_noise(FILE *out, const struct comparison *c)
 {
     if (!c->noise_count)
-        fputs("\nNoise: not known, since no engine kept serving.\n", out);
+        fputs("\nNoise: not known, since no engine served to the end.\n", out);
     else
         fprintf(
             out,
@@ -170,8 +170,8 @@ static void print_noise(FILE *out, const struct comparison *c)
     fprintf(out, "Other programs used %.0f %% of the machine.\n", c->others * 100);
     if (judge_is_too_noisy(c))
         fprintf(out,
-                "THE MACHINE WAS TOO NOISY: more than %.0f %% of noise, or %.0f %% used by other programs. Do not quote this "
-                "table.\n",
+                "THE MACHINE WAS TOO NOISY: more than %.0f %% noise, or more than %.0f %% used by other programs. Do not "
+                "use this table.\n",
                 NOISE_MAX * 100, OTHERS_MAX * 100);
 }
 
@@ -185,10 +185,8 @@ void table_print(FILE *out, const struct comparison *c, const char *repeat)
     if (!c->was_stopped || c->noise_count > 1)
         print_noise(out, c);
     fprintf(out,
-            "Client and server share the %u core%s of this machine: good/s is what both reach together. CPU is the "
-            "server's "
-            "own, user\nand system, for each good answer, and so are context switches. Memory is PSS of all its "
-            "processes. * best, "
-            "= as good.\n",
+            "Client and server share the %u core%s of this machine, so good/s depends on both. CPU (user and system) "
+            "and\nswitches are those of the server for each good answer. Memory is the PSS of all its processes. * best, "
+            "= a tie.\n",
             c->cores, c->cores == 1 ? "" : "s");
 }
