@@ -238,18 +238,6 @@ static void cannot_accept(struct cnc_acceptor *a, int err)
         cnc_loop_break(loop, "it can accept nothing, and has no connection whose end would help");
 }
 
-/* Is fd, which a new connection has got, a number that this process still uses? Then its descriptor was closed by
- * mistake. */
-static bool is_ours(const struct cnc_acceptor *a, int fd)
-{
-    bool ours = cnc_loop_owns(a->drv->home->loop, fd);
-    for (unsigned i = 0; i < CNC_ACCEPTOR_OWN; i++)
-        ours = ours || fd == a->cfg.own[i];
-    for (unsigned i = 0; i < a->count; i++)
-        ours = ours || fd == cnc_io_fd(&a->sockets[i].io);
-    return ours;
-}
-
 /* True: go on accepting. */
 static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket *s)
 {
@@ -266,7 +254,7 @@ static bool accept_one(struct cnc_acceptor *a, const struct cnc_acceptor_socket 
     atomic_store_explicit(&a->accepted, atomic_load_explicit(&a->accepted, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     atomic_fetch_add_explicit(a->cfg.open, 1, memory_order_relaxed);
-    if (CNC_UNLIKELY(is_ours(a, cnc_io_fd(&conn->io)))) {
+    if (CNC_UNLIKELY(a->cfg.owns && a->cfg.owns(a->cfg.owns_arg, cnc_io_fd(&conn->io)))) {
         cnc_loop_break(a->drv->home->loop, "a descriptor of this process was closed");
         cnc_conn_end(a->drv, conn);
         return false;

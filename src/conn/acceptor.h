@@ -40,8 +40,6 @@ struct cnc_starved {
 bool cnc_accept_starves(struct cnc_starved *starved, int err, unsigned open, int64_t now);
 #define CNC_STARVED_MS 2000
 
-#define CNC_ACCEPTOR_OWN 2
-
 struct cnc_acceptor_config {
     unsigned batch;           /* accepts per wake and listener */
     unsigned connections_max; /* open at once, over all drivers that share `open` */
@@ -49,7 +47,9 @@ struct cnc_acceptor_config {
     bool exclusive;           /* other processes accept from the same sockets: one of them is woken, not all */
     bool (*ask_room)(void *arg); /* optional: asks others to close a connection that counts here. False: none has one */
     void *ask_room_arg;
-    int own[CNC_ACCEPTOR_OWN]; /* other descriptors that stay open, besides the listening ones and the loop's; -1: none */
+    bool (*owns)(void *arg, int fd); /* optional: a new connection has got this number. True: it is one of this process's, so
+                                      * the program has closed that by mistake */
+    void *owns_arg;
     void (*pass_on)(void *arg); /* optional: called when this process cannot accept and no other one was woken */
     void *pass_on_arg;
     void (*warn)(void *arg, const char *what, int err); /* at most once a second */

@@ -26,12 +26,19 @@ void cnc_serving_closed(struct cnc_driver *drv)
 bool cnc_serving_owns(const struct cnc_serving *s, int fd)
 {
     const concur_server *server = s->server;
-    if (fd < 0)
-        return false;
-    bool ours = fd == server->stop_fd || fd == server->place.link || fd == server->place.lend;
+    const struct cnc_place *place = &server->place;
+    const int own[] = { server->stop_fd, server->stop_copy, server->topics.fd, server->log.up, place->link, place->lend, place->wake };
+    bool ours = s->home->loop && cnc_loop_owns(s->home->loop, fd);
+    for (unsigned i = 0; i < CNC_COUNT(own); i++)
+        ours = ours || fd == own[i];
     for (unsigned i = 0; i < server->socket_count; i++)
-        ours = ours || fd == server->sockets[i].fd;
-    return ours || (s->home->loop && cnc_loop_owns(s->home->loop, fd));
+        ours = ours || fd == server->sockets[i].fd || fd == server->sockets[i].copy;
+    return ours && fd >= 0;
+}
+
+static bool serving_owns(void *arg, int fd)
+{
+    return cnc_serving_owns(arg, fd);
 }
 
 static void warn_accept(void *arg, const char *what, int err)
@@ -127,7 +134,8 @@ int cnc_serving_open(struct cnc_serving *s, concur_server *server, const struct 
         .connections_max = server->setup->connections_max,
         .open = &server->connections,
         .exclusive = server->place.is_child,
-        .own = { server->stop_fd, server->place.link },
+        .owns = serving_owns,
+        .owns_arg = s,
         .pass_on = serving_pass_on,
         .pass_on_arg = s,
         .warn = warn_accept,

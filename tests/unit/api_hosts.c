@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "base/fault.h"
+#include "server/place.h"
 
 /* How long a stop may take. A process ends slowly under a sanitizer, and many may end at once. */
 #define STOP_MS (LIVE_SANITIZED ? 20000u : 2000u)
@@ -613,6 +614,65 @@ START_TEST(workers_that_cannot_be_had_are_given_up)
 }
 END_TEST
 
+/* ---- numbers that the library writes to ---- */
+
+enum { LOST_WAKE, LOST_TOPIC, LOST_LOG, LOSSES, CONNECTIONS = 40 };
+
+static concur_topic *lost_topic;
+
+static int lose(concur_request *r, void *arg)
+{
+    const concur_server *s = concur_request_server(r);
+    const int numbers[LOSSES] = { s->place.wake, s->topics.fd, s->log.up };
+    close(numbers[*(int *)arg]);
+    return concur_reply_text(r, 200, "lost");
+}
+
+/* Has the library write to each of these. */
+static int use(concur_request *r, void *arg)
+{
+    concur_server *s = concur_request_server(r);
+    (void)arg;
+    (void)concur_topic_publish(lost_topic);
+    cnc_log(&s->log, CONCUR_LOG_DEBUG, "a line");
+    cnc_place_pass_on(s);
+    return concur_reply_text(r, 200, "used");
+}
+
+static void no_line(int level, const char *line, void *arg)
+{
+    (void)level, (void)line, (void)arg;
+}
+
+/* A handler closes a number by mistake, and the next connections may get it. Catches a process that goes on and writes to a
+ * client's connection what is meant for other processes. */
+START_TEST(no_client_gets_what_is_for_other_processes)
+{
+    int which = _i % LOSSES, clean = 0;
+    struct live_peer peers[CONNECTIONS];
+    struct live l = make(trees[_i / LOSSES]);
+    live_set(&l, "workers", "1");
+    ck_assert_int_eq(concur_server_log(l.server, no_line, NULL), CONCUR_OK);
+    ck_assert_ptr_nonnull(lost_topic = concur_server_topic(l.server, "lost"));
+    live_route(&l, "GET /lose", 0, lose, &which);
+    live_route(&l, "GET /use", 0, use, NULL);
+    live_start(&l);
+    expect_get(&l, "/lose", "lost");
+    for (int i = 0; i < CONNECTIONS; i++) {
+        char got[16];
+        peers[i] = live_connect(&l);
+        (void)live_send(&peers[i], "GET /use HTTP/1.1\r\nHost: t\r\n\r\n");
+        ssize_t n = recv(peers[i].fd, got, sizeof got, MSG_WAITALL);
+        ck_assert_msg(n <= 0 || memcmp(got, "HTTP/1.1 200", 12) == 0, "%s: %zd bytes: %02x %02x", l.name, n, got[0], got[1]);
+        clean += n > 0;
+    }
+    ck_assert_int_gt(clean, 0);
+    for (int i = 0; i < CONNECTIONS; i++)
+        live_close(&peers[i]);
+    live_end(&l, STOP_MS);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("api_hosts");
@@ -637,6 +697,7 @@ int main(void)
     tcase_add_loop_test(all, orphans_die_with_the_host, 0, TREES);
     tcase_add_loop_test(all, a_first_start_that_fails_is_told, 0, TREES);
     tcase_add_loop_test(all, workers_that_cannot_be_had_are_given_up, 0, TREES);
+    tcase_add_loop_test(all, no_client_gets_what_is_for_other_processes, 0, TREES * LOSSES);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -50,7 +50,7 @@ static void start(unsigned batch, unsigned connections_max)
     ck_assert_int_eq(listen(listener, 64), 0);
     ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&where, &len), 0);
     struct cnc_acceptor_config cfg = { .batch = batch, .connections_max = connections_max, .open = &open_now,
-                                       .own = { -1, -1 }, .warn = on_warn,
+                                       .warn = on_warn,
                                        .pass_on = on_pass_on, .exclusive = exclusive };
     struct cnc_accept_from from = { listener, { .non_blocking = true } };
     ck_assert_int_eq(cnc_acceptor_init(&acceptor, &rig.drv, &cfg, &from, 1), CONCUR_OK);
