@@ -292,6 +292,12 @@ static inline bool cnc_sys_eventfd_clear(int fd)
     return got == (ssize_t)sizeof n || (got < 0 && errno == EAGAIN);
 }
 
+/* A copy of fd with the number `to`. */
+static inline bool cnc_sys_copy_to(int fd, int to)
+{
+    return dup3(fd, to, O_CLOEXEC) == to;
+}
+
 /* A copy of fd, with another number. */
 static inline int cnc_sys_copy(int fd)
 {

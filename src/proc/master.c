@@ -196,6 +196,18 @@ static void master_collect(struct cnc_master *m)
         }
 }
 
+/* The program has closed this descriptor of the master by mistake, in a hook say; else it would end each wait at once. Without its
+ * pidfd a process is watched by its link, as on a kernel that has none. */
+static void master_lost(struct cnc_master *m, struct cnc_member *mem, int fd)
+{
+    const char *what = mem ? "that watches a process" : "that wakes it";
+    if (mem)
+        mem->pidfd = -1;
+    else if (!cnc_sys_copy_to(m->cfg->wake_copy, fd))
+        return;
+    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "a descriptor of the master was closed by mistake, one %s", what);
+}
+
 static void handle(struct cnc_master *m, int64_t now)
 {
     const struct cnc_waits *w = &m->waits;
@@ -204,6 +216,10 @@ static void handle(struct cnc_master *m, int64_t now)
         int fd = w->fds[i].fd;
         if (!w->fds[i].revents)
             continue;
+        if ((w->fds[i].revents & POLLNVAL) && fd == (mem ? mem->pidfd : m->cfg->wake_fd)) {
+            master_lost(m, mem, fd);
+            continue;
+        }
         if (!mem && fd == m->cfg->wake_fd) {
             cnc_sys_eventfd_clear(fd);
             cnc_watch_stops(m, now);

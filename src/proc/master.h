@@ -99,6 +99,7 @@ struct cnc_master_config {
     struct cnc_plan plan;
     int wake_fd; /* an eventfd that wakes the master: for a stop or a reload, for requests on the board, and by SIGCHLD;
                   * borrowed */
+    int wake_copy; /* a copy of it, which takes its place if the program closes it by mistake; borrowed */
     int host;    /* link to the host's process, whose end ends the server; -1: the master is the host. Borrowed */
 };
 

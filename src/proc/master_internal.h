@@ -33,6 +33,7 @@ struct cnc_member {
     bool leaves;   /* it has announced its end, which is no failure then */
     bool knows_of_stop; /* it was told that a stop has begun; its front still serves */
     bool starved;  /* it has reported that it cannot start for want of memory or descriptors */
+    bool said_unwoken; /* a line of the log says that it has lost the eventfd that wakes the master */
     bool asks_to_be_replaced;    /* it has asked for a successor, and has none yet */
     int64_t replace_at; /* when the next successor may be started */
 };

@@ -154,7 +154,7 @@ static bool fork_member(struct cnc_master *m, struct cnc_member *mem)
         return false;
     }
     mem->stopped_at = mem->silent_at = 0;
-    mem->said_why = mem->asks_to_be_replaced = mem->leaves = mem->starved = mem->knows_of_stop = false;
+    mem->said_why = mem->asks_to_be_replaced = mem->leaves = mem->starved = mem->knows_of_stop = mem->said_unwoken = false;
     mem->pid = pid;
     mem->pidfd = pidfd;
     mem->link = link[0];
@@ -246,6 +246,16 @@ static void tell_why(struct cnc_master *m, const struct cnc_member *mem, const c
     cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_ERROR, "%s", text);
 }
 
+static void tell_of_lost_wake(struct cnc_master *m, struct cnc_member *mem)
+{
+    char who[64];
+    if (mem->said_unwoken)
+        return;
+    mem->said_unwoken = true;
+    cnc_member_text(mem, who, sizeof who);
+    cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "%s: the descriptor that wakes the master was closed; messages wake it now", who);
+}
+
 static void on_member_note(struct cnc_master *m, struct cnc_member *mem, const struct cnc_note *note, int64_t now)
 {
     switch (note->what) {
@@ -274,6 +284,9 @@ static void on_member_note(struct cnc_master *m, struct cnc_member *mem, const s
         return;
     case CNC_NOTE_SILENT:
         cnc_generation_on_silent(mem, note, now);
+        return;
+    case CNC_NOTE_WAKE:
+        tell_of_lost_wake(m, mem);
         return;
     default: /* not a message that children send */
         return;

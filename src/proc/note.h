@@ -27,6 +27,7 @@ enum cnc_note_what {
     CNC_NOTE_LEAVING = 14, /* it will end by itself: after SIGTERM, or after requests_per_worker requests */
     CNC_NOTE_UNLINKED = 13, /* from a front: the descriptor of a LINK with this slot and value has not arrived */
     CNC_NOTE_SILENT = 20,   /* from a front: the worker in slot (value: process id) has closed its end of the link */
+    CNC_NOTE_WAKE = 22,     /* only wakes the master: the child has lost the eventfd for that */
     /* to the host */
     CNC_NOTE_LOG = 11,  /* value: level */
     CNC_NOTE_EVENT = 12

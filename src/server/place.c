@@ -18,13 +18,13 @@ void cnc_place_stop(concur_server *server, int64_t ms)
 }
 
 /* Wakes the master, which then reads the requests on the board. They are there and not in a message, since a link may
- * be full. */
+ * be full. If the program has closed the eventfd by mistake, a message wakes the master, and so does a full link. */
 static void wake_master(concur_server *server)
 {
-    if (server->place.is_child)
-        (void)cnc_sys_eventfd_raise(server->place.wake); /* fails only if the program has closed it by mistake */
-    else
+    if (!server->place.is_child)
         cnc_server_raise(server);
+    else if (!cnc_sys_eventfd_raise(server->place.wake))
+        (void)cnc_note_tell(server->place.link, CNC_NOTE_WAKE, 0);
 }
 
 void cnc_place_stop_all(concur_server *server, int64_t ms)

@@ -68,7 +68,8 @@ static const struct cnc_master_ops master_ops = {
 int cnc_tree_run_master(concur_server *server, int lines)
 {
     struct cnc_master_config cfg = { .ops = &master_ops, .arg = server, .clock = server->clock,
-                                     .board = server->place.board, .wake_fd = server->stop_fd, .host = lines };
+                                     .board = server->place.board, .wake_fd = server->stop_fd, .wake_copy = server->stop_copy,
+                                     .host = lines };
     int rc = cnc_tree_plan(server->setup, &cfg.plan);
     if (rc < 0)
         return rc;

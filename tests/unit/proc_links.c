@@ -174,7 +174,7 @@ static void set_up(void)
         return;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     struct cnc_master_config cfg = {
-        .ops = &ops, .clock = &cnc_clock_system, .board = board, .wake_fd = wake, .host = -1,
+        .ops = &ops, .clock = &cnc_clock_system, .board = board, .wake_fd = wake, .wake_copy = -1, .host = -1,
         .plan = { .start_ms = 60000, .drain_ms = 10000, .group_count = 2,
                   .groups = { { .name = "front", .role = FRONT, .count = 1, .most = 1, .is_required = true },
                               { .name = "worker", .role = WORKER, .count = WORKERS, .most = WORKERS, .is_required = true,

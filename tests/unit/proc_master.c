@@ -389,6 +389,23 @@ START_TEST(a_child_without_its_link_is_replaced)
 }
 END_TEST
 
+/* The program closes descriptors of the master. It goes on, says so, and looks no more often than before. */
+START_TEST(a_master_that_has_lost_descriptors_goes_on)
+{
+    static const char *const lost[] = { "anon_inode:[pidfd]", "anon_inode:[eventfd]" };
+    stage_begin();
+    UNTIL(serves(1, 3));
+    atomic_store(&stage->lose, lost[_i]);
+    stage_raise();
+    UNTIL(stage_said("closed by mistake"));
+    unsigned before = atomic_load(&stage->looks);
+    stage_kill(1, 0, SIGKILL);
+    UNTIL(serves(1, 4));
+    ck_assert_uint_lt(atomic_load(&stage->looks) - before, 200);
+    ck_assert_int_eq(stage_stop(20000), CONCUR_OK);
+}
+END_TEST
+
 /* ---- faults ---- */
 
 #ifdef CNC_FAULTS
@@ -524,6 +541,7 @@ int main(void)
     tcase_add_loop_test(tests, one_that_goes_on_is_left_alone, 0, 2);
     tcase_add_test(tests, a_traced_child_is_left_alone);
     tcase_add_test(tests, a_child_without_its_link_is_replaced);
+    tcase_add_loop_test(tests, a_master_that_has_lost_descriptors_goes_on, 0, 2);
     tcase_add_loop_test(tests, what_one_does_not_take_another_one_is_told_of, 0, 3);
     tcase_add_loop_test(tests, who_goes_leaves_it_to_others, 0, 2);
     tcase_add_test(tests, who_does_not_accept_is_not_told);

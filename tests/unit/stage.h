@@ -65,6 +65,7 @@ struct stage {
     atomic_int in_force;              /* the set-up of the generation that serves */
     atomic_uint made, dropped;        /* set-ups; the first is 1 */
     atomic_bool stopping;
+    const char *_Atomic lose;         /* what the master's process is to close; static text */
     char text[EVENTS][256]; /* what the master said, "R", "E" or "L" in front */
     atomic_uint texts;
     /* the end */
@@ -76,7 +77,7 @@ enum { WORKER = 5, HELPER = 9 }; /* roles: no more than numbers to the master. W
 
 static struct stage *stage;
 static struct cnc_plan plan;            /* of every generation */
-static int wake, host[2];               /* host: the test's end, the master's end */
+static int wake, wake_copy, host[2];    /* host: the test's end, the master's end */
 static pid_t master;
 static void (*arm)(void);               /* in the master's process, before it runs */
 
@@ -264,10 +265,26 @@ static inline int stage_before_fork(void *arg)
     return veto < 0 ? cnc_error_set(veto, "not today") : veto;
 }
 
+/* The program closes descriptors by mistake: all that are of this kind. */
+static inline void stage_lose(const char *what)
+{
+    char path[64], is[64];
+    for (int fd = 3; fd < 64; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(path, is, sizeof is - 1);
+        is[n < 0 ? 0 : n] = '\0';
+        if (fd != wake_copy && strcmp(is, what) == 0)
+            close(fd);
+    }
+}
+
 static inline int64_t stage_stop_at(void *arg)
 {
     (void)arg;
     atomic_fetch_add(&stage->looks, 1);
+    const char *lost = atomic_exchange(&stage->lose, NULL);
+    if (lost)
+        stage_lose(lost);
     if (atomic_exchange(&stage->disarm, false))
         stage_disarm();
     return atomic_load(&stage->stop_at);
@@ -367,7 +384,7 @@ static inline int stage_children(void)
 static inline void stage_master(void)
 {
     struct cnc_master_config cfg = { .ops = &stage_ops, .clock = &cnc_clock_system, .board = stage_board, .plan = plan,
-                                     .wake_fd = wake, .host = host[1] };
+                                     .wake_fd = wake, .wake_copy = wake_copy, .host = host[1] };
     int before = stage_descriptors();
     cfg.plan.setup = stage_make_setup();
     if (arm)
@@ -395,6 +412,7 @@ static inline void stage_open(void)
     };
     stage_board = cnc_board_create();
     wake = cnc_sys_eventfd();
+    wake_copy = cnc_sys_copy(wake);
     host[0] = host[1] = -1;
     arm = NULL;
     ck_assert(stage_board && wake >= 0);
@@ -405,6 +423,7 @@ static inline void stage_close(void)
     munmap(stage, sizeof *stage);
     cnc_board_destroy(&stage_board);
     cnc_sys_close(&wake);
+    cnc_sys_close(&wake_copy);
     cnc_sys_close(&host[0]);
     cnc_sys_close(&host[1]);
 }
