@@ -209,7 +209,7 @@ enum { BAR = 24 };
 
 struct progress {
     struct timespec began;
-    int told; /* tenths of the whole, where each is a line */
+    int told; /* progress as lines: the tenths that were printed */
 };
 
 static void show_progress(const char *what, double part, void *arg)
@@ -228,7 +228,7 @@ static void show_progress(const char *what, double part, void *arg)
     fprintf(stderr, "\r[%s] %3.0f %% %s%s\033[K", bar, part * 100, what, left);
 }
 
-/* Progress as lines, for a file or a pipe. */
+/* Prints progress as lines, if stderr is a file or a pipe. */
 static void tell_progress(const char *what, double part, void *arg)
 {
     struct progress *p = arg;
@@ -252,7 +252,7 @@ static void raise_limit(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS)
         return;
     limit.rlim_cur = DESCRIPTORS < limit.rlim_max ? DESCRIPTORS : limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit); /* if that is not enough, the load client says so */
+    setrlimit(RLIMIT_NOFILE, &limit); /* if that is not enough, the load client reports it */
 }
 
 static bool write_file(const char *path, const struct comparison *result,
@@ -277,7 +277,7 @@ static bool write_config(const char *path, const struct comparison *result)
     return true;
 }
 
-/* As it was given, for a copy into a shell. */
+/* The command as it was given, with quotes for a shell. */
 static void set_repeat(const struct command *c, char *out, size_t room)
 {
     size_t len = (size_t)snprintf(out, room, "%s compare", program_invocation_name);

@@ -52,7 +52,7 @@ static const struct option flags[] = {
     { NULL, 0, NULL, 0 },
 };
 
-/* 0 where a number was not given, -1 where 0 means something. */
+/* A number that was not given is 0, or -1 if 0 is a valid value. */
 struct command {
     double connections, threads, pipeline, duration, warmup, timeout, rate;
     const char *url, *file;
@@ -157,7 +157,7 @@ static void raise_limit(unsigned need)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
         return;
     limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit); /* where that is not enough, load_run() says so */
+    setrlimit(RLIMIT_NOFILE, &limit); /* if that is not enough, load_run() reports it */
 }
 
 static int run(const struct command *c, const struct load_target *target, const struct workload *w)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The subcommands of `concur`. argv[0] is the subcommand's name; the result is the exit status.
+ * The subcommands of `concur`. argv[0] is the name of the subcommand. They return the exit status.
  */
 #ifndef TOOLS_COMMANDS_H
 #define TOOLS_COMMANDS_H

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Looks for `name` below the folders above this program, nearest first. */
+/* Looks for `name` in the directory of this program, then in those above it. */
 static bool search(const char *name, char *out, size_t room)
 {
     char folder[PATH_MAX];

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The file of a workload that is given by its path or by its name. */
+/* Finds the file of a workload, given by its path or its name. */
 bool places_workload(const char *text, char *out, size_t room);
-/* concur-demo; where it is not found, its bare name, to be looked up in PATH. */
+/* Finds concur-demo; if it is not found, *out is its name, for a search in PATH. */
 void places_demo(char *out, size_t room);
 
 #endif

@@ -13,7 +13,7 @@
 #include "load/load.h"
 
 enum { COMPARE_ENGINES = 6, COMPARE_ROUNDS_MAX = 20, COMPARE_FINDINGS_MAX = 64 };
-/* Requests that are looked at alone, and how often. */
+/* How many requests are sent alone to compare their answers, and how often each. */
 enum { COMPARE_REQUESTS_MAX = 8, COMPARE_LOOKS = 3 };
 
 extern const char *const compare_engines[COMPARE_ENGINES];
@@ -23,25 +23,25 @@ struct percentiles {
     double p50, p90, p99, p999, max; /* ms */
 };
 
-/* One engine under one workload for one time. "An answer" is a good one. */
+/* One engine under one workload for one period. "Answer" means a good answer. */
 struct trial {
     double seconds;
-    double offered; /* requests per second; 0: each connection asks as soon as it has its answer */
-    double good;    /* answers per second, of the clients that ask again and again */
+    double offered; /* requests per second; 0: a connection sends the next request when it has its answer */
+    double good;    /* answers per second of the clients that send requests all the time */
     struct load_counts counts;
     struct percentiles latency;
-    double cpu_us;                       /* processor time of the server for an answer */
-    double user_part;                    /* of that, in the program and not in the kernel; -1: too short to tell */
-    double voluntary, involuntary;       /* context switches of the server for an answer, of threads that lived on */
+    double cpu_us;                       /* processor time of the server for each answer */
+    double user_part;                    /* fraction of that outside the kernel; -1: the time was too short to know */
+    double voluntary, involuntary;       /* context switches for each answer, in threads that have not ended */
     double cores;                        /* processors that the server kept busy */
-    double idle_kib, peak_kib;           /* before the load; most under it */
+    double idle_kib, peak_kib;           /* before the load; the highest under it */
     double connection_bytes;             /* memory for each idle connection; 0: there are none */
-    double leak_bytes;                   /* memory grew steadily by this for each answer; 0: it did not */
-    unsigned processes, threads, leaves; /* most seen at once; leaves: processes without children */
-    unsigned deaths;                     /* processes that were seen to be gone, those killed by us included */
+    double leak_bytes;                   /* bytes by which memory grew steadily for each answer; 0: it did not */
+    unsigned processes, threads, leaves; /* the most that existed at once; leaves: processes without children */
+    unsigned deaths;                     /* processes that have ended, those that were killed included */
     unsigned kills;
-    bool has_ended;    /* the program, before it was asked to */
-    int status;        /* then: as of waitpid */
+    bool has_ended;    /* the program has ended before it was asked to */
+    int status;        /* then its status, as of waitpid */
     double silence_ms; /* longest time without an answer */
     bool is_client_saturated;
     char why[160];
@@ -49,7 +49,7 @@ struct trial {
     double others; /* fraction of the machine that other programs used, 0 to 1 */
 };
 
-/* What came for a request that was sent alone. */
+/* The answer to a request that was sent alone. */
 struct seen {
     int status; /* 0: no answer */
     uint64_t hash;
@@ -58,10 +58,10 @@ struct seen {
 
 struct row {
     const char *engine;
-    char problem[400]; /* why there is no more; "": none */
+    char problem[400]; /* why the engine could not be measured any more; "": it could */
     struct trial runs[COMPARE_ROUNDS_MAX];
     size_t run_count;
-    struct trial offered; /* at the rate that all have in common */
+    struct trial offered; /* at the common rate */
     bool has_offered;
     struct trial alone; /* one connection */
     bool has_alone;
@@ -76,7 +76,7 @@ struct row {
 
 enum finding_kind {
     FINDING_NOT_STARTED,
-    FINDING_ENGINE, /* the tree of processes is not that of the engine */
+    FINDING_ENGINE, /* the processes and threads are not those of the engine */
     FINDING_WRONG,
     FINDING_DIFFERS,
     FINDING_STALL,
@@ -99,7 +99,7 @@ struct section {
     const char *given; /* how the user called it */
     struct row rows[COMPARE_ENGINES];
     size_t row_count;
-    double common_rate; /* 0: none */
+    double common_rate; /* requests per second at which latency is measured on all engines; 0: none */
     struct finding findings[COMPARE_FINDINGS_MAX];
     size_t finding_count;
 };
@@ -126,18 +126,19 @@ struct compare_options {
     unsigned rounds;
     double seconds; /* 0: as the workload says */
     const volatile sig_atomic_t *stop;
-    /* NULL or: what is being done, and the part that is over. */
+    /* Optional. what: the present run; part: how much of the whole is done, 0 to 1. */
     void (*on_progress)(const char *what, double part, void *arg);
     void *arg;
 };
 
-/* 0 or -ENOMEM. What does not start or answer is in the rows. comparison_free() is due in either case. */
+/* 0 or -ENOMEM. Engines that do not start or answer are noted in their rows. comparison_free() must follow in both
+ * cases. */
 int compare_run(const struct compare_options *o, struct comparison *out);
 void comparison_free(struct comparison *c);
 
-/* Fills in what follows from the runs: medians, the best, ties, findings, noise. */
+/* Computes medians, the best engine, ties, findings and the noise from the runs. */
 void judge(struct comparison *c);
-/* With more noise than this, or more of the machine used by others, engines cannot be told apart. Fractions. */
+/* With more noise, or if other programs used more of the machine, engines cannot be compared. Fractions. */
 #define NOISE_MAX 0.20
 #define OTHERS_MAX 0.25
 bool judge_is_too_noisy(const struct comparison *c);
@@ -145,7 +146,7 @@ bool judge_is_too_noisy(const struct comparison *c);
 enum judge_exit { JUDGE_COMPARED = 0, JUDGE_NOTHING = 1, JUDGE_USAGE = 2, JUDGE_STOPPED = 3, JUDGE_NOISY = 4 };
 enum judge_exit judge_exit(const struct comparison *c);
 const char *finding_name(enum finding_kind kind);
-/* Everything that was not answered well. */
+/* Requests without a good answer. */
 uint64_t trial_failures(const struct trial *r);
 
 /* `repeat`: the command for one row, up to its workload and engine. */

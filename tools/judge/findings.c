@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The sentences under the table. Each function looks for one thing in the rows of a workload.
+ * The sentences under the table. Each function looks for one kind of finding in the rows of a workload.
  */
 #include "judge/findings.h"
 
@@ -22,16 +22,16 @@ static const char *const names[FINDING_KINDS] = {
     [FINDING_CLIENT] = "client",
 };
 
-/* Of an answer that is shown. */
+/* How much of an answer is shown. */
 enum { EXCERPT = 40, EXCERPT_BEFORE = 12 };
 
-/* If many connections get fewer good answers than this times those of one connection, a loop stands still. */
+/* If many connections get fewer good answers than this times those of one connection, the loop is blocked. */
 static const double stall_gain = 1.7;
 static const double stall_from_ms = 0.1, stall_longest_from_ms = 1;
 static const double starved_max = 0.2;
-/* Requests that are not sent at the end are usual: those of the last moments. */
+/* A few requests are not sent in time, at the end of the run; a larger fraction is reported. */
 static const double behind_from = 0.05;
-/* From here on the program's own processor time is reported. */
+/* From this value on the processor time of the program is reported. */
 static const double cpu_from_us = 200;
 
 const char *finding_name(enum finding_kind kind)
@@ -85,7 +85,7 @@ static void find_problems(struct section *s)
             add(s, FINDING_NOT_STARTED, s->rows[i].engine, "%s: %s", s->rows[i].engine, s->rows[i].problem);
 }
 
-/* Whether the processes and threads can be those of the engine. Threads: one more for each process may be a tool's. */
+/* Can these be the processes and threads of the engine? Each process may have one more thread, of a sanitizer, say. */
 static bool is_shape_of(const struct row *row, unsigned connections)
 {
     const struct trial *t = &row->typical;
@@ -162,7 +162,7 @@ static size_t count_same(const struct section *s, size_t request, const struct r
     return n;
 }
 
-/* The place, or a little before it, at which two texts begin to differ. */
+/* Where two texts begin to differ, or a little before. */
 static size_t where_they_part(const struct seen *a, const struct seen *b)
 {
     size_t least = SIZE_MAX;
@@ -259,7 +259,7 @@ static void find_stall(struct section *s, const struct row *row)
     if (t->good > stall_gain * t->leaves * row->alone.good || stall < stall_from_ms ||
         row->alone.latency.max < stall_longest_from_ms)
         return;
-    /* One that gets no processor looks the same, unless each request waits for long. */
+    /* A loop that gets no processor looks the same, unless each request waits for long. */
     if ((t->starved > starved_max || row->alone.starved > starved_max) && !(is_each && stall > stall_longest_from_ms))
         return;
     round_ms(stall, average);

@@ -4,7 +4,7 @@
 
 #include "judge/compare.h"
 
-/* Says in words what stands out; rows are summarized. */
+/* Adds findings as sentences. judge() has computed the medians of the rows. */
 void find_findings(struct section *s);
 
 #endif

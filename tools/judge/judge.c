@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the figures mean: medians, the best, ties, noise. The words are in findings.c.
+ * Computes medians, the best engine, ties and the noise. findings.c makes the sentences.
  */
 #include <stddef.h>
 #include <stdlib.h>
@@ -92,7 +92,7 @@ static void summarize(const struct workload *w, struct row *row)
         double median = of.count || !row->run_count ? of.median : -1;
         memcpy((char *)&row->typical + figures[i], &median, sizeof median);
     }
-    /* A leak is one that shows in every round. */
+    /* It counts as a leak only if it was seen in every round. */
     row->typical.leak_bytes =
         summary_of(row, offsetof(struct trial, leak_bytes)).least > 0 ? row->typical.leak_bytes : 0;
     for (size_t i = 0; i < row->run_count; i++)

@@ -42,12 +42,12 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* The ways out. */
+/* Ends of a connection. */
 
 static void shut(struct conn *c, int64_t retry_at)
 {
     if (c->fd >= 0)
-        close(c->fd); /* leaves epoll as well */
+        close(c->fd); /* also removes it from epoll */
     c->fd = -1;
     c->state = CONN_CLOSED;
     c->retry_at = retry_at;
@@ -56,7 +56,7 @@ static void shut(struct conn *c, int64_t retry_at)
     c->is_answering = c->has_asked = false;
 }
 
-/* Everything that is under way ends so, and the connection with it. */
+/* Ends the connection, and all its requests with this outcome. */
 static void lose(struct conn *c, enum load_outcome outcome, int64_t now)
 {
     for (unsigned i = 0; i < c->flying; i++)
@@ -92,9 +92,9 @@ void conn_abandon(struct conn *c)
     finish(c);
 }
 
-/* Taking up requests. */
+/* Begins requests. */
 
-/* When the next is to be sent; INT64_MIN: as soon as there is room. */
+/* When the next request must be sent; INT64_MIN: as soon as possible. */
 static int64_t next_at(const struct conn *c)
 {
     if (c->plan->interval_ns <= 0)
@@ -189,7 +189,7 @@ static void count_out(struct conn *c, size_t n, int64_t now)
         c->part->counts.bytes_out += n;
 }
 
-/* n more bytes are sent. */
+/* n more bytes were sent. */
 static void advance_output(struct conn *c, size_t n, int64_t now)
 {
     count_out(c, n, now);
@@ -226,7 +226,7 @@ static bool send_some(struct conn *c, int64_t now)
     struct msghdr m = { .msg_iov = iov, .msg_iovlen = gather(c, iov) };
     ssize_t n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0)
-        return errno == EINTR; /* a broken connection is an event, too: what the server said before it counts */
+        return errno == EINTR; /* other errors are handled when their event comes, after reading */
     advance_output(c, (size_t)n, now);
     return true;
 }
@@ -256,7 +256,7 @@ static enum load_outcome judge(const struct conn *c, const struct prepared *p)
     return LOAD_OTHER_1XX + (unsigned)r->status / 100 - 1;
 }
 
-/* The first request has its answer. */
+/* The answer to the first request under way is complete. */
 static void answer(struct conn *c, int64_t now)
 {
     struct flight *f = flight_at(c, 0);
@@ -277,13 +277,13 @@ static void answer(struct conn *c, int64_t now)
     c->written -= c->written > 0;
     c->is_answering = false;
     if (ends)
-        shut(c, now); /* what is still under way is sent again */
+        shut(c, now); /* requests that are still under way are sent again */
 }
 
 static void take_input(struct conn *c, const char *p, size_t n, int64_t now)
 {
     while (n > 0 && c->state == CONN_OPEN) {
-        if (c->flying == 0) { /* such as a 408 to a connection that was idle */
+        if (c->flying == 0) { /* an answer without a request, such as a 408 on an idle connection */
             shut(c, now);
             return;
         }
@@ -315,7 +315,7 @@ static void on_close(struct conn *c, int64_t now)
     }
 }
 
-/* What recv returned. */
+/* Returns the result of recv(). */
 static ssize_t receive_some(struct conn *c, size_t room, int64_t now)
 {
     ssize_t n = recv(c->fd, c->worker->input, room, MSG_DONTWAIT);
@@ -333,7 +333,7 @@ static ssize_t receive_some(struct conn *c, size_t room, int64_t now)
     return n;
 }
 
-/* Edge-triggered: up to a short read, or to the end where the event says that there is one. */
+/* Events are edge-triggered, so this reads up to a short read, or to the end if the event reports one. */
 static void receive(struct conn *c, uint32_t events, int64_t now)
 {
     bool to_the_end = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
@@ -359,7 +359,7 @@ static bool waits_for_step(const struct conn *c)
     return kind_of(c) == WORKLOAD_SLOW_SEND ? c->written < c->flying : kind_of(c) == WORKLOAD_SLOW_READ && c->flying > 0;
 }
 
-/* When the answer that is awaited is late; slow readers make it late themselves. */
+/* When the awaited answer is too late. For slow readers the time counts from the last read. */
 static int64_t deadline(struct conn *c)
 {
     if (c->state == CONN_CONNECTING || kind_of(c) == WORKLOAD_SLOW_READ)
@@ -393,7 +393,7 @@ static int64_t wake_at(struct conn *c, int64_t now)
     return at;
 }
 
-/* A wake that is set too early costs one look; one that is moved at each answer would cost more. */
+/* A wake-up that comes too early costs little; moving it at each answer would cost more. */
 static void set_wake(struct conn *c, int64_t now)
 {
     int64_t at = wake_at(c, now);
@@ -414,7 +414,7 @@ static void advance(struct conn *c, int64_t now)
         set_wake(c, now);
 }
 
-/* What the worker calls. */
+/* Called by the worker. */
 
 void conn_init(struct conn *c, struct worker *w, size_t group, unsigned index)
 {

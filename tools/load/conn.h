@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A connection of the load client: closed, connecting, open; then done. Events, wakes and the end of the measured time
- * come from its worker; each ends in advance(), which does all that can be done now and says when to wake it next.
+ * A connection of the load client. Its states are closed, connecting, open, done. The worker reports events, wake-ups
+ * and the end of the measured time. Each time advance() does all that can be done now, and sets the next wake-up.
  */
 #ifndef TOOLS_CONN_H
 #define TOOLS_CONN_H
@@ -18,7 +18,7 @@ struct flight {
 };
 
 struct conn {
-    struct wake wake; /* first: the worker finds the connection by it */
+    struct wake wake; /* first member: the worker finds the connection by it */
     struct worker *worker;
     const struct plan *plan;
     struct load_part *part;
@@ -27,13 +27,13 @@ struct conn {
     /* A ring of plan->group->depth. INV: written <= flying <= depth */
     struct flight *flights;
     unsigned first, flying, written;
-    size_t offset; /* bytes sent of the first that is not written */
-    uint64_t turn; /* constant rate: requests taken so far */
+    size_t offset; /* bytes sent of the first request that is not written */
+    uint64_t turn; /* constant rate: requests begun so far */
     int64_t first_at;
-    int64_t free_at;  /* since then it could have sent another */
-    int64_t since;    /* the attempt to connect began; slow readers: bytes came */
-    int64_t retry_at; /* no connection before */
-    int64_t step_at;  /* slow: nothing before */
+    int64_t free_at;  /* since when another request could have been sent */
+    int64_t since;    /* when the attempt to connect began; slow readers: when bytes came last */
+    int64_t retry_at; /* when to connect again */
+    int64_t step_at;  /* slow clients: when to send or read next */
     bool is_answering, has_asked;
     struct response response;
 };
@@ -41,9 +41,9 @@ struct conn {
 void conn_init(struct conn *c, struct worker *w, size_t group, unsigned index);
 void conn_on_event(struct conn *c, uint32_t events, int64_t now);
 void conn_on_wake(struct conn *c, int64_t now);
-/* The measured time is over: counts what was to be sent, and ends it unless answers are due. */
+/* The measured time is over: counts requests that were due and not sent, and closes it unless answers are awaited. */
 void conn_on_end(struct conn *c, int64_t now);
-/* Gives up what is under way. */
+/* Gives up the requests under way. */
 void conn_abandon(struct conn *c);
 
 #endif

@@ -3,7 +3,7 @@
 
 enum { HALF = 1 << HISTOGRAM_SUB_BITS };
 
-/* The first two rows of HALF buckets are the values themselves; each later row is one doubling. */
+/* The first two rows of HALF buckets have one value each; each later row is for values up to twice as large. */
 static unsigned bucket_of(int64_t ns)
 {
     uint64_t v = (uint64_t)ns;
@@ -21,7 +21,7 @@ static int64_t lowest_of(unsigned bucket)
     return (int64_t)(HALF + (bucket & (HALF - 1))) << shift;
 }
 
-/* The largest value of a bucket: what is read back is never too short. */
+/* The largest value of a bucket, so that the result is never too small. */
 static int64_t highest_of(unsigned bucket)
 {
     return lowest_of(bucket + 1) - 1;
@@ -66,7 +66,7 @@ int64_t histogram_percentile(const struct histogram *h, double percent)
     double rank = percent / 100 * (double)h->count;
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
         seen += h->buckets[i];
-        /* The tolerance: 99.9 % of 1,000 is the 999th, whatever binary fractions make of it. */
+        /* The tolerance is for rounding: 99.9 % of 1,000 values must be the 999th. */
         if (seen > 0 && (double)seen >= rank * (1 - 1e-12))
             return within(h, highest_of(i));
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Latencies in nanoseconds, log-linear: 64 buckets for each doubling. Values below 128 ns are exact; above, a value that
- * is read back is off by at most 1/64 (1.6 %) of itself. Minimum, maximum, mean and count are exact up to LIMIT; what is
- * longer counts as LIMIT.
+ * A log-linear histogram of latencies in nanoseconds: 64 buckets for each power of two. Values below 128 ns are exact,
+ * larger ones have an error of at most 1/64 (1.6 %). Minimum, maximum, mean and count are exact. A value over LIMIT
+ * counts as LIMIT.
  */
 #ifndef TOOLS_HISTOGRAM_H
 #define TOOLS_HISTOGRAM_H
@@ -29,10 +29,10 @@ struct histogram {
 /* Negative values count as 0. */
 void histogram_add(struct histogram *h, int64_t ns);
 void histogram_merge(struct histogram *into, const struct histogram *from);
-/* The value that `percent` (0 to 100) of all are at most; 0 when empty. 0 gives the minimum, 100 the maximum. */
+/* The percentile: 0 gives the minimum, 100 the maximum. 0 if the histogram is empty. */
 int64_t histogram_percentile(const struct histogram *h, double percent);
 double histogram_mean(const struct histogram *h);
-/* How many were longer than ns, give or take those in the bucket of ns itself. */
+/* How many values were larger than ns. Values in the bucket of ns itself may be missing or counted. */
 uint64_t histogram_over(const struct histogram *h, int64_t ns);
 
 #endif

@@ -56,7 +56,7 @@ unsigned load_descriptors(const struct workload *w, unsigned threads)
     return connections_of(w) + 2 * (threads ? threads : 1) + 32;
 }
 
-/* Everything that a run has; it lives in load_run(). */
+/* The data of a run, on the stack of load_run(). */
 struct load {
     struct run run;
     struct worker *workers; /* owned */
@@ -183,7 +183,7 @@ static void wait_for_threads(struct load *l)
         pthread_join(l->workers[i].thread, NULL);
 }
 
-/* Adding up. */
+/* Adds up the counts of the threads. */
 
 static void add_counts(struct load_counts *into, const struct load_counts *from)
 {

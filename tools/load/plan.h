@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the connections of a group share while a load runs: requests as bytes, and the pace. Read only once made.
+ * What the connections of a group share while a load runs: requests as bytes, and their rate. It does not change.
  */
 #ifndef TOOLS_PLAN_H
 #define TOOLS_PLAN_H
@@ -13,7 +13,7 @@ struct prepared {
     size_t len;
     bool is_head;
     int status;
-    unsigned weight_to; /* of this request and those before it */
+    unsigned weight_to; /* sum of the weights of this request and those before it */
     struct expected expected;
 };
 
@@ -25,10 +25,10 @@ struct plan {
     int64_t timeout_ns, slow_ns, stagger_ns;
 };
 
-/* 0 or -ENOMEM; plan_deinit is due in either case. */
+/* 0 or -ENOMEM; plan_deinit() must follow in both cases. */
 int plan_init(struct plan *p, const struct workload *w, const struct workload_group *g, const char *host);
 void plan_deinit(struct plan *p);
-/* One of the requests, by weight; `chance` is any number. */
+/* Chooses a request by weight. chance: a random number. */
 const struct prepared *plan_pick(const struct plan *p, uint32_t chance);
 
 #endif

@@ -46,8 +46,8 @@ struct text {
     size_t len;
 };
 
-/* Takes bytes up to a line's end; *out is the line without CRLF, cut to RESPONSE_LINE_MAX. False: there is more to come,
- * or the line is none. */
+/* Takes bytes up to the end of a line; *out is the line without CRLF, cut to RESPONSE_LINE_MAX. False: the line is not
+ * complete, or not valid. */
 static bool take_line(struct response *r, const char **p, const char *end, struct text *out)
 {
     const char *lf = memchr(*p, '\n', (size_t)(end - *p));
@@ -97,7 +97,7 @@ static struct text trim(struct text t)
     return t;
 }
 
-/* Whether a list such as "keep-alive, close" has the word. */
+/* Does a list such as "keep-alive, close" have the word? */
 static bool has_word(struct text list, const char *word)
 {
     while (list.len) {
@@ -146,7 +146,7 @@ static bool parse_field(struct response *r, struct text t)
     const char *colon = memchr(t.p, ':', t.len);
     size_t len = colon ? (size_t)(colon - t.p) : 0;
     if (len == 0 || memchr(t.p, ' ', len) || memchr(t.p, '\t', len))
-        return !colon && t.len == RESPONSE_LINE_MAX; /* a name that long is none of ours */
+        return !colon && t.len == RESPONSE_LINE_MAX; /* such a long name is none that is looked for */
     struct text value = trim((struct text){ colon + 1, t.len - len - 1 });
     if (len == 14 && same(t.p, len, "content-length"))
         return parse_length(r, value);

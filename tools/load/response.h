@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reads an HTTP/1.1 response from bytes as they come, and looks for a text in its body. Strict: what is not HTTP/1.1 is
- * garbled. The verdict depends on the bytes, not on how they were cut. No I/O, no allocation.
+ * Parses an HTTP/1.1 response as its bytes come, and looks for a text in its body. It is strict: what is not HTTP/1.1
+ * is GARBLED. The result depends on the bytes, not on how they were split. No I/O, no allocation.
  */
 #ifndef TOOLS_RESPONSE_H
 #define TOOLS_RESPONSE_H
@@ -12,9 +12,9 @@
 
 enum { RESPONSE_LINE_MAX = 256, RESPONSE_EXPECT_MAX = 255 };
 
-/* A text to look for, with where to go on after a mismatch. */
+/* A text to look for, and where the search goes on after a mismatch. */
 struct expected {
-    const char *text; /* borrowed; NULL: anything will do */
+    const char *text; /* borrowed; NULL: any body is good */
     uint8_t len;
     uint8_t back[RESPONSE_EXPECT_MAX];
 };
@@ -35,28 +35,28 @@ enum response_state {
 struct response {
     enum response_state state;
     int status;
-    bool is_head; /* answers a HEAD */
+    bool is_head; /* the request was a HEAD */
     bool closes;  /* the connection ends with it */
     bool has_retry_after;
     bool found;
     /* of the head */
     bool has_length, is_chunked, is_old;
-    uint8_t matched; /* bytes of the expected text */
+    uint8_t matched; /* bytes of the expected text that match so far */
     const struct expected *expected;
     uint64_t left;
     uint64_t body_len;
-    /* A line that is not complete; of a longer one the beginning. INV: line_len <= line_seen */
+    /* A line that is not complete, or the beginning of a longer one. INV: line_len <= line_seen */
     uint32_t line_len, line_seen;
-    char last; /* byte of the line that was seen last */
+    char last; /* the last byte of the line so far */
     char line[RESPONSE_LINE_MAX];
 };
 
 /* text NULL: none. At most RESPONSE_EXPECT_MAX bytes. */
 void expected_init(struct expected *e, const char *text);
 void response_begin(struct response *r, bool is_head, const struct expected *e);
-/* Takes bytes up to the end of the response and returns how many; fewer than n only when DONE or GARBLED. */
+/* Takes bytes up to the end of the response, and returns how many; fewer than n only if it is DONE or GARBLED. */
 size_t response_feed(struct response *r, const char *bytes, size_t n);
-/* The peer has closed. True: that was the response's end, and it is DONE now. */
+/* The server has closed. True: the response ends with that, and is DONE now. */
 bool response_eof(struct response *r);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "load/load.h"
 
-/* "[::1]:80" or "name:80" or "name". False: it is not that. */
+/* Splits "[::1]:80", "name:80" or "name". False: text is none of these. */
 static bool split_authority(const char *text, char *name, size_t room, const char **port)
 {
     bool is_bracketed = *text == '[';

@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 
-/* A thread that was busy, or could not run, for so much of the time had no more to give. */
+/* A thread that ran, or got no processor, for this fraction of the time was saturated. */
 static const double saturated_from = 0.95;
-/* Sending so late (ns) shows in percentiles, unless they are much longer. */
+/* If requests were sent so late (ns), percentiles are wrong, unless they are much longer. */
 static const int64_t late_from = 1000000;
 static const int64_t late_part = 4;
 

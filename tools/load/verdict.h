@@ -4,7 +4,7 @@
 
 #include "load/load.h"
 
-/* Sets `saturated` and `why` by what the client measured of itself. */
+/* Sets `saturated` and `why` from the measurements of the client itself. */
 void verdict_on(struct load_result *r);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * When connections want to be woken: a heap, earliest first. Pure: it is told the time.
+ * When connections must be woken: a heap, the earliest first. Pure: the caller passes the time.
  */
 #ifndef TOOLS_WAKES_H
 #define TOOLS_WAKES_H
@@ -24,7 +24,7 @@ int wakes_init(struct wakes *ws, size_t max);
 void wakes_deinit(struct wakes *ws);
 /* Sets w, or moves it. */
 void wakes_set(struct wakes *ws, struct wake *w, int64_t at);
-/* Takes one that is due, or NULL. */
+/* Removes one that is due, and returns it; NULL: none is. */
 struct wake *wakes_due(struct wakes *ws, int64_t now);
 /* INT64_MAX: none is set. */
 int64_t wakes_next(const struct wakes *ws);

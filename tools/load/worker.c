@@ -69,7 +69,7 @@ static struct usage usage_now(int64_t now)
     return (struct usage){ seconds(u.ru_utime), seconds(u.ru_stime), waited(), now };
 }
 
-/* The connections whose number in the whole load is index, index + n, ... */
+/* How many connections have a number index, index + n, ... in the whole load. */
 static size_t share(const struct run *run, unsigned index, unsigned n, struct worker *w)
 {
     size_t conns = 0, flights = 0, number = 0;
@@ -161,7 +161,7 @@ static void check_phase(struct worker *w, int64_t now)
             conn_abandon(&w->conns[i]);
 }
 
-/* When to look again at the latest: the next wake, the next phase, a look for a stop. */
+/* The latest time of the next look: the next wake-up, the next phase, or a check for a stop. */
 static int64_t next_look(const struct worker *w, int64_t now)
 {
     int64_t at = w->armed_at > now ? w->armed_at : now + TICK_NS;

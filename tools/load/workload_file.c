@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The file of a workload, through libconfuse. Values are checked as they are read, where the line is still known.
- * libconfuse miscounts lines at comments and takes environment variables into strings, so comments become blanks first,
- * and ${ is refused.
+ * Reads the file of a workload with libconfuse. Values are checked while they are read, when the line is known.
+ * libconfuse counts lines wrongly at comments and replaces environment variables in strings. So comments are
+ * overwritten by blanks first, and ${ is refused.
  */
 #include <confuse.h>
 #include <errno.h>
@@ -22,7 +22,7 @@ struct loader {
     int rc; /* of the first error */
 };
 
-/* libconfuse has no argument for its callbacks. */
+/* The file that this thread loads: libconfuse passes no argument to callbacks. */
 static _Thread_local struct loader *current;
 
 static void fail(int line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -124,7 +124,7 @@ static void blank_comments(char *text)
     }
 }
 
-/* Values, checked where they stand. */
+/* Checks of values. */
 
 static const struct range {
     const char *option;
@@ -185,7 +185,7 @@ static int check_header(cfg_t *cfg, cfg_opt_t *opt)
     return -1;
 }
 
-/* Splits "[ENGINE:]OPTION=VALUE"; the pieces are of text. */
+/* Splits "[ENGINE:]OPTION=VALUE"; the results point into text. */
 static bool split(const char *text, const char **colon, const char **equals)
 {
     *equals = strchr(text, '=');
@@ -205,7 +205,7 @@ static int check_setting(cfg_t *cfg, cfg_opt_t *opt)
     return -1;
 }
 
-/* "ENGINE=N"; 0: it is not that. */
+/* The N of "ENGINE=N"; 0: text is something else. */
 static unsigned at_once_of(const char *text, size_t *engine_len)
 {
     char *end;
@@ -324,7 +324,7 @@ static void set_checks(cfg_t *cfg)
         cfg_set_validate_func(cfg, checks[i].option, checks[i].check);
 }
 
-/* From libconfuse's structures to ours. Out of memory: false, and what there is can be freed. */
+/* Copies libconfuse's values into a workload. False: out of memory; workload_free() frees what was made. */
 
 static char *copy(const char *text)
 {
@@ -456,7 +456,7 @@ static struct workload *take(cfg_t *cfg, const char *path)
     return w;
 }
 
-/* What can be judged only at the end. */
+/* Checks that need the whole file. */
 static void check_whole(cfg_t *cfg)
 {
     const char *name = cfg_getstr(cfg, "name");

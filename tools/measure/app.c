@@ -27,7 +27,7 @@ enum {
 
 static const char address_setting[] = "CONCUR_LISTEN=127.0.0.1:0";
 
-/* Its environment. */
+/* The environment of the program. */
 
 const char *app_setting(const struct workload *w, const char *engine, const char *option)
 {
@@ -101,7 +101,7 @@ const struct workload_request *app_first_request(const struct workload *w)
     return NULL;
 }
 
-/* Its first words. */
+/* What the program has printed. */
 
 static void last_line(int fd, char *out, size_t room)
 {
@@ -144,7 +144,8 @@ static void set_target(struct load_target *t, const struct sockaddr_storage *add
     }
 }
 
-/* Where there are several addresses, the one that answers as it should; after a while any that speaks HTTP. */
+/* Finds the program's address. If it listens on several, it is the one that gives the expected answer; after a while,
+ * any that answers in HTTP. */
 static bool find(struct app *a, const struct app_start *s, bool is_picky)
 {
     struct sockaddr_storage all[ADDRESSES_MAX];
@@ -165,7 +166,7 @@ static bool find(struct app *a, const struct app_start *s, bool is_picky)
     return is_found;
 }
 
-/* Its processes may still be under way. */
+/* Waits until the number of its processes does not change, since some may still be starting. */
 static void wait_until_stable(const struct app *a)
 {
     const struct timespec look = { 0, LOOK_NS };

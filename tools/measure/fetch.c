@@ -60,7 +60,7 @@ static int send_all(struct fetch *f, const char *bytes, size_t len)
     return 0;
 }
 
-/* Byte by byte: those by which body_len grows are the content. */
+/* Parses byte by byte: a byte is content if body_len grows by it. */
 static void take(struct fetch *f, const char *bytes, size_t n)
 {
     struct answer *a = f->answer;

@@ -27,7 +27,7 @@ struct message {
     int value;
 };
 
-/* The guard. It is a fork of the tool and has nothing but two descriptors of it. */
+/* The guard: a fork of the tool that keeps only two of its descriptors. */
 
 struct keeper {
     pid_t program;
@@ -50,7 +50,7 @@ static void say(int fd, enum word word, int value)
     (void)send(fd, &m, sizeof m, MSG_NOSIGNAL);
 }
 
-/* Reaps what has ended. False: there is no child any more. */
+/* Reaps children that have ended. False: there is no child any more. */
 static bool reap(struct keeper *k)
 {
     int status;
@@ -71,7 +71,8 @@ static void wait_for_child(const struct keeper *k, int timeout_ms)
         (void)!read(k->signals, &info, sizeof info);
 }
 
-/* Children alone are killed: nobody else reaps them, so their ids are theirs. Those below become children by it. */
+/* Kills only children: nobody else reaps them, so their ids cannot belong to other processes. Their own children become
+ * children of the guard then. */
 static void end_all(struct keeper *k)
 {
     while (reap(k)) {
@@ -140,7 +141,7 @@ static _Noreturn void guard(int socket, int log, char *const argv[], char *const
     struct keeper k = { 0 };
     int failed[2], error = 0;
     sigset_t child;
-    setpgid(0, 0); /* Ctrl-C is for the tool */
+    setpgid(0, 0); /* Ctrl-C must reach the tool only */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     keep_only(socket, log);
     sigemptyset(&child);

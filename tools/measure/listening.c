@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which sockets of a tree accept connections: the inodes of its descriptors, looked up among what the kernel has. It
- * is asked for the listening ones alone; its table as text, which has every connection and is slow where there are
- * many, is for kernels that do not answer, and for folders that are no /proc.
+ * Finds the sockets of a tree of processes that accept connections: the inodes of its descriptors are looked up among
+ * the listening sockets of the kernel, which netlink reports. The table in /proc has every connection, and is slow if
+ * there are many. It is used only if netlink does not work, or if `proc` is not /proc.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -53,7 +53,7 @@ static void add_sockets(struct inodes *s, const char *proc, pid_t pid)
         closedir(dir);
 }
 
-/* What is bound to every address is reached on loopback. */
+/* A socket that is bound to all addresses gets the address of loopback. */
 static void set_address(struct sockaddr_storage *out, bool is_v4, const uint32_t word[4], in_port_t port)
 {
     bool is_any = (word[0] | (is_v4 ? 0 : word[1] | word[2] | word[3])) == 0;
@@ -71,7 +71,7 @@ static void set_address(struct sockaddr_storage *out, bool is_v4, const uint32_t
     }
 }
 
-/* "0100007F:1F90": words of the machine's byte order. */
+/* Parses "0100007F:1F90", words in the machine's byte order. */
 static bool parse_address(const char *text, struct sockaddr_storage *out)
 {
     uint32_t word[4] = { 0 };
@@ -113,7 +113,7 @@ static size_t search_table(const char *path, const struct inodes *s, struct sock
     return count;
 }
 
-/* Asking the kernel. */
+/* netlink */
 
 struct found {
     const struct inodes *inodes;
@@ -129,7 +129,7 @@ static void take_socket(struct found *f, const struct inet_diag_msg *m)
     f->count += !is_known(f->out, f->count, &f->out[f->count]);
 }
 
-/* False: the answer goes on. */
+/* False: more of the answer follows. */
 static bool take_messages(struct found *f, const char *bytes, size_t len, bool *is_good)
 {
     const struct nlmsghdr *h = (const struct nlmsghdr *)bytes;

@@ -11,16 +11,16 @@
 
 enum { MEMORY_POINTS = 3, TICKS_MIN = 10 };
 
-/* Memory is read at these parts of the measured time; it costs too much to do so all the time. */
+/* Memory is read at these fractions of the measured time, since reading it often costs too much. */
 static const double memory_at[MEMORY_POINTS] = { 0, 0.45, 0.8 };
 
-/* Less than that is not called a leak: bytes for each answer, KiB in all. */
+/* Less growth is not reported as a leak: bytes for each answer, KiB in all. */
 static const double leak_from = 400, leak_growth_from = 256;
 
 struct sample {
     int64_t at;
     struct process sum;
-    double self, busy, all; /* processor time of this process; of the machine */
+    double self, busy, all; /* processor time of this process; used on the machine; available on it */
 };
 
 struct measuring {
@@ -47,7 +47,8 @@ static double own_cpu(void)
 
 /* Samples. */
 
-/* In the measured time alone. Who was born and died between two looks shows in what the parent has buried. */
+/* Counts processes that have ended in the measured time. One that has started and ended between two samples is seen in
+ * the parent's count of children that it has waited for. */
 static void count_deaths(struct measuring *m, const struct proctree *now)
 {
     unsigned gone = 0;
@@ -99,7 +100,7 @@ static void sample_at(struct measuring *m, double part)
     m->has_begun = true;
 }
 
-/* A worker: never the root, and where workers have threads not the front, which has one. */
+/* Kills a worker: not the root, and not the front of process-thread, which has only one thread. */
 static void kill_a_worker(struct measuring *m)
 {
     const struct process *all = m->last.items, *victim = NULL;
@@ -145,9 +146,9 @@ static int on_tick(double part, void *arg)
     return 0;
 }
 
-/* What the samples say. */
+/* Results of the samples. */
 
-/* The kernel counts in ticks what is user and what is system: a few say nothing. */
+/* The kernel divides the time into user and system in ticks. With only a few ticks the result is not known. */
 static double user_part(const struct process *a, const struct process *b)
 {
     double user = b->user - a->user, system = b->system - a->system;
@@ -191,7 +192,7 @@ static double growth(const struct measuring *m, size_t from, size_t to)
     return answers > 0 ? (m->memory[to].anonymous - m->memory[from].anonymous) * 1024 / answers : 0;
 }
 
-/* A leak grows in both halves; what only fills up grows in the first. */
+/* With a leak memory grows in both halves of the time. Caches that fill up grow only in the first. */
 static void set_leak(struct measuring *m)
 {
     if (m->memory_count < MEMORY_POINTS)
@@ -212,7 +213,7 @@ static void set_connections(struct measuring *m)
         m->run->connection_bytes = (m->memory[0].pss - m->run->idle_kib) * 1024 / idle;
 }
 
-/* What the client says. */
+/* Results of the client. */
 
 static void set_latency(struct percentiles *p, const struct histogram *h)
 {
@@ -244,7 +245,7 @@ static bool has_active(const struct workload *w)
     return false;
 }
 
-/* Clients that ask again and again are what throughput and latency are about, if there are any. */
+/* Throughput and latency are those of the clients that send requests all the time, if there are any. */
 static int set_result(struct trial *out, const struct workload *w, const struct load_result *r)
 {
     struct histogram *latency = calloc(1, sizeof *latency);
@@ -291,7 +292,7 @@ int measure(const struct measure_request *q, struct trial *out, char *error, siz
     if (rc == 0 && !m.has_end)
         sample_at(&m, 1);
     if (rc == 0) {
-        take_sample(&m, 0, &before); /* who else has died */
+        take_sample(&m, 0, &before); /* counts processes that have ended meanwhile */
         set_cost(&m);
         set_leak(&m);
         set_connections(&m);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * One load against a program that runs, with samples of its processes meanwhile.
+ * Runs one load against a program, and samples its processes meanwhile.
  */
 #ifndef TOOLS_MEASURE_H
 #define TOOLS_MEASURE_H
@@ -19,7 +19,7 @@ struct measure_request {
     void *arg;
 };
 
-/* 0 or a negative errno, and then a sentence in `error`. */
+/* 0, or a negative errno and a sentence in `error`. */
 int measure(const struct measure_request *m, struct trial *out, char *error, size_t error_len);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum { PATH_ROOM = 512, TEXT_ROOM = 4096, CHILDREN_MAX = 4096, TREE_MAX = 65536 };
 
-/* The file's beginning, with a NUL. False: it is not there. */
+/* Reads the beginning of a file, and adds a NUL. False: it cannot be read. */
 static bool read_text(const char *path, char *out, size_t room)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -27,7 +27,7 @@ static bool read_text(const char *path, char *out, size_t room)
     return n >= 0;
 }
 
-/* Calls back for each name in a folder that is a number. */
+/* Calls on_number() for each name in a directory that is a number. */
 static void each_number(const char *path, void (*on_number)(pid_t number, void *arg), void *arg)
 {
     DIR *dir = opendir(path);
@@ -43,7 +43,7 @@ static void each_number(const char *path, void (*on_number)(pid_t number, void *
     closedir(dir);
 }
 
-/* The fields of stat behind the name, which may contain anything. */
+/* Fields of /proc/PID/stat behind the process name, which may contain any byte. */
 struct stat_fields {
     char state;
     int parent;
@@ -63,7 +63,8 @@ static bool read_stat(const char *proc, pid_t pid, struct stat_fields *out)
                           &out->buried_system, &out->threads) == 8;
 }
 
-/* Children. The kernel lists them for each thread, unless it was built without that; then every process is asked. */
+/* Children. The kernel lists them for each thread. If it was built without that, the parent of every process is
+ * read. */
 
 struct gather {
     const char *proc;
@@ -113,7 +114,7 @@ size_t proctree_children(const char *proc, pid_t pid, pid_t *out, size_t room)
 
 /* One process. */
 
-/* The number behind a name at a line's start; 0 when there is none. */
+/* The number behind a name at the start of a line; 0: there is none. */
 static uint64_t field(const char *text, const char *name)
 {
     size_t len = strlen(name);
@@ -170,7 +171,7 @@ static void read_memory(const char *proc, struct process *p)
     p->pss_anonymous = field(text, "Pss_Anon");
 }
 
-/* The kernel keeps the sum in nanoseconds, but shows it in ticks alone; its clock can be read for any process. */
+/* /proc has the processor time only in ticks. The clock of the process has nanoseconds. */
 static double exact_cpu(const char *proc, pid_t pid, double otherwise)
 {
     clockid_t clock;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The order of things: one engine against itself, then workload by workload the engines in turn, round by round; then
- * each at the rate that all can do, and those that may stand still with one connection. Each run starts the program.
+ * The order of the runs. First one engine is measured against itself. Then, for each workload, the engines are measured
+ * in turn, round by round; then each engine at the common rate; then those whose loop may be blocked with one
+ * connection. Each run starts the program anew.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,9 +26,9 @@ enum { COMMON_MAX_MS = 2200, COMMON_ANSWERS = 110 };
 const char *const compare_engines[COMPARE_ENGINES] = { "event",   "event-pool",     "thread",
                                                        "prefork", "process-thread", "process-event" };
 
-/* The common rate is this part of what the slowest can do. */
+/* The common rate is this fraction of the rate of the slowest engine. */
 static const double common_part = 0.6;
-/* A loop that has less to do than this and yet does no more may stand still. */
+/* A loop that used less than this fraction of a core at full load may be blocked. */
 static const double loop_idle_below = 0.6;
 
 struct runner {
@@ -74,7 +75,8 @@ static void remember(struct seen *seen, const struct answer *a)
     seen->start[n] = '\0';
 }
 
-/* Each on a connection that stays until the last: where a worker has one connection, the next goes to another one. */
+/* Each request has its own connection, and all stay open until the last one. So on prefork each goes to another
+ * worker. */
 static void look_at(const struct app *app, const struct workload_request *request, struct seen *seen)
 {
     int fds[COMPARE_LOOKS];
@@ -141,7 +143,7 @@ static int run_once(struct runner *r, const struct task *t, struct trial *out)
     return is_stopped(r) ? -EINTR : rc;
 }
 
-/* Workloads are changed for a run and put back. */
+/* Workloads are changed for a run, and restored afterwards. */
 
 static struct workload *copy_of(const struct workload *w, struct workload *room, struct workload_group *groups)
 {
@@ -166,7 +168,7 @@ static void limit_connections(struct workload *w, unsigned most)
             w->groups[i].connections = most;
 }
 
-/* What the engine can do when nobody asks for more than that; by arithmetic where the file has some. */
+/* The rate that the engine can reach: by arithmetic if the file allows it, else measured. */
 static double capacity_of(struct runner *r, const struct workload *w, struct row *row)
 {
     double theory = workload_theory(w, row->engine);
@@ -233,7 +235,7 @@ static double median_rate(const struct row *row)
     return stats_median(rates, row->run_count);
 }
 
-/* Or no use for another: where workers are killed, the rounds say what that does to latency. */
+/* Has the workload its own rate, or does it kill workers? Then latency is measured in the rounds. */
 static bool has_own_rate(const struct workload *w)
 {
     bool has = w->overload > 0 || w->kill_worker_every_ms;
@@ -280,7 +282,7 @@ static void run_common(struct runner *r, struct section *s)
     free(groups);
 }
 
-/* Loops that may stand still. */
+/* Loops that may be blocked. */
 
 static bool may_stand_still(const struct row *row)
 {
@@ -317,7 +319,7 @@ static void run_alone(struct runner *r, struct section *s)
 
 /* The noise figure. */
 
-/* False: this engine does not last so long as that. */
+/* False: this engine failed before all runs were done. */
 static bool run_noise_of(struct runner *r, struct row *row)
 {
     struct comparison *c = r->result;
@@ -333,7 +335,7 @@ static bool run_noise_of(struct runner *r, struct row *row)
     return true;
 }
 
-/* Of the first engine that does what it should. */
+/* Measures the noise with the first engine that works. */
 static void run_noise(struct runner *r)
 {
     struct comparison *c = r->result;
@@ -347,7 +349,7 @@ static void run_noise(struct runner *r)
         row->engine = c->noise_engine = s->rows[i].engine;
         c->noise_count = 0;
         is_done = run_noise_of(r, row);
-        memcpy(s->rows[i].problem, row->problem, sizeof row->problem); /* not once more */
+        memcpy(s->rows[i].problem, row->problem, sizeof row->problem); /* so that it is not tried again */
         free(row);
     }
     c->noise_count = is_done || is_stopped(r) ? c->noise_count : 0;

@@ -7,9 +7,9 @@
 
 #include "measure/app.h"
 
-/* Engines whose scores differ by less are equal, and the one that costs less processor time is advised. */
+/* Of engines whose scores differ by less, the one that uses less processor time is advised. */
 static const double score_tie = 0.05;
-/* The share of an engine that did nothing. */
+/* The score of an engine without good answers; 0 would make the geometric mean 0. */
 static const double least_share = 0.001;
 
 static const struct row *row_of(const struct section *s, const char *engine)
@@ -41,7 +41,7 @@ struct score {
     double score, cpu;
 };
 
-/* A tie counts as the best; wrong answers and an engine that did not run count as nothing. */
+/* A tie counts as the best. An engine with wrong answers, or that did not run, gets the least score. */
 static struct score score_of(const struct comparison *c, const char *engine)
 {
     double logs = 0, cpu = 0;
@@ -75,7 +75,7 @@ static void choose(struct advice *a, const struct comparison *c)
     }
 }
 
-/* What a workload sets for all, but only some heed. */
+/* Options that a workload sets for all engines, and the engines that use them. */
 static const struct {
     const char *option, *engines;
 } heeded[] = {
@@ -95,7 +95,7 @@ static bool is_heeded(const char *option, const char *engine)
     return true;
 }
 
-/* The larger of two numbers: what one workload needs does not hurt the others. Else the first. */
+/* If two workloads set different numbers, the larger one is taken, since it does not harm the other workload. */
 static bool is_more(const char *value, const char *than)
 {
     return strtod(value, NULL) > strtod(than, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A comparison for programs; docs/compare.md has the schema.
+ * Prints a comparison as JSON; docs/compare.md has the schema.
  */
 #include "judge/compare.h"
 #include "print/advice.h"

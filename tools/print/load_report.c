@@ -15,7 +15,7 @@ static double per_second(uint64_t n, double seconds)
     return seconds > 0 ? (double)n / seconds : 0;
 }
 
-/* For people. */
+/* Text. */
 
 static void print_latency(FILE *out, const char *title, const struct histogram *h)
 {
@@ -79,7 +79,7 @@ void load_report_text(FILE *out, const struct workload *w, const struct load_res
         fprintf(out, "The client was the bottleneck: %s.\n", r->why);
 }
 
-/* For programs. */
+/* JSON. */
 
 void load_report_string(FILE *out, const char *text)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The result of a load, for people and for programs.
+ * Prints the result of a load as text and as JSON.
  */
 #ifndef TOOLS_LOAD_REPORT_H
 #define TOOLS_LOAD_REPORT_H
@@ -10,9 +10,9 @@
 #include "load/load.h"
 
 void load_report_text(FILE *out, const struct workload *w, const struct load_result *r);
-/* One object, without a line's end. */
+/* One JSON object, without a newline. */
 void load_report_json(FILE *out, const struct workload *w, const struct load_result *r);
-/* A text with its quotes. */
+/* Prints a JSON string with its quotes. */
 void load_report_string(FILE *out, const char *text);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * A comparison for people.
+ * Prints a comparison as tables.
  */
 #include <string.h>
 
@@ -41,7 +41,7 @@ static void print_ms(FILE *out, const struct percentiles *p, double value, uint6
         fprintf(out, " %7.*f", value >= 100 ? 0 : value >= 10 ? 1 : 2, value);
 }
 
-/* "46.6", and which part of that was the program's own */
+/* "46.6", and which part of it was outside the kernel */
 static void print_cpu(FILE *out, const struct trial *t)
 {
     if (t->user_part < 0)
@@ -58,7 +58,7 @@ static void print_theory(FILE *out, const struct row *row)
         fprintf(out, " %7s", "-");
 }
 
-/* At the common rate where there is one. */
+/* The latency at the common rate, if there is one. */
 static const struct percentiles *latency_of(const struct section *s, const struct row *row)
 {
     static const struct percentiles none;
