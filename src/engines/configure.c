@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/sys.h"
 
-/* How long a read of an accepted socket may wait; 0: not at all. */
+/* How long a read of an accepted socket may block; 0: it does not. */
 static int64_t receive_wait(const struct cnc_engine_ops *ops, const struct cnc_config *cfg)
 {
     return ops->blocking_sockets && !ops->sets_own_wait ? cfg->park_after : 0;
@@ -25,7 +25,7 @@ static void fit_engine(struct cnc_setup *setup)
     setup->connections_max = share_of_connections(setup->ops, &setup->cfg);
 }
 
-/* Takes options. */
+/* Builds a set-up from options, which it owns from then on, and the environment. Returns as cnc_configure(). */
 static int build(concur_server *server, struct cnc_options *options, struct cnc_setup **out)
 {
     int env = cnc_options_load_env(options);
@@ -62,7 +62,7 @@ int cnc_configure_check(const concur_server *server, const struct cnc_setup *set
     return cnc_setup_check(setup);
 }
 
-/* ---- again ---- */
+/* ---- reload ---- */
 
 static bool same_addresses(const struct cnc_config_list *now, const struct cnc_config_list *before)
 {
@@ -72,7 +72,7 @@ static bool same_addresses(const struct cnc_config_list *now, const struct cnc_c
     return same;
 }
 
-/* Every mistake goes to the log; the sentence of the error is that of the first. */
+/* Logs all mistakes. The first one becomes the thread's last error. */
 static int configure_refuse(concur_server *server, const struct cnc_options *options, int rc)
 {
     const char *lines = cnc_options_errors(options);

@@ -7,7 +7,7 @@
 
 #include "server/role.h"
 
-/* The engine of an id, or NULL when this build has none. */
+/* The engine with this id; NULL: this build does not have it. */
 const struct cnc_engine_ops *cnc_engine_find(int id);
 
 extern const struct cnc_engine_ops cnc_engine_prefork;

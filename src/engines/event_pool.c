@@ -17,7 +17,7 @@
  */
 #include "serve/looped.h"
 
-/* The same role as event: its default of pool_threads (options/options.c) makes it another model. */
+/* The role is the same as on event. Only the default of pool_threads differs (options/options.c). */
 const struct cnc_engine_ops cnc_engine_event_pool = {
     .id = CONCUR_ENGINE_EVENT_POOL,
     .name = "event-pool",

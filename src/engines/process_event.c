@@ -25,7 +25,7 @@ static void process_event_plan(const struct cnc_config *cfg, struct cnc_plan *ou
 const struct cnc_engine_ops cnc_engine_process_event = {
     .id = CONCUR_ENGINE_PROCESS_EVENT,
     .name = "process-event",
-    .divides_connections = true, /* a worker that has its share pauses, and the others accept what comes */
+    .divides_connections = true, /* a worker that has its share pauses, and the others accept */
     .plan = process_event_plan,
     .worker = {
         .name = "loop",

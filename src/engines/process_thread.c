@@ -35,14 +35,14 @@ static void process_thread_plan(const struct cnc_config *cfg, struct cnc_plan *o
 
 /* ---- the front ---- */
 
-#define EVERY_MS 1000 /* between two lines of a kind that can come again and again */
+#define EVERY_MS 1000 /* between two log lines of the same kind */
 
 struct front_role {
     struct cnc_serving serving;
     struct cnc_conn_ops ops;
     struct cnc_front front;
     int64_t refused_told_at, stuck_told_at;
-    unsigned refused, stuck; /* that were not told of since */
+    unsigned refused, stuck; /* how often that has happened since the last log line */
 };
 
 static struct front_role *front_role_of(struct cnc_front *front)
@@ -112,13 +112,14 @@ static void front_role_tell_of_wait(struct front_role *e, int64_t waited_ms)
         cnc_log(log, CONCUR_LOG_WARN, "%s: %u requests wait for one, and one was refused (queue_max)", why, front->queue_len);
 }
 
-/* If it does not end by itself, the master ends it: it takes no loans, but it alone can finish those that it has. */
+/* A worker has closed its link. It gets no more loans, but can finish those that it has. If it does not end then, the
+ * master kills it. */
 static void tell_of_silence(struct front_role *e, unsigned slot)
 {
     concur_server *server = e->serving.server;
     struct cnc_note note = { .what = CNC_NOTE_SILENT, .slot = slot, .value = cnc_front_pid(&e->front, slot) };
     if (!atomic_load(&server->draining))
-        (void)cnc_note_send(server->place.link, &note, -1, false); /* the master finds out itself when it has ended */
+        (void)cnc_note_send(server->place.link, &note, -1, false); /* if that fails, the master sees its end later */
 }
 
 static void front_role_tell(struct cnc_front *front, enum cnc_front_news news, unsigned slot, int64_t ms)
@@ -141,7 +142,7 @@ static void front_role_tell(struct cnc_front *front, enum cnc_front_news news, u
     }
 }
 
-/* The master has a copy, and sends it again. */
+/* The descriptor of a worker's link has not arrived. The master has a copy, and sends it again. */
 static void tell_of_loss(concur_server *server, const struct cnc_note *link)
 {
     struct cnc_note note = { .what = CNC_NOTE_UNLINKED, .slot = link->slot, .value = link->value };
