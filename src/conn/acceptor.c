@@ -155,15 +155,25 @@ static bool is_full(struct cnc_acceptor *a)
     return !acceptor_has_room(a) && !make_room(a);
 }
 
-/* Sets the socket's options. False: the receive timeout cannot be set, so a thread could wait in recv() for ever. */
+/* May fail on an adopted socket. Then small packets are only sent later. */
+static void set_nodelay(int fd, int nodelay)
+{
+    (void)cnc_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof nodelay);
+}
+
+static bool set_receive_wait(int fd, int64_t ms)
+{
+    struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+    return cnc_sys_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
+}
+
+/* Sets the socket's options. Usually the socket has them from its listener. False: the receive timeout cannot be set, so a
+ * thread could wait in recv() for ever. */
 static bool tune(int fd, const struct cnc_accept *how)
 {
-    int64_t ms = how->receive_wait_ms;
-    struct timeval wait = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
-    int nodelay = how->nodelay;
-    if (how->sets_nodelay) /* may fail on an adopted socket; then small packets are only sent later */
-        (void)cnc_sys_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof nodelay);
-    return !how->sets_wait || cnc_sys_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0;
+    if (CNC_UNLIKELY(how->sets_nodelay))
+        set_nodelay(fd, how->nodelay);
+    return CNC_LIKELY(!how->sets_wait) || set_receive_wait(fd, how->receive_wait_ms);
 }
 
 bool cnc_accept_fails_again(int err)
