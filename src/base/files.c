@@ -22,12 +22,29 @@ static void files_before_fork(void)
 static void in_child(void)
 {
     atomic_store(&cnc_files_state.is_shared, false);
+    for (unsigned i = 0; i < CNC_FILES_OWN_MAX / 64; i++)
+        atomic_store_explicit(&cnc_files_state.own[i], 0, memory_order_relaxed);
 }
 
 void cnc_files_watch_forks(void)
 {
     if (!atomic_exchange(&cnc_files_state.watches, true) && pthread_atfork(files_before_fork, NULL, in_child) != 0)
         atomic_store(&cnc_files_state.is_shared, true); /* forks will not be noticed: assume that there was one */
+}
+
+void cnc_files_own(int fd, bool is_own)
+{
+    if (fd < 0 || fd >= CNC_FILES_OWN_MAX)
+        return;
+    if (is_own)
+        (void)atomic_fetch_or(&cnc_files_state.own[fd / 64], 1ull << fd % 64);
+    else
+        (void)atomic_fetch_and(&cnc_files_state.own[fd / 64], ~(1ull << fd % 64));
+}
+
+bool cnc_files_is_own(int fd)
+{
+    return fd >= 0 && fd < CNC_FILES_OWN_MAX && atomic_load(&cnc_files_state.own[fd / 64]) >> fd % 64 & 1;
 }
 
 static void sleep_while_made(int maker)

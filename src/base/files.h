@@ -16,6 +16,7 @@
 #include "base/base.h"
 
 #define CNC_FILES_SPARE 6 /* for threads of the program */
+#define CNC_FILES_OWN_MAX 65536 /* higher numbers are not noted by cnc_files_own() */
 #define CNC_FILES_LOW 3   /* descriptors below this number are the program's */
 
 /* One for the process, shared by its servers. A forked child gets a copy. Its `making` may have the parent's process
@@ -26,12 +27,18 @@ struct cnc_files_state {
     atomic_uint opening; /* calls under way that open a descriptor */
     atomic_bool watches; /* cnc_files_watch_forks() was called */
     atomic_bool is_shared; /* this process has called fork(): a child may have copies of its descriptors */
+    atomic_ullong own[CNC_FILES_OWN_MAX / 64]; /* a bit for each number: cnc_files_own() */
 };
 extern struct cnc_files_state cnc_files_state;
 
 /* From now on each fork() of this process is noticed (pthread_atfork). A child that executes another program at once
  * (vfork, posix_spawn, popen) is not: the library's descriptors are closed there. */
 void cnc_files_watch_forks(void);
+
+/* Notes the numbers of descriptors that must stay open, those of loops. A forked child has none. Any thread. */
+void cnc_files_own(int fd, bool is_own);
+/* Was that noted? If a new descriptor has such a number, the program has closed ours by mistake. */
+bool cnc_files_is_own(int fd);
 
 /* May another process have copies of the library's descriptors, so that close() alone does not end a connection? */
 static inline bool cnc_files_is_shared(void)

@@ -115,6 +115,13 @@ static int open_base(struct cnc_loop *loop)
     return CONCUR_OK;
 }
 
+static void own_files(const struct cnc_loop *loop, bool is_own)
+{
+    cnc_files_own(loop->wake_fd, is_own);
+    cnc_files_own(loop->timer_fd, is_own);
+    cnc_files_own(loop->epoll_fd, is_own);
+}
+
 int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock)
 {
     char why[128];
@@ -139,6 +146,7 @@ int cnc_loop_create(struct cnc_loop **out, const struct cnc_clock *clock)
         cnc_loop_destroy(&loop);
         return rc;
     }
+    own_files(loop, true);
     *out = loop;
     return CONCUR_OK;
 }
@@ -148,6 +156,7 @@ void cnc_loop_destroy(struct cnc_loop **loop_)
     struct cnc_loop *loop = *loop_;
     if (!loop)
         return;
+    own_files(loop, false);
     if (loop->base) {
         if (event_initialized(&loop->timer))
             event_del(&loop->timer);
@@ -184,11 +193,6 @@ void cnc_loop_wake(struct cnc_loop *loop)
 void cnc_loop_break(struct cnc_loop *loop, const char *why)
 {
     be_broken(loop, why);
-}
-
-bool cnc_loop_owns(const struct cnc_loop *loop, int fd)
-{
-    return fd == loop->wake_fd || fd == loop->timer_fd || fd == loop->epoll_fd;
 }
 
 static void arm(struct cnc_loop *loop, int64_t at)

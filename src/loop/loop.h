@@ -47,9 +47,6 @@ int cnc_loop_turn(struct cnc_loop *loop, int64_t max_wait_ms);
 /* Breaks the loop: the current or the next turn returns CONCUR_E_SYS with why, a static text. Only the first reason is
  * kept. Any thread; one other than the loop's may have to wake the loop. */
 void cnc_loop_break(struct cnc_loop *loop, const char *why);
-/* Is this the number of one of the loop's descriptors? If a new descriptor has that number, the loop's was closed by
- * mistake. */
-bool cnc_loop_owns(const struct cnc_loop *loop, int fd);
 /* Milliseconds on the loop's clock, read once a turn. */
 int64_t cnc_loop_now(struct cnc_loop *loop);
 /* The time at which the last turn's first callback ran. */

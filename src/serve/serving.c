@@ -28,7 +28,7 @@ bool cnc_serving_owns(const struct cnc_serving *s, int fd)
     const concur_server *server = s->server;
     const struct cnc_place *place = &server->place;
     const int own[] = { server->stop_fd, server->stop_copy, server->topics.fd, server->log.up, place->link, place->lend, place->wake };
-    bool ours = s->home->loop && cnc_loop_owns(s->home->loop, fd);
+    bool ours = cnc_files_is_own(fd);
     for (unsigned i = 0; i < CNC_COUNT(own); i++)
         ours = ours || fd == own[i];
     for (unsigned i = 0; i < server->socket_count; i++)

@@ -211,6 +211,85 @@ START_TEST(free_takes_one_that_has_ended_by_itself)
 }
 END_TEST
 
+/* ---- the loop of a thread ---- */
+
+static int alone[2]; /* a pipe */
+static concur_ticket *ticket_alone;
+static struct live_latch is_alone = LIVE_LATCH;
+
+static bool is_eventfd(int fd)
+{
+    char what[64], path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(path, what, sizeof what - 1);
+    what[n < 0 ? 0 : n] = '\0';
+    return strcmp(what, "anon_inode:[eventfd]") == 0;
+}
+
+static int when_readable(concur_request *r, int rc, void *arg)
+{
+    (void)arg;
+    return rc < 0 ? rc : concur_reply_text(r, 200, "readable");
+}
+
+/* Waits for a descriptor, for which a thread gets a loop of its own, and closes the descriptor that wakes this. */
+static int wait_alone(concur_request *r, void *arg)
+{
+    bool was[FILES_MAX];
+    (void)arg;
+    for (int fd = 3; fd < FILES_MAX; fd++)
+        was[fd] = is_eventfd(fd);
+    int rc = concur_request_await(r, alone[0], CONCUR_READ, 0, when_readable, NULL);
+    for (int fd = 3; fd < FILES_MAX; fd++)
+        if (!was[fd] && is_eventfd(fd))
+            close(fd);
+    ticket_alone = concur_request_defer(r);
+    live_latch_add(&is_alone);
+    return rc;
+}
+
+static int post_alone(concur_request *r, void *arg)
+{
+    (void)r, (void)arg;
+    return CONCUR_OK;
+}
+
+/* A connection may get the number of that descriptor. Catches a wake-up that is written to a client's connection. */
+START_TEST(no_client_gets_the_wake_up_of_a_thread)
+{
+    ck_assert_int_eq(pipe2(alone, O_CLOEXEC), 0);
+    make_sockets();
+    struct live l = live_new(engines[_i]);
+    live_set(&l, "drain_idle", "0");
+    live_route(&l, "GET /hello", 0, hello, NULL);
+    live_route(&l, "GET /alone", CONCUR_ROUTE_BLOCKING, wait_alone, NULL);
+    live_start(&l);
+    struct live_peer waiter = { .fd = dial(&l) };
+    ck_assert(live_send(&waiter, "GET /alone HTTP/1.1\r\nHost: t\r\n\r\n"));
+    ck_assert(live_latch_wait(&is_alone, 1));
+    int peers[8];
+    for (int i = 0; i < 8; i++)
+        peers[i] = dial(&l);
+    static const char *const paths[] = { "/hello" };
+    ask_for(&l, paths, 1); /* those before it were accepted */
+    (void)concur_ticket_post(ticket_alone, post_alone, NULL);
+    concur_ticket_release(ticket_alone);
+    for (int i = 0; i < 8; i++) {
+        char c;
+        ck_assert_msg(recv(peers[i], &c, 1, MSG_DONTWAIT) <= 0, "%s: client %d got %02x", l.name, i, c);
+        close(peers[i]);
+    }
+    (void)concur_server_stop(l.server, 100);
+    int rc = concur_server_wait(l.server);
+    ck_assert_msg(rc == CONCUR_OK || rc == CONCUR_E_SYS, "%s: %s", l.name, concur_strerror(rc));
+    concur_server_free(l.server);
+    live_close(&waiter);
+    close_sockets();
+    close(alone[0]);
+    close(alone[1]);
+}
+END_TEST
+
 int main(void)
 {
     int n = (int)live_engines(engines);
@@ -221,6 +300,7 @@ int main(void)
     tcase_add_checked_fixture(all, live_count_own_threads, NULL);
     tcase_set_timeout(all, 100);
     tcase_add_loop_test(all, whichever_descriptor_is_closed, 0, n);
+    tcase_add_loop_test(all, no_client_gets_the_wake_up_of_a_thread, 0, n);
     tcase_add_loop_test(all, free_takes_one_that_has_ended_by_itself, 0, n);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
