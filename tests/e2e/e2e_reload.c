@@ -104,7 +104,8 @@ START_TEST(a_busy_connection_moves_on)
     struct client c;
     struct reply r;
     bool last = false;
-    demo_start(&demo, engine_name(_i), "--unsafe", "--set", "master=on", "--set", "stop_timeout=60s", NULL);
+    demo_start(&demo, engine_name(_i), "--unsafe", "--set", "master=on", "--set", "stop_timeout=60s", "--set",
+               "drain_idle=1m", NULL); /* on a busy machine it pauses */
     client_open(&c, demo.port);
     ck_assert(client_text(&c, "POST /test/reload HTTP/1.1\r\nHost: e2e\r\nContent-Length: 0\r\n\r\n"));
     client_read(&c, &r, false, WAIT_MS);

@@ -183,7 +183,8 @@ static void expect_refusal(const char *what, const char *error, const char *or_e
     run_check_ends(&r, false);
 }
 
-/* At once: more than there are threads and processes. */
+/* At once: more than there are threads and processes. If a worker is missing and the others have no threads, requests wait for
+ * queue_timeout. */
 static void crowd(const char *what, const char *target)
 {
     struct client c[CROWD];
@@ -237,7 +238,7 @@ static void some_processes(const char *engine, unsigned more)
     const struct run_before b = { .what = RLIMIT_NPROC, .limit = (rlim_t)threads_of_user() + more, .uid = user(), .err = -1 };
     snprintf(what, sizeof what, "%u processes", more);
     snprintf(start, sizeof start, "start_timeout=%ums", slow(1000)); /* so long a process is tried again */
-    run_spawn(&r, engine, &b, "--pool", "4", "--set", master_of(more), "--set", start, NULL);
+    run_spawn(&r, engine, &b, "--pool", "4", "--set", master_of(more), "--set", start, "--set", "queue_timeout=3s", NULL);
     if (!run_await_port(&r)) {
         expect_refusal(what, "Resource temporarily unavailable: the limit of processes and threads (RLIMIT_NPROC) is ", NULL);
         printf("%s: %s: refused\n", engine, what);

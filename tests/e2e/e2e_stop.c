@@ -82,7 +82,9 @@ START_TEST(a_busy_connection)
     struct client c;
     struct reply r;
     bool last = false;
-    start(_i, 2, "stop_timeout=60s");
+    const char *engine = variant_engine(_i);
+    demo_start(&demo, engine, "--pool", variant_pool(_i), "--workers", workers_for(engine, 2), "--set", "stop_timeout=60s", "--set",
+               "drain_idle=1m", NULL); /* on a busy machine it pauses */
     client_open(&c, demo.port);
     send_get(&c, "/");
     expect_reply(&c, "Hello, World!");

