@@ -5,7 +5,7 @@
  * What is registered here is pending: the request does not end before the callback has run. Each callback runs exactly
  * once unless it is cancelled, at home, and never within the call that registered it. If the request is given up, timers
  * and waits are called at once, and work that has not begun is dropped. So the callback is the place to clean up;
- * concur_request_gone() tells it why it was called. After an error no callback runs.
+ * concur_request_gone() tells it why it was called. If a call here fails, its callback does not run.
  *
  *   request  not NULL; nor is ticket
  *   arg      passed to the callback as it is; the caller's, must live until the callback has run
@@ -23,12 +23,12 @@
 extern "C" {
 #endif
 
-/* Runs a function that may block or compute for long on a thread of the pool, then another one at home. Without a pool it
+/* Runs a function that may block or compute for long on a thread of the pool, then done at home. Without a pool work
  * runs at home; on a loop it then stops all other requests.
  *
  * work     starts after the calling callback has returned, in the order of the calls
- * done     rc is what work returned, or CONCUR_E_CANCELLED: work was dropped before it began. NULL: the request waits for
- *          work all the same
+ * done     rc is what work returned, or CONCUR_E_CANCELLED: work was dropped before it began. NULL: the request still
+ *          waits for work
  * arg      passed to both
  * returns  CONCUR_OK          done will run
  *          CONCUR_E_INVAL     work is NULL
@@ -49,7 +49,7 @@ CONCUR_API int concur_request_after(concur_request *request, unsigned ms, concur
  *
  * returns  CONCUR_OK       it will not be called
  *          CONCUR_E_STATE  there is none: it has run, say; or the request is ending
- *          CONCUR_E_GONE   given up: the timer is called all the same */
+ *          CONCUR_E_GONE   given up: the timer is still called */
 CONCUR_API int concur_request_cancel_after(concur_request *request, concur_handler_fn timer, void *arg);
 
 /* Waits until a descriptor of the program's, such as a database socket, is ready. A request may wait for 16 different
@@ -74,11 +74,11 @@ CONCUR_API int concur_request_await(concur_request *request, int fd, int events,
  *
  * returns  CONCUR_OK       done will not be called, and fd may be closed
  *          CONCUR_E_STATE  this request does not wait for fd, or is ending
- *          CONCUR_E_GONE   given up: done is called all the same */
+ *          CONCUR_E_GONE   given up: done is still called */
 CONCUR_API int concur_request_cancel_await(concur_request *request, int fd);
 
 /* Makes a ticket, with which any thread may post functions to the request's home. A ticket is pending until it is
- * released; if then there is neither a reply nor anything else pending, the answer is 500.
+ * released; if there is neither a reply then nor anything pending, the answer is 500.
  *
  * returns  the ticket, which the caller owns and must release exactly once: also after the server's stop, but before
  *          concur_server_free(). NULL: out of memory, or the request was given up or is ending */

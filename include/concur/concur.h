@@ -14,7 +14,7 @@
  *   <concur/request.h>  what the client sent, the body, memory, deadlines, the request's end
  *   <concur/reply.h>    replies
  *   <concur/async.h>    replying later: timers, descriptors, work on other threads, tickets
- *   <concur/shared.h>   counters, memory and topics that all handlers share; values of which each thread has one
+ *   <concur/shared.h>   counters, memory and topics that all handlers share; values of each thread
  *   <concur/types.h>    objects, engines, flags, types of functions
  *   <concur/error.h>    return codes and their text
  *
@@ -23,14 +23,14 @@
  *   callback    a function of the program that the library calls: a handler, a timer, a hook
  *   loop        a thread that waits for many connections and runs callbacks in between (event, event-pool, process-event)
  *   pool        the option `pool_threads`: threads for routes that block and for offloaded work
- *   home        where all callbacks of a request run: its loop or its thread. One at a time, never nested; the thread may
- *               change between two of them. So a request's own state needs no lock, on any engine
+ *   home        where all callbacks of a request run: a loop or a thread. One at a time, never nested; two callbacks
+ *               may run on different threads. So a request's own state needs no lock, on any engine
  *   pending     what a request waits for: a timer, descriptor, offload, ticket, topic, body, pull or drain
  *   given up    of a request: nobody waits for its reply any more, see <concur/request.h>
  *   worker      a process that runs handlers
  *   master      the process that starts and watches the workers: on prefork, process-thread and process-event, and with
  *               the option `master`
- *   host        the process that called run or start
+ *   host        the process that called run or start; in run it is also the master, if any
  *   generation  the workers of one configuration; a reload replaces them by the next generation
  *
  * What holds for a whole header or section is said once, at its head. The lines of a description:
@@ -38,8 +38,8 @@
  *   text     NUL-terminated, UTF-8 or ASCII
  *   pointer  a pointer argument stays the caller's and is read during the call only, unless its line says otherwise
  *   returns  every value; besides these CONCUR_E_HOME, if the library notices that a thread rule is broken
- *   thread   who may call. "set-up": one thread at a time, before run or start. "home": a callback of that very
- *            request. "any": any thread at any time, also in a handler
+ *   thread   where it may be called. "set-up": one thread at a time, before run or start. "home": a callback of that
+ *            very request. "any": any thread at any time, also in a handler
  *   blocks   whether and how long a call may wait
  */
 #ifndef CONCUR_CONCUR_H

@@ -16,7 +16,7 @@ extern "C" {
 
 typedef enum {
     CONCUR_OK = 0,
-    CONCUR_DECLINE = 1,         /* from a route's handler: not mine, ask the next route */
+    CONCUR_DECLINE = 1,         /* from a handler: try the next route. See also _before(), _page() */
     CONCUR_AGAIN = 2,           /* not now: wait for room, or continue with concur_request_resume() or _pass() */
     CONCUR_E_INVAL = -1,        /* a bad argument: out of its range, say, or text that may not be sent */
     CONCUR_E_NOMEM = -2,        /* out of memory */
@@ -28,7 +28,7 @@ typedef enum {
     CONCUR_E_FORKED = -8,       /* the program forked, and the object belongs to the parent process */
     CONCUR_E_HOME = -9,         /* called on the wrong thread: see the function's thread line */
     CONCUR_E_UNSUPPORTED = -10, /* this build lacks the engine or feature, or the engine cannot do it */
-    CONCUR_E_GONE = -11,        /* the client left, or the request was given up: nothing is sent, nothing is logged */
+    CONCUR_E_GONE = -11,        /* the request was given up, since the client left, say: nothing is sent or logged */
     CONCUR_E_CANCELLED = -12,   /* queued work was dropped before it began: 503 */
     CONCUR_E_STOPPING = -13,    /* the server stops: 503 */
     CONCUR_E_FULL = -14,        /* a queue is at its limit: 503 with Retry-After */

@@ -27,6 +27,7 @@
  *            CONCUR_E_NOMEM
  *            CONCUR_E_STATE  a second reply
  *            CONCUR_E_GONE   given up: concur_request_gone() returns the reason
+ *            CONCUR_E_FORKED
  *            or the remembered error
  *   thread   home
  *   blocks   no: what the client does not take at once is sent later, by the library
@@ -46,8 +47,8 @@ extern "C" {
 #define CONCUR_PRINTF(at, first)
 #endif
 
-/* Adds a field to the reply's head (RFC 9110 §6.3). A name may be added several times; each gets a line of its own. Only
- * Content-Type is replaced; with an empty value none is sent.
+/* Adds a field to the reply's head (RFC 9110 §6.3). A name may be added several times; each gets a line of its own.
+ * Only Content-Type replaces an earlier one; with the value "" none is sent.
  *
  * name     a token (RFC 9110 §5.1), but not one of the fields that only the library sends: Connection, Content-Length,
  *          Transfer-Encoding, Trailer, TE, Keep-Alive, Upgrade, Proxy-Connection, Date. Copied
@@ -141,8 +142,8 @@ CONCUR_API int concur_reply_pull(concur_request *request, int status, const char
  * with nothing pending, the reply is aborted.
  *
  * A reply without a body is complete at once, or when a request body that the program asked for has been read. With 204,
- * 205 and 304 the program may go on, and what it writes is dropped. With HEAD the request is given up with CONCUR_E_GONE,
- * and on_end gets CONCUR_OK. */
+ * 205 and 304 concur_reply_write() still succeeds, and drops the bytes. To HEAD the request is given up with
+ * CONCUR_E_GONE (no body is wanted), but on_end gets CONCUR_OK. */
 CONCUR_API int concur_reply_begin(concur_request *request, int status, const char *type);
 
 /* Sends a piece of the body after concur_reply_begin().
@@ -160,11 +161,11 @@ CONCUR_API int concur_reply_begin(concur_request *request, int status, const cha
  *          CONCUR_E_TIMEOUT  the client took nothing for `write_timeout`
  *          CONCUR_E_INVAL    an impossible length, or bytes is NULL and n is not 0
  *          CONCUR_E_LIMIT    over `output_max` after CONCUR_AGAIN
- *          The last two, CONCUR_E_NOMEM and a remembered error abort the reply, since a piece of it is missing
+ *          CONCUR_E_INVAL, _LIMIT, _NOMEM and a remembered error abort the reply: a piece is missing
  * blocks   no on a loop; else while over `output_high`, at most `write_timeout` without progress */
 CONCUR_API int concur_reply_write(concur_request *request, const void *bytes, size_t n);
 
-/* Calls a function when there is room again after CONCUR_AGAIN. It is something pending.
+/* Calls a function when there is room again after CONCUR_AGAIN. It is pending.
  *
  * drain    called once, never from within this call, as soon as less than `output_low` waits to be sent; not if the request
  *          is given up. It replaces one that has not been called yet; NULL only removes that one

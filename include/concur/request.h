@@ -2,7 +2,7 @@
  *
  * What the client sent, and the life of a request.
  *
- * A request ends when nothing is pending and its reply is complete or it was given up. It is given up when the client
+ * A request ends when its reply is complete or it was given up, and nothing is pending. It is given up when the client
  * left, a deadline passed, the server's stop reached its deadline, or the program aborted its own reply. Then
  * concur_request_gone() returns the reason and on_cancel functions run; the request stays valid until its end.
  *
@@ -12,8 +12,8 @@
  *   returns  text and memory are the request's, never move, and are valid until its last on_end function has returned.
  *            Text must not be written to
  *   arg      passed to the callback as it is; the caller's, must live until the request ends
- *   thread   home: in a callback of this very request. Elsewhere int functions return CONCUR_E_HOME and pointer functions
- *            NULL if the library notices; do not rely on that. Other threads use a ticket, see <concur/async.h>
+ *   thread   home: in a callback of this very request. Elsewhere int functions return CONCUR_E_HOME and all pointer
+ *            functions NULL if the library notices; do not rely on that. Other threads use a ticket: <concur/async.h>
  *   blocks   no
  */
 #ifndef CONCUR_REQUEST_H
@@ -34,12 +34,12 @@ CONCUR_API const char *concur_request_method(concur_request *request);
 
 /* Gives the path: percent-decoded once, without dot segments (RFC 3986 §5.2.4) and without the query. Routes match it.
  *
- * returns  text that begins with "/", or "*" (RFC 9112 §3.2.4). No NUL was cut off. Never NULL */
+ * returns  text that begins with "/", or "*" (RFC 9112 §3.2.4). It contains no byte 0. Never NULL */
 CONCUR_API const char *concur_request_path(concur_request *request);
 
 /* Gives the address of the other end of the connection.
  *
- * returns  such as "192.0.2.1:50000" or "[2001:db8::1]:50000". Never NULL */
+ * returns  "192.0.2.1:50000", "[2001:db8::1]:50000" or "unix:"; "" if it is not known. Never NULL */
 CONCUR_API const char *concur_request_peer(concur_request *request);
 
 /* Gives the name of this request in the log.
@@ -54,10 +54,10 @@ CONCUR_API const char *concur_request_id(concur_request *request);
  *          without braces or star
  * returns  the value; "" for "?a" and for "?a=". NULL: it is absent; where or name is bad; the form has another media type
  *          or is in a file; or there is no memory to read the query, form or cookies: this is logged, and
- *          concur_request_count() tells it. Each is read once, so further calls are cheap */
+ *          concur_request_count() tells it. Each of the three is read once, so later calls are cheap */
 CONCUR_API const char *concur_request_get(concur_request *request, int where, const char *name);
 
-/* Gives one value after the other: as they were sent, parameters as in the pattern.
+/* Gives one value after the other, in the order sent; parameters in the pattern's.
  *
  * where    as for concur_request_get()
  * i        0, 1, ... until NULL is returned
@@ -144,9 +144,9 @@ CONCUR_API int concur_request_body_fd(concur_request *request);
  *          a negative code     data returned it
  *          CONCUR_E_LIMIT      over `body_max`
  *          CONCUR_E_CANCELLED  the reply was complete before the body
- *          else                what concur_request_gone() returns
- *          If it returns CONCUR_OK after an error, the library replies with the status of that error (413 over
- *          `body_max`), or aborts a reply that has begun
+ *          any other           what concur_request_gone() returns
+ *          If it returns CONCUR_OK after an error of data or `body_max`, the library replies with that error's
+ *          status, or aborts a reply that has begun
  * returns  CONCUR_OK
  *          CONCUR_E_INVAL  data is NULL
  *          CONCUR_E_STATE  not a STREAM route, or asked before
@@ -154,8 +154,8 @@ CONCUR_API int concur_request_body_fd(concur_request *request);
 CONCUR_API int concur_request_on_body(concur_request *request, concur_data_fn data, concur_done_fn end, void *arg);
 
 /* Calls again, but not from within this call, a function that returned CONCUR_AGAIN: the data function of
- * concur_request_on_body() with the same piece, or the function of concur_reply_pull(). If it is called before that
- * function has returned, its next CONCUR_AGAIN is resumed at once.
+ * concur_request_on_body() with the same piece, or the function of concur_reply_pull(). If it is called while that
+ * function runs, a CONCUR_AGAIN that it then returns is resumed at once.
  *
  * returns  CONCUR_OK, also if nothing waits; CONCUR_E_GONE: given up
  * thread   home; from another thread, post a function that calls it: concur_ticket_post() */
@@ -197,7 +197,7 @@ CONCUR_API void *concur_request_data(concur_request *request, const void *key);
  *          If the program aborted its own reply:
  *          a negative code     what its callback or concur_reply_write() returned
  *          CONCUR_E_LIMIT      concur_reply_pull() got another length than announced
- *          CONCUR_E_CANCELLED  else
+ *          CONCUR_E_CANCELLED  any other reason
  *          Only the first reason is kept
  * blocks   no; at most one system call */
 CONCUR_API int concur_request_gone(concur_request *request);
@@ -211,8 +211,8 @@ CONCUR_API int concur_request_gone(concur_request *request);
 CONCUR_API int concur_request_deadline(concur_request *request, unsigned ms);
 
 /* Continues a request after a function of concur_server_before() has returned CONCUR_AGAIN: later functions and the
- * handler run, but never from within this call. Nothing else may be pending when the calling callback returns, or the
- * library answers 500.
+ * handler run, but never from within this call. If the callback that calls this leaves anything pending, the library
+ * answers 500.
  *
  * returns  CONCUR_OK
  *          CONCUR_E_STATE  no such function waits, or a reply has begun
@@ -243,15 +243,14 @@ CONCUR_API int concur_request_on_cancel(concur_request *request, concur_done_fn 
 CONCUR_API int concur_request_on_end(concur_request *request, concur_done_fn end, void *arg);
 
 /* Tells whether a stop has begun: of the server, or of this worker process, which a reload or `requests_per_worker`
- * replaces. Requests may go on until the stop's deadline, but an endless reply, such as a stream of events, should end. A
- * handler that blocks or computes for long can ask now and then.
+ * replaces. Requests may go on until the stop's deadline, but an endless reply, such as a stream of events, should end.
  *
  * returns  0: no; CONCUR_E_STOPPING: yes, for good
  * blocks   no; at most one system call */
 CONCUR_API int concur_request_stopping(concur_request *request);
 
 /* Registers a function that is called once when a stop begins (see concur_request_stopping()), or soon if it has begun. It
- * may reply or end the reply. Several run in reverse order. This is nothing pending.
+ * may reply or end the reply. Several run in reverse order. It is not pending.
  *
  * stop     called at home, never from within this call. Not called if the request ends or is given up before
  * arg      must live until stop or on_end has run

@@ -9,8 +9,8 @@
  * lists all. So a program may ignore what the set-up functions return. Only CONCUR_E_STATE, and the error for a NULL
  * server, are not kept.
  *
- * Every function accepts a NULL server; those that return int then return CONCUR_E_INVAL. Servers in one process do not
- * affect each other.
+ * Every function accepts a NULL server; those that return int then return CONCUR_E_INVAL. Servers in one process are
+ * independent, but only one may be in run.
  */
 #ifndef CONCUR_SERVER_H
 #define CONCUR_SERVER_H
@@ -43,7 +43,7 @@ extern "C" {
  * config   path of a configuration file, which is read and checked now; NULL: none. Errors in it are kept:
  *          CONCUR_E_OPTION, or CONCUR_E_UNSUPPORTED for what this version does not have, such as TLS
  * returns  the server, which the caller owns until concur_server_free(); NULL: out of memory
- * thread   any
+ * thread   any; with config one at a time in a process
  * blocks   while it reads the file */
 CONCUR_API concur_server *concur_server_new(int engine, const char *config);
 
@@ -64,7 +64,7 @@ CONCUR_API concur_server *concur_server_new(int engine, const char *config);
  *
  * pattern  "GET /hello/{name}", "GET,POST /form", "/static/" followed by "*rest"; without a method: any
  * flags    CONCUR_ROUTE_* bits or 0
- * handler  called once for each request, at its home */
+ * handler  called once for each request that reaches this route, at its home */
 CONCUR_API int concur_server_route(concur_server *server, const char *pattern, unsigned flags,
                                    concur_handler_fn handler, void *arg);
 
@@ -76,8 +76,8 @@ CONCUR_API int concur_server_route(concur_server *server, const char *pattern, u
  *          It is compared with the decoded path, as concur_request_path() gives it
  * flags    CONCUR_ROUTES_* bits or 0
  * before   returns
- *          CONCUR_OK       without a reply: the request goes on; if something is pending, the library answers 500. With
- *                          a reply: neither later functions nor the handler run
+ *          CONCUR_OK       it replied: neither later functions nor the handler run. Or it did not: the request goes on,
+ *                          or gets 500 if something is pending
  *          CONCUR_AGAIN    something is pending; it will reply later, or call concur_request_pass()
  *          CONCUR_DECLINE  404, as if there were no route
  *          else            as concur_handler_fn */
@@ -89,8 +89,8 @@ CONCUR_API int concur_server_before(concur_server *server, const char *prefix, i
  *
  * prefix, flags  as for concur_server_before()
  * after          gets the reply's status. Returns CONCUR_OK, or a negative code: the reply is not sent, and the call that
- *                made it returns that code. A page of the library for an error is sent all the same, and the code is
- *                logged. If there is no memory for a reply, it runs again for the error page */
+ *                made it returns that code. An error page of the library is sent even then, and the code is
+ *                logged. If there is no memory for a reply, after runs again for the error page */
 CONCUR_API int concur_server_after(concur_server *server, const char *prefix, int flags, concur_status_fn after, void *arg);
 
 /* Adds a function that makes error pages in place of the library's: when no route matches, a handler returns a status or
@@ -104,8 +104,8 @@ CONCUR_API int concur_server_after(concur_server *server, const char *prefix, in
  *          did not reply: the library's page is sent. After an error that page is sent, too, and the error is logged */
 CONCUR_API int concur_server_page(concur_server *server, int status, concur_status_fn page, void *arg);
 
-/* Sets an option (docs/options.md). File and environment may change it. Five layers can have a value, and the last one
- * wins: default, code (this function), configuration file, environment (CONCUR_<NAME>), concur_server_override().
+/* Sets an option (docs/options.md). File and environment may override it. Five layers can have a value, and the last
+ * one wins: default, code (this function), configuration file, environment (CONCUR_<NAME>), concur_server_override().
  *
  * section  NULL: the server; "route PATTERN": one route, with PATTERN as given to concur_server_route()
  * name     as in the configuration file, such as "threads_max"
@@ -116,7 +116,7 @@ CONCUR_API int concur_server_page(concur_server *server, int status, concur_stat
  *          CONCUR_E_UNSUPPORTED  not in this version: sections "tls NAME" and "upstream NAME", addresses with tls=NAME */
 CONCUR_API int concur_server_set(concur_server *server, const char *section, const char *name, const char *value);
 
-/* As concur_server_set(), but nothing changes it any more: for command-line flags. */
+/* As concur_server_set(), but above file and environment: for command-line flags. */
 CONCUR_API int concur_server_override(concur_server *server, const char *section, const char *name, const char *value);
 
 /* Adds an address to listen on: a value of the option `listen`. Addresses of a later layer replace those of earlier ones,
@@ -136,7 +136,7 @@ CONCUR_API int concur_server_listen(concur_server *server, const char *address);
  * The library never waits for its log. A line for which stderr or the host has no room is lost; the next line says how
  * many were. Writing to stderr raises neither SIGPIPE nor SIGXFSZ.
  *
- * log      see concur_log_fn; NULL: none
+ * log      see concur_log_fn; NULL: as without one
  * returns  CONCUR_OK; CONCUR_E_STATE */
 CONCUR_API int concur_server_log(concur_server *server, concur_log_fn log, void *arg);
 
@@ -166,7 +166,7 @@ CONCUR_API int concur_server_hook(concur_server *server, int what, concur_hook_f
 
 /* Says what the handlers need. Check, run and start then refuse an engine that does not have it: CONCUR_E_UNSUPPORTED.
  *
- * needs    CONCUR_NEED_* bits, added to those of earlier calls. CONCUR_NEED_SHARED_MEMORY: handlers share the program's
+ * needs    CONCUR_NEED_* bits, added to those of earlier calls. CONCUR_NEED_SHARED_MEMORY: handlers share their
  *          variables, so engines with several processes are refused. Not needed for <concur/shared.h>
  * returns  CONCUR_OK; CONCUR_E_INVAL: an unknown bit; CONCUR_E_STATE */
 CONCUR_API int concur_server_require(concur_server *server, int needs);
@@ -207,7 +207,7 @@ CONCUR_API int concur_server_check(concur_server *server);
  *          CONCUR_E_THREADS  the engine forks and the process has other threads (option `fork_with_threads`)
  *          CONCUR_E_BUSY     stopped, but a handler or an offload still ran: its thread could not be joined, or its
  *                            process was killed
- *          a hook's code
+ *          a hook's code: see concur_server_hook()
  *          CONCUR_E_STATE    the server has been run or started, or another run of this process is under way
  *          CONCUR_E_HOME     called in a handler
  *          CONCUR_E_FORKED
@@ -258,8 +258,8 @@ CONCUR_API int concur_server_dispatch(concur_server *server);
 CONCUR_API int concur_server_stop(concur_server *server, unsigned deadline_ms);
 
 /* Asks the master to read file and environment again and to start a new generation. The old generation stops accepting
- * when the new one accepts. Every option but `listen` may change, even `engine`. If there is an error, nothing changes.
- * CONCUR_HOOK_EVENT tells the result.
+ * when the new one accepts. Every option but `listen` may change, also those of scope `start`. If there is an error,
+ * nothing changes. CONCUR_HOOK_EVENT tells the result.
  *
  * returns  CONCUR_OK        asked for
  *          CONCUR_E_STATE   there is no master, or the server is not running
@@ -280,8 +280,8 @@ CONCUR_API int concur_server_reload(concur_server *server);
  *          CONCUR_E_HOME    called in a callback of this server
  *          CONCUR_E_FORKED
  * thread   any but the library's, one at a time
- * blocks   until stop is called; then until a second after the stop's deadline, or after this call if that is later. With
- *          a master: until that has ended */
+ * blocks   until the server has stopped, at most a second after the stop's deadline or this call, whichever is later.
+ *          With a master: until that has ended */
 CONCUR_API int concur_server_wait(concur_server *server);
 
 /* Frees a server and everything it owns. A server that still runs is first stopped with deadline 0 and waited for. If
@@ -341,7 +341,7 @@ CONCUR_API int concur_server_engine(const concur_server *server);
  * blocks   no */
 CONCUR_API int concur_server_worker(const concur_server *server);
 
-/* Returns this process's generation: 1 at the start, and 1 more after each reload.
+/* Returns a worker's generation: 1 at the start, and 1 more after each reload; elsewhere 1.
  *
  * thread   any
  * blocks   no */

@@ -2,14 +2,15 @@
  *
  * What handlers share: counters, memory, topics. And values of which each thread has its own.
  *
- * What a global variable means depends on the engine: one variable on event, one that needs a lock on thread, one for each
- * worker on the engines with processes. Counters, memory and topics are the same for all threads of all processes of the
- * server, and stay usable when a worker dies at any moment. concur_server_local() is for what threads must not share, or
- * what does not survive a fork: a database connection, a library's handle, a large buffer.
+ * What a global variable means depends on the engine: one variable on event, one that needs a lock on thread and
+ * event-pool, one for each worker on the engines with processes. Counters, memory and topics are the same for all
+ * threads and processes of the server, and stay usable when a worker dies at any moment. concur_server_local() is for
+ * what threads must not share, or what does not survive a fork: a database connection, a library's handle, a large
+ * buffer.
  *
  * All are registered in the set-up, before any fork. A name has 1 to 63 ASCII letters, digits and "_", and does not begin
  * with a digit. Registering a name again returns the same object, so that two parts of a program need not know each other.
- * Counters, memory and topics have separate names.
+ * A counter and a topic may have the same name.
  *
  * For the functions that register something (concur_server_*):
  *
@@ -49,7 +50,7 @@ CONCUR_API int64_t concur_counter_get(const concur_counter *counter);
 
 /* Makes memory that all handlers share, with a lock. A server has at most 64.
  *
- * size     bytes, 1 to 2^30; the same if the name exists
+ * size     bytes, 1 to 2^30; if the name exists, the same as before
  * returns  as above: a handle to the memory, whose bytes are 0 */
 CONCUR_API concur_shared *concur_server_shared(concur_server *server, const char *name, size_t size);
 
@@ -82,8 +83,8 @@ CONCUR_API void concur_shared_unlock(concur_shared *shared);
 CONCUR_API void *concur_shared_get(concur_shared *shared);
 
 /* Registers a value, such as a database connection, of which each thread has its own: each thread that runs callbacks of
- * requests or offloaded work, in any process of the server. CONCUR_TEXT_DUMP says how many there can be. A thread's value
- * is made when it first calls concur_local_get(). A server has at most 64.
+ * requests or offloaded work, in any process of the server. CONCUR_TEXT_DUMP says how many threads there can be. A
+ * thread's value is made when it first calls concur_local_get(). A server has at most 64.
  *
  * make     makes the thread's value. It may call concur_local_get() for another one
  * free     called once, on the same thread, with the value, when the thread ends: after idling for `thread_idle`, or in
@@ -105,13 +106,12 @@ CONCUR_API void *concur_local_get(concur_local *local);
 
 /* ---- topics ---- */
 
-/* Makes a topic. Requests wait for it, in any process, and are woken when it is published: they show news, say. It carries
- * nothing but a count of publications; the news are in a counter, in shared memory or in a database. A server has at most
- * 64. */
+/* Makes a topic. Requests wait for it, in any process, and are woken when it is published. It carries nothing but a
+ * count of publications; what is new is in a counter, in shared memory or in a database. A server has at most 64. */
 CONCUR_API concur_topic *concur_server_topic(concur_server *server, const char *name);
 
-/* Wakes every request of every process that waits for the topic. What was written before this call, a request that is woken
- * can read.
+/* Wakes every request of every process that waits for the topic. A request that is woken sees what was written before
+ * this call.
  *
  * topic    NULL: nothing happens
  * returns  how often it was published, this time included; 0 if topic is NULL
@@ -126,9 +126,9 @@ CONCUR_API int64_t concur_topic_publish(concur_topic *topic);
  * blocks   no */
 CONCUR_API int64_t concur_topic_count(const concur_topic *topic);
 
-/* Calls a function once when a topic's count is not the one that the caller has seen. Several publications may be one call.
- * To miss none, take the count first, then read the news, then wait with that count. This is something pending; a request
- * may have 16 such waits at once.
+/* Calls a function once when a topic's count differs from seen. Several publications may cause one call. To miss none,
+ * take the count first, then read the shared data, then wait with that count. This is pending; a request may have 16
+ * such waits at once.
  *
  * seen       what concur_topic_count() returned
  * published  called later, at home, never from within this call; also if the request is given up
@@ -149,7 +149,7 @@ CONCUR_API int concur_request_on_publish(concur_request *request, concur_topic *
  *
  * returns  CONCUR_OK       published will not be called
  *          CONCUR_E_STATE  there is none: it has run, say; or the request is ending
- *          CONCUR_E_GONE   given up: published is called all the same
+ *          CONCUR_E_GONE   given up: published is still called
  * thread   home
  * blocks   no */
 CONCUR_API int concur_request_cancel_publish(concur_request *request, concur_topic *topic, concur_handler_fn published,

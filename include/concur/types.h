@@ -27,7 +27,7 @@ typedef struct concur_request concur_request;
 /* The way from other threads to a request: see <concur/async.h>. */
 typedef struct concur_ticket concur_ticket;
 
-/* Shared by all processes of the server, see <concur/shared.h>: a number, memory with a lock, news to wait for. */
+/* Shared by all processes of the server, see <concur/shared.h>: a number, memory with a lock, an event to wait for. */
 typedef struct concur_counter concur_counter;
 typedef struct concur_shared concur_shared;
 typedef struct concur_topic concur_topic;
@@ -35,8 +35,8 @@ typedef struct concur_topic concur_topic;
 /* A value that each thread has for itself, such as a database connection: see <concur/shared.h>. */
 typedef struct concur_local concur_local;
 
-/* The concurrency models; docs/engines.md compares them. A program names one; CONCUR_ENGINE in the environment or
- * `engine` in the configuration file may name another one. */
+/* The concurrency models; docs/engines.md compares them. A program names one; environment or configuration file may
+ * name another one. */
 typedef enum {
     CONCUR_ENGINE_DEFAULT = 0,        /* the file or the environment decides, else event-pool */
     CONCUR_ENGINE_PREFORK = 1,        /* "prefork": worker processes; each has one connection at a time */
@@ -49,10 +49,10 @@ typedef enum {
 
 /* Flags of concur_server_route(). */
 typedef enum {
-    CONCUR_ROUTE_BLOCKING = 1, /* the handler may block: it runs on the pool if there is one, else in place */
+    CONCUR_ROUTE_BLOCKING = 1, /* the handler may block: it runs on the pool if there is one, else where others do */
     CONCUR_ROUTE_STREAM = 2,   /* the handler is called before the body: see concur_request_on_body() */
-    CONCUR_ROUTE_IN_MEMORY = 4 /* the body never goes to a file: `body_max` of the route, or 64m if that is less, is the
-                                  bound in place of `body_memory`. Not together with CONCUR_ROUTE_STREAM */
+    CONCUR_ROUTE_IN_MEMORY = 4 /* the body never goes to a file: all of it, up to `body_max`, which is then 64m at most,
+                                  stays in memory. Not together with CONCUR_ROUTE_STREAM */
 } concur_route_flag;
 
 /* When a hook of concur_server_hook() is called. */
@@ -77,7 +77,7 @@ typedef enum {
 
 /* Bits for concur_server_require(). */
 typedef enum {
-    CONCUR_NEED_SHARED_MEMORY = 1 /* all handlers and the program itself run in one process and share its memory */
+    CONCUR_NEED_SHARED_MEMORY = 1 /* all handlers run in one process and share its memory */
 } concur_need;
 
 /* What concur_request_await() waits for, as bits. */
@@ -146,7 +146,7 @@ typedef enum {
 typedef int (*concur_handler_fn)(concur_request *request, void *arg);
 
 /* The end of an offload, a wait, a body or a request, with its result. rc is CONCUR_OK or a negative reason unless the
- * registration says otherwise; `return rc;` answers with its status. Otherwise as concur_handler_fn. */
+ * registration says otherwise; `return rc;` answers with its status. All else: as concur_handler_fn. */
 typedef int (*concur_done_fn)(concur_request *request, int rc, void *arg);
 
 /* Changes a reply or makes an error page: see concur_server_after() and concur_server_page(), also for what it returns.
@@ -158,7 +158,7 @@ typedef int (*concur_status_fn)(concur_request *request, int status, void *arg);
  * data     n >= 1 bytes. The library's, valid during the call, or after CONCUR_AGAIN until concur_request_resume()
  * returns  CONCUR_OK      taken
  *          CONCUR_AGAIN   not taken: the same piece is given again after concur_request_resume()
- *          negative code  no more of the body is wanted; as for concur_handler_fn */
+ *          negative code  no more of the body is wanted; the end function gets this code */
 typedef int (*concur_data_fn)(concur_request *request, const void *data, size_t n, void *arg);
 
 /* Produces the next piece of the reply's body, at the request's home.
@@ -169,8 +169,8 @@ typedef int (*concur_data_fn)(concur_request *request, const void *data, size_t 
  *          negative code  aborts the reply, as for concur_handler_fn */
 typedef int (*concur_pull_fn)(concur_request *request, void *out, size_t *n, void *arg);
 
-/* Work of concur_request_offload(). Sees its argument only, may block, and must not call a function that takes a request.
- * Returns the rc for the done function. */
+/* Work of concur_request_offload(). It may block, and must not call a function that takes a request. Returns the rc for
+ * the done function. */
 typedef int (*concur_work_fn)(void *arg);
 
 /* Makes a thread's value for concur_server_local(), on that thread, after any fork; may block. Returns NULL if it cannot
@@ -181,8 +181,8 @@ typedef void *(*concur_make_fn)(void *arg);
  * registration says otherwise. */
 typedef void (*concur_free_fn)(void *arg);
 
-/* Takes a line of the log. It has no newline and is valid during the call; level is CONCUR_LOG_*. Called on any thread of
- * the library, by several at once. Must not call the library, and should not block. */
+/* Takes a line of the log. It has no newline and is valid during the call; level is CONCUR_LOG_*. concur_server_log()
+ * says on which threads. Must not call the library, and should not block. */
 typedef void (*concur_log_fn)(int level, const char *line, void *arg);
 
 /* A hook of the server's life. what is CONCUR_HOOK_*; detail is one line for people, without a newline, never NULL, valid
