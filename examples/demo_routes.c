@@ -267,7 +267,7 @@ static int stream(concur_request *r, void *arg)
     return rc < 0 ? rc : stream_on(r, s);
 }
 
-/* GET /sleep/{ms}, /block/{ms}, /stall/{ms}, /offload/{ms}: four ways to wait */
+/* GET /sleep/{ms}, /block/{ms}, /stall/{ms}, /offload/{ms}: four ways to wait. /block/{ms}?begun=1 sends 102 before. */
 
 static int slept(concur_request *r, void *arg)
 {
@@ -317,6 +317,8 @@ static int block(concur_request *r, void *arg)
     unsigned *ms = milliseconds(r, &rc);
     if (!ms)
         return rc;
+    if (demo_query_number(r, "begun", 0))
+        (void)concur_reply_interim(r, 102, NULL, NULL, 0);
     demo_block(*ms);
     return concur_reply_printf(r, 200, NULL, "blocked %u ms\n", *ms);
 }

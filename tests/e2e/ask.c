@@ -40,6 +40,16 @@ int64_t expect_alive(unsigned port, unsigned ms)
     return took;
 }
 
+void ask_to_hold(struct client *c, unsigned port, unsigned ms)
+{
+    char request[64], got[32];
+    static const char begun[] = "HTTP/1.1 102 \r\n\r\n";
+    snprintf(request, sizeof request, "GET /block/%u?begun=1 HTTP/1.1\r\nHost: e2e\r\n\r\n", ms);
+    client_open(c, port);
+    ck_assert(client_text(c, request) && client_take(c, got, strlen(begun), WAIT_MS));
+    ck_assert_mem_eq(got, begun, strlen(begun));
+}
+
 static long long number_of(const char *json, const char *name)
 {
     char key[64];

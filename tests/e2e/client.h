@@ -80,6 +80,8 @@ void ask(unsigned port, const char *request, int status, struct reply *r);
 void expect_get(unsigned port, const char *target, int status, const char *body);
 /* The server serves: "GET /" within ms (scaled), "Hello, World!". Returns how long it took in ms. */
 int64_t expect_alive(unsigned port, unsigned ms);
+/* Opens c and has a handler hold its thread for ms. Returns when the handler has begun: not on a loop without a pool. */
+void ask_to_hold(struct client *c, unsigned port, unsigned ms);
 /* A number of GET /test/counts. */
 long long counter(unsigned port, const char *name);
 /* Polls /test/counts until all that was begun has ended. */

@@ -225,8 +225,7 @@ START_TEST(the_wait_counts)
             engine, has_loop(engine));
     close(fd);
     demo_start_from(&demo, engine, config, NULL);
-    client_open(&holder, demo.port);
-    send_get(&holder, "/block/2000"); /* so long that the other one comes in time on a busy machine, too */
+    ask_to_hold(&holder, demo.port, 2000); /* so long that the other one comes in time on a busy machine, too */
     client_open(&waiting, demo.port);
     send_get(&waiting, "/test/whoami/1");
     ck_assert_int_eq(read_status(&waiting), 504);
@@ -453,9 +452,7 @@ START_TEST(one_who_leaves_when_lent)
         return;
     demo_start(&demo, "process-thread", "--workers", "1", "--threads", "1", "--set", "stop_timeout=60s", NULL);
     ck_assert_int_eq(demo_pids(&demo, pids, PIDS_MAX), 3);
-    client_open(&busy, demo.port);
-    ck_assert(client_text(&busy, "GET /block/400 HTTP/1.1\r\nHost: e2e\r\n\r\n"));
-    nap_ms(50);
+    ask_to_hold(&busy, demo.port, 400);
     client_open(&left, demo.port);
     ck_assert(client_text(&left, GET));
     nap_ms(150); /* it waits in the front, for longer than the worker takes for granted that its client is there */

@@ -253,7 +253,7 @@ START_TEST(too_long_in_the_queue)
     struct client holder, waiting[WAITING];
     if (!start_one_thread(engine_name(_i), "queue_timeout=300ms"))
         return;
-    open_and_get(&holder, "/block/2000");
+    ask_to_hold(&holder, demo.port, 2000);
     const int64_t begun = now_ms();
     for (int i = 0; i < WAITING; i++)
         open_and_get(&waiting[i], "/test/gone/1");
@@ -281,13 +281,12 @@ END_TEST
 static void leave_in_the_queue(const char *engine, const char *half_close, void (*leave)(struct client *))
 {
     struct client holder, leaver, stayer;
-    char target[32], text[32];
+    char text[32];
     const unsigned held = is_sanitized() ? 5000 : 1500; /* longer than a busy machine takes for the others */
-    snprintf(target, sizeof target, "/block/%u", held);
     snprintf(text, sizeof text, "blocked %u ms\n", held);
     if (!start_one_thread(engine, half_close))
         return;
-    open_and_get(&holder, target);
+    ask_to_hold(&holder, demo.port, held);
     open_and_get(&leaver, "/test/gone/1");
     open_and_get(&stayer, "/test/gone/1");
     leave(&leaver);
