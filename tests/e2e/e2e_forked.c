@@ -76,26 +76,27 @@ START_TEST(of_one_that_was_idle)
 }
 END_TEST
 
-START_TEST(of_one_that_said_it_was_through)
+/* The client says that it is through, and sees the end. */
+static void end_of_one_that_is_through(int i, const char *set)
 {
     struct client c;
-    start(_i, "backlog=128");
+    start(i, set);
     client_open(&c, demo.port);
     const pid_t child = ask_for_child(&c, "");
     client_finish(&c);
     expect_end(&c, child, CLIENT_EOF);
+}
+
+START_TEST(of_one_that_said_it_was_through)
+{
+    end_of_one_that_is_through(_i, "backlog=128");
 }
 END_TEST
 
 /* No thread has it any more when its client says so: on process-thread not even the process that forked. */
 START_TEST(of_one_that_was_parked)
 {
-    struct client c;
-    start(_i, "park_after=0ms");
-    client_open(&c, demo.port);
-    const pid_t child = ask_for_child(&c, "");
-    client_finish(&c);
-    expect_end(&c, child, CLIENT_EOF);
+    end_of_one_that_is_through(_i, "park_after=0ms");
 }
 END_TEST
 

@@ -7,12 +7,10 @@
  */
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -56,17 +54,6 @@ static void look_around(struct family *f)
 {
     f->count = demo_pids(&demo, f->pids, PIDS_MAX);
     f->first = 1 + (has_front(demo.engine) || is_one_connection_a_worker(demo.engine));
-}
-
-/* Returns when all of its threads have ended: until then it holds its descriptors, and may still be lent something. */
-static void kill_whole(pid_t pid)
-{
-    const int fd = pidfd_open(pid, 0);
-    struct pollfd p = { .fd = fd, .events = POLLIN };
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(kill(pid, SIGKILL), 0);
-    ck_assert_int_eq(poll(&p, 1, (int)slow(WAIT_MS)), 1);
-    close(fd);
 }
 
 static void start(const char *engine)
@@ -135,7 +122,7 @@ static void kill_one(struct crowd *l, struct killing *k, int full, uint64_t *see
     k->victim = k->before.pids[first + (int)(random_next(seed) % (uint64_t)(full - first))];
     k->is_newcomer_heard = false;
     k->lost_now = 0;
-    kill_whole(k->victim);
+    demo_kill_process(k->victim, WAIT_MS);
     for (int i = 0; i < l->count; i++)
         l->users[i].mark = UNDER_WAY;
 }
@@ -379,7 +366,7 @@ START_TEST(the_front_under_load)
         }
         crowd_run(&load, 150);
         const int64_t begun = now_ms();
-        kill_whole(f.pids[1]);
+        demo_kill_process(f.pids[1], WAIT_MS);
         for (int i = 0; i < load.count; i++)
             load.users[i].mark = UNDER_WAY;
         expect_alive(demo.port, STRENGTH_MS);

@@ -3,12 +3,9 @@
  * Connections that belong to a worker, or have been lent to it, when that worker dies, when there is a reload, and when all threads
  * are busy. The front of process-thread passes connections in three ways; the others have the transport of transport/rough.h too.
  */
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "e2e/crowd.h"
@@ -110,17 +107,6 @@ static void wait_requests(long long n)
 
 /* ---- deaths ---- */
 
-/* Returns when all of its threads have ended. */
-static void kill_whole(pid_t pid)
-{
-    const int fd = pidfd_open(pid, 0);
-    struct pollfd p = { .fd = fd, .events = POLLIN };
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(kill(pid, SIGKILL), 0);
-    ck_assert_int_eq(poll(&p, 1, (int)slow(WAIT_MS)), 1);
-    close(fd);
-}
-
 /* Where the connection went with its worker, the client sees its end. Else the front tells it, and the connection goes on. */
 static bool is_lost(struct client *c, bool was_there)
 {
@@ -166,7 +152,7 @@ START_TEST(a_worker_dies)
     for (int i = 0; i < CLIENTS; i++)
         send_get(&c[i], "/sleep/1500");
     wait_requests(CLIENTS);
-    kill_whole((pid_t)pids[0]);
+    demo_kill_process((pid_t)pids[0], WAIT_MS);
     for (int i = 0; i < CLIENTS; i++) {
         lost[i] = is_lost(&c[i], pids[i] == pids[0]);
         count += lost[i];
@@ -200,7 +186,7 @@ START_TEST(the_front_dies)
     for (int i = 0; i < CLIENTS; i += 2)
         send_get(&c[i], "/sleep/500");
     wait_requests(CLIENTS / 2);
-    kill_whole(front_of_demo());
+    demo_kill_process(front_of_demo(), WAIT_MS);
     for (int i = 0; i < CLIENTS; i++) {
         if (i % 2 == 0)
             expect_status(&c[i], 200);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -280,4 +281,14 @@ void demo_stop(struct demo *d, unsigned ms)
     demo_signal(d, SIGTERM);
     int status = demo_wait(d, ms);
     ck_assert_msg(status == 0, "%s: exit status %d", d->engine, status);
+}
+
+void demo_kill_process(pid_t pid, unsigned ms)
+{
+    const int fd = pidfd_open(pid, 0);
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    ck_assert_int_eq(poll(&p, 1, (int)slow(ms)), 1);
+    close(fd);
 }

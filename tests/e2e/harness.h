@@ -83,6 +83,8 @@ void demo_limit_files(const struct demo *d, unsigned n);
 
 /* The demo and its descendants that live, parents first; how many. At most max are told. */
 int demo_pids(const struct demo *d, pid_t *out, int max);
+/* Kills one of them. Returns when all of its threads have ended, within ms (scaled): until then it holds its descriptors. */
+void demo_kill_process(pid_t pid, unsigned ms);
 /* One that has ended does not, whoever has still to wait for it. */
 bool process_lives(pid_t pid);
 long process_count_files(pid_t pid);
