@@ -2,6 +2,7 @@
 #include "base/sys.h"
 
 #include <linux/sock_diag.h>
+#include <sys/resource.h>
 #include "base/base.h"
 
 #include <linux/futex.h>
@@ -96,4 +97,38 @@ bool cnc_sys_sleep_while(atomic_uint *word, unsigned value, int64_t ms)
 void cnc_sys_wake_one(atomic_uint *word)
 {
     (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* Does not wait. */
+static int poll_parts(struct pollfd *fds, unsigned n, unsigned most)
+{
+    int ready = 0;
+    for (unsigned at = 0; at < n; at += most) {
+        int rc = poll(fds + at, n - at < most ? n - at : most, 0);
+        if (rc < 0)
+            return -1;
+        ready += rc;
+    }
+    return ready;
+}
+
+int cnc_sys_poll_in_parts(struct pollfd *fds, unsigned n, int timeout_ms)
+{
+    enum { REST_MS = 20 };
+    for (;;) {
+        struct rlimit limit = { 0 };
+        (void)getrlimit(RLIMIT_NOFILE, &limit); /* cannot fail */
+        unsigned most = limit.rlim_cur < n ? (unsigned)limit.rlim_cur : n;
+        int rest = timeout_ms < 0 || timeout_ms > REST_MS ? REST_MS : timeout_ms;
+        int ready = most > 0 ? poll_parts(fds, n, most) : 0;
+        if (ready != 0 || (rest == 0 && most > 0))
+            return ready;
+        if (poll(NULL, 0, rest) < 0)
+            return -1;
+        if (most == 0) {
+            errno = EINVAL;
+            return -1;
+        }
+        timeout_ms -= timeout_ms > 0 ? rest : 0;
+    }
 }

@@ -326,9 +326,15 @@ static inline bool cnc_sys_epoll_has(int epoll, int fd, struct epoll_event *ev)
     return syscall(SYS_epoll_ctl, epoll, EPOLL_CTL_MOD, fd, ev) == 0;
 }
 
+/* poll() takes no more descriptors than RLIMIT_NOFILE, which may be lowered while they are open. Then this looks at them in parts,
+ * every 20 ms. If the limit is 0, none can be looked at, and it fails with EINVAL after 20 ms. */
+int cnc_sys_poll_in_parts(struct pollfd *fds, unsigned n, int timeout_ms);
 static inline int cnc_sys_poll(struct pollfd *fds, unsigned n, int timeout_ms)
 {
-    return CNC_FAULT(CNC_FAULT_WAIT, EINTR) ? -1 : poll(fds, n, timeout_ms);
+    if (CNC_FAULT(CNC_FAULT_WAIT, EINTR))
+        return -1;
+    int ready = poll(fds, n, timeout_ms);
+    return CNC_UNLIKELY(ready < 0 && errno == EINVAL) ? cnc_sys_poll_in_parts(fds, n, timeout_ms) : ready;
 }
 
 /* Has the peer reset the connection, or closed it so that nothing more can be sent? False if it has only shut its

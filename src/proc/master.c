@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/sys.h"
 #include "proc/master_internal.h"
 
@@ -255,23 +256,33 @@ static int64_t master_look(struct cnc_master *m, int64_t now)
     return m->reload_due && !m->stopping && m->was_up && master_has_room(m) ? now : next;
 }
 
+/* Waits until something is ready, or for ms. poll() takes no more descriptors than the limit, which may be lowered meanwhile. */
+static bool master_wait(struct cnc_master *m, int64_t ms)
+{
+    struct cnc_waits *w = &m->waits;
+    unsigned limit = cnc_files_limit();
+    if (limit < w->count && !m->said_limit)
+        cnc_master_say(m, CNC_NOTE_LOG, CONCUR_LOG_WARN, "the limit of descriptors (RLIMIT_NOFILE) is %u, and the master watches %u: it "
+                       "looks at them every 20 ms", limit, w->count);
+    m->said_limit = limit < w->count;
+    return cnc_sys_poll(w->fds, w->count, (int)(ms < WAIT_MAX_MS ? ms : WAIT_MAX_MS)) > 0;
+}
+
 int cnc_master_run(const struct cnc_master_config *cfg)
 {
     struct cnc_master m = { .cfg = cfg, .next_number = 1, .stop_at = INT64_MAX, .result = CONCUR_OK };
-    struct cnc_waits *w = &m.waits;
     int64_t next, now = cnc_clock_now(cfg->clock);
     int rc = cnc_generation_start(&m, &cfg->plan, now);
     if (rc < 0)
         cfg->ops->dropped(cfg->arg, cfg->plan.setup);
     while (rc == CONCUR_OK && (next = master_look(&m, now)) >= 0) {
-        int64_t wait = next > now ? next - now : 0;
         master_collect(&m);
-        if (cnc_sys_poll(w->fds, w->count, (int)(wait < WAIT_MAX_MS ? wait : WAIT_MAX_MS)) > 0)
+        if (master_wait(&m, next > now ? next - now : 0))
             handle(&m, cnc_clock_now(cfg->clock));
         now = cnc_clock_now(cfg->clock);
     }
-    cnc_free(w->fds);
-    cnc_free(w->members);
+    cnc_free(m.waits.fds);
+    cnc_free(m.waits.members);
     if (rc == CONCUR_OK && !m.was_up && !m.stopping)
         rc = m.refusal < 0 ? m.refusal : CONCUR_E_SYS;
     return rc < 0 ? rc : m.result;

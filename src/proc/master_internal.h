@@ -108,6 +108,7 @@ struct cnc_master {
     bool was_up;       /* a generation has served */
     bool host_gone;
     bool reload_due;   /* a reload was asked for and is not begun yet */
+    bool said_limit;   /* the limit of descriptors is lower than what it watches, and that was said */
     struct cnc_repeated no_fork, no_start; /* log lines: a process cannot be forked, cannot start */
     unsigned looked;   /* row of the member that was told last to look for a connection */
     int result;

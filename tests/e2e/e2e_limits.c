@@ -434,6 +434,28 @@ START_TEST(out_of_descriptors)
 }
 END_TEST
 
+/* The limit falls below what the master watches already: it does not spin, replaces a process when it may, and stops. */
+START_TEST(a_limit_below_what_is_watched)
+{
+    enum { WORKERS = 20, LIMIT = 16, QUIET_MS = 1000 };
+    pid_t pids[WORKERS + 8];
+    demo_start(&demo, engine_name(_i), "--workers", "20", "--set", "master=on", NULL);
+    expect_alive(demo.port, WAIT_MS);
+    const int count = demo_pids(&demo, pids, (int)COUNT(pids));
+    demo_limit_files(&demo, LIMIT);
+    const long before = demo_cpu_ms(&demo);
+    nap_ms(QUIET_MS); /* what is observed is that nothing happens for a while */
+    const long spent = demo_cpu_ms(&demo) - before;
+    ck_assert_msg(is_sanitized() || spent < QUIET_MS / 20, "%s: %ld ms of processor time in %d", demo.engine, spent, QUIET_MS);
+    demo_kill_process(pids[count - 1], WAIT_MS);
+    demo_limit_files(&demo, 1024);
+    for (int64_t deadline = now_ms() + slow(WAIT_MS); demo_pids(&demo, pids, (int)COUNT(pids)) < count; nap_ms(5))
+        ck_assert_msg(now_ms() < deadline, "%s: nothing comes in place of a process that has died", demo.engine);
+    demo_limit_files(&demo, LIMIT);
+    demo_stop(&demo, WAIT_MS);
+}
+END_TEST
+
 /* The master, the front and one worker; false: there is no front. */
 static bool start_one_worker(const char *engine, pid_t pids[3])
 {
@@ -504,6 +526,7 @@ static void add(Suite *s)
     tcase_add_loop_test(t, silent_ones_make_room, 0, engine_count());
     tcase_add_loop_test(t, a_full_worker_takes_nobodys_place, 0, engine_count());
     tcase_add_loop_test(t, out_of_descriptors, 0, engine_count());
+    tcase_add_loop_test(t, a_limit_below_what_is_watched, 0, engine_count());
     tcase_add_loop_test(t, no_descriptor_for_a_link, 0, engine_count());
     tcase_add_loop_test(t, no_descriptor_for_a_loan, 0, engine_count());
     t = e2e_case(s, "pending", 30);
